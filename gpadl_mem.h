@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest memory: where it lies, translation, pinning and accounting.
+ *
+ * Knows nothing of GPADLs but the packed page lists of gpadl_wire.h.
+ */
+#ifndef _GPADL_MEM_H
+#define _GPADL_MEM_H
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+
+#include "gpadl_wire.h"
+#include "vmbus_gpadl_map.h"
+
+struct mm_struct;
+struct page;
+struct task_struct;
+
+/**
+ * struct gpadl_region - one range of guest memory; does not change once made
+ * @what: as the channel layer set it
+ * @users: who keeps it from being removed: 1 for being set, and 1 for each mapping
+ *	with pages in it; 0 once it is removed, for good
+ * @ref: keeps the memory of this structure: 1 for each table that lists it
+ */
+struct gpadl_region {
+	struct vmbus_gpa_region what;
+	refcount_t users;
+	refcount_t ref;
+};
+
+/**
+ * struct gpadl_region_table - all regions at one time; does not change once published
+ * @ref: 1 for being the current one, and 1 for each mapping made from it
+ * @rcu: frees it
+ * @generation: a table published later has a larger one
+ * @nr: number of regions
+ * @regions: sorted by guest physical address, disjoint
+ */
+struct gpadl_region_table {
+	refcount_t ref;
+	struct rcu_head rcu;
+	u64 generation;
+	unsigned int nr;
+	struct gpadl_region *regions[] __counted_by(nr);
+};
+
+/**
+ * struct gpadl_mem - the memory of one guest
+ * @mm: address space that backs it (mmgrab'ed)
+ * @owner: group leader of the process that is charged for pins
+ * @lock_cap: owner had CAP_IPC_LOCK at the time it was bound
+ * @change_lock: serialises gpadl_mem_set_regions()
+ * @switch_lock: held while users of removed regions go to 0 and the new table is
+ *	published, so that a mapping finds either the old state or the new one
+ * @table: current table; read under RCU, written under both locks
+ * @pinned: host pages pinned now
+ */
+struct gpadl_mem {
+	struct mm_struct *mm;
+	struct task_struct *owner;
+	bool lock_cap;
+	struct mutex change_lock;
+	spinlock_t switch_lock;
+	struct gpadl_region_table __rcu *table;
+	atomic64_t pinned;
+};
+
+/**
+ * struct gpadl_mapping - pinned pages of one GPADL
+ * @sgt: covers the GPADL's ranges in order, to the byte
+ * @nr_pins: host pages pinned and charged, counted once per pin
+ * @writable: pinned for writing
+ * @table: table that the pages were looked up in
+ * @used: regions of @table whose users include this mapping
+ */
+struct gpadl_mapping {
+	struct sg_table sgt;
+	unsigned long nr_pins;
+	bool writable;
+	struct gpadl_region_table *table;
+	DECLARE_BITMAP(used, VMBUS_GPA_REGION_SLOTS);
+};
+
+int gpadl_mem_init(struct gpadl_mem *mem);
+void gpadl_mem_destroy(struct gpadl_mem *mem);
+
+int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
+			  unsigned int nr);
+
+bool gpadl_mem_covers(struct gpadl_mem *mem, const struct gpadl_wire *w);
+int gpadl_mem_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
+		  struct gpadl_mapping *m);
+void gpadl_mem_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m);
+void *gpadl_mem_vmap(const struct gpadl_mapping *m);
+void gpadl_mem_vunmap(const struct gpadl_mapping *m, void *addr);
+
+int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
+void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);
+
+#endif /* _GPADL_MEM_H */

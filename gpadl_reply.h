@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Queue of the messages that wait for the VMM to deliver them to the guest.
+ *
+ * A reply belongs to an object (a GPADL's CREATED and TORNDOWN, embedded in it, so that
+ * a teardown never allocates) or takes one of a fixed number of slots. Slots are
+ * reserved before a guest's message is looked at: where none is free, nothing has
+ * been changed, and the guest can be told to try again.
+ */
+#ifndef _GPADL_REPLY_H
+#define _GPADL_REPLY_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "vmbus_gpadl_map.h"
+
+/* Slots for replies that belong to no object. */
+#define GPADL_REPLY_SLOTS	256
+
+/**
+ * struct gpadl_reply - a message for the guest
+ * @node: in gpadl_reply_queue.queued or .free; empty if in neither
+ * @chan: the channel that it is about
+ * @release: gives the reply back to its object; NULL for a slot
+ * @len: bytes of @msg in use
+ * @msg: the message
+ */
+struct gpadl_reply {
+	struct list_head node;
+	const struct vmbus_gpadl_channel *chan;
+	void (*release)(struct gpadl_reply *r);
+	u32 len;
+	u8 msg[VMBUS_GPADL_MAX_REPLY];
+};
+
+/**
+ * struct gpadl_reply_queue - replies of one partition
+ * @lock: protects all below; innermost, taken under GPADL locks
+ * @queued: replies that wait, in the order of the changes that they tell of
+ * @free: slots that are neither reserved nor queued
+ * @slots: all slots
+ *
+ * A pointer @chan of a queued reply is only compared, never followed; the channel
+ * purges its replies before it goes.
+ */
+struct gpadl_reply_queue {
+	spinlock_t lock;
+	struct list_head queued;
+	struct list_head free;
+	struct gpadl_reply *slots;
+};
+
+int gpadl_reply_queue_init(struct gpadl_reply_queue *q);
+void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q);
+
+struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q);
+void gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r);
+void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r);
+int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len);
+void gpadl_reply_purge(struct gpadl_reply_queue *q, const struct vmbus_gpadl_channel *chan);
+bool gpadl_reply_readable(struct gpadl_reply_queue *q);
+bool gpadl_reply_writable(struct gpadl_reply_queue *q);
+
+#endif /* _GPADL_REPLY_H */

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * VMBus GPADL wire format: bytes in, verdict out.
+ *
+ * Pure: no allocation, no lock, no kernel state. Compiles in user space (see
+ * tests/host/), where it is fuzzed and proved.
+ *
+ * A GPADL is a sequence of ranges, each a struct gpa_range:
+ *
+ *	u32 byte_count; u32 byte_offset; u64 pfn[DIV_ROUND_UP(offset + count, 4096)]
+ *
+ * sent as a stream of u64 words, cut anywhere between words into one GPADL_HEADER
+ * and any number of GPADL_BODY messages. struct gpadl_wire takes the words in as they
+ * come, checks each once, and keeps them packed: page frame numbers that follow each
+ * other, upwards or downwards, become one run word. The packed form is never longer
+ * than what the guest sent.
+ *
+ * Packed form, per range:
+ *
+ *	header word	byte_count | byte_offset << 32
+ *	run words	until they cover the range's pages
+ *
+ * A run word holds a first page frame number (40 bits), a number of pages less one
+ * (13 bits; a GPADL has 8190 pages at most) and the direction.
+ */
+#ifndef _GPADL_WIRE_H
+#define _GPADL_WIRE_H
+
+#include <linux/types.h>
+
+/* Page size of the wire, whatever PAGE_SIZE is (HV_HYP_PAGE_SIZE). */
+#define GPADL_PAGE_SHIFT	12
+#define GPADL_PAGE_SIZE		(1u << GPADL_PAGE_SHIFT)
+
+/* Guest physical addresses have 52 bits at most. */
+#define GPADL_PFN_BITS		40
+
+/* range_buflen is a u16: 8191 words, one of which is a range header at least. */
+#define GPADL_MAX_WORDS		(U16_MAX / 8)
+#define GPADL_MAX_PAGES		(GPADL_MAX_WORDS - 1)
+
+/* NTSTATUS values of GPADL_CREATED. A guest treats all but 0 alike. */
+#define GPADL_STATUS_SUCCESS			0x00000000u
+#define GPADL_STATUS_INVALID_PARAMETER		0xC000000Du
+#define GPADL_STATUS_OBJECT_NAME_COLLISION	0xC0000035u
+#define GPADL_STATUS_QUOTA_EXCEEDED		0xC0000044u
+#define GPADL_STATUS_INSUFFICIENT_RESOURCES	0xC000009Au
+#define GPADL_STATUS_CANCELLED			0xC0000120u
+
+/* VMBus message types (enum vmbus_channel_message_type in hyperv.h). */
+enum gpadl_wire_type {
+	GPADL_MSG_OPENCHANNEL		= 5,
+	GPADL_MSG_OPENCHANNEL_RESULT	= 6,
+	GPADL_MSG_CLOSECHANNEL		= 7,
+	GPADL_MSG_HEADER		= 8,
+	GPADL_MSG_BODY			= 9,
+	GPADL_MSG_CREATED		= 10,
+	GPADL_MSG_TEARDOWN		= 11,
+	GPADL_MSG_TORNDOWN		= 12,
+	GPADL_MSG_RELID_RELEASED	= 13,
+};
+
+#define GPADL_WIRE_MAX_MSG	240
+#define GPADL_WIRE_CREATED_LEN	20
+#define GPADL_WIRE_TORNDOWN_LEN	12
+
+/**
+ * struct gpadl_wire_msg - a message from the guest, decoded
+ * @type: GPADL_MSG_HEADER, GPADL_MSG_BODY or GPADL_MSG_TEARDOWN
+ * @relid: the channel; 0 for a BODY, which does not say
+ * @handle: the GPADL
+ * @range_buflen: HEADER: bytes of all ranges, over all messages
+ * @rangecount: HEADER: number of ranges
+ * @nr_words: HEADER, BODY: whole words of range data in this message
+ * @data: HEADER, BODY: first byte of the range data, inside the message
+ */
+struct gpadl_wire_msg {
+	u32 type;
+	u32 relid;
+	u32 handle;
+	u16 range_buflen;
+	u16 rangecount;
+	u32 nr_words;
+	const u8 *data;
+};
+
+/**
+ * struct gpadl_wire - a GPADL being assembled, then complete
+ * @words: the packed form, in memory of @capacity words that the caller provides
+ * @capacity: what range_buflen announces, in words
+ * @taken: words taken in from messages so far, <= @capacity
+ * @nr_words: words of @words in use, <= @taken
+ * @nr_pages: HV pages in @words
+ * @nr_runs: run words in @words
+ * @nr_ranges: ranges announced
+ * @ranges_left: ranges whose header has not come yet
+ * @pages_left: pages of the current range that have not come yet
+ */
+struct gpadl_wire {
+	u64 *words;
+	u32 capacity;
+	u32 taken;
+	u32 nr_words;
+	u32 nr_pages;
+	u32 nr_runs;
+	u16 nr_ranges;
+	u16 ranges_left;
+	u32 pages_left;
+};
+
+/* Why a GPADL is refused; each is counted and traced by name. */
+enum gpadl_wire_verdict {
+	GPADL_WIRE_OK,			/* fine so far, more must come */
+	GPADL_WIRE_COMPLETE,		/* all ranges are there */
+	GPADL_WIRE_BAD_BUFLEN,		/* range_buflen < 16 or not a multiple of 8 */
+	GPADL_WIRE_NO_RANGES,		/* rangecount 0 */
+	GPADL_WIRE_BAD_COUNT,		/* byte_count 0 */
+	GPADL_WIRE_BAD_OFFSET,		/* byte_offset > 0xfff */
+	GPADL_WIRE_OVERFLOW,		/* offset + count overflows a u32 */
+	GPADL_WIRE_TOO_LONG,		/* ranges need more than range_buflen */
+	GPADL_WIRE_BAD_PFN,		/* page frame number of more than 40 bits */
+	GPADL_WIRE_NOTHING_ADDED,	/* a BODY without a whole word */
+};
+
+/**
+ * struct gpadl_wire_run - a run word, unpacked
+ * @pfn: first page frame number, in the order of the GPADL
+ * @nr: number of pages, at least 1
+ * @down: each page comes just below the one before
+ */
+struct gpadl_wire_run {
+	u64 pfn;
+	u32 nr;
+	bool down;
+};
+
+/**
+ * struct gpadl_wire_range - a range's header word, unpacked
+ * @count: length in bytes
+ * @offset: of the first byte in the first page
+ * @nr_pages: pages that the range touches
+ */
+struct gpadl_wire_range {
+	u32 count;
+	u32 offset;
+	u32 nr_pages;
+};
+
+int gpadl_wire_decode(const void *buf, size_t len, struct gpadl_wire_msg *msg);
+
+enum gpadl_wire_verdict gpadl_wire_check_header(const struct gpadl_wire_msg *msg);
+void gpadl_wire_init(struct gpadl_wire *w, const struct gpadl_wire_msg *header,
+		     u64 *words);
+enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_wire *w,
+				       const struct gpadl_wire_msg *msg);
+
+struct gpadl_wire_range gpadl_wire_range(u64 word);
+struct gpadl_wire_run gpadl_wire_run(u64 word);
+
+size_t gpadl_wire_created(void *buf, u32 relid, u32 handle, u32 status);
+size_t gpadl_wire_torndown(void *buf, u32 handle);
+
+#endif /* _GPADL_WIRE_H */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_VMBUS_HOST_H
+#define _UAPI_LINUX_VMBUS_HOST_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: /dev/vmbus-host
+ *
+ * One open file is one partition, that is, one guest. The VMM
+ *
+ * - makes it one with VMBUS_HOST_CREATE, the first ioctl: it binds the caller's
+ *   address space, RLIMIT_MEMLOCK and CAP_IPC_LOCK for the file's whole life;
+ * - tells where guest memory lies with VMBUS_HOST_SET_REGIONS;
+ * - creates a channel for each device whose backend is in the kernel;
+ * - write()s each VMBus channel message that the guest posts, one per call;
+ * - read()s each message for the guest, one per call, and delivers it.
+ *
+ * The VMM keeps version negotiation, offers, UNLOAD and the channels that it
+ * serves itself. The messages that belong here are OPENCHANNEL (5), CLOSECHANNEL
+ * (7), GPADL_HEADER (8), GPADL_BODY (9), GPADL_TEARDOWN (11) and RELID_RELEASED
+ * (13); those that come back are OPENCHANNEL_RESULT (6), GPADL_CREATED (10) and
+ * GPADL_TORNDOWN (12).
+ *
+ * Each ioctl takes one structure that begins with its own size. A kernel that
+ * knows more fields than the caller takes those that are missing as zero; a
+ * kernel that knows fewer accepts the rest if it is zero. The size is not part
+ * of the command number, so a command keeps its number as it grows.
+ *
+ * What an errno of an ioctl means:
+ *
+ * - ENOTTY: there is no such command.
+ * - E2BIG: the structure has fields, not zero, that this kernel does not know.
+ * - EOPNOTSUPP: a flag or feature that this kernel does not know.
+ * - EINVAL: a field has a value that can never be right, the structure is
+ *   smaller than its first version, or VMBUS_HOST_CREATE has not been done.
+ * - EIO: the caller's address space is not the one that did VMBUS_HOST_CREATE.
+ * - EEXIST: the object is there already.
+ * - ENOENT: the object named is not there.
+ * - EBUSY: something mapped depends on what would be changed.
+ * - ENOSPC: a limit of the partition is reached.
+ * - ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded.
+ * - EFAULT: an address given cannot be used.
+ * - EINTR: a signal came while waiting; the request stands and can be repeated.
+ * - EBADF: a file descriptor given is not an eventfd.
+ *
+ * write() returns the length, or: EBADMSG (shorter than its fixed part or longer
+ * than 240 bytes), EOPNOTSUPP (a message type that is not handled here), ENXIO
+ * (no such channel here: it may be one of the VMM's own, which must answer),
+ * ENOENT (a GPADL_BODY that continues nothing), EAGAIN (O_NONBLOCK, and the
+ * replies were not read: answer the guest HV_STATUS_INSUFFICIENT_BUFFERS and it
+ * will post the message again), EINTR, EINVAL (no VMBUS_HOST_CREATE yet), EFAULT.
+ * On any error nothing has been changed.
+ *
+ * read() returns the length of exactly one message, or: EMSGSIZE (the buffer is
+ * smaller than VMBUS_HOST_MSG_MAX; no message is lost), EAGAIN (O_NONBLOCK, and
+ * none is waiting), EINTR, EINVAL (no VMBUS_HOST_CREATE yet), EFAULT (no message
+ * is lost).
+ *
+ * poll(): EPOLLIN, a message can be read; EPOLLOUT, one can be written;
+ * EPOLLERR, the file is not (or no longer) a partition.
+ *
+ * write(), read() and poll() work from any process that holds the file. A child
+ * that inherits the file keeps the partition alive until it closes it too.
+ */
+
+/** define VMBUS_HOST_MSG_MAX - longest VMBus message (SynIC payload) in bytes */
+#define VMBUS_HOST_MSG_MAX	240
+
+#define VMBUS_HOST_IOC		0xBB
+
+/**
+ * struct vmbus_host_create - VMBUS_HOST_CREATE
+ * @size: sizeof(struct vmbus_host_create)
+ * @flags: must be 0
+ *
+ * Make this file a partition. EBUSY if it is one already.
+ */
+struct vmbus_host_create {
+	__u32 size;
+	__u32 flags;
+};
+#define VMBUS_HOST_CREATE	_IO(VMBUS_HOST_IOC, 0x00)
+
+/** define VMBUS_HOST_REGION_READ_ONLY - the host may not write to the region */
+#define VMBUS_HOST_REGION_READ_ONLY	(1U << 0)
+/** define VMBUS_HOST_REGION_RESIDENT - pin it now (not supported yet: EOPNOTSUPP) */
+#define VMBUS_HOST_REGION_RESIDENT	(1U << 1)
+
+/** define VMBUS_HOST_REGION_SLOTS - a slot is a number below this */
+#define VMBUS_HOST_REGION_SLOTS		512
+
+/**
+ * struct vmbus_host_region - one range of guest memory
+ * @slot: number of the region, chosen by the VMM (as in KVM_SET_USER_MEMORY_REGION)
+ * @flags: VMBUS_HOST_REGION_*
+ * @gpa: guest physical address of the first byte, a multiple of the page size
+ * @bytes: length in bytes, a multiple of the page size; 0 removes the slot
+ * @hva: address in the VMM of the first byte, a multiple of the page size
+ */
+struct vmbus_host_region {
+	__u32 slot;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 bytes;
+	__aligned_u64 hva;
+};
+
+/**
+ * struct vmbus_host_set_regions - VMBUS_HOST_SET_REGIONS
+ * @size: sizeof(struct vmbus_host_set_regions)
+ * @flags: must be 0
+ * @nr: number of entries, 1 to VMBUS_HOST_REGION_SLOTS; each slot once at most
+ * @__reserved: must be 0
+ * @regions: address of an array of &struct vmbus_host_region
+ *
+ * Add, replace and remove regions, all or none. An entry equal to what is there
+ * is no change. EBUSY if one that would be replaced or removed has mapped pages;
+ * EEXIST if two would overlap in guest physical addresses.
+ */
+struct vmbus_host_set_regions {
+	__u32 size;
+	__u32 flags;
+	__u32 nr;
+	__u32 __reserved;
+	__aligned_u64 regions;
+};
+#define VMBUS_HOST_SET_REGIONS	_IO(VMBUS_HOST_IOC, 0x01)
+
+/**
+ * struct vmbus_host_signals - how the guest and a channel signal each other
+ * @kick_fd: eventfd by which the guest signals the host (attach it to the
+ *	channel's connection id with KVM_HYPERV_EVENTFD), or -1
+ * @call_fd: eventfd by which the host interrupts the guest (attach it to the
+ *	target virtual processor's SINT with KVM_IRQFD), or -1
+ * @event_flags: address in the VMM of the 256 bytes of event flags of the SINT
+ *	(in the page that the guest gave by HV_X64_MSR_SIEFP), a multiple of 8; or 0
+ * @flag: number of the event flag to set, that is the relid; below 2048
+ * @__reserved: must be 0
+ *
+ * A SINT alone does not tell a guest which channel has work. With @event_flags
+ * the kernel sets the bit itself and signals @call_fd only if it was clear.
+ * Without, it signals @call_fd each time, and the VMM sets the flag and raises
+ * the interrupt.
+ */
+struct vmbus_host_signals {
+	__s32 kick_fd;
+	__s32 call_fd;
+	__aligned_u64 event_flags;
+	__u32 flag;
+	__u32 __reserved;
+};
+
+/**
+ * struct vmbus_host_channel_create - VMBUS_HOST_CHANNEL_CREATE
+ * @size: sizeof(struct vmbus_host_channel_create)
+ * @flags: must be 0
+ * @relid: the channel's number in VMBus messages, 1 to 2047
+ * @__reserved: must be 0
+ * @if_type: interface type GUID as in the offer (little endian fields): it
+ *	selects the backend, which is loaded when the guest opens the channel
+ * @if_instance: interface instance GUID as in the offer
+ * @signals: how guest and channel signal each other
+ *
+ * EEXIST if the partition has a channel with this @relid.
+ */
+struct vmbus_host_channel_create {
+	__u32 size;
+	__u32 flags;
+	__u32 relid;
+	__u32 __reserved;
+	__u8 if_type[16];
+	__u8 if_instance[16];
+	struct vmbus_host_signals signals;
+};
+#define VMBUS_HOST_CHANNEL_CREATE	_IO(VMBUS_HOST_IOC, 0x02)
+
+/**
+ * struct vmbus_host_channel_modify - VMBUS_HOST_CHANNEL_MODIFY
+ * @size: sizeof(struct vmbus_host_channel_modify)
+ * @flags: must be 0
+ * @relid: the channel
+ * @__reserved: must be 0
+ * @signals: what takes the place of the channel's present signals, all of them
+ *
+ * For when the guest tells its target virtual processor (OPENCHANNEL,
+ * MODIFYCHANNEL) or moves its event flags page. All or nothing.
+ */
+struct vmbus_host_channel_modify {
+	__u32 size;
+	__u32 flags;
+	__u32 relid;
+	__u32 __reserved;
+	struct vmbus_host_signals signals;
+};
+#define VMBUS_HOST_CHANNEL_MODIFY	_IO(VMBUS_HOST_IOC, 0x03)
+
+/**
+ * struct vmbus_host_channel - VMBUS_HOST_CHANNEL_RESCIND, VMBUS_HOST_CHANNEL_DESTROY
+ * @size: sizeof(struct vmbus_host_channel)
+ * @flags: must be 0
+ * @relid: the channel
+ * @__reserved: must be 0
+ *
+ * RESCIND closes the channel, takes its mapped GPADLs back from the backend, waits
+ * until none is mapped and refuses new maps. Only when it has returned 0 may the VMM
+ * post RESCIND_CHANNELOFFER: the guest frees the memory without a further word.
+ * The channel goes on answering the guest until RELID_RELEASED or DESTROY.
+ *
+ * DESTROY does the same and then forgets the channel and its GPADLs: the guest gets
+ * no more replies for it, and the relid can be used again.
+ *
+ * Both return EINTR if interrupted by a fatal signal while waiting, and can be
+ * repeated.
+ */
+struct vmbus_host_channel {
+	__u32 size;
+	__u32 flags;
+	__u32 relid;
+	__u32 __reserved;
+};
+#define VMBUS_HOST_CHANNEL_RESCIND	_IO(VMBUS_HOST_IOC, 0x04)
+#define VMBUS_HOST_CHANNEL_DESTROY	_IO(VMBUS_HOST_IOC, 0x05)
+
+/**
+ * define VMBUS_HOST_POST_GPADL_READ_ONLY - the buffer that this GPADL_HEADER
+ * describes was created without write access for the host
+ */
+#define VMBUS_HOST_POST_GPADL_READ_ONLY	(1U << 0)
+
+/**
+ * struct vmbus_host_post - VMBUS_HOST_POST
+ * @size: sizeof(struct vmbus_host_post)
+ * @flags: VMBUS_HOST_POST_*
+ * @len: length of the message in bytes
+ * @__reserved: must be 0
+ * @msg: address of the message
+ *
+ * Like write(), with flags: same errnos, and 0 for success. It is for those who
+ * know more about a message than its bytes say.
+ */
+struct vmbus_host_post {
+	__u32 size;
+	__u32 flags;
+	__u32 len;
+	__u32 __reserved;
+	__aligned_u64 msg;
+};
+#define VMBUS_HOST_POST		_IO(VMBUS_HOST_IOC, 0x06)
+
+/**
+ * struct vmbus_host_reset - VMBUS_HOST_RESET
+ * @size: sizeof(struct vmbus_host_reset)
+ * @flags: must be 0
+ *
+ * The guest unloaded its VMBus driver (UNLOAD) or the machine was reset: close
+ * every channel, take back and forget every GPADL and every reply that was not
+ * read. Channels and regions stay. Waits until nothing is mapped; EINTR as for
+ * RESCIND. Post UNLOAD_RESPONSE when it has returned 0.
+ */
+struct vmbus_host_reset {
+	__u32 size;
+	__u32 flags;
+};
+#define VMBUS_HOST_RESET	_IO(VMBUS_HOST_IOC, 0x07)
+
+#endif /* _UAPI_LINUX_VMBUS_HOST_H */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Host side of VMBus GPADL mapping: what backends and channel layers include.
+ *
+ * A guest describes a buffer to its host by a GPADL, a Guest Physical Address
+ * Descriptor List, and names it by a number, its handle. A backend maps that number
+ * to a scatterlist of pinned guest pages, works on it, and unmaps it.
+ *
+ * The functions stand in two groups. A backend gets a channel from its channel
+ * layer and calls vmbus_gpadl_map() and the other functions of the first group. A
+ * channel layer (what connects this to a VMM, or to a hypervisor) makes partitions
+ * and channels, passes on the guest's messages and collects the replies.
+ *
+ * All symbols are in the namespace VMBUS_GPADL:
+ *
+ *	MODULE_IMPORT_NS(VMBUS_GPADL);
+ */
+#ifndef _VMBUS_GPADL_MAP_H
+#define _VMBUS_GPADL_MAP_H
+
+#include <linux/bits.h>
+#include <linux/dma-direction.h>
+#include <linux/scatterlist.h>
+#include <linux/types.h>
+
+struct vmbus_gpadl_channel;
+struct vmbus_partition;
+struct work_struct;
+
+/*
+ * ---- For backends ----
+ */
+
+/**
+ * define VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY - map for reading only
+ *
+ * Live migration and snapshots need not treat the pages as changed. Writing to them
+ * is a bug of the backend: a page may be page cache of a file that the VMM has
+ * opened for reading only.
+ */
+#define VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY	BIT(0)
+
+int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
+		    struct sg_table **sgt);
+void vmbus_gpadl_unmap(struct vmbus_gpadl_channel *chan, u32 handle);
+
+void *vmbus_gpadl_vmap(struct vmbus_gpadl_channel *chan, u32 handle);
+void vmbus_gpadl_vunmap(struct vmbus_gpadl_channel *chan, u32 handle);
+enum dma_data_direction vmbus_gpadl_dma_dir(struct vmbus_gpadl_channel *chan,
+					    u32 handle);
+
+/*
+ * ---- For channel layers ----
+ */
+
+/** define VMBUS_GPADL_MSG_MAX - longest VMBus message in bytes (HV_MESSAGE payload) */
+#define VMBUS_GPADL_MSG_MAX	240
+
+/** define VMBUS_GPADL_MAX_REPLY - longest reply that the queue takes, in bytes */
+#define VMBUS_GPADL_MAX_REPLY	24
+
+/**
+ * define VMBUS_GPADL_RECEIVE_READ_ONLY - the GPADL_HEADER's buffer was created without
+ * write access for the host
+ */
+#define VMBUS_GPADL_RECEIVE_READ_ONLY	BIT(0)
+
+/** define VMBUS_GPA_REGION_READ_ONLY - the host may not write to the region */
+#define VMBUS_GPA_REGION_READ_ONLY	BIT(0)
+
+/** define VMBUS_GPA_REGION_SLOTS - a region's slot is a number below this */
+#define VMBUS_GPA_REGION_SLOTS		512
+
+/**
+ * struct vmbus_gpa_region - a change of one region of guest memory
+ * @slot: number of the region, chosen by the caller; each once in a call at most
+ * @flags: VMBUS_GPA_REGION_*
+ * @gpa: guest physical address of the first byte
+ * @bytes: length in bytes; 0 removes the slot
+ * @hva: address of the first byte in the address space that the partition is bound to
+ *
+ * @gpa, @bytes and @hva are multiples of PAGE_SIZE.
+ */
+struct vmbus_gpa_region {
+	u32 slot;
+	u32 flags;
+	u64 gpa;
+	u64 bytes;
+	u64 hva;
+};
+
+/**
+ * struct vmbus_partition_ops - what a partition asks of its channel layer
+ * @wake: A reply is waiting, room for one has become free, or the partition is dead
+ *	(see vmbus_partition_poll()). Called under spinlocks: it may wake a thread, but
+ *	neither sleep nor call back.
+ * @release: The partition is gone; nothing calls into the channel layer for it any
+ *	more. Called from a work item, the last of all. Optional.
+ */
+struct vmbus_partition_ops {
+	void (*wake)(void *priv);
+	void (*release)(void *priv);
+};
+
+/**
+ * struct vmbus_gpadl_channel_ops - what a channel asks of its channel layer
+ * @revoke: The mapped GPADL @handle is wanted back: make the backend unmap it soon.
+ *	Called in the channel's ordered work (see vmbus_gpadl_channel_queue_work()),
+ *	once per mapping at most; by then the mapping may be gone. May come before the
+ *	vmbus_gpadl_map() in question has returned. vmbus_gpadl_unmap() may be called
+ *	from it.
+ * @release: The channel is gone: no GPADL of it is left, and none of its work is
+ *	queued or running. Called from a work item. Optional.
+ */
+struct vmbus_gpadl_channel_ops {
+	void (*revoke)(struct vmbus_gpadl_channel *chan, u32 handle);
+	void (*release)(void *priv);
+};
+
+struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops *ops,
+					       void *priv);
+void vmbus_partition_put(struct vmbus_partition *p);
+int vmbus_partition_set_regions(struct vmbus_partition *p,
+				const struct vmbus_gpa_region *changes,
+				unsigned int nr);
+int vmbus_partition_receive(struct vmbus_partition *p, const void *msg, size_t len,
+			    u32 flags);
+int vmbus_partition_next_reply(struct vmbus_partition *p, void *buf, size_t len);
+int vmbus_partition_reset(struct vmbus_partition *p);
+
+/**
+ * enum vmbus_partition_events - what vmbus_partition_poll() tells
+ * @VMBUS_PARTITION_READABLE: a reply is waiting
+ * @VMBUS_PARTITION_WRITABLE: vmbus_partition_receive() would not return -EAGAIN
+ */
+enum vmbus_partition_events {
+	VMBUS_PARTITION_READABLE = BIT(0),
+	VMBUS_PARTITION_WRITABLE = BIT(1),
+};
+
+unsigned int vmbus_partition_poll(struct vmbus_partition *p);
+
+/*
+ * Replies of the channel layer's own (OPENCHANNEL_RESULT) go through the same queue:
+ * reserve before looking at the message, then queue or cancel exactly once.
+ */
+struct gpadl_reply;
+struct gpadl_reply *vmbus_partition_reserve_reply(struct vmbus_partition *p);
+void vmbus_partition_queue_reply(struct vmbus_gpadl_channel *chan, struct gpadl_reply *r,
+				 const void *msg, size_t len);
+void vmbus_partition_cancel_reply(struct vmbus_partition *p, struct gpadl_reply *r);
+
+/* A page of the VMM that the channel layer writes to itself (event flags). */
+int vmbus_partition_pin_page(struct vmbus_partition *p, unsigned long hva,
+			     struct page **page);
+void vmbus_partition_unpin_page(struct vmbus_partition *p, struct page *page);
+
+/* true if current->mm is the address space that the partition is bound to */
+bool vmbus_partition_is_current(const struct vmbus_partition *p);
+
+struct vmbus_gpadl_channel *
+vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
+			   const struct vmbus_gpadl_channel_ops *ops, void *priv);
+void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan);
+bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
+				    struct work_struct *work);
+int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan);
+void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan);
+void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan);
+
+/* For module_exit() of a channel layer: every release() has been called and returned. */
+void vmbus_gpadl_flush(void);
+
+#endif /* _VMBUS_GPADL_MAP_H */
