@@ -18,6 +18,7 @@
 #include "gpadl_wire.h"
 #include "vmbus_gpadl_map.h"
 
+struct mem_cgroup;
 struct mm_struct;
 struct page;
 struct task_struct;
@@ -66,8 +67,8 @@ struct gpadl_mem {
 	struct mm_struct *mm;
 	struct task_struct *owner;
 	bool lock_cap;
-	struct mutex change_lock;
-	spinlock_t switch_lock;
+	struct mutex change_lock; /* see above */
+	spinlock_t switch_lock; /* see above */
 	struct gpadl_region_table __rcu *table;
 	atomic64_t pinned;
 };
@@ -88,9 +89,21 @@ struct gpadl_mapping {
 	DECLARE_BITMAP(used, VMBUS_GPA_REGION_SLOTS);
 };
 
+/**
+ * struct gpadl_mem_account - whom allocations were charged to before
+ * @memcg: memory cgroup that is charged instead, or NULL
+ * @old: what set_active_memcg() returned
+ */
+struct gpadl_mem_account {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old;
+};
+
 int gpadl_mem_init(struct gpadl_mem *mem);
 void gpadl_mem_destroy(struct gpadl_mem *mem);
 
+struct gpadl_region_table *gpadl_region_table_get(struct gpadl_mem *mem);
+void gpadl_region_table_put(struct gpadl_region_table *table);
 int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
 			  unsigned int nr);
 
@@ -99,9 +112,17 @@ int gpadl_mem_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
 		  struct gpadl_mapping *m);
 void gpadl_mem_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m);
 void *gpadl_mem_vmap(const struct gpadl_mapping *m);
-void gpadl_mem_vunmap(const struct gpadl_mapping *m, void *addr);
+void gpadl_mem_vunmap(void *addr);
+
+void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *acct);
+void gpadl_mem_account_end(struct gpadl_mem_account *acct);
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
 void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
+			 unsigned long nr, unsigned int gup_flags, struct page **pages);
+#endif
 
 #endif /* _GPADL_MEM_H */

@@ -46,7 +46,7 @@ struct gpadl_reply {
  * purges its replies before it goes.
  */
 struct gpadl_reply_queue {
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	struct list_head queued;
 	struct list_head free;
 	struct gpadl_reply *slots;
@@ -56,10 +56,11 @@ int gpadl_reply_queue_init(struct gpadl_reply_queue *q);
 void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q);
 
 struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q);
-void gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r);
+bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r);
 void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r);
 int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len);
-void gpadl_reply_purge(struct gpadl_reply_queue *q, const struct vmbus_gpadl_channel *chan);
+void gpadl_reply_purge(struct gpadl_reply_queue *q,
+		       const struct vmbus_gpadl_channel *chan);
 bool gpadl_reply_readable(struct gpadl_reply_queue *q);
 bool gpadl_reply_writable(struct gpadl_reply_queue *q);
 

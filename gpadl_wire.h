@@ -30,7 +30,7 @@
 
 /* Page size of the wire, whatever PAGE_SIZE is (HV_HYP_PAGE_SIZE). */
 #define GPADL_PAGE_SHIFT	12
-#define GPADL_PAGE_SIZE		(1u << GPADL_PAGE_SHIFT)
+#define GPADL_PAGE_SIZE		4096u
 
 /* Guest physical addresses have 52 bits at most. */
 #define GPADL_PFN_BITS		40

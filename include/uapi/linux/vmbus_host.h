@@ -81,6 +81,7 @@ struct vmbus_host_create {
 	__u32 size;
 	__u32 flags;
 };
+
 #define VMBUS_HOST_CREATE	_IO(VMBUS_HOST_IOC, 0x00)
 
 /** define VMBUS_HOST_REGION_READ_ONLY - the host may not write to the region */
@@ -126,6 +127,7 @@ struct vmbus_host_set_regions {
 	__u32 __reserved;
 	__aligned_u64 regions;
 };
+
 #define VMBUS_HOST_SET_REGIONS	_IO(VMBUS_HOST_IOC, 0x01)
 
 /**
@@ -174,6 +176,7 @@ struct vmbus_host_channel_create {
 	__u8 if_instance[16];
 	struct vmbus_host_signals signals;
 };
+
 #define VMBUS_HOST_CHANNEL_CREATE	_IO(VMBUS_HOST_IOC, 0x02)
 
 /**
@@ -194,6 +197,7 @@ struct vmbus_host_channel_modify {
 	__u32 __reserved;
 	struct vmbus_host_signals signals;
 };
+
 #define VMBUS_HOST_CHANNEL_MODIFY	_IO(VMBUS_HOST_IOC, 0x03)
 
 /**
@@ -220,6 +224,7 @@ struct vmbus_host_channel {
 	__u32 relid;
 	__u32 __reserved;
 };
+
 #define VMBUS_HOST_CHANNEL_RESCIND	_IO(VMBUS_HOST_IOC, 0x04)
 #define VMBUS_HOST_CHANNEL_DESTROY	_IO(VMBUS_HOST_IOC, 0x05)
 
@@ -247,6 +252,7 @@ struct vmbus_host_post {
 	__u32 __reserved;
 	__aligned_u64 msg;
 };
+
 #define VMBUS_HOST_POST		_IO(VMBUS_HOST_IOC, 0x06)
 
 /**
@@ -263,6 +269,7 @@ struct vmbus_host_reset {
 	__u32 size;
 	__u32 flags;
 };
+
 #define VMBUS_HOST_RESET	_IO(VMBUS_HOST_IOC, 0x07)
 
 #endif /* _UAPI_LINUX_VMBUS_HOST_H */
