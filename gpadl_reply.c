@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Queue of the messages that wait for the VMM to deliver them to the guest.
+ *
+ * A reply is in one of three places: with its owner (a GPADL that has not posted it,
+ * or whoever reserved a slot), in the queue, or, a slot only, in the free list. It
+ * moves under the queue's lock; what happens to it after it left the queue (give the
+ * slot back, drop the object's reference) happens outside, because it may free the
+ * object, and with it the queue.
+ */
+#include <linux/errno.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "gpadl_reply.h"
+
+/**
+ * gpadl_reply_queue_init() - Prepare a queue with all its slots free
+ * @q: the queue
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gpadl_reply_queue_init(struct gpadl_reply_queue *q)
+{
+	unsigned int i;
+
+	spin_lock_init(&q->lock);
+	INIT_LIST_HEAD(&q->queued);
+	INIT_LIST_HEAD(&q->free);
+	q->slots = kvcalloc(GPADL_REPLY_SLOTS, sizeof(*q->slots), GFP_KERNEL_ACCOUNT);
+	if (!q->slots)
+		return -ENOMEM;
+	for (i = 0; i < GPADL_REPLY_SLOTS; i++)
+		list_add_tail(&q->slots[i].node, &q->free);
+	return 0;
+}
+
+/**
+ * gpadl_reply_queue_destroy() - Free the slots of a queue in which nothing waits
+ * @q: the queue
+ *
+ * Context: may sleep.
+ */
+void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q)
+{
+	WARN_ON_ONCE(!list_empty(&q->queued));
+	kvfree(q->slots);
+}
+
+/**
+ * gpadl_reply_reserve() - Take a slot for a reply that no object holds
+ * @q: the queue
+ *
+ * Context: any but hard interrupts.
+ * Return: the slot, to be posted or cancelled exactly once; NULL if none is free.
+ */
+struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
+{
+	struct gpadl_reply *r;
+
+	spin_lock(&q->lock);
+	r = list_first_entry_or_null(&q->free, struct gpadl_reply, node);
+	if (r)
+		list_del_init(&r->node);
+	spin_unlock(&q->lock);
+	return r;
+}
+
+/**
+ * gpadl_reply_cancel() - Give a slot back that was not needed
+ * @q: the queue
+ * @r: what gpadl_reply_reserve() returned
+ *
+ * Context: any but hard interrupts.
+ * Return: true if no other slot was free: somebody may wait for one.
+ */
+bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
+{
+	bool was_full;
+
+	spin_lock(&q->lock);
+	was_full = list_empty(&q->free);
+	list_add(&r->node, &q->free);
+	spin_unlock(&q->lock);
+	return was_full;
+}
+
+/**
+ * gpadl_reply_post() - Queue a reply
+ * @q: the queue
+ * @r: the reply, its message filled in
+ *
+ * Called in the critical section that changes the state that the message tells of,
+ * so that the order of the messages is the order of the changes.
+ *
+ * Context: any but hard interrupts.
+ */
+void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r)
+{
+	spin_lock(&q->lock);
+	list_add_tail(&r->node, &q->queued);
+	spin_unlock(&q->lock);
+}
+
+/* Called without the lock: a release may drop the last reference to anything. */
+static void reply_done(struct gpadl_reply_queue *q, struct gpadl_reply *r)
+{
+	if (r->release)
+		r->release(r);
+	else
+		gpadl_reply_cancel(q, r);
+}
+
+/**
+ * gpadl_reply_next() - Take the oldest reply out of the queue
+ * @q: the queue
+ * @buf: where the message goes
+ * @len: size of @buf in bytes
+ *
+ * Context: any but hard interrupts.
+ * Return: length of the message in bytes; -EAGAIN if none waits; -EMSGSIZE if @buf is
+ * smaller than VMBUS_GPADL_MAX_REPLY, whatever waits.
+ */
+int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
+{
+	struct gpadl_reply *r;
+	u32 n;
+
+	if (len < VMBUS_GPADL_MAX_REPLY)
+		return -EMSGSIZE;
+
+	spin_lock(&q->lock);
+	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
+	if (r)
+		list_del_init(&r->node);
+	spin_unlock(&q->lock);
+	if (!r)
+		return -EAGAIN;
+
+	n = r->len;
+	memcpy(buf, r->msg, n);
+	reply_done(q, r);
+	return n;
+}
+
+/**
+ * gpadl_reply_purge() - Drop the replies that wait
+ * @q: the queue
+ * @chan: only those of this channel; NULL for all
+ *
+ * The caller holds a reference to the partition that contains @q.
+ *
+ * Context: any but hard interrupts.
+ */
+void gpadl_reply_purge(struct gpadl_reply_queue *q,
+		       const struct vmbus_gpadl_channel *chan)
+{
+	struct gpadl_reply *r, *next;
+	LIST_HEAD(purged);
+
+	spin_lock(&q->lock);
+	list_for_each_entry_safe(r, next, &q->queued, node)
+		if (!chan || r->chan == chan)
+			list_move_tail(&r->node, &purged);
+	spin_unlock(&q->lock);
+
+	list_for_each_entry_safe(r, next, &purged, node) {
+		list_del_init(&r->node);
+		reply_done(q, r);
+	}
+}
+
+/**
+ * gpadl_reply_readable() - Does a reply wait?
+ * @q: the queue
+ *
+ * Context: any.
+ * Return: true if gpadl_reply_next() would find one.
+ */
+bool gpadl_reply_readable(struct gpadl_reply_queue *q)
+{
+	return !list_empty_careful(&q->queued);
+}
+
+/**
+ * gpadl_reply_writable() - Is a slot free?
+ * @q: the queue
+ *
+ * Context: any.
+ * Return: true if gpadl_reply_reserve() would find one.
+ */
+bool gpadl_reply_writable(struct gpadl_reply_queue *q)
+{
+	return !list_empty_careful(&q->free);
+}
