@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/debug/vmbus_gpadl/<partition>/: what a partition has, for people. No ABI.
+ */
+#include <linux/array_size.h>
+#include <linux/build_bug.h>
+#include <linux/debugfs.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+
+#include "gpadl_priv.h"
+
+static struct dentry *gpadl_debugfs;
+
+static const char *const reason_names[] = {
+	[GPADL_REASON_BAD_BUFLEN] = "range_buflen below 16 or not a multiple of 8",
+	[GPADL_REASON_NO_RANGES] = "rangecount 0",
+	[GPADL_REASON_BAD_COUNT] = "byte_count 0",
+	[GPADL_REASON_BAD_OFFSET] = "byte_offset above 0xfff",
+	[GPADL_REASON_OVERFLOW] = "byte_offset + byte_count overflows",
+	[GPADL_REASON_TOO_LONG] = "ranges need more than range_buflen",
+	[GPADL_REASON_BAD_PFN] = "page frame number above 40 bits",
+	[GPADL_REASON_NOTHING_ADDED] = "GPADL_BODY without a page",
+	[GPADL_REASON_NO_REGION] = "page outside every region",
+	[GPADL_REASON_COLLISION] = "handle in use",
+	[GPADL_REASON_QUOTA] = "over a limit",
+	[GPADL_REASON_NO_MEMORY] = "out of memory",
+	[GPADL_REASON_CANCELLED] = "torn down while being assembled",
+	[GPADL_REASON_BAD_MESSAGE] = "message too short or too long",
+	[GPADL_REASON_NOT_OURS] = "message type that is not handled here",
+	[GPADL_REASON_NO_CHANNEL] = "no such channel here",
+	[GPADL_REASON_NO_SLOT] = "too many replies wait",
+	[GPADL_REASON_NO_HEADER] = "GPADL_BODY that continues nothing",
+	[GPADL_REASON_OTHER_CHANNEL] = "GPADL_TEARDOWN by another channel",
+	[GPADL_REASON_REPEATED] = "GPADL_TEARDOWN repeated",
+};
+
+static_assert(ARRAY_SIZE(reason_names) == GPADL_NR_REASONS);
+
+static const char *const state_names[] = {
+	[GPADL_ASSEMBLING] = "ASSEMBLING",
+	[GPADL_READY] = "READY",
+	[GPADL_MAPPING] = "MAPPING",
+	[GPADL_MAPPED] = "MAPPED",
+	[GPADL_UNMAPPING] = "UNMAPPING",
+	[GPADL_DEAD] = "DEAD",
+};
+
+static void gpadl_show(struct seq_file *m, struct gpadl *g)
+{
+	unsigned long age = 0;
+	bool revoked, leaving;
+	u8 state;
+
+	spin_lock(&g->lock);
+	state = g->state;
+	revoked = g->revoked;
+	leaving = g->leaving;
+	if (gpadl_is_busy(g))
+		age = (jiffies - g->since) / HZ;
+	spin_unlock(&g->lock);
+
+	seq_printf(m, "%5u %#10x %-10s %-6s %5u %5u %5u %8u %5lu%s%s\n", g->chan->relid,
+		   g->handle, state_names[state], g->read_only ? "ro" : "rw",
+		   g->wire.nr_pages, g->wire.nr_ranges, g->wire.nr_runs, g->nr_messages,
+		   age, leaving ? " leaving" : "", revoked ? " wanted-back" : "");
+}
+
+static int gpadls_show(struct seq_file *m, void *unused)
+{
+	struct vmbus_partition *p = m->private;
+	struct vmbus_gpadl_channel *chan;
+	unsigned long relid, handle;
+	struct gpadl *g;
+
+	seq_puts(m, "relid     handle state      access pages range  runs messages age/s\n");
+	mutex_lock(&p->rx_mutex);
+	xa_for_each(&p->channels, relid, chan) {
+		handle = 0;
+		while ((g = gpadl_next(chan, &handle))) {
+			gpadl_show(m, g);
+			gpadl_put(g);
+		}
+	}
+	mutex_unlock(&p->rx_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(gpadls);
+
+static int regions_show(struct seq_file *m, void *unused)
+{
+	struct vmbus_partition *p = m->private;
+	struct gpadl_region_table *table = gpadl_region_table_get(&p->mem);
+	unsigned int i;
+
+	seq_puts(m, "slot                gpa              bytes                hva access mappings\n");
+	for (i = 0; i < table->nr; i++) {
+		const struct gpadl_region *region = table->regions[i];
+		const struct vmbus_gpa_region *what = &region->what;
+
+		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %8d\n", what->slot,
+			   what->gpa, what->bytes, what->hva,
+			   what->flags & VMBUS_GPA_REGION_READ_ONLY ? "ro" : "rw",
+			   (int)refcount_read(&region->users) - 1);
+	}
+	gpadl_region_table_put(table);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(regions);
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct vmbus_partition *p = m->private;
+	unsigned int i;
+
+	seq_printf(m, "owner pid            %d\n", task_tgid_nr(p->mem.owner));
+	seq_printf(m, "pinned host pages    %lld\n",
+		   (long long)atomic64_read(&p->mem.pinned));
+	seq_printf(m, "GPADLs               %d\n", atomic_read(&p->nr_gpadls));
+	seq_printf(m, "described HV pages   %d\n", atomic_read(&p->nr_pages));
+	seq_printf(m, "wanted back          %d\n", atomic_read(&p->nr_revoked));
+	seq_puts(m, "refused messages:\n");
+	for (i = 0; i < GPADL_NR_REASONS; i++)
+		seq_printf(m, "%10u  %s\n", (unsigned int)atomic_read(&p->counts[i]),
+			   reason_names[i]);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+void gpadl_debugfs_add(struct vmbus_partition *p)
+{
+	char name[12];
+
+	snprintf(name, sizeof(name), "%d", p->id);
+	p->debugfs = debugfs_create_dir(name, gpadl_debugfs);
+	debugfs_create_file("gpadls", 0400, p->debugfs, p, &gpadls_fops);
+	debugfs_create_file("regions", 0400, p->debugfs, p, &regions_fops);
+	debugfs_create_file("stats", 0400, p->debugfs, p, &stats_fops);
+}
+
+void gpadl_debugfs_remove(struct vmbus_partition *p)
+{
+	debugfs_remove_recursive(p->debugfs);
+}
+
+void gpadl_debugfs_init(void)
+{
+	gpadl_debugfs = debugfs_create_dir("vmbus_gpadl", NULL);
+}
+
+void gpadl_debugfs_exit(void)
+{
+	debugfs_remove_recursive(gpadl_debugfs);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Partitions, channels and GPADLs: what the files of the mapper share.
+ *
+ * References: a reply that waits, and whoever looks a GPADL up, holds the GPADL; a busy
+ * GPADL holds itself; a GPADL holds its channel; a channel holds its partition; a
+ * partition holds the address space (mmgrab) and its owner. What has no reference left
+ * is freed by a work item, so that any thread may drop the last one under any lock.
+ *
+ * Lock order: rx_mutex > GPADL lock > lock of an xarray > reply queue lock.
+ * vmbus_gpadl_map() and vmbus_gpadl_unmap() take no rx_mutex. Nothing is held while
+ * pages are pinned or a callback runs, but for wake(), which says so.
+ */
+#ifndef _GPADL_PRIV_H
+#define _GPADL_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/build_bug.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "gpadl_mem.h"
+#include "gpadl_reply.h"
+#include "gpadl_wire.h"
+#include "vmbus_gpadl_map.h"
+
+struct dentry;
+
+/* A handle is an index in xarrays, with room for one above. */
+static_assert(BITS_PER_LONG == 64);
+
+/*
+ * What can become of a message other than its purpose. Each is counted per partition and
+ * traced by name; gpadl_debugfs.c says each in words. The first are the verdicts of
+ * gpadl_wire.h, in their order.
+ */
+enum gpadl_reason {
+	GPADL_REASON_BAD_BUFLEN,
+	GPADL_REASON_NO_RANGES,
+	GPADL_REASON_BAD_COUNT,
+	GPADL_REASON_BAD_OFFSET,
+	GPADL_REASON_OVERFLOW,
+	GPADL_REASON_TOO_LONG,
+	GPADL_REASON_BAD_PFN,
+	GPADL_REASON_NOTHING_ADDED,
+	GPADL_REASON_NO_REGION,
+	GPADL_REASON_COLLISION,
+	GPADL_REASON_QUOTA,
+	GPADL_REASON_NO_MEMORY,
+	GPADL_REASON_CANCELLED,
+	GPADL_REASON_BAD_MESSAGE,
+	GPADL_REASON_NOT_OURS,
+	GPADL_REASON_NO_CHANNEL,
+	GPADL_REASON_NO_SLOT,
+	GPADL_REASON_NO_HEADER,
+	GPADL_REASON_OTHER_CHANNEL,
+	GPADL_REASON_REPEATED,
+	GPADL_NR_REASONS
+};
+
+/* The reason that belongs to a verdict which is neither OK nor COMPLETE. */
+static inline enum gpadl_reason gpadl_verdict_reason(enum gpadl_wire_verdict verdict)
+{
+	return GPADL_REASON_BAD_BUFLEN + (verdict - GPADL_WIRE_BAD_BUFLEN);
+}
+
+static_assert(GPADL_REASON_NOTHING_ADDED - GPADL_REASON_BAD_BUFLEN ==
+	      GPADL_WIRE_NOTHING_ADDED - GPADL_WIRE_BAD_BUFLEN);
+
+/**
+ * enum gpadl_state - life of a GPADL
+ * @GPADL_ASSEMBLING: the guest has not sent all of it
+ * @GPADL_READY: complete, not mapped
+ * @GPADL_MAPPING: vmbus_gpadl_map() is at work; only its thread ends this state
+ * @GPADL_MAPPED: the backend has it
+ * @GPADL_UNMAPPING: pages are being unpinned; only that thread ends this state
+ * @GPADL_DEAD: in no table any more; set once
+ */
+enum gpadl_state {
+	GPADL_ASSEMBLING,
+	GPADL_READY,
+	GPADL_MAPPING,
+	GPADL_MAPPED,
+	GPADL_UNMAPPING,
+	GPADL_DEAD,
+};
+
+/**
+ * struct vmbus_partition - one guest
+ * @ref: references
+ * @id: number, for people
+ * @ops: the channel layer
+ * @priv: its own
+ * @mem: guest memory
+ * @replies: messages that wait for the guest
+ * @rx_mutex: serialises the guest's messages and all that makes GPADLs leave. Protects
+ *	@dead, @channels, the insertion of GPADLs, and the change of vmbus_gpadl_channel
+ *	.closing and .released and of gpadl.leaving
+ * @dead: the channel layer has gone
+ * @channels: by relid
+ * @handles: by handle, the first of the GPADLs that have it; see gpadl.same_handle.
+ *	Protected by its own lock; inserted into under @rx_mutex
+ * @nr_gpadls: GPADLs not freed yet, replies not read included
+ * @nr_pages: HV pages that they were announced to have
+ * @nr_revoked: busy GPADLs that are wanted back
+ * @idle: woken when a GPADL stops to be busy
+ * @stuck_work: complains of those that stay busy; holds a reference while pending
+ * @counts: of &enum gpadl_reason
+ * @debugfs: directory
+ * @free_work: frees it
+ */
+struct vmbus_partition {
+	refcount_t ref;
+	int id;
+	const struct vmbus_partition_ops *ops;
+	void *priv;
+	struct gpadl_mem mem;
+	struct gpadl_reply_queue replies;
+
+	struct mutex rx_mutex; /* see above */
+	bool dead;
+	struct xarray channels;
+	struct xarray handles;
+
+	atomic_t nr_gpadls;
+	atomic_t nr_pages;
+	atomic_t nr_revoked;
+	wait_queue_head_t idle;
+	struct delayed_work stuck_work;
+
+	atomic_t counts[GPADL_NR_REASONS];
+	struct dentry *debugfs;
+	struct work_struct free_work;
+};
+
+/**
+ * struct vmbus_gpadl_channel - one channel of a partition
+ * @ref: references
+ * @relid: number in VMBus messages
+ * @p: the partition
+ * @ops: the channel layer
+ * @priv: its own
+ * @wq: the channel's ordered work
+ * @closing: rescinded: GPADLs come and go, but are not mapped any more. Set under
+ *	rx_mutex, read under a GPADL's lock; see vmbus_gpadl_channel_rescind()
+ * @released: rescinded, and then released by the guest: it is not here any more
+ * @gpadls: by handle; all that are not DEAD. Mark 0: the backend is to be told
+ * @nr_busy: of @gpadls
+ * @revoke_work: tells the backend; holds a reference while pending
+ * @free_work: frees it
+ */
+struct vmbus_gpadl_channel {
+	refcount_t ref;
+	u32 relid;
+	struct vmbus_partition *p;
+	const struct vmbus_gpadl_channel_ops *ops;
+	void *priv;
+	struct workqueue_struct *wq;
+
+	bool closing;
+	bool released;
+	struct xarray gpadls;
+	atomic_t nr_busy;
+	struct work_struct revoke_work;
+	struct work_struct free_work;
+};
+
+#define GPADL_MARK_REVOKE	XA_MARK_0
+
+/**
+ * struct gpadl - one GPADL
+ * @ref: references
+ * @rcu: frees it
+ * @handle: its number
+ * @read_only: created without write access
+ * @chan: its channel
+ * @nr_announced: HV pages it is charged for in vmbus_partition.nr_pages
+ * @nr_messages: HEADER and BODYs taken in; protected by rx_mutex
+ * @wire: its pages; protected by rx_mutex while ASSEMBLING, does not change after
+ * @same_handle: next GPADL with this handle, on another channel; protected by the lock
+ *	of vmbus_partition.handles
+ * @created: GPADL_CREATED
+ * @torndown: GPADL_TORNDOWN
+ * @lock: protects @state, @leaving, @owe_torndown, @revoked and @since
+ * @state: &enum gpadl_state
+ * @leaving: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
+ * @owe_torndown: the guest waits for GPADL_TORNDOWN
+ * @revoked: busy, and wanted back; the backend is told if it is MAPPED
+ * @since: when it became busy, or was wanted back, in jiffies
+ * @mapping: while busy; belongs to the thread that set MAPPING or UNMAPPING, and while
+ *	MAPPED does not change
+ * @vaddr: where it is vmapped, or NULL; the backend serialises its calls
+ */
+struct gpadl {
+	refcount_t ref;
+	struct rcu_head rcu;
+	u32 handle;
+	bool read_only;
+	struct vmbus_gpadl_channel *chan;
+	u32 nr_announced;
+	u32 nr_messages;
+	struct gpadl_wire wire;
+	struct gpadl *same_handle;
+	struct gpadl_reply created;
+	struct gpadl_reply torndown;
+
+	spinlock_t lock; /* see above */
+	u8 state;
+	bool leaving;
+	bool owe_torndown;
+	bool revoked;
+	unsigned long since;
+	struct gpadl_mapping mapping;
+	void *vaddr;
+};
+
+static inline bool gpadl_is_busy(const struct gpadl *g)
+{
+	return g->state == GPADL_MAPPING || g->state == GPADL_MAPPED ||
+	       g->state == GPADL_UNMAPPING;
+}
+
+/* vmbus_gpadl_map.c: the life of a GPADL */
+struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
+			   const struct gpadl_wire_msg *header, bool read_only);
+void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg);
+bool gpadl_teardown(struct gpadl *g);
+void gpadl_drop(struct gpadl *g);
+void gpadl_rescind(struct gpadl *g);
+void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
+struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
+void gpadl_put(struct gpadl *g);
+
+/* gpadl_partition.c: partitions, channels, and the guest's messages */
+extern struct workqueue_struct *gpadl_wq;
+void channel_put(struct vmbus_gpadl_channel *chan);
+void channel_queue_revoke(struct vmbus_gpadl_channel *chan);
+void partition_watch_revoked(struct vmbus_partition *p);
+void partition_unwatch_revoked(struct vmbus_partition *p);
+void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
+		 enum gpadl_reason reason);
+
+/* gpadl_debugfs.c */
+void gpadl_debugfs_init(void);
+void gpadl_debugfs_exit(void);
+void gpadl_debugfs_add(struct vmbus_partition *p);
+void gpadl_debugfs_remove(struct vmbus_partition *p);
+
+#endif /* _GPADL_PRIV_H */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints: /sys/kernel/tracing/events/vmbus_gpadl. No ABI.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM vmbus_gpadl
+
+#if !defined(_GPADL_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _GPADL_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "gpadl_priv.h"
+
+TRACE_DEFINE_ENUM(GPADL_REASON_BAD_BUFLEN);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_RANGES);
+TRACE_DEFINE_ENUM(GPADL_REASON_BAD_COUNT);
+TRACE_DEFINE_ENUM(GPADL_REASON_BAD_OFFSET);
+TRACE_DEFINE_ENUM(GPADL_REASON_OVERFLOW);
+TRACE_DEFINE_ENUM(GPADL_REASON_TOO_LONG);
+TRACE_DEFINE_ENUM(GPADL_REASON_BAD_PFN);
+TRACE_DEFINE_ENUM(GPADL_REASON_NOTHING_ADDED);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_REGION);
+TRACE_DEFINE_ENUM(GPADL_REASON_COLLISION);
+TRACE_DEFINE_ENUM(GPADL_REASON_QUOTA);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_MEMORY);
+TRACE_DEFINE_ENUM(GPADL_REASON_CANCELLED);
+TRACE_DEFINE_ENUM(GPADL_REASON_BAD_MESSAGE);
+TRACE_DEFINE_ENUM(GPADL_REASON_NOT_OURS);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_CHANNEL);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_SLOT);
+TRACE_DEFINE_ENUM(GPADL_REASON_NO_HEADER);
+TRACE_DEFINE_ENUM(GPADL_REASON_OTHER_CHANNEL);
+TRACE_DEFINE_ENUM(GPADL_REASON_REPEATED);
+
+#define gpadl_show_reason(reason)					\
+	__print_symbolic(reason,					\
+		{ GPADL_REASON_BAD_BUFLEN, "BAD_BUFLEN" },		\
+		{ GPADL_REASON_NO_RANGES, "NO_RANGES" },		\
+		{ GPADL_REASON_BAD_COUNT, "BAD_COUNT" },		\
+		{ GPADL_REASON_BAD_OFFSET, "BAD_OFFSET" },		\
+		{ GPADL_REASON_OVERFLOW, "OVERFLOW" },			\
+		{ GPADL_REASON_TOO_LONG, "TOO_LONG" },			\
+		{ GPADL_REASON_BAD_PFN, "BAD_PFN" },			\
+		{ GPADL_REASON_NOTHING_ADDED, "NOTHING_ADDED" },	\
+		{ GPADL_REASON_NO_REGION, "NO_REGION" },		\
+		{ GPADL_REASON_COLLISION, "COLLISION" },		\
+		{ GPADL_REASON_QUOTA, "QUOTA" },			\
+		{ GPADL_REASON_NO_MEMORY, "NO_MEMORY" },		\
+		{ GPADL_REASON_CANCELLED, "CANCELLED" },		\
+		{ GPADL_REASON_BAD_MESSAGE, "BAD_MESSAGE" },		\
+		{ GPADL_REASON_NOT_OURS, "NOT_OURS" },			\
+		{ GPADL_REASON_NO_CHANNEL, "NO_CHANNEL" },		\
+		{ GPADL_REASON_NO_SLOT, "NO_SLOT" },			\
+		{ GPADL_REASON_NO_HEADER, "NO_HEADER" },		\
+		{ GPADL_REASON_OTHER_CHANNEL, "OTHER_CHANNEL" },	\
+		{ GPADL_REASON_REPEATED, "REPEATED" })
+
+/* A message that did not do what it is for. relid is 0 if the message does not tell. */
+TRACE_EVENT(vmbus_gpadl_reject,
+	TP_PROTO(int id, u32 relid, u32 handle, enum gpadl_reason reason),
+	TP_ARGS(id, relid, handle, reason),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(u32, handle)
+		__field(int, reason)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->relid = relid;
+		__entry->handle = handle;
+		__entry->reason = reason;
+	),
+	TP_printk("partition=%d relid=%u handle=%#x reason=%s", __entry->id,
+		  __entry->relid, __entry->handle, gpadl_show_reason(__entry->reason))
+);
+
+/* GPADL_CREATED is queued. */
+TRACE_EVENT(vmbus_gpadl_created,
+	TP_PROTO(const struct gpadl *g, u32 status),
+	TP_ARGS(g, status),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(u32, handle)
+		__field(u32, status)
+		__field(u32, pages)
+		__field(u32, ranges)
+		__field(u32, runs)
+		__field(u32, messages)
+		__field(bool, read_only)
+	),
+	TP_fast_assign(
+		__entry->id = g->chan->p->id;
+		__entry->relid = g->chan->relid;
+		__entry->handle = g->handle;
+		__entry->status = status;
+		__entry->pages = g->wire.nr_pages;
+		__entry->ranges = g->wire.nr_ranges;
+		__entry->runs = g->wire.nr_runs;
+		__entry->messages = g->nr_messages;
+		__entry->read_only = g->read_only;
+	),
+	TP_printk("partition=%d relid=%u handle=%#x status=%#x pages=%u ranges=%u runs=%u messages=%u access=%s",
+		  __entry->id, __entry->relid, __entry->handle, __entry->status,
+		  __entry->pages, __entry->ranges, __entry->runs, __entry->messages,
+		  __entry->read_only ? "ro" : "rw")
+);
+
+/* A backend's map came to an end; with ret 0 the pages are pinned. */
+TRACE_EVENT(vmbus_gpadl_map,
+	TP_PROTO(const struct gpadl *g, bool write, int ret),
+	TP_ARGS(g, write, ret),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(u32, handle)
+		__field(bool, write)
+		__field(int, ret)
+		__field(unsigned long, pins)
+		__field(unsigned int, nents)
+	),
+	TP_fast_assign(
+		__entry->id = g->chan->p->id;
+		__entry->relid = g->chan->relid;
+		__entry->handle = g->handle;
+		__entry->write = write;
+		__entry->ret = ret;
+		__entry->pins = ret ? 0 : g->mapping.nr_pins;
+		__entry->nents = ret ? 0 : g->mapping.sgt.nents;
+	),
+	TP_printk("partition=%d relid=%u handle=%#x access=%s pinned=%lu entries=%u ret=%d",
+		  __entry->id, __entry->relid, __entry->handle,
+		  __entry->write ? "rw" : "ro", __entry->pins, __entry->nents,
+		  __entry->ret)
+);
+
+DECLARE_EVENT_CLASS(vmbus_gpadl,
+	TP_PROTO(const struct gpadl *g),
+	TP_ARGS(g),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(u32, handle)
+	),
+	TP_fast_assign(
+		__entry->id = g->chan->p->id;
+		__entry->relid = g->chan->relid;
+		__entry->handle = g->handle;
+	),
+	TP_printk("partition=%d relid=%u handle=%#x", __entry->id, __entry->relid,
+		  __entry->handle)
+);
+
+/* A backend's unmap begins. */
+DEFINE_EVENT(vmbus_gpadl, vmbus_gpadl_unmap,
+	TP_PROTO(const struct gpadl *g), TP_ARGS(g));
+/* The guest asks for a teardown. */
+DEFINE_EVENT(vmbus_gpadl, vmbus_gpadl_teardown,
+	TP_PROTO(const struct gpadl *g), TP_ARGS(g));
+/* The backend is going to be asked for a mapped GPADL. */
+DEFINE_EVENT(vmbus_gpadl, vmbus_gpadl_revoke,
+	TP_PROTO(const struct gpadl *g), TP_ARGS(g));
+/* GPADL_TORNDOWN is queued: no page of it is pinned. */
+DEFINE_EVENT(vmbus_gpadl, vmbus_gpadl_torndown,
+	TP_PROTO(const struct gpadl *g), TP_ARGS(g));
+
+#endif /* _GPADL_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE gpadl_trace
+#include <trace/define_trace.h>
