@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The front door: `make help`. What is built stands in Kbuild.
+
+KDIR ?= /lib/modules/$(or $(KVER),$(shell uname -r))/build
+
+.DEFAULT_GOAL := modules
+
+modules modules_install clean: $(KDIR)/Makefile
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+
+$(KDIR)/Makefile:
+	@echo "There are no kernel headers in $(KDIR)." >&2
+	@echo "  next: install linux-headers for this kernel, or give KDIR=," >&2
+	@echo "        for example: make KDIR=\$$(scripts/kernel.sh stock)/build" >&2
+	@false
+
+# Tests and demo bring their own kernels: nothing is loaded on this machine
+demo:
+	scripts/demo.sh
+
+check:
+	scripts/check.sh
+
+static kunit selftest:
+	scripts/check.sh $@
+
+distclean:
+	rm -rf out
+
+help:
+	@echo "Everyday:"
+	@echo "  make [KDIR=dir]   build the modules, against the running kernel if not told"
+	@echo "  make modules_install, make clean"
+	@echo
+	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
+	@echo "  make demo         boot a stock guest whose GPADLs the modules map"
+	@echo "  make check        every test; ends with 'N passed, N failed'"
+	@echo
+	@echo "One stage of make check:"
+	@echo "  make static       compiler warnings, sparse, checkpatch, kernel-doc, ..."
+	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
+	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
+	@echo
+	@echo "  make distclean    remove what these leave in out/"
+	@echo
+	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
+
+.PHONY: modules modules_install clean demo check static kunit selftest distclean help

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# See to it that the Debian packages are there that the tests and the demo use.
+# Installs what is missing where that is possible (Debian, as root), says what
+# is missing where it is not.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+packages=(
+	# compile modules, a kernel and test programs
+	gcc gcc-12 g++ make bc bison flex libelf-dev libc6-dev linux-libc-dev
+	# unpack kernels and make initramfs images
+	xz-utils cpio kmod busybox-static
+	# run them
+	qemu-system-x86
+	# check
+	perl python3 sparse shellcheck codespell git
+)
+
+missing()
+{
+	local p
+
+	for p in "${packages[@]}"; do
+		# shellcheck disable=SC2016 # dpkg-query's own variable
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = \
+			installed ] || echo "$p"
+	done
+}
+
+command -v dpkg-query >/dev/null ||
+	die "this is not Debian; these packages are needed, by Debian's names: ${packages[*]}" \
+	    "run it in a Debian 12 machine, where it installs them itself"
+
+mapfile -t need < <(missing)
+
+if [ "$(id -u)" -ne 0 ]; then
+	[ ${#need[@]} -eq 0 ] ||
+		die "packages are missing: ${need[*]}" \
+		    "as root: apt-get install ${need[*]}"
+	exit 0
+fi
+
+# The archive's lists are asked for kernels too. Old lists name files that the
+# archive no longer has.
+if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 2>/dev/null)" ] ||
+   ! apt-cache show "linux-source-$series" >/dev/null 2>&1; then
+	say "Asking the Debian archive what it has ..."
+	apt-get -q update >&2 ||
+		die "apt-get update failed" "see to the machine's network and /etc/apt"
+fi
+
+if [ ${#need[@]} -gt 0 ]; then
+	say "Installing ${need[*]} ..."
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
+		--no-install-recommends install "${need[@]}" >&2 </dev/null ||
+		die "cannot install ${need[*]}" "as root: apt-get install ${need[*]}"
+fi

@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the guest: load every module, which runs the suites; send their results.
+
+. /lib.sh
+
+while read -r m; do
+	load "$m"
+done </ko/order
+
+for s in /sys/kernel/debug/kunit/*/results; do
+	[ -e "$s" ] || { fail "no suite has run"; break; }
+	suite=${s%/results}
+	result "${suite##*/}.ktap" <"$s"
+done
+
+check_pins "after the suites"
+check_leaks "with the modules loaded"
+unload_all
+check_pins "after the modules are gone"
+check_leaks "after the modules are gone"
+
+exit $failed

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# What the guests' /run scripts share. Modules are in /ko, in the order in
+# which they must be loaded in /ko/order.
+
+# shellcheck disable=SC2034 # the scripts end with it
+failed=0
+
+# Say it where the host's log has it, beside what the kernel says
+say()
+{
+	echo "guest: $*" >/dev/kmsg
+}
+
+fail()
+{
+	say "FAILED: $*"
+	failed=1
+}
+
+# result NAME: standard input becomes the file NAME on the host
+result()
+{
+	{ echo "@@ $1"; cat; } >/dev/ttyS1
+}
+
+load()
+{
+	say "insmod $1.ko"
+	insmod "/ko/$1.ko" || fail "insmod $1.ko"
+}
+
+# Take out what came in, last first
+unload_all()
+{
+	sed '1!G;h;$!d' /ko/order | while read -r m; do
+		say "rmmod $m"
+		# busybox insmod/rmmod know names with _ only
+		rmmod "$(echo "$m" | tr - _)" || exit 1
+	done || fail "a module does not unload"
+}
+
+# Pages that are pinned in the whole machine. The counters lag per CPU, hence
+# the refresh.
+pinned_pages()
+{
+	echo 1 >/proc/sys/vm/stat_refresh
+	awk '/^nr_foll_pin_acquired/ { n += $2 }
+	     /^nr_foll_pin_released/ { n -= $2 } END { print n + 0 }' /proc/vmstat
+}
+
+check_pins()
+{
+	n=$(pinned_pages)
+	[ "$n" -eq 0 ] || fail "$n pages are still pinned $1"
+}
+
+# An object counts as leaked when it is older than 5 s and two scans agree.
+check_leaks()
+{
+	# LEAKS=0 on the kernel's command line: a developer who has no time
+	[ "${LEAKS-}" != 0 ] || return 0
+	leaks=/sys/kernel/debug/kmemleak
+	[ -e $leaks ] || { fail "this kernel has no kmemleak"; return; }
+	sleep 6
+	echo scan >$leaks
+	sleep 6
+	echo scan >$leaks
+	[ -z "$(head -c 1 $leaks)" ] || { cat $leaks >/dev/kmsg; fail "memory leaked $1"; }
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the guest: load the modules, run each program of /tests as root, send what
+# it says, unload the modules. After each program nothing may be pinned.
+
+. /lib.sh
+
+# A file system whose files are page cache that is written back, for the tests
+# of memory on a regular file: they find it at /mnt
+regular_file_system()
+{
+	while read -r m; do
+		insmod "/fs/$m.ko"
+	done </fs/order
+	truncate -s 64M /tmp/disk &&
+		mke2fs -F /tmp/disk >/dev/null &&
+		mount -t ext2 -o loop /tmp/disk /mnt &&
+		chmod 1777 /mnt
+}
+
+mkdir -p /mnt
+regular_file_system || fail "no file system on /mnt"
+
+while read -r m; do
+	load "$m"
+done </ko/order
+
+for t in /tests/*; do
+	name=${t##*/}
+	say "run $name"
+	# shellcheck disable=SC2046 # words
+	"$t" $(cat /arguments) >/tmp/output 2>&1
+	status=$?
+	result "$name.tap" </tmp/output
+	[ $status -eq 0 ] || fail "$name ended with status $status"
+	check_pins "after $name"
+done
+
+unload_all
+check_pins "after the modules are gone"
+umount /mnt
+
+exit $failed

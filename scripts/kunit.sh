@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run the KUnit suites in QEMU on a kernel that is built to find bugs: KASAN,
+# lockdep, kmemleak and more, see config/debug.config.
+#
+#	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*mem*.pin*'
+#
+# CONFIG=NAME takes config/NAME.config instead, LEAKS=0 leaves out the search for
+# leaks, which takes 40 s. SMP, TIMEOUT, V and ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
+# 'N passed, N failed'.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+filter=${1-}
+config=${CONFIG:-debug}
+dir=$out/kunit-$config
+logs=$dir/log
+
+"$top/scripts/deps.sh"
+source=$("$top/scripts/kernel.sh" source)
+kernel=$("$top/scripts/kernel.sh" build "$config")
+
+# What kunit.py says of one suite, if it is not content; nothing if it is.
+# One suite a file: it reads only the first document of a log.
+suite_complaints()
+{
+	python3 -B "$source/tools/testing/kunit/kunit.py" parse <"$1" \
+		>"$1.parsed" 2>&1 || grep -vE '^\[[0-9:]+\] \[PASSED\]' "$1.parsed"
+}
+
+# Cases that the sources define: what did not run did not pass
+cases_defined()
+{
+	cat "$top"/kunit/*.c | grep -cE '^[[:space:]]*KUNIT_CASE[A-Z_]*\(' || true
+}
+
+run()
+{
+	local passed=0 failed=0 ok=0 ktap p f defined
+
+	say "Building the modules against the $config kernel ..."
+	build_modules "$kernel" "$dir/build" GPADL_KUNIT=m
+	rm -rf "$dir/ko"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build") \
+		$(basename -s .ko -a "$dir"/build/kunit/*.ko | tr '\n' ' ')" \
+		"$dir/build"
+	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" \
+		"$top/scripts/guest/lib.sh" "$top/scripts/guest/kunit.sh=/run"
+
+	say "Running the suites in QEMU ..."
+	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+		"$kernel/arch/x86/boot/bzImage" "$dir/initramfs" "$logs" \
+		"LEAKS=${LEAKS:-1}" "${filter:+kunit.filter_glob=$filter}" || ok=1
+
+	for ktap in "$logs"/*.ktap; do
+		[ -e "$ktap" ] || continue
+		suite_complaints "$ktap" >&2 || true
+		read -r p f < <(count_results "$ktap" '    ')
+		say "  $(basename -s .ktap "$ktap"): $p passed, $f failed"
+		passed=$((passed + p)) failed=$((failed + f))
+	done
+
+	defined=$(cases_defined)
+	if [ -z "$filter" ] && [ $((passed + failed)) -lt "$defined" ]; then
+		say "The sources define $defined cases, $((passed + failed)) ran"
+		failed=$((failed + defined - passed - failed))
+	fi
+	# The kernel's own complaints, leaks and the like: one failure more
+	[ $ok -eq 0 ] || failed=$((failed + 1))
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+with_lock "$(echo "$dir" | tr / _)" run

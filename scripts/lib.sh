@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the scripts here share. Source it:
+#
+#	. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+#
+# Everything is said on stderr; stdout is left for the answer of a script
+# ("where is that kernel?"), so that scripts can be used in $(...).
+#
+# top		the root of this source tree
+# cache		what costs time to make and is the same for every tree of this
+#		project on the machine: packages, kernel sources, built kernels
+# out		what is made from this very tree: modules, images, logs
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmbus_gpadl_map
+# shellcheck disable=SC2034 # for those who source this
+out=${GPADL_OUT:-$top/out}
+
+# The kernel series that is tested, and the one that the modules must build
+# against besides. Exact versions come from the archive, see kernel.sh.
+# shellcheck disable=SC2034
+series=6.12
+# shellcheck disable=SC2034 # for those who source this
+series_old=6.1
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+# die "what happened" "the next step to take"
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	[ $# -lt 2 ] || printf '%s  next: %s\n' "${0##*/}" "$2" >&2
+	exit 1
+}
+
+# with_lock NAME COMMAND...: one user at a time on this machine. Locks live in
+# the cache and are freed by the kernel, so a killed run leaves none behind.
+with_lock()
+{
+	local lock=$cache/lock/$1
+	shift
+
+	mkdir -p "$cache/lock"
+	{
+		if ! flock -n 9; then
+			say "Waiting for another run that holds $lock ..."
+			flock 9
+		fi
+		"$@"
+	} 9>"$lock"
+}
+
+# logged FILE COMMAND...: the output goes to FILE, a dot per second to the
+# terminal. The end of FILE is shown if the command fails.
+logged()
+{
+	local log=$1 pid rc=0
+	shift
+
+	mkdir -p "$(dirname "$log")"
+	"$@" >"$log" 2>&1 9>&- &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		[ $((SECONDS % 10)) -ne 0 ] || printf '.' >&2
+	done
+	wait "$pid" || rc=$?
+	printf '\n' >&2
+	if [ "$rc" -ne 0 ]; then
+		tail -n 30 "$log" >&2
+		say "(the whole log: $log)"
+	fi
+	return "$rc"
+}
+
+# The files of this tree, without what was built in it
+tree_files()
+{
+	if git -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
+		git -C "$top" ls-files -co --exclude-standard | sort -u |
+			while read -r f; do
+				[ ! -f "$top/$f" ] || echo "$f"
+			done
+	else
+		(cd "$top" && find . -path ./out -prune -o -type f \
+			! -name '*.o' ! -name '*.ko' ! -name '*.mod*' \
+			! -name '*.cmd' -print | sed 's,^\./,,')
+	fi
+}
+
+# mirror_tree DIR: make DIR a copy of this tree, touching only what differs, so
+# that make there builds no more than it has to. Each kernel is built against
+# in a copy of its own: kbuild writes beside the sources.
+mirror_tree()
+{
+	local dir=$1 f
+
+	mkdir -p "$dir"
+	tree_files >"$dir/.files.new"
+	if [ -e "$dir/.files" ]; then
+		comm -23 "$dir/.files" "$dir/.files.new" | while read -r f; do
+			rm -f "$dir/$f" "$dir/${f%.c}.o"
+		done
+	fi
+	mv "$dir/.files.new" "$dir/.files"
+	while read -r f; do
+		cmp -s "$top/$f" "$dir/$f" && continue
+		mkdir -p "$dir/$(dirname "$f")"
+		cp "$top/$f" "$dir/$f"
+	done <"$dir/.files"
+}
+
+# build_modules KDIR DIR [make arguments]: this tree's modules, in DIR
+build_modules()
+{
+	local kdir=$1 dir=$2
+	shift 2
+
+	mirror_tree "$dir"
+	nice make -s -C "$kdir" M="$dir" -j"$(nproc)" "$@" modules >&2 ||
+		die "the modules do not build against $kdir" "see above"
+}
+
+# find_module NAME DIR...: the file of a module. Names may have - or _.
+find_module()
+{
+	local name=${1//[-_]/[-_]}
+	shift
+
+	find "$@" -name "$name.ko" -o -name "$name.ko.xz" \
+		-o -name "$name.ko.zst" -o -name "$name.ko.gz" | head -n 1
+}
+
+# collect_modules DEST "NAME..." DIR...: put modules and all that they depend on
+# in DEST as NAME.ko, plain, and the order to load them in in DEST/order. A
+# dependency that is found in none of the DIRs is built into the kernel.
+collect_modules()
+{
+	local dest=$1 names=$2 name file dep
+	shift 2
+
+	mkdir -p "$dest"
+	touch "$dest/order"
+	for name in $names; do
+		name=${name//-/_}
+		! grep -qx "$name" "$dest/order" || continue
+		file=$(find_module "$name" "$@")
+		[ -n "$file" ] || continue
+		case $file in
+		*.xz)	xz -dc "$file" ;;
+		*.zst)	zstd -dcq "$file" ;;
+		*.gz)	gzip -dc "$file" ;;
+		*)	cat "$file" ;;
+		esac >"$dest/$name.ko"
+		for dep in $(modinfo -F depends "$dest/$name.ko" | tr , ' '); do
+			collect_modules "$dest" "$dep" "$@"
+		done
+		echo "$name" >>"$dest/order"
+	done
+}
+
+# The names of the modules that a built copy of this tree has, without kunit's
+built_modules()
+{
+	sed -n 's/\.o$//p' "$1/modules.order" | grep -v '^kunit/' |
+		sed 's,.*/,,' | tr '\n' ' '
+}
+
+# count_results FILE INDENT: passed and failed of a (K)TAP file, at a depth. A
+# test that was skipped has not passed: here everything that it needs is there.
+count_results()
+{
+	awk -v indent="$2" '
+		$0 ~ "^" indent "ok .*# SKIP"	{ failed++; next }
+		$0 ~ "^" indent "ok "		{ passed++ }
+		$0 ~ "^" indent "not ok "	{ failed++ }
+		END { print passed + 0, failed + 0 }' "$1"
+}

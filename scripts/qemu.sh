@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Boot a kernel with an initramfs, wait until the guest powers off, judge.
+#
+#	qemu.sh KERNEL INITRAMFS LOGDIR [more of the kernel's command line]
+#
+# In LOGDIR afterwards: console.log, what the guest sent on its second serial
+# port (result.log), and the files that it named there; see guest/init.
+#
+# Succeeds if the guest's /run did and the console shows no trouble, and says
+# what is wrong if not. From the environment:
+#
+#	SMP=2		virtual CPUs
+#	MEM=2G		memory
+#	TIMEOUT=300	seconds for all of it
+#	ACCEL=kvm	use KVM, if the processor can. Never by itself: that
+#			/dev/kvm is there does not mean that it runs any kernel
+#	V=1		show the console too
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+[ $# -ge 3 ] || die "usage: qemu.sh KERNEL INITRAMFS LOGDIR [APPEND]..."
+kernel=$1 initramfs=$2 logs=$3
+shift 3
+timeout=${TIMEOUT:-300}
+
+accel=(-accel "tcg,thread=multi" -cpu max)
+if [ "${ACCEL-}" = kvm ]; then
+	grep -qwE 'svm|vmx' /proc/cpuinfo ||
+		die "ACCEL=kvm, but this processor shows neither svm nor vmx" \
+		    "run it without ACCEL=kvm"
+	accel=(-accel kvm -cpu host)
+fi
+
+console=(-serial "file:$logs/console.log")
+if [ "${V-}" = 1 ]; then
+	console=(-chardev "stdio,id=console,signal=off,logfile=$logs/console.log"
+		 -serial chardev:console)
+fi
+
+boot()
+{
+	rm -rf "$logs"
+	mkdir -p "$logs"
+	timeout -k 5 "$timeout" qemu-system-x86_64 \
+		"${accel[@]}" -smp "${SMP:-2}" -m "${MEM:-2G}" \
+		-nodefaults -display none -no-reboot \
+		"${console[@]}" -serial "file:$logs/result.log" \
+		-kernel "$kernel" -initrd "$initramfs" \
+		-append "console=ttyS0 panic=-1 $*" </dev/null >&2
+}
+
+# Cut result.log into the files that it holds
+split_results()
+{
+	awk -v dir="$logs/" '
+		/^@@@ / { file = ""; next }
+		/^@@ /  { file = dir $2; gsub(/[^A-Za-z0-9._-]/, "_", $2)
+			  file = dir $2; printf "" > file; next }
+		file    { print > file }' "$logs/result.log"
+}
+
+began()
+{
+	grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null
+}
+
+status=0
+boot "$@" || status=$?
+if [ $status -ne 124 ] && ! began; then
+	# No code of ours has run. Multi-threaded TCG trips, once in some tens
+	# of boots, over a kernel that patches its text.
+	say "The guest did not come up, with no code of this project in it:"
+	tail -n 5 "$logs/console.log" >&2 || true
+	say "Once more ..."
+	status=0
+	boot "$@" || status=$?
+fi
+
+wrong=0
+split_results
+case $status in
+0)	;;
+124)	say "The guest was not done after $timeout s"; wrong=1 ;;
+*)	say "QEMU ended with status $status"; wrong=1 ;;
+esac
+
+verdict=$(sed -n 's/^@@@ verdict //p' "$logs/result.log")
+if [ "$verdict" != 0 ]; then
+	say "The guest's verdict: ${verdict:-none}"
+	wrong=1
+fi
+
+awk -f "$top/scripts/console.awk" "$logs/console.log" >"$logs/trouble.log"
+if [ -s "$logs/trouble.log" ]; then
+	say "The console shows trouble:"
+	head -n 40 "$logs/trouble.log" >&2
+	wrong=1
+fi
+
+[ $wrong -eq 0 ] || say "(the whole console: $logs/console.log)"
+exit $wrong

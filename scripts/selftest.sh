@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run the selftests of the uAPI in QEMU on Debian's own kernel, with the modules
+# as they are shipped.
+#
+#	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map -t pin
+#
+# SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
+# bugs. SMP, TIMEOUT, V and ACCEL are those of qemu.sh. Logs stay in
+# out/selftest-*/. The last line on stdout is 'N passed, N failed'.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+want=${SERIES:-$series}
+dir=$out/selftest-${CONFIG:-$want}
+logs=$dir/log
+
+"$top/scripts/deps.sh"
+source=$("$top/scripts/kernel.sh" source)
+if [ -n "${CONFIG-}" ]; then
+	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
+	image=$kdir/arch/x86/boot/bzImage
+	stock_modules=()
+else
+	kernel=$("$top/scripts/kernel.sh" stock "$want")
+	kdir=$kernel/build
+	image=$kernel/vmlinuz
+	stock_modules=("$kernel/modules")
+fi
+
+build_programs()
+{
+	nice make -s -C "$dir/build/tests/selftest" \
+		KSELFTEST="$source/tools/testing/selftests" >&2 ||
+		die "the selftests do not build" "see above"
+}
+
+# The programs asked for, or all, as words for initramfs.sh
+programs()
+{
+	local p
+
+	for p in "$dir"/build/tests/selftest/bin/*; do
+		[ -e "$top/tests/selftest/${p##*/}.c" ] || continue
+		[ -z "${1-}" ] || [ "$1" = "${p##*/}" ] || continue
+		echo "$p=/tests/${p##*/}"
+	done
+}
+
+run()
+{
+	local passed=0 failed=0 ok=0 tap p f
+
+	say "Building the modules and the tests ..."
+	build_modules "$kdir" "$dir/build"
+	build_programs
+	mapfile -t programs < <(programs "${1-}")
+	[ ${#programs[@]} -gt 0 ] || die "there is no selftest ${1-}" "ls tests/selftest"
+	shift || true
+
+	rm -rf "$dir/ko" "$dir/fs"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build")" \
+		"$dir/build" "${stock_modules[@]}"
+	collect_modules "$dir/fs" "loop crc32c_generic ext4" \
+		"${stock_modules[@]:-$dir/fs}"
+	printf '%s\n' "$@" >"$dir/arguments"
+
+	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \
+		"$dir/ko" "$dir/fs" "$dir/arguments" "$top/scripts/guest/lib.sh" \
+		"$top/scripts/guest/selftest.sh=/run"
+
+	say "Running them in QEMU ..."
+	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+		"$image" "$dir/initramfs" "$logs" hugepages=64 || ok=1
+
+	for tap in "$logs"/*.tap; do
+		[ -e "$tap" ] || continue
+		grep -E '^not ok|# SKIP' "$tap" >&2 || true
+		read -r p f < <(count_results "$tap" '')
+		say "  $(basename -s .tap "$tap"): $p passed, $f failed"
+		passed=$((passed + p)) failed=$((failed + f))
+		complete "$tap" || failed=$((failed + 1))
+	done
+	for p in "${programs[@]}"; do
+		[ -e "$logs/${p##*/}.tap" ] || {
+			say "  ${p##*/}: did not run"
+			failed=$((failed + 1))
+		}
+	done
+	# The kernel's own complaints, pages left pinned and the like: one more
+	[ $ok -eq 0 ] || failed=$((failed + 1))
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+# Did a program report as many tests as it said it would?
+complete()
+{
+	awk '/^1\.\.[0-9]+/	{ plan = substr($1, 4) }
+	     /^(not )?ok /	{ ran++ }
+	     END { exit !(plan > 0 && ran == plan) }' "$1" && return
+	say "  $(basename -s .tap "$1"): it ended before its last test:"
+	tail -n 5 "$1" >&2
+	return 1
+}
+
+with_lock "$(echo "$dir" | tr / _)" run "$@"
