@@ -71,12 +71,12 @@ static int gpadls_show(struct seq_file *m, void *unused)
 {
 	struct vmbus_partition *p = m->private;
 	struct vmbus_gpadl_channel *chan;
-	unsigned long relid, handle;
+	unsigned long handle;
 	struct gpadl *g;
 
 	seq_puts(m, "relid     handle state      access pages range  runs messages age/s\n");
 	mutex_lock(&p->rx_mutex);
-	xa_for_each(&p->channels, relid, chan) {
+	list_for_each_entry(chan, &p->all_channels, node) {
 		handle = 0;
 		while ((g = gpadl_next(chan, &handle))) {
 			gpadl_show(m, g);

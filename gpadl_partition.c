@@ -135,6 +135,9 @@ static void channel_free_work(struct work_struct *work)
 	/* Waits for work that is queued or running; nobody queues more. */
 	destroy_workqueue(chan->wq);
 	WARN_ON_ONCE(!xa_empty(&chan->gpadls));
+	mutex_lock(&p->rx_mutex);
+	list_del(&chan->node);
+	mutex_unlock(&p->rx_mutex);
 	if (chan->ops->release)
 		chan->ops->release(chan->priv);
 	kfree(chan);
@@ -204,10 +207,9 @@ static void partition_stuck_work(struct work_struct *work)
 	struct vmbus_partition *p = container_of(to_delayed_work(work),
 						 struct vmbus_partition, stuck_work);
 	struct vmbus_gpadl_channel *chan;
-	unsigned long relid;
 
 	mutex_lock(&p->rx_mutex);
-	xa_for_each(&p->channels, relid, chan)
+	list_for_each_entry(chan, &p->all_channels, node)
 		channel_show_stuck(chan);
 	mutex_unlock(&p->rx_mutex);
 
@@ -301,6 +303,7 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	p->priv = priv;
 	mutex_init(&p->rx_mutex);
 	xa_init(&p->channels);
+	INIT_LIST_HEAD(&p->all_channels);
 	xa_init(&p->handles);
 	init_waitqueue_head(&p->idle);
 	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
@@ -440,18 +443,20 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_unpin_page, VMBUS_GPADL_NS);
 static int channel_insert(struct vmbus_gpadl_channel *chan)
 {
 	struct vmbus_partition *p = chan->p;
-	struct vmbus_gpadl_channel *other;
-	unsigned long relid;
-	unsigned int nr = 0;
+	int ret;
 
 	guard(mutex)(&p->rx_mutex);
 	if (p->dead)
 		return -ENODEV;
-	xa_for_each(&p->channels, relid, other)
-		nr++;
-	if (nr >= READ_ONCE(max_channels.value))
+	if (p->nr_channels >= READ_ONCE(max_channels.value))
 		return -ENOSPC;
-	return xa_insert(&p->channels, chan->relid, chan, GFP_KERNEL_ACCOUNT);
+	ret = xa_insert(&p->channels, chan->relid, chan, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	p->nr_channels++;
+	list_add_tail(&chan->node, &p->all_channels);
+	partition_get(p);
+	return 0;
 }
 
 /**
@@ -491,7 +496,6 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	ret = channel_insert(chan);
 	if (ret)
 		goto err_wq;
-	partition_get(p);
 	return chan;
 
 err_wq:
@@ -601,6 +605,7 @@ void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 	WRITE_ONCE(chan->closing, true);
 	channel_drop_gpadls(chan);
 	xa_erase(&chan->p->channels, chan->relid);
+	chan->p->nr_channels--;
 	mutex_unlock(&chan->p->rx_mutex);
 	partition_wake(chan->p);
 	channel_put(chan);
@@ -615,7 +620,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_put, VMBUS_GPADL_NS);
  * @buf: where it goes
  * @len: size of @buf, at least VMBUS_GPADL_MAX_REPLY bytes
  *
- * Context: any but hard interrupts.
+ * Context: process, may sleep.
  * Return: length of the message in bytes; -EAGAIN if there is none; -EMSGSIZE if @buf is
  * too small: no message is lost.
  */

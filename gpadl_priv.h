@@ -99,10 +99,12 @@ enum gpadl_state {
  * @mem: guest memory
  * @replies: messages that wait for the guest
  * @rx_mutex: serialises the guest's messages and all that makes GPADLs leave. Protects
- *	@dead, @channels, the insertion of GPADLs, and the change of vmbus_gpadl_channel
- *	.closing and .released and of gpadl.leaving
+ *	@dead, @channels, @nr_channels, @all_channels, the insertion of GPADLs, and the
+ *	change of vmbus_gpadl_channel.closing and .released and of gpadl.leaving
  * @dead: the channel layer has gone
- * @channels: by relid
+ * @channels: by relid, those that the channel layer has not put
+ * @nr_channels: number of these
+ * @all_channels: these, and those put whose GPADLs are still mapped
  * @handles: by handle, the first of the GPADLs that have it; see gpadl.same_handle.
  *	Protected by its own lock; inserted into under @rx_mutex
  * @nr_gpadls: GPADLs not freed yet, replies not read included
@@ -125,6 +127,8 @@ struct vmbus_partition {
 	struct mutex rx_mutex; /* see above */
 	bool dead;
 	struct xarray channels;
+	unsigned int nr_channels;
+	struct list_head all_channels;
 	struct xarray handles;
 
 	atomic_t nr_gpadls;
@@ -143,6 +147,7 @@ struct vmbus_partition {
  * @ref: references
  * @relid: number in VMBus messages
  * @p: the partition
+ * @node: in its all_channels
  * @ops: the channel layer
  * @priv: its own
  * @wq: the channel's ordered work
@@ -158,6 +163,7 @@ struct vmbus_gpadl_channel {
 	refcount_t ref;
 	u32 relid;
 	struct vmbus_partition *p;
+	struct list_head node;
 	const struct vmbus_gpadl_channel_ops *ops;
 	void *priv;
 	struct workqueue_struct *wq;

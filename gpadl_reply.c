@@ -118,7 +118,7 @@ static void reply_done(struct gpadl_reply_queue *q, struct gpadl_reply *r)
  * @buf: where the message goes
  * @len: size of @buf in bytes
  *
- * Context: any but hard interrupts.
+ * Context: process, may sleep: an object may be freed.
  * Return: length of the message in bytes; -EAGAIN if none waits; -EMSGSIZE if @buf is
  * smaller than VMBUS_GPADL_MAX_REPLY, whatever waits.
  */
@@ -151,7 +151,7 @@ int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
  *
  * The caller holds a reference to the partition that contains @q.
  *
- * Context: any but hard interrupts.
+ * Context: process, may sleep: objects may be freed.
  */
 void gpadl_reply_purge(struct gpadl_reply_queue *q,
 		       const struct vmbus_gpadl_channel *chan)

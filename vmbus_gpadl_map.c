@@ -69,7 +69,7 @@ static struct gpadl *gpadl_get(struct vmbus_gpadl_channel *chan, u32 handle)
  * @chan: the channel
  * @handle: 0 at first; where to go on
  *
- * Context: any but hard interrupts.
+ * Context: process.
  * Return: a GPADL, to be put, of the smallest handle that is not below *@handle, which
  * is then set to one above; NULL if there is none.
  */
@@ -759,7 +759,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_vunmap, VMBUS_GPADL_NS);
  * @chan: the channel
  * @handle: the GPADL
  *
- * Context: any but hard interrupts.
+ * Context: process, may sleep.
  * Return: DMA_BIDIRECTIONAL if it is mapped for writing as well, DMA_TO_DEVICE if for
  * reading only, DMA_NONE if it is not mapped.
  */
