@@ -7,16 +7,94 @@
 #ifndef _GPADL_COMPAT_H
 #define _GPADL_COMPAT_H
 
+#include <linux/errno.h>
+#include <linux/mm.h>
 #include <linux/version.h>
 
 /*
  * The namespace argument of EXPORT_SYMBOL_NS_GPL() and MODULE_IMPORT_NS() is a token up
- * to 6.12 and a string from 6.13 on (commit cdd30ebb1b9f).
+ * to 6.12 and a string from 6.13 on.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define VMBUS_GPADL_NS	VMBUS_GPADL
 #else
 #define VMBUS_GPADL_NS	"VMBUS_GPADL"
+#endif
+
+/* KUnit's static stubs and its exports came with 6.4; before, the suites do not run. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define KUNIT_STATIC_STUB_REDIRECT(fn, args...)	do { } while (0)
+#define VISIBLE_IF_KUNIT			static
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)
+#else
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+#endif
+
+/* The argument vmas went with 6.5. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define compat_pin_remote(mm, hva, nr, gup_flags, pages, locked)		\
+	pin_user_pages_remote(mm, hva, nr, gup_flags, pages, NULL, locked)
+#else
+#define compat_pin_remote	pin_user_pages_remote
+#endif
+
+/* Pin adjoining pages; @remote: of an address space that is not current's. */
+static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned long hva,
+				  unsigned long nr, unsigned int gup_flags,
+				  struct page **pages)
+{
+	int locked = 1;
+	long ret;
+
+	if (!remote)
+		return pin_user_pages_fast(hva, nr, gup_flags, pages);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = compat_pin_remote(mm, hva, nr, gup_flags, pages, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	return ret;
+}
+
+/*
+ * A long-term pin for reading must see what the process writes later. From 6.2 on it
+ * does: the kernel breaks copy-on-write before it pins. Before, a
+ * pin for writing does that. It must not be a page of a file whose changes are tracked,
+ * though: its writeback does not expect one. From 6.5 on the kernel refuses that itself
+ *; before, anonymous, shmem and hugetlb pages are told by their
+ * flags. A shared mapping of a file is pinned for reading: it has no copy-on-write.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+static inline bool compat_untracked(struct page **pages, long nr)
+{
+	long i;
+
+	for (i = 0; i < nr; i++)
+		if (!PageSwapBacked(pages[i]) && !PageHuge(pages[i]))
+			return false;
+	return true;
+}
+
+static inline long compat_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
+				    unsigned long nr, unsigned int gup_flags,
+				    struct page **pages)
+{
+	bool write = gup_flags & FOLL_WRITE;
+	long ret;
+
+	ret = compat_pin_raw(mm, remote, hva, nr,
+			     gup_flags | FOLL_WRITE | (write ? 0 : FOLL_FORCE), pages);
+	if (ret > 0 && !compat_untracked(pages, ret)) {
+		unpin_user_pages(pages, ret);
+		ret = -EFAULT;
+	}
+	if (ret == -EFAULT && !write)
+		ret = compat_pin_raw(mm, remote, hva, nr, gup_flags, pages);
+	return ret;
+}
+#else
+#define compat_pin_pages	compat_pin_raw
 #endif
 
 #endif /* _GPADL_COMPAT_H */

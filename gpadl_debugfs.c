@@ -2,10 +2,10 @@
 /*
  * /sys/kernel/debug/vmbus_gpadl/<partition>/: what a partition has, for people. No ABI.
  */
-#include <linux/array_size.h>
 #include <linux/build_bug.h>
 #include <linux/debugfs.h>
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 

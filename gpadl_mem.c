@@ -33,9 +33,8 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
-#include <kunit/static_stub.h>
-#include <kunit/visibility.h>
 
+#include "compat.h"
 #include "gpadl_mem.h"
 
 /* Pages per call of the kernel's pin function: it walks them with interrupts off. */
@@ -615,20 +614,9 @@ VISIBLE_IF_KUNIT long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote,
 					  unsigned long hva, unsigned long nr,
 					  unsigned int gup_flags, struct page **pages)
 {
-	int locked = 1;
-	long ret;
-
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mem_pin_pages, mm, remote, hva, nr, gup_flags,
 				   pages);
-	if (!remote)
-		return pin_user_pages_fast(hva, nr, gup_flags, pages);
-
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	ret = pin_user_pages_remote(mm, hva, nr, gup_flags, pages, &locked);
-	if (locked)
-		mmap_read_unlock(mm);
-	return ret;
+	return compat_pin_pages(mm, remote, hva, nr, gup_flags, pages);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_pin_pages);
 
