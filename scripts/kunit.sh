@@ -7,7 +7,7 @@
 #	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*mem*.pin*'
 #
 # CONFIG=NAME takes config/NAME.config instead, LEAKS=0 leaves out the search for
-# leaks, which takes 40 s. SMP, TIMEOUT, V and ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
+# leaks, which takes 40 s. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
 # 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -14,6 +14,9 @@
 # out		what is made from this very tree: modules, images, logs
 
 set -euo pipefail
+export LC_ALL=C
+# make's own variables are not for the makes that are started from here
+unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmbus_gpadl_map

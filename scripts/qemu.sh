@@ -16,7 +16,7 @@
 #	TIMEOUT=300	seconds for all of it
 #	ACCEL=kvm	use KVM, if the processor can. Never by itself: that
 #			/dev/kvm is there does not mean that it runs any kernel
-#	V=1		show the console too
+#	SHOW=1		show the console too
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -34,7 +34,7 @@ if [ "${ACCEL-}" = kvm ]; then
 fi
 
 console=(-serial "file:$logs/console.log")
-if [ "${V-}" = 1 ]; then
+if [ "${SHOW-}" = 1 ]; then
 	console=(-chardev "stdio,id=console,signal=off,logfile=$logs/console.log"
 		 -serial chardev:console)
 fi

@@ -7,7 +7,7 @@
 #	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map -t pin
 #
 # SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
-# bugs. SMP, TIMEOUT, V and ACCEL are those of qemu.sh. Logs stay in
+# bugs. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in
 # out/selftest-*/. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# All that can be found without running the code. Each check must be silent.
+#
+#	static.sh [CHECK]...	for example: static.sh checkpatch kernel_doc
+#
+# The last line on stdout is 'N passed, N failed'.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+dir=$out/static
+dictionary=
+
+"$top/scripts/deps.sh"
+source=$("$top/scripts/kernel.sh" source)
+stock=$("$top/scripts/kernel.sh" stock)
+mirror_tree "$dir/build"
+cd "$dir/build"
+
+# Sources and headers of a pattern, of this tree only
+sources()
+{
+	grep -E "$1" .files
+}
+
+kbuild()
+{
+	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" "${@:2}" modules
+}
+
+# The compiler, with the warnings that kernel code should not have
+check_warnings()
+{
+	kbuild "$stock/build" W=1 KCFLAGS=-Werror
+}
+
+# Address spaces, endianness, lock balance
+check_sparse()
+{
+	kbuild "$stock/build" C=2 CF=-Wsparse-error
+}
+
+# Without KUnit: its code is a module of its own, for another kernel
+check_kunit_warnings()
+{
+	local kernel
+
+	kernel=$("$top/scripts/kernel.sh" build debug)
+	mirror_tree "$dir/build-kunit"
+	nice make -s -C "$kernel" M="$dir/build-kunit" -j"$(nproc)" \
+		W=1 KCFLAGS=-Werror GPADL_KUNIT=m modules
+}
+
+# Options that hold for every file stand in .checkpatch.conf
+checkpatch()
+{
+	perl "$source/scripts/checkpatch.pl" --codespell \
+		--codespellfile "$dictionary" --terse --no-summary -f "$@"
+}
+
+check_checkpatch()
+{
+	local special='^(compat|gpadl_trace)\.h$' rc=0
+
+	dictionary=$(dpkg -L codespell | grep '/dictionary\.txt$')
+	# shellcheck disable=SC2046 # a list of names
+	checkpatch $(sources '\.[ch]$' | grep -vE "$special") || rc=1
+	# The place for version checks; its macros begin with a capital LINUX_,
+	# which makes them constants to checkpatch
+	checkpatch --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON compat.h || rc=1
+	# TRACE_EVENT() is laid out as a structure, in the kernel too
+	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl_trace.h || rc=1
+	return $rc
+}
+
+# Comments of functions and structures: complete, and true to the prototype
+check_kernel_doc()
+{
+	# shellcheck disable=SC2046 # a list of names
+	perl "$source/scripts/kernel-doc" -none -Wall -Werror \
+		$(sources '\.[ch]$' | grep -vE '^(tests|tools|kunit)/')
+}
+
+check_shellcheck()
+{
+	# shellcheck disable=SC2046 # a list of names
+	shellcheck $(grep -lE '^#!.*[/ ](ba)?sh$|^# shellcheck shell=' \
+		$(sources '^(scripts|tools|tests|\.ci)/'))
+}
+
+# What a VMM includes compiles by itself: strict C90, C++, and for 32 bits with
+# the same layout
+check_uapi()
+{
+	local h=include/uapi/linux/vmbus_host.h
+	local flags=(-Wall -Werror -fsyntax-only -Iinclude/uapi
+		     -I/usr/include/x86_64-linux-gnu)
+
+	gcc -std=c90 "${flags[@]}" -x c "$h" &&
+	gcc -std=c90 -m32 "${flags[@]}" -x c "$h" &&
+	g++ -std=c++98 "${flags[@]}" -x c++ "$h" &&
+	[ "$(uapi_layout -m64)" = "$(uapi_layout -m32)" ]
+}
+
+# Size of each structure and value of each macro, as the compiler sees them
+uapi_layout()
+{
+	{
+		echo '#include "include/uapi/linux/vmbus_host.h"'
+		sed -n 's/^struct \([a-z_]*\) {$/\1/p' include/uapi/linux/vmbus_host.h |
+			while read -r s; do
+				echo "unsigned long size_$s = sizeof(struct $s);"
+			done
+	} | gcc "$1" -Iinclude/uapi -I/usr/include/x86_64-linux-gnu -S -o - -x c - |
+		awk '/^size_/ { name = $1 } /\.(long|quad)/ { if (name) print name, $2; name = "" }'
+}
+
+# Versions of the kernel are compat.h's business
+check_versions()
+{
+	# shellcheck disable=SC2046 # a list of names
+	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -v '^compat\.h$')
+}
+
+# The complete backend in README.md, between ```c fences after a line with
+# <!-- example: NAME.c -->, is a module that builds
+check_readme_example()
+{
+	local name
+
+	name=$(sed -n 's/^<!-- example: \(.*\)\.c -->$/\1/p' README.md)
+	[ -n "$name" ] || { echo "README.md has no example"; return 1; }
+	rm -rf "$dir/example"
+	mkdir -p "$dir/example"
+	awk '/^<!-- example: / { found = 1 }
+	     found && /^```$/  { exit }
+	     inside            { print }
+	     found && /^```c$/ { inside = 1 }' README.md >"$dir/example/$name.c"
+	[ -s "$dir/example/$name.c" ] || { echo "the example is empty"; return 1; }
+	printf 'obj-m := %s.o\nccflags-y := -I%s -I%s/include\n' \
+		"$name" "$dir/build" "$dir/build" >"$dir/example/Kbuild"
+	make -s -C "$stock/build" M="$dir/example" W=1 KCFLAGS=-Werror \
+		KBUILD_EXTRA_SYMBOLS="$dir/build/Module.symvers" modules
+}
+
+# Against the older LTS too
+check_old_kernel()
+{
+	local old
+
+	old=$("$top/scripts/kernel.sh" stock "$series_old")
+	mirror_tree "$dir/build-old"
+	nice make -s -C "$old/build" M="$dir/build-old" -j"$(nproc)" \
+		W=1 KCFLAGS=-Werror modules
+}
+
+# warnings comes first: others use what it built
+checks=(warnings sparse kunit_warnings checkpatch kernel_doc shellcheck uapi
+	versions readme_example)
+[ $# -eq 0 ] || checks=("$@")
+passed=0 failed=0
+mkdir -p "$dir/log"
+for c in "${checks[@]}"; do
+	SECONDS=0
+	log=$dir/log/$c.log
+	# A check fails by its status or by having something to say
+	if "check_$c" >"$log" 2>&1 && ! grep -qvE '^(Skipping BTF generation|$)' "$log"; then
+		passed=$((passed + 1))
+		say "  ok   $c ($SECONDS s)"
+	else
+		failed=$((failed + 1))
+		say "  FAIL $c ($SECONDS s)"
+		head -n 40 "$log" >&2
+		say "(all of it: $log)"
+	fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
