@@ -6,8 +6,9 @@
 #	initramfs.sh IMAGE [FILE[=PLACE]]...
 #
 # PLACE is where FILE goes in the guest; without it FILE goes to / under its
-# own name. A directory is copied with what is in it. The guest's /init runs
-# /run, so one of the files should go there; see guest/init.
+# own name. A directory is copied with what is in it. The guest's /init is
+# guest/init, which runs /run, so one of the files should go there; INIT=FILE
+# in the environment is another /init.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -22,7 +23,7 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root} "$(dirname "$image")"
 cp "$busybox" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
-cp "$top/scripts/guest/init" "$root/init"
+cp "${INIT:-$top/scripts/guest/init}" "$root/init"
 chmod 755 "$root" "$root/init"
 printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n' \
 	>"$root/etc/passwd"

@@ -16,7 +16,8 @@
 #	TIMEOUT=300	seconds for all of it
 #	ACCEL=kvm	use KVM, if the processor can. Never by itself: that
 #			/dev/kvm is there does not mean that it runs any kernel
-#	SHOW=1		show the console too
+#	SHOW=1		show the console
+#	FOLLOW=NAME	show the result file NAME as it grows
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -39,16 +40,37 @@ if [ "${SHOW-}" = 1 ]; then
 		 -serial chardev:console)
 fi
 
+qemu=
+trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true' EXIT
+
 boot()
 {
+	local status=0
+
 	rm -rf "$logs"
 	mkdir -p "$logs"
+	touch "$logs/result.log"
 	timeout -k 5 "$timeout" qemu-system-x86_64 \
 		"${accel[@]}" -smp "${SMP:-2}" -m "${MEM:-2G}" \
 		-nodefaults -display none -no-reboot \
 		"${console[@]}" -serial "file:$logs/result.log" \
 		-kernel "$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 panic=-1 $*" </dev/null >&2
+		-append "console=ttyS0 panic=-1 $*" </dev/null >&2 &
+	qemu=$!
+	[ -z "${FOLLOW-}" ] || follow "$qemu"
+	wait "$qemu" || status=$?
+	qemu=
+	return $status
+}
+
+# The lines of one result file while they come, until process PID is gone
+follow()
+{
+	tail -n +1 -f --pid="$1" "$logs/result.log" |
+		awk -v name="$FOLLOW" '
+			/^@@ /  { on = ($2 == name); next }
+			/^@@@ / { on = 0 }
+			on      { print; fflush() }' >&2
 }
 
 # Cut result.log into the files that it holds
@@ -56,7 +78,7 @@ split_results()
 {
 	awk -v dir="$logs/" '
 		/^@@@ / { file = ""; next }
-		/^@@ /  { file = dir $2; gsub(/[^A-Za-z0-9._-]/, "_", $2)
+		/^@@ /  { gsub(/[^A-Za-z0-9._-]/, "_", $2)
 			  file = dir $2; printf "" > file; next }
 		file    { print > file }' "$logs/result.log"
 }

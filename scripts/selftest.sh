@@ -53,7 +53,7 @@ run()
 	local passed=0 failed=0 ok=0 tap p f
 
 	say "Building the modules and the tests ..."
-	build_modules "$kdir" "$dir/build"
+	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
 	build_programs
 	mapfile -t programs < <(programs "${1-}")
 	[ ${#programs[@]} -gt 0 ] || die "there is no selftest ${1-}" "ls tests/selftest"

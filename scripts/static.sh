@@ -26,7 +26,8 @@ sources()
 
 kbuild()
 {
-	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" "${@:2}" modules
+	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" GPADL_TESTS=m "${@:2}" \
+		modules
 }
 
 # The compiler, with the warnings that kernel code should not have
@@ -41,7 +42,7 @@ check_sparse()
 	kbuild "$stock/build" C=2 CF=-Wsparse-error
 }
 
-# Without KUnit: its code is a module of its own, for another kernel
+# KUnit's part is a module for another kernel
 check_kunit_warnings()
 {
 	local kernel

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The whole path, end to end: a stock Debian guest's hv_vmbus establishes
+# GPADLs, the modules receive them, an in-kernel backend maps them.
+#
+#	this machine	QEMU, software emulation
+#	  L1, the host	Debian's kernel, KVM, our modules: guest/demo-host.sh
+#	    L2, guest	Debian's kernel, its own VMBus drivers: guest/demo-guest.sh
+#
+# Succeeds if all of it happened. SHOW and ACCEL are those of qemu.sh. Logs stay
+# in out/demo/.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+dir=$out/demo
+logs=$dir/log
+
+"$top/scripts/deps.sh"
+kernel=$("$top/scripts/kernel.sh" stock)
+
+run()
+{
+	say "Building the modules and the VMM ..."
+	build_modules "$kernel/build" "$dir/build"
+	nice make -s -C "$dir/build/tools/vmm" >&2 ||
+		die "the VMM does not build" "see above"
+
+	rm -rf "$dir/ko" "$dir/kvm" "$dir/guest"
+	collect_modules "$dir/guest" "hv_vmbus hv_utils" "$kernel/modules"
+	INIT=$top/scripts/guest/demo-guest.sh "$top/scripts/initramfs.sh" \
+		"$dir/guest.img" "$dir/guest=/ko"
+
+	collect_modules "$dir/kvm" "kvm-amd kvm-intel" "$kernel/modules"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build")" \
+		"$dir/build" "$kernel/modules"
+	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
+		"$dir/build/tools/vmm/vmm" "$kernel/vmlinuz=/guest/vmlinuz" \
+		"$dir/guest.img=/guest/initramfs" "$top/scripts/guest/lib.sh" \
+		"$top/scripts/guest/demo-host.sh=/run"
+
+	# One CPU: no slower under emulation, and it leaves the other one free
+	say "Booting the host in QEMU, and the guest in it ..."
+	FOLLOW=demo.txt SMP=1 TIMEOUT=${TIMEOUT:-300} "$top/scripts/qemu.sh" \
+		"$kernel/vmlinuz" "$dir/host.img" "$logs"
+}
+
+with_lock "$(echo "$dir" | tr / _)" run
