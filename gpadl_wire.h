@@ -95,6 +95,7 @@ struct gpadl_wire_msg {
  * @nr_ranges: ranges announced
  * @ranges_left: ranges whose header has not come yet
  * @pages_left: pages of the current range that have not come yet
+ * @in_run: the last of @words is a run word of the current range
  */
 struct gpadl_wire {
 	u64 *words;
@@ -106,6 +107,7 @@ struct gpadl_wire {
 	u16 nr_ranges;
 	u16 ranges_left;
 	u32 pages_left;
+	bool in_run;
 };
 
 /* Why a GPADL is refused; each is counted and traced by name. */
