@@ -66,16 +66,19 @@ unpack()
 	rm -rf "$debs"
 }
 
-# Drop what this one replaces: same name, other version or configuration.
-# Whatever another run still has open under its old name is its own to lose
-# only after a day without use.
+# Drop what this one replaces: same name, other version or configuration. Not
+# what was used within a day: another tree of this project may be at it.
 prune()
 {
-	local keep=$1 pattern=$2
-
-	find "$cache" -maxdepth 1 -name "$pattern" ! -path "$keep" -mtime +0 \
+	find "$cache" -maxdepth 1 -name "$2" ! -path "$1" -mtime +0 \
 		-exec rm -rf {} +
-	touch "$keep"
+}
+
+# The answer of this script. The time stamp says when it was last used.
+answer()
+{
+	touch "$1"
+	echo "$1"
 }
 
 # Debian's headers name each other by absolute paths under /usr
@@ -126,7 +129,7 @@ stock()
 	headers=$(pkg_depends "$(meta_package headers "$want")" linux-headers)
 	dir=$cache/stock-$want-$(pkg_field "$image" Version)
 	with_lock "stock-$want" stock_make "$want" "$dir" "$image" "$headers"
-	echo "$dir"
+	answer "$dir"
 }
 
 source_make()
@@ -159,7 +162,7 @@ source_tree()
 	[ -n "$version" ] || die "the archive has no $package" "$apt_next"
 	dir=$cache/source-$version
 	with_lock source source_make "$dir" "$package"
-	echo "$dir"
+	answer "$dir"
 }
 
 # A symbol whose dependencies are not met is dropped by olddefconfig without a
@@ -239,7 +242,7 @@ build()
 		sha256sum | cut -c 1-12)
 	with_lock "kernel-$name" build_make "$name" \
 		"$cache/kernel-$name-$hash" "$src" "${fragments[@]}"
-	echo "$cache/kernel-$name-$hash"
+	answer "$cache/kernel-$name-$hash"
 }
 
 mkdir -p "$cache"

@@ -60,22 +60,34 @@ with_lock()
 	} 9>"$lock"
 }
 
-# logged FILE COMMAND...: the output goes to FILE, a dot per second to the
-# terminal. The end of FILE is shown if the command fails.
+# wait_for PID: until it ends, with its status; a dot every ten seconds shows
+# that the machine is at work
+wait_for()
+{
+	local dots=0 start=$SECONDS status=0
+
+	while kill -0 "$1" 2>/dev/null; do
+		sleep 0.5
+		if [ $(((SECONDS - start) / 10)) -gt $dots ]; then
+			dots=$((dots + 1))
+			printf '.' >&2
+		fi
+	done
+	[ $dots -eq 0 ] || printf '\n' >&2
+	wait "$1" || status=$?
+	return $status
+}
+
+# logged FILE COMMAND...: the output goes to FILE, whose end is shown if the
+# command fails
 logged()
 {
-	local log=$1 pid rc=0
+	local log=$1 rc=0
 	shift
 
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 9>&- &
-	pid=$!
-	while kill -0 "$pid" 2>/dev/null; do
-		sleep 1
-		[ $((SECONDS % 10)) -ne 0 ] || printf '.' >&2
-	done
-	wait "$pid" || rc=$?
-	printf '\n' >&2
+	wait_for $! || rc=$?
 	if [ "$rc" -ne 0 ]; then
 		tail -n 30 "$log" >&2
 		say "(the whole log: $log)"

@@ -57,8 +57,10 @@ boot()
 		-kernel "$kernel" -initrd "$initramfs" \
 		-append "console=ttyS0 panic=-1 $*" </dev/null >&2 &
 	qemu=$!
-	[ -z "${FOLLOW-}" ] || follow "$qemu"
-	wait "$qemu" || status=$?
+	if [ -n "${FOLLOW-}" ]; then
+		follow "$qemu"
+	fi
+	wait_for "$qemu" || status=$?
 	qemu=
 	return $status
 }
