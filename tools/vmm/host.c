@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vmbus-host: all that a VMM does with it. The contract is in
+ * include/uapi/linux/vmbus_host.h.
+ *
+ * The calls here come from several threads; the device orders them itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/vmbus_host.h>
+
+#include "vmbus.h"
+#include "vmm.h"
+
+static int host = -1;
+
+/* All of guest memory. A VMM that hot-plugs calls this again, with the change */
+static void set_regions(void)
+{
+	struct vmbus_host_region region = {
+		.slot = 0,
+		.gpa = 0,
+		.bytes = vm.ram_size,
+		.hva = (uintptr_t)vm.ram,
+	};
+	struct vmbus_host_set_regions regions = {
+		.size = sizeof(regions),
+		.nr = 1,
+		.regions = (uintptr_t)&region,
+	};
+
+	if (ioctl(host, VMBUS_HOST_SET_REGIONS, &regions))
+		die_errno("VMBUS_HOST_SET_REGIONS");
+}
+
+/* Return: the file, to poll */
+int host_open(const char *device)
+{
+	struct vmbus_host_create create = { .size = sizeof(create) };
+
+	/* What cannot be done at once is answered at once: the guest will retry */
+	host = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (host < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
+		die("there is no %s\n"
+		    "  next: as root: modprobe vmbus_host", device);
+	if (host < 0)
+		die_errno("%s (next: be root, or let root give you the file)", device);
+	if (ioctl(host, VMBUS_HOST_CREATE, &create))
+		die_errno("%s: VMBUS_HOST_CREATE", device);
+	set_regions();
+	return host;
+}
+
+/*
+ * With the address of the event flags the kernel sets the channel's flag itself
+ * and raises the SINT if it was clear; we have no part in it. While the guest has
+ * no event flags page there is nothing to set and nobody to interrupt.
+ */
+static struct vmbus_host_signals signals_of(const struct channel *channel)
+{
+	struct vcpu *cpu = &vm.cpus[channel->target];
+	uint64_t *flags = synic_event_flags(cpu);
+
+	return (struct vmbus_host_signals) {
+		.kick_fd = channel->kick_fd,
+		.call_fd = flags ? cpu->sint_fd : -1,
+		.event_flags = (uintptr_t)flags,
+		.flag = channel->relid,
+	};
+}
+
+void host_channel_create(const struct channel *channel)
+{
+	struct vmbus_host_channel_create create = {
+		.size = sizeof(create),
+		.relid = channel->relid,
+		.signals = signals_of(channel),
+	};
+
+	memcpy(create.if_type, channel->if_type, sizeof(create.if_type));
+	memcpy(create.if_instance, channel->if_instance, sizeof(create.if_instance));
+	if (ioctl(host, VMBUS_HOST_CHANNEL_CREATE, &create))
+		die_errno("VMBUS_HOST_CHANNEL_CREATE %u", channel->relid);
+}
+
+/* Not there is fine: that is what is wanted */
+void host_channel_destroy(const struct channel *channel)
+{
+	struct vmbus_host_channel destroy = {
+		.size = sizeof(destroy),
+		.relid = channel->relid,
+	};
+
+	if (ioctl(host, VMBUS_HOST_CHANNEL_DESTROY, &destroy) && errno != ENOENT)
+		die_errno("VMBUS_HOST_CHANNEL_DESTROY %u", channel->relid);
+}
+
+/* The guest moved its event flags, or wants the signals on another processor */
+void host_channel_signals(const struct channel *channel)
+{
+	struct vmbus_host_channel_modify modify = {
+		.size = sizeof(modify),
+		.relid = channel->relid,
+		.signals = signals_of(channel),
+	};
+
+	if (ioctl(host, VMBUS_HOST_CHANNEL_MODIFY, &modify) && errno != ENOENT)
+		warn("VMBUS_HOST_CHANNEL_MODIFY %u: %s", channel->relid, strerror(errno));
+}
+
+/* Waits until the backends have let go of all that the guest gave them */
+void host_reset(void)
+{
+	struct vmbus_host_reset reset = { .size = sizeof(reset) };
+
+	if (ioctl(host, VMBUS_HOST_RESET, &reset))
+		die_errno("VMBUS_HOST_RESET");
+}
+
+/* Return: 0 or the errno, which the header says the meaning of */
+int host_write(const void *msg, size_t len)
+{
+	return write(host, msg, len) < 0 ? errno : 0;
+}
+
+/* Return: length of the message, 0 if there is none */
+size_t host_read(void *msg)
+{
+	ssize_t len = read(host, msg, VMBUS_HOST_MSG_MAX);
+
+	if (len < 0 && errno != EAGAIN)
+		die_errno("reading from /dev/vmbus-host");
+	return len < 0 ? 0 : len;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Options, and the order in which things are set up. See vmm.h for the rest. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm.h"
+
+static const char usage[] =
+"Usage: vmm --kernel bzImage [options]\n"
+"Boot a Linux guest on KVM with a VMBus whose devices are in the host's kernel.\n"
+"The guest's console goes to standard output. It has no input.\n"
+"\n"
+"  --kernel FILE         bzImage\n"
+"  --initrd FILE         initramfs\n"
+"  --append STRING       kernel command line (console=ttyS0)\n"
+"  --memory MIB          guest memory, 64 to 3072 (512)\n"
+"  --memory-kind KIND    what it is made of: anon, shmem, thp or hugetlb (anon)\n"
+"  --cpus N              virtual processors, 1 to 16 (1)\n"
+"  --vmbus-version M.N   refuse newer VMBus versions: 3.0, 4.0, 4.1, 5.0 to 5.3 (5.3)\n"
+"  --trace FILE          write each VMBus message there in words, - for standard error\n"
+"  --device FILE         (/dev/vmbus-host)\n"
+"  --help\n"
+"\n"
+"Exit status: 0 the guest powered off, 1 something failed, 2 the guest reset itself.\n";
+
+static void complain(const char *fmt, va_list ap, const char *why)
+{
+	fprintf(stderr, "vmm: ");
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, "%s%s\n", why ? ": " : "", why ? why : "");
+}
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(fmt, ap, NULL);
+	va_end(ap);
+	exit(VMM_FAILED);
+}
+
+void die_errno(const char *fmt, ...)
+{
+	const char *why = strerror(errno);
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(fmt, ap, why);
+	va_end(ap);
+	exit(VMM_FAILED);
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(fmt, ap, NULL);
+	va_end(ap);
+}
+
+static uint64_t parse_number(const char *name, const char *arg, uint64_t min,
+			     uint64_t max)
+{
+	char *end;
+	unsigned long long n = strtoull(arg, &end, 10);
+
+	if (end == arg || *end || n < min || n > max)
+		die("--%s %s: a number from %llu to %llu is wanted", name, arg,
+		    (unsigned long long)min, (unsigned long long)max);
+	return n;
+}
+
+static uint32_t parse_version(const char *arg)
+{
+	unsigned int major, minor;
+	char rest;
+
+	if (sscanf(arg, "%u.%u%c", &major, &minor, &rest) != 2 || major > 0xff ||
+	    minor > 0xff)
+		die("--vmbus-version %s: something like 5.3 is wanted", arg);
+	return major << 16 | minor;
+}
+
+static struct options parse_options(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "append", required_argument, NULL, 'a' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "memory-kind", required_argument, NULL, 'M' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "vmbus-version", required_argument, NULL, 'v' },
+		{ "trace", required_argument, NULL, 't' },
+		{ "device", required_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	struct options opt = {
+		.append = "console=ttyS0",
+		.memory_kind = "anon",
+		.device = "/dev/vmbus-host",
+		.memory = 512 * MIB,
+		.cpus = 1,
+		.vmbus_version = 5 << 16 | 3,
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (c) {
+		case 'k':
+			opt.kernel = optarg;
+			break;
+		case 'i':
+			opt.initrd = optarg;
+			break;
+		case 'a':
+			opt.append = optarg;
+			break;
+		case 'm':
+			opt.memory = MIB * parse_number("memory", optarg, 64,
+						     MAX_MEMORY / MIB);
+			break;
+		case 'M':
+			opt.memory_kind = optarg;
+			break;
+		case 'c':
+			opt.cpus = parse_number("cpus", optarg, 1, MAX_CPUS);
+			break;
+		case 'v':
+			opt.vmbus_version = parse_version(optarg);
+			break;
+		case 't':
+			opt.trace = optarg;
+			break;
+		case 'd':
+			opt.device = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			exit(VMM_FAILED);
+		}
+	}
+	if (optind != argc)
+		die("what is '%s'? See vmm --help", argv[optind]);
+	if (!opt.kernel)
+		die("there is no --kernel. See vmm --help");
+	return opt;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = parse_options(argc, argv);
+	unsigned int i;
+
+	if (opt.trace)
+		trace_open(opt.trace);
+	vm_create(opt.memory, opt.memory_kind, opt.cpus);
+	boot_load(&opt);
+	vmbus_init(&opt);
+	for (i = 0; i < vm.nr_cpus; i++)
+		cpu_start(i);
+	/* Whichever thread sees the guest's end calls exit() */
+	for (i = 0; i < vm.nr_cpus; i++)
+		pthread_join(vm.cpus[i].thread, NULL);
+	return VMM_FAILED;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* VMBus messages, all little-endian, as a VMM sees them. And what host.c offers. */
+#ifndef VMBUS_H
+#define VMBUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+enum vmbus_type {
+	VMBUS_OFFERCHANNEL		= 1,
+	VMBUS_RESCIND_CHANNELOFFER	= 2,
+	VMBUS_REQUESTOFFERS		= 3,
+	VMBUS_ALLOFFERS_DELIVERED	= 4,
+	VMBUS_OPENCHANNEL		= 5,
+	VMBUS_OPENCHANNEL_RESULT	= 6,
+	VMBUS_CLOSECHANNEL		= 7,
+	VMBUS_GPADL_HEADER		= 8,
+	VMBUS_GPADL_BODY		= 9,
+	VMBUS_GPADL_CREATED		= 10,
+	VMBUS_GPADL_TEARDOWN		= 11,
+	VMBUS_GPADL_TORNDOWN		= 12,
+	VMBUS_RELID_RELEASED		= 13,
+	VMBUS_INITIATE_CONTACT		= 14,
+	VMBUS_VERSION_RESPONSE		= 15,
+	VMBUS_UNLOAD			= 16,
+	VMBUS_UNLOAD_RESPONSE		= 17,
+	VMBUS_MODIFYCHANNEL		= 22,
+	VMBUS_MODIFYCHANNEL_RESPONSE	= 24,
+};
+
+#define VMBUS_VERSION(major, minor)	((major) << 16 | (minor))
+
+/* Where guests post: the second is for VMBus 5.0 and later */
+#define VMBUS_CONNECTION	1
+#define VMBUS_CONNECTION_5	4
+
+struct vmbus_header {
+	uint32_t type;
+	uint32_t reserved;
+};
+
+/* OFFERCHANNEL */
+struct vmbus_offer {
+	struct vmbus_header header;
+	uint8_t if_type[16];
+	uint8_t if_instance[16];
+	uint64_t reserved[2];
+	uint16_t flags;
+	uint16_t mmio_megabytes;
+	uint32_t pipe_mode;		/* of flag VMBUS_OFFER_PIPE */
+	uint8_t user_defined[116];
+	uint16_t sub_channel;
+	uint16_t reserved2;
+	uint32_t relid;
+	uint8_t monitor_id;
+	uint8_t monitor_allocated;
+	uint16_t dedicated_interrupt;
+	uint32_t connection_id;
+} __packed;
+
+#define VMBUS_OFFER_PIPE		0x10
+#define VMBUS_PIPE_MESSAGES		4
+
+struct vmbus_open_channel {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t open_id;
+	uint32_t ring_gpadl;
+	uint32_t target_vp;
+	uint32_t downstream_page;
+};
+
+struct vmbus_open_result {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t open_id;
+	uint32_t status;
+};
+
+struct vmbus_gpadl_header {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t gpadl;
+	uint16_t range_buflen;
+	uint16_t rangecount;
+	uint32_t byte_count;		/* of the first range */
+	uint32_t byte_offset;
+} __packed;
+
+struct vmbus_gpadl_body {
+	struct vmbus_header header;
+	uint32_t number;
+	uint32_t gpadl;
+};
+
+struct vmbus_gpadl_created {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t gpadl;
+	uint32_t status;
+};
+
+struct vmbus_gpadl_teardown {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t gpadl;
+};
+
+struct vmbus_gpadl_torndown {
+	struct vmbus_header header;
+	uint32_t gpadl;
+};
+
+/* CLOSECHANNEL, RELID_RELEASED, RESCIND_CHANNELOFFER */
+struct vmbus_relid {
+	struct vmbus_header header;
+	uint32_t relid;
+};
+
+struct vmbus_initiate_contact {
+	struct vmbus_header header;
+	uint32_t version;
+	uint32_t target_vp;		/* where the host's messages go */
+	uint8_t sint;			/* 5.0 and later; before, */
+	uint8_t vtl;			/* a page for signals */
+	uint8_t reserved[6];
+	uint64_t monitor_pages[2];
+};
+
+struct vmbus_version_response {
+	struct vmbus_header header;
+	uint8_t supported;
+	uint8_t state;
+	uint16_t reserved;
+	uint32_t connection_id;
+};
+
+/* MODIFYCHANNEL: another processor is to get the channel's signals */
+struct vmbus_modify_channel {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t target_vp;
+};
+
+struct vmbus_modify_response {
+	struct vmbus_header header;
+	uint32_t relid;
+	uint32_t status;
+};
+
+static_assert(sizeof(struct vmbus_offer) == 196, "OFFERCHANNEL");
+static_assert(sizeof(struct vmbus_gpadl_header) == 28, "GPADL_HEADER");
+static_assert(sizeof(struct vmbus_initiate_contact) == 40, "INITIATE_CONTACT");
+
+/**
+ * struct channel - one that is offered to the guest, its backend in the kernel
+ * @relid: its number in messages, and its event flag
+ * @connection_id: to which the guest signals
+ * @if_type: what it is; selects the backend
+ * @if_instance: which one of these
+ * @kick_fd: eventfd, guest to host
+ * @target: processor that gets its signals
+ */
+struct channel {
+	uint32_t relid;
+	uint32_t connection_id;
+	uint8_t if_type[16];
+	uint8_t if_instance[16];
+	int kick_fd;
+	unsigned int target;
+};
+
+/* channels.c */
+void channels_init(void);
+bool channel_set_target(uint32_t relid, uint32_t vp);
+const struct channel *channel_renew(unsigned int index);
+
+/* host.c */
+int host_open(const char *device);
+void host_channel_create(const struct channel *channel);
+void host_channel_destroy(const struct channel *channel);
+void host_channel_signals(const struct channel *channel);
+void host_reset(void);
+int host_write(const void *msg, size_t len);
+size_t host_read(void *msg);
+
+#endif /* VMBUS_H */
