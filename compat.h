@@ -17,8 +17,10 @@
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define VMBUS_GPADL_NS	VMBUS_GPADL
+#define VMBUS_HOST_NS	VMBUS_HOST
 #else
 #define VMBUS_GPADL_NS	"VMBUS_GPADL"
+#define VMBUS_HOST_NS	"VMBUS_HOST"
 #endif
 
 /* KUnit's static stubs and its exports came with 6.4; before, the suites do not run. */
@@ -37,6 +39,13 @@
 	pin_user_pages_remote(mm, hva, nr, gup_flags, pages, NULL, locked)
 #else
 #define compat_pin_remote	pin_user_pages_remote
+#endif
+
+/* The argument n, always 1, went with 6.8. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#else
+#define compat_eventfd_signal		eventfd_signal
 #endif
 
 /* Pin adjoining pages; @remote: of an address space that is not current's. */
