@@ -1,0 +1,685 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's end of a channel: opened and closed by the guest, served by a backend.
+ *
+ *	           OPENCHANNEL                     CLOSECHANNEL
+ *	 CLOSED ----> OPENING ----> OPEN (the backend has it) ----> CLOSING ----> CLOSED
+ *	    ^            |                                                          |
+ *	    `------------'  no ring, no backend, or it refuses    <-----------------'
+ *
+ * Whoever wants something (a message of the guest, an ioctl, the last close of the file)
+ * only leaves a note under the endpoint's lock and queues the state work, which goes
+ * where the notes say, one step after the other. So nobody waits for a backend in
+ * write(), a close that comes while the open is at work undoes all of it, and an open
+ * that comes while the close is at work is done after it.
+ *
+ * The state work, kick() and revoke() are work of the channel: they run one at a time.
+ *
+ * An OPENCHANNEL is answered exactly once, in the critical section that changes what it
+ * tells of; or never, if the guest has released the channel or was reset.
+ */
+#include <linux/align.h>
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "gpadl_wire.h"
+#include "host.h"
+
+/* Endpoints that are not freed yet. */
+static atomic_t nr_endpoints = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(no_endpoint);
+
+/* ---- Answers ---- */
+
+#define STATUS_UNSUCCESSFUL		0xC0000001u
+#define STATUS_NO_SUCH_DEVICE		0xC000000Eu
+#define STATUS_DELETE_PENDING		0xC0000056u
+#define STATUS_INVALID_DEVICE_STATE	0xC0000184u
+
+/* NTSTATUS for the guest. It treats all but 0 alike; people read it in its log. */
+static u32 open_status(int err)
+{
+	switch (err) {
+	case 0:
+		return GPADL_STATUS_SUCCESS;
+	case -EINVAL:
+	case -ENOENT:
+	case -EOPNOTSUPP:
+		return GPADL_STATUS_INVALID_PARAMETER;
+	case -ENOMEM:
+		return GPADL_STATUS_INSUFFICIENT_RESOURCES;
+	case -ENODEV:
+		return STATUS_NO_SUCH_DEVICE;
+	case -EBUSY:
+		return STATUS_INVALID_DEVICE_STATE;
+	case -ESHUTDOWN:
+		return STATUS_DELETE_PENDING;
+	case -ECANCELED:
+		return GPADL_STATUS_CANCELLED;
+	default:
+		return STATUS_UNSUCCESSFUL;
+	}
+}
+
+/* struct vmbus_channel_open_result */
+struct open_result {
+	__le32 type;
+	__le32 padding;
+	__le32 relid;
+	__le32 openid;
+	__le32 status;
+};
+
+static_assert(sizeof(struct open_result) <= VMBUS_GPADL_MAX_REPLY);
+
+/* Ends @req. Called with the endpoint's lock held. */
+static void open_answer(struct vmbus_endpoint *ep, struct open_request *req, int err)
+{
+	struct open_result msg = {
+		.type = cpu_to_le32(GPADL_MSG_OPENCHANNEL_RESULT),
+		.relid = cpu_to_le32(ep->relid),
+		.openid = cpu_to_le32(req->openid),
+		.status = cpu_to_le32(open_status(err)),
+	};
+
+	lockdep_assert_held(&ep->lock);
+	vmbus_partition_queue_reply(ep->chan, req->reply, &msg, sizeof(msg));
+	req->reply = NULL;
+	atomic_inc(err ? &ep->counts.refused : &ep->counts.opens);
+}
+
+static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
+{
+	lockdep_assert_held(&ep->lock);
+	vmbus_partition_cancel_reply(ep->host->p, req->reply);
+	req->reply = NULL;
+}
+
+/* ---- The rings ---- */
+
+/*
+ * Bytes of the ring GPADL, if it is of whole pages and the second ring begins where it
+ * can: each has a control page and data. That it is of one range, the vmap finds.
+ */
+static int ring_check(const struct sg_table *sgt, u32 ring_page, size_t *bytes)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+	size_t len = 0;
+
+	for_each_sgtable_sg(sgt, sg, i)
+		len += sg->length;
+	if (!IS_ALIGNED(sgt->sgl->offset, VMBUS_RING_PAGE) ||
+	    !IS_ALIGNED(len, VMBUS_RING_PAGE))
+		return -EINVAL;
+	if (ring_page < 2 || ring_page > GPADL_MAX_PAGES ||
+	    (size_t)ring_page * VMBUS_RING_PAGE + 2 * VMBUS_RING_PAGE > len)
+		return -EINVAL;
+	*bytes = len;
+	return 0;
+}
+
+static int rings_init(struct vmbus_endpoint *ep, void *base, size_t bytes)
+{
+	size_t split = (size_t)ep->open.ring_page * VMBUS_RING_PAGE;
+	int ret;
+
+	ret = vmbus_ring_init_in(&ep->in, base, split);
+	if (!ret)
+		ret = vmbus_ring_init_out(&ep->out, base + split, bytes - split);
+	return ret;
+}
+
+static int rings_map(struct vmbus_endpoint *ep)
+{
+	u32 handle = ep->open.ring_handle;
+	struct sg_table *sgt;
+	size_t bytes;
+	void *base;
+	int ret;
+
+	ret = vmbus_gpadl_map(ep->chan, 0, handle, &sgt);
+	if (ret)
+		return ret;
+	ret = ring_check(sgt, ep->open.ring_page, &bytes);
+	if (ret)
+		goto err_unmap;
+	base = vmbus_gpadl_vmap(ep->chan, handle);
+	if (IS_ERR(base)) {
+		ret = PTR_ERR(base);
+		goto err_unmap;
+	}
+	ret = rings_init(ep, base, bytes);
+	if (ret)
+		goto err_vunmap;
+	return 0;
+
+err_vunmap:
+	vmbus_gpadl_vunmap(ep->chan, handle);
+err_unmap:
+	vmbus_gpadl_unmap(ep->chan, handle);
+	return ret;
+}
+
+static void rings_unmap(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_vunmap(ep->chan, ep->open.ring_handle);
+	vmbus_gpadl_unmap(ep->chan, ep->open.ring_handle);
+}
+
+/* ---- State work ---- */
+
+static int endpoint_bind(struct vmbus_endpoint *ep)
+{
+	struct vmbus_backend *backend;
+	int ret;
+
+	backend = backend_get(&ep->if_type);
+	if (!backend)
+		return -ENODEV;
+	ep->backend = backend;
+	ret = backend->open(ep);
+	if (ret) {
+		ep->backend = NULL;
+		ep->data = NULL;
+		backend_put(backend);
+	}
+	return ret;
+}
+
+static int endpoint_do_open(struct vmbus_endpoint *ep)
+{
+	int ret;
+
+	ret = rings_map(ep);
+	if (ret)
+		return ret;
+	ret = endpoint_bind(ep);
+	if (ret)
+		rings_unmap(ep);
+	return ret;
+}
+
+static void endpoint_do_close(struct vmbus_endpoint *ep)
+{
+	struct vmbus_backend *backend = ep->backend;
+
+	backend->close(ep);
+	rings_unmap(ep);
+	ep->backend = NULL;
+	ep->data = NULL;
+	backend_put(backend);
+}
+
+static void endpoint_set_closed(struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->lock);
+	ep->state = ENDPOINT_CLOSED;
+	ep->leave = ENDPOINT_STAY;
+	wake_up_all(&ep->host->wait);
+}
+
+static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
+{
+	spin_lock(&ep->lock);
+	if (ep->leave == ENDPOINT_LEAVE_QUIETLY)
+		open_drop(ep, &ep->open);
+	else
+		open_answer(ep, &ep->open, ret ?: ep->leave ? -ECANCELED : 0);
+	if (ret)
+		endpoint_set_closed(ep);
+	else
+		ep->state = ENDPOINT_OPEN;
+	spin_unlock(&ep->lock);
+}
+
+static void endpoint_finish_close(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->lock);
+	endpoint_set_closed(ep);
+	spin_unlock(&ep->lock);
+}
+
+/* Take up what is to be done next. Returns the state to leave. */
+static enum endpoint_state endpoint_next(struct vmbus_endpoint *ep)
+{
+	enum endpoint_state state;
+
+	spin_lock(&ep->lock);
+	if (ep->state == ENDPOINT_CLOSED && ep->request.reply) {
+		ep->open = ep->request;
+		ep->request.reply = NULL;
+		ep->state = ENDPOINT_OPENING;
+	} else if (ep->state == ENDPOINT_OPEN && ep->leave) {
+		ep->state = ENDPOINT_CLOSING;
+	}
+	state = ep->state;
+	spin_unlock(&ep->lock);
+	return state;
+}
+
+static void endpoint_state_work(struct work_struct *work)
+{
+	struct vmbus_endpoint *ep =
+		container_of(work, struct vmbus_endpoint, state_work);
+
+	for (;;) {
+		switch (endpoint_next(ep)) {
+		case ENDPOINT_OPENING:
+			endpoint_finish_open(ep, endpoint_do_open(ep));
+			break;
+		case ENDPOINT_CLOSING:
+			endpoint_do_close(ep);
+			endpoint_finish_close(ep);
+			break;
+		default:
+			return;
+		}
+	}
+}
+
+static void endpoint_queue(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
+}
+
+/* ---- What is asked for ---- */
+
+/* Called with the endpoint's lock held. */
+static bool endpoint_is_taken(const struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->lock);
+	if (ep->request.reply)
+		return true;
+	return !ep->leave &&
+	       (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN);
+}
+
+/**
+ * endpoint_open() - The guest opens the channel
+ * @ep: the endpoint
+ * @req: what it asks for; its reply is spent when this returns
+ *
+ * Context: process. Waits for nothing; host.lock is held.
+ */
+void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
+{
+	struct open_request refused = *req;
+
+	lockdep_assert_held(&ep->host->lock);
+	spin_lock(&ep->lock);
+	if (ep->rescinded) {
+		open_answer(ep, &refused, -ESHUTDOWN);
+	} else if (endpoint_is_taken(ep)) {
+		open_answer(ep, &refused, -EBUSY);
+	} else {
+		ep->request = *req;
+		endpoint_queue(ep);
+	}
+	spin_unlock(&ep->lock);
+}
+
+/**
+ * endpoint_close() - The channel is to be closed
+ * @ep: the endpoint
+ * @how: whether an OPENCHANNEL that waits is answered
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
+{
+	spin_lock(&ep->lock);
+	if (ep->request.reply) {
+		if (how == ENDPOINT_LEAVE_QUIETLY)
+			open_drop(ep, &ep->request);
+		else
+			open_answer(ep, &ep->request, -ECANCELED);
+		wake_up_all(&ep->host->wait);
+	}
+	if (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN) {
+		ep->leave = max_t(u8, ep->leave, how);
+		endpoint_queue(ep);
+	}
+	spin_unlock(&ep->lock);
+}
+
+/**
+ * endpoint_rescind() - The channel is to be closed, and not to be opened again
+ * @ep: the endpoint
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_rescind(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->lock);
+	ep->rescinded = true;
+	spin_unlock(&ep->lock);
+	endpoint_close(ep, ENDPOINT_LEAVE);
+}
+
+static bool endpoint_is_closed(struct vmbus_endpoint *ep)
+{
+	bool closed;
+
+	spin_lock(&ep->lock);
+	closed = ep->state == ENDPOINT_CLOSED && !ep->request.reply;
+	spin_unlock(&ep->lock);
+	return closed;
+}
+
+/**
+ * endpoint_wait_closed() - Wait until nothing is open, nor about to be
+ * @ep: the endpoint, held by the caller
+ *
+ * Context: process, may sleep for as long as a backend likes.
+ * Return: 0; -EINTR on a fatal signal.
+ */
+int endpoint_wait_closed(struct vmbus_endpoint *ep)
+{
+	return wait_event_killable(ep->host->wait, endpoint_is_closed(ep)) ? -EINTR : 0;
+}
+
+/* ---- What the backend is told ---- */
+
+static void endpoint_kick_work(struct work_struct *work)
+{
+	struct vmbus_endpoint *ep =
+		container_of(work, struct vmbus_endpoint, kick_work);
+
+	if (!ep->backend)
+		return;
+	atomic_inc(&ep->counts.kicks);
+	ep->backend->kick(ep);
+}
+
+/*
+ * Called in the channel's ordered work. A guest that tears down the rings of an open
+ * channel has closed it.
+ */
+static void endpoint_revoke(struct vmbus_gpadl_channel *chan, u32 handle)
+{
+	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
+
+	if (!ep->backend)
+		return;
+	if (handle == ep->open.ring_handle)
+		endpoint_close(ep, ENDPOINT_LEAVE);
+	else if (ep->backend->revoke)
+		ep->backend->revoke(ep, handle);
+}
+
+/* ---- Lifetime ---- */
+
+/* Nothing is mapped, queued or running any more. */
+static void endpoint_release(void *priv)
+{
+	struct vmbus_endpoint *ep = priv;
+
+	host_debugfs_remove(ep);
+	kfree(ep);
+	if (atomic_dec_and_test(&nr_endpoints))
+		wake_up_all(&no_endpoint);
+}
+
+static const struct vmbus_gpadl_channel_ops endpoint_ops = {
+	.revoke = endpoint_revoke,
+	.release = endpoint_release,
+};
+
+static struct vmbus_endpoint *endpoint_alloc(struct host *host, u32 relid)
+{
+	struct vmbus_endpoint *ep = kzalloc(sizeof(*ep), GFP_KERNEL_ACCOUNT);
+
+	if (!ep)
+		return NULL;
+	refcount_set(&ep->ref, 1);
+	ep->host = host;
+	ep->relid = relid;
+	spin_lock_init(&ep->lock);
+	spin_lock_init(&ep->signal_lock);
+	spin_lock_init(&ep->in_lock);
+	spin_lock_init(&ep->out_lock);
+	INIT_WORK(&ep->state_work, endpoint_state_work);
+	INIT_WORK(&ep->kick_work, endpoint_kick_work);
+	return ep;
+}
+
+/**
+ * endpoint_create() - Make a channel
+ * @host: the guest
+ * @relid: number of the channel
+ * @if_type: interface type GUID
+ * @if_instance: interface instance GUID
+ *
+ * Context: process, may sleep.
+ * Return: the endpoint, closed and without signals, in no table yet; or ERR_PTR of
+ * -EEXIST, -ENOSPC or -ENOMEM.
+ */
+struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
+				       const guid_t *if_type, const guid_t *if_instance)
+{
+	struct vmbus_gpadl_channel *chan;
+	struct vmbus_endpoint *ep;
+
+	ep = endpoint_alloc(host, relid);
+	if (!ep)
+		return ERR_PTR(-ENOMEM);
+	ep->if_type = *if_type;
+	ep->if_instance = *if_instance;
+	chan = vmbus_gpadl_channel_create(host->p, relid, &endpoint_ops, ep);
+	if (IS_ERR(chan)) {
+		kfree(ep);
+		return PTR_ERR(chan) == -EBUSY ? ERR_PTR(-EEXIST) : ERR_CAST(chan);
+	}
+	ep->chan = chan;
+	atomic_inc(&nr_endpoints);
+	host_debugfs_add(ep);
+	return ep;
+}
+
+/**
+ * endpoint_put() - Drop a reference to an endpoint
+ * @ep: the endpoint
+ *
+ * The last one lets the channel go: work that is queued is still done.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void endpoint_put(struct vmbus_endpoint *ep)
+{
+	if (!refcount_dec_and_test(&ep->ref))
+		return;
+	/* Kicks queue work, which the channel does not take any more. */
+	signals_clear(ep);
+	vmbus_gpadl_channel_put(ep->chan);
+}
+
+/**
+ * endpoint_wait_gone() - Wait until every endpoint is freed
+ *
+ * Context: process, may sleep. No file is open.
+ */
+void endpoint_wait_gone(void)
+{
+	wait_event(no_endpoint, !atomic_read(&nr_endpoints));
+}
+
+/**
+ * endpoint_state_name() - State of an endpoint, for people
+ * @ep: the endpoint
+ *
+ * Context: any but hard interrupts.
+ * Return: a word.
+ */
+const char *endpoint_state_name(struct vmbus_endpoint *ep)
+{
+	static const char * const names[] = {
+		[ENDPOINT_CLOSED] = "closed",
+		[ENDPOINT_OPENING] = "opening",
+		[ENDPOINT_OPEN] = "open",
+		[ENDPOINT_CLOSING] = "closing",
+	};
+
+	return names[READ_ONCE(ep->state)];
+}
+
+/* ---- What the backend uses ---- */
+
+/**
+ * vmbus_endpoint_channel() - The channel, for vmbus_gpadl_map() and the like
+ * @ep: the endpoint
+ *
+ * Context: any, from open() until close() has returned.
+ * Return: the channel.
+ */
+struct vmbus_gpadl_channel *vmbus_endpoint_channel(const struct vmbus_endpoint *ep)
+{
+	return ep->chan;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_channel, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_relid() - Number of the channel in VMBus messages
+ * @ep: the endpoint
+ *
+ * Context: any, from open() until close() has returned.
+ * Return: the number.
+ */
+u32 vmbus_endpoint_relid(const struct vmbus_endpoint *ep)
+{
+	return ep->relid;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_relid, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_instance() - Interface instance GUID of the channel's offer
+ * @ep: the endpoint
+ *
+ * Context: any, from open() until close() has returned.
+ * Return: the GUID.
+ */
+const guid_t *vmbus_endpoint_instance(const struct vmbus_endpoint *ep)
+{
+	return &ep->if_instance;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_instance, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_userdata() - What the guest gave along when it opened the channel
+ * @ep: the endpoint
+ *
+ * Context: any, from open() until close() has returned.
+ * Return: VMBUS_USERDATA_SIZE bytes, a copy; whatever the guest likes is in them.
+ */
+const u8 *vmbus_endpoint_userdata(const struct vmbus_endpoint *ep)
+{
+	return ep->open.userdata;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_userdata, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_set_data() - Keep something of the backend's own with the endpoint
+ * @ep: the endpoint
+ * @data: what to keep; to be set in open(), and forgotten after close()
+ *
+ * Context: any.
+ */
+void vmbus_endpoint_set_data(struct vmbus_endpoint *ep, void *data)
+{
+	ep->data = data;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_set_data, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_data() - What vmbus_endpoint_set_data() has set
+ * @ep: the endpoint
+ *
+ * Context: any, from open() until close() has returned.
+ * Return: that; NULL if nothing.
+ */
+void *vmbus_endpoint_data(const struct vmbus_endpoint *ep)
+{
+	return ep->data;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_data, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_recv() - Receive the next packet from the guest
+ * @ep: the endpoint
+ * @pkt: where the packet's description goes
+ * @buf: where all that follows the descriptor goes: the type's own header, of
+ *	@pkt->offset bytes, and the payload, of @pkt->len bytes
+ * @size: size of @buf in bytes
+ *
+ * Everything in @pkt and @buf is a copy, and whatever the guest likes.
+ *
+ * Does what vmbus_recvpacket_raw() does on the guest's side.
+ *
+ * Context: any, from open() until close() has returned.
+ *
+ * Return: 0, or
+ *
+ * * %-EAGAIN: there is none; kick() will come when there is
+ * * %-EMSGSIZE: @buf is too small for the packet that @pkt describes, and which stays
+ *   the next one
+ * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
+ */
+int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
+			size_t size)
+{
+	bool signal = false;
+	unsigned long irq;
+	int ret;
+
+	spin_lock_irqsave(&ep->in_lock, irq);
+	ret = vmbus_ring_read(&ep->in, pkt, buf, size, &signal);
+	spin_unlock_irqrestore(&ep->in_lock, irq);
+	if (!ret)
+		atomic64_inc(&ep->counts.received);
+	if (signal)
+		endpoint_signal(ep);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_recv, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_send() - Send a packet to the guest
+ * @ep: the endpoint
+ * @pkt: describes the packet; @pkt->offset is a multiple of 8
+ * @buf: the type's own header, of @pkt->offset bytes, and the payload, of @pkt->len bytes
+ *
+ * The guest is signalled if it needs to be.
+ *
+ * Does what vmbus_sendpacket() does on the guest's side.
+ *
+ * Context: any, from open() until close() has returned.
+ *
+ * Return: 0, or
+ *
+ * * %-EAGAIN: no room now; kick() will come when there is
+ * * %-EMSGSIZE: the ring can never hold the packet
+ * * %-EINVAL: @pkt->offset is not a multiple of 8
+ * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
+ */
+int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
+			const void *buf)
+{
+	bool signal = false;
+	unsigned long irq;
+	int ret;
+
+	spin_lock_irqsave(&ep->out_lock, irq);
+	ret = vmbus_ring_write(&ep->out, pkt, buf, &signal);
+	spin_unlock_irqrestore(&ep->out_lock, irq);
+	if (!ret)
+		atomic64_inc(&ep->counts.sent);
+	if (signal)
+		endpoint_signal(ep);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);

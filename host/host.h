@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The VMBus channel layer of /dev/vmbus-host: what its files share.
+ *
+ * An open file is a struct host, one guest. A struct vmbus_endpoint is the host's end of
+ * one of its channels. Both live until the mapper says that nothing calls in any more
+ * (ops->release()); the file itself may be long closed then.
+ *
+ * Lock order: host.lock > vmbus_endpoint.lock > locks of the mapper's reply queue.
+ * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested. No
+ * callback of a backend is called with a lock held.
+ */
+#ifndef _VMBUS_HOST_PRIV_H
+#define _VMBUS_HOST_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <linux/vmbus_host.h>
+#include "vmbus_gpadl_map.h"
+#include "ring.h"
+#include "vmbus_backend.h"
+
+/* relids end there: that many event flags has a SINT. */
+#define HOST_MAX_RELID	2047
+
+struct signals;
+
+/**
+ * struct host - one open file, one guest
+ * @p: the partition; NULL until VMBUS_HOST_CREATE, then it does not change. Written
+ *	under @lock, read by host_partition()
+ * @owner: process id of who did VMBUS_HOST_CREATE, for people
+ * @lock: serialises what the guest's messages and the ioctls do to @endpoints; protects
+ *	vmbus_endpoint.released. Never held while waiting for a backend or for the VMM
+ * @endpoints: by relid; each holds one reference
+ * @wait: woken when there is a reply or room for one, and when an endpoint has closed
+ * @read_lock: serialises readers; protects @unread and @nr_unread
+ * @unread: a reply that was fetched but could not be copied to the reader
+ * @nr_unread: its length in bytes; 0 if there is none
+ * @nr_bad: messages that were too short
+ */
+struct host {
+	struct vmbus_partition *p;
+	pid_t owner;
+	struct mutex lock;
+	struct xarray endpoints;
+	wait_queue_head_t wait;
+	struct mutex read_lock;
+	u8 unread[VMBUS_GPADL_MAX_REPLY];
+	u32 nr_unread;
+	atomic_t nr_bad;
+};
+
+/**
+ * enum endpoint_state - where an endpoint is; only its state work changes it
+ * @ENDPOINT_CLOSED: no ring, no backend
+ * @ENDPOINT_OPENING: the ring is being mapped, the backend found and asked
+ * @ENDPOINT_OPEN: the backend has it
+ * @ENDPOINT_CLOSING: the backend is asked to let go
+ */
+enum endpoint_state {
+	ENDPOINT_CLOSED,
+	ENDPOINT_OPENING,
+	ENDPOINT_OPEN,
+	ENDPOINT_CLOSING,
+};
+
+/**
+ * enum endpoint_leave - whether what is open, or being opened, is to be closed
+ * @ENDPOINT_STAY: no
+ * @ENDPOINT_LEAVE: yes; an OPENCHANNEL that was not answered yet will be
+ * @ENDPOINT_LEAVE_QUIETLY: yes, and the guest is to hear nothing of it any more
+ */
+enum endpoint_leave {
+	ENDPOINT_STAY,
+	ENDPOINT_LEAVE,
+	ENDPOINT_LEAVE_QUIETLY,
+};
+
+/**
+ * struct open_request - an OPENCHANNEL that is to be answered
+ * @reply: reserved for the answer; NULL: there is no request
+ * @openid: goes into the answer
+ * @ring_handle: the GPADL of the two rings
+ * @ring_page: page of the wire at which the second begins
+ * @userdata: for the backend
+ */
+struct open_request {
+	struct gpadl_reply *reply;
+	u32 openid;
+	u32 ring_handle;
+	u32 ring_page;
+	u8 userdata[VMBUS_USERDATA_SIZE];
+};
+
+/* For people. */
+struct endpoint_counts {
+	atomic_t opens;
+	atomic_t refused;
+	atomic_t kicks;
+	atomic_t calls;
+	atomic64_t received;
+	atomic64_t sent;
+};
+
+/**
+ * struct vmbus_endpoint - the host's end of a channel
+ * @ref: the table's, and that of each ioctl that waits; the last puts @chan
+ * @host: the guest
+ * @chan: the mapper's view of the channel. Its release() frees the endpoint
+ * @relid: number of the channel
+ * @if_type: selects the backend
+ * @if_instance: names the device
+ * @node: in the list of all endpoints, for debugfs
+ * @released: rescinded, and then released by the guest: for it, not here any more
+ * @lock: protects @state, @leave, @rescinded and @request
+ * @state: &enum endpoint_state
+ * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
+ * @rescinded: no more opens
+ * @request: what is to be opened once the endpoint is CLOSED
+ * @state_work: brings @state to what is asked for
+ * @kick_work: tells the backend that the guest has signalled
+ * @open: the request that was last taken up; belongs to @state_work
+ * @backend: who serves it, from before its open() until after its close(), with a
+ *	reference to its module; belongs to the channel's ordered work
+ * @data: the backend's own
+ * @signal_lock: protects @signals
+ * @signals: kick and call; NULL if none, or no more
+ * @in_lock: protects @in
+ * @in: ring that the guest writes; while OPEN or CLOSING, and for the backend's open()
+ * @out_lock: protects @out
+ * @out: ring that the host writes; likewise
+ * @counts: for debugfs
+ */
+struct vmbus_endpoint {
+	refcount_t ref;
+	struct host *host;
+	struct vmbus_gpadl_channel *chan;
+	u32 relid;
+	guid_t if_type;
+	guid_t if_instance;
+	struct list_head node;
+	bool released;
+
+	spinlock_t lock;
+	u8 state;
+	u8 leave;
+	bool rescinded;
+	struct open_request request;
+
+	struct work_struct state_work;
+	struct work_struct kick_work;
+	struct open_request open;
+	struct vmbus_backend *backend;
+	void *data;
+
+	spinlock_t signal_lock;
+	struct signals *signals;
+
+	spinlock_t in_lock;
+	struct vmbus_ring in;
+	spinlock_t out_lock;
+	struct vmbus_ring out;
+
+	struct endpoint_counts counts;
+};
+
+/* main.c */
+static inline struct vmbus_partition *host_partition(const struct host *host)
+{
+	/* Pairs with the release in host_create(). */
+	return smp_load_acquire(&host->p);
+}
+
+/* message.c: the guest's messages */
+int host_receive(struct host *host, const void *msg, size_t len, u32 flags);
+
+/* ioctl.c */
+long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock);
+int host_create(struct host *host);
+int host_receive_wait(struct host *host, const void __user *from, size_t len, u32 flags,
+		      bool nonblock);
+
+/* endpoint.c: life of an endpoint */
+struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
+				       const guid_t *if_type, const guid_t *if_instance);
+void endpoint_put(struct vmbus_endpoint *ep);
+void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
+void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
+void endpoint_rescind(struct vmbus_endpoint *ep);
+int endpoint_wait_closed(struct vmbus_endpoint *ep);
+const char *endpoint_state_name(struct vmbus_endpoint *ep);
+void endpoint_wait_gone(void);
+
+/* backend.c: who serves which interface type */
+struct vmbus_backend *backend_get(const guid_t *if_type);
+void backend_put(struct vmbus_backend *backend);
+
+/* signal.c: kick and call */
+int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg);
+void signals_clear(struct vmbus_endpoint *ep);
+void endpoint_signal(struct vmbus_endpoint *ep);
+
+/* debugfs.c */
+void host_debugfs_init(void);
+void host_debugfs_exit(void);
+void host_debugfs_add(struct vmbus_endpoint *ep);
+void host_debugfs_remove(struct vmbus_endpoint *ep);
+
+#endif /* _VMBUS_HOST_PRIV_H */

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls of /dev/vmbus-host.
+ *
+ * Each takes one structure, which begins with its size and is copied once, here, by the
+ * rules of copy_struct_from_user(); a handler sees only the copy. A handler that waits
+ * for a backend holds no lock, and what it asks for stands if it is interrupted.
+ */
+#include <linux/build_bug.h>
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+
+#include "compat.h"
+#include "host.h"
+
+/* ---- Finding endpoints ---- */
+
+/* Hold the endpoint of @relid. */
+static struct vmbus_endpoint *host_get_endpoint(struct host *host, u32 relid)
+{
+	struct vmbus_endpoint *ep;
+
+	guard(mutex)(&host->lock);
+	ep = xa_load(&host->endpoints, relid);
+	if (ep)
+		refcount_inc(&ep->ref);
+	return ep;
+}
+
+/* Walk: hold the endpoint of the smallest relid that is not below *@relid. */
+static struct vmbus_endpoint *host_next_endpoint(struct host *host, unsigned long *relid)
+{
+	struct vmbus_endpoint *ep;
+
+	guard(mutex)(&host->lock);
+	ep = xa_find(&host->endpoints, relid, HOST_MAX_RELID, XA_PRESENT);
+	if (ep) {
+		refcount_inc(&ep->ref);
+		(*relid)++;
+	}
+	return ep;
+}
+
+/* ---- Handlers ---- */
+
+union ioctl_arg {
+	struct vmbus_host_create create;
+	struct vmbus_host_set_regions set_regions;
+	struct vmbus_host_channel_create channel_create;
+	struct vmbus_host_channel_modify channel_modify;
+	struct vmbus_host_channel channel;
+	struct vmbus_host_post post;
+	struct vmbus_host_reset reset;
+};
+
+static int ioctl_create(struct host *host, const union ioctl_arg *arg, bool nonblock)
+{
+	if (arg->create.flags)
+		return -EOPNOTSUPP;
+	return host_create(host);
+}
+
+/* The uAPI's regions are the mapper's, but that they could grow apart. */
+static int region_convert(struct vmbus_gpa_region *to,
+			  const struct vmbus_host_region *from)
+{
+	if (from->flags & ~VMBUS_HOST_REGION_READ_ONLY)
+		return -EOPNOTSUPP;
+	*to = (struct vmbus_gpa_region){
+		.slot = from->slot,
+		.flags = from->flags ? VMBUS_GPA_REGION_READ_ONLY : 0,
+		.gpa = from->gpa,
+		.bytes = from->bytes,
+		.hva = from->hva,
+	};
+	return 0;
+}
+
+static int regions_set(struct host *host, const struct vmbus_host_region *from, u32 nr)
+{
+	struct vmbus_gpa_region *changes;
+	int ret = 0;
+	u32 i;
+
+	changes = kvcalloc(nr, sizeof(*changes), GFP_KERNEL);
+	if (!changes)
+		return -ENOMEM;
+	for (i = 0; i < nr && !ret; i++)
+		ret = region_convert(&changes[i], &from[i]);
+	if (!ret)
+		ret = vmbus_partition_set_regions(host->p, changes, nr);
+	kvfree(changes);
+	return ret;
+}
+
+static int ioctl_set_regions(struct host *host, const union ioctl_arg *arg, bool nonblock)
+{
+	const struct vmbus_host_set_regions *set = &arg->set_regions;
+	struct vmbus_host_region *regions;
+	int ret;
+
+	if (set->flags || set->__reserved)
+		return -EOPNOTSUPP;
+	if (!set->nr || set->nr > VMBUS_HOST_REGION_SLOTS)
+		return -EINVAL;
+	regions = vmemdup_user(u64_to_user_ptr(set->regions),
+			       array_size(set->nr, sizeof(*regions)));
+	if (IS_ERR(regions))
+		return PTR_ERR(regions);
+	ret = regions_set(host, regions, set->nr);
+	kvfree(regions);
+	return ret;
+}
+
+/* The last step: from here on the guest's messages find it. */
+static int host_publish_endpoint(struct host *host, struct vmbus_endpoint *ep)
+{
+	int ret;
+
+	guard(mutex)(&host->lock);
+	ret = xa_insert(&host->endpoints, ep->relid, ep, GFP_KERNEL_ACCOUNT);
+	return ret == -EBUSY ? -EEXIST : ret;
+}
+
+static int ioctl_channel_create(struct host *host, const union ioctl_arg *arg,
+				bool nonblock)
+{
+	const struct vmbus_host_channel_create *create = &arg->channel_create;
+	struct vmbus_endpoint *ep;
+	guid_t type, instance;
+	int ret;
+
+	if (create->flags || create->__reserved)
+		return -EOPNOTSUPP;
+	if (!create->relid || create->relid > HOST_MAX_RELID)
+		return -EINVAL;
+	import_guid(&type, create->if_type);
+	import_guid(&instance, create->if_instance);
+	ep = endpoint_create(host, create->relid, &type, &instance);
+	if (IS_ERR(ep))
+		return PTR_ERR(ep);
+	ret = signals_set(ep, &create->signals);
+	if (!ret)
+		ret = host_publish_endpoint(host, ep);
+	if (ret)
+		endpoint_put(ep);
+	return ret;
+}
+
+static int ioctl_channel_modify(struct host *host, const union ioctl_arg *arg,
+				bool nonblock)
+{
+	const struct vmbus_host_channel_modify *modify = &arg->channel_modify;
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	if (modify->flags || modify->__reserved)
+		return -EOPNOTSUPP;
+	ep = host_get_endpoint(host, modify->relid);
+	if (!ep)
+		return -ENOENT;
+	ret = signals_set(ep, &modify->signals);
+	endpoint_put(ep);
+	return ret;
+}
+
+/* Close, take back what is mapped, and refuse what comes. Waits for the backend. */
+static int host_rescind(struct vmbus_endpoint *ep)
+{
+	int ret;
+
+	endpoint_rescind(ep);
+	ret = vmbus_gpadl_channel_rescind(ep->chan);
+	return ret ?: endpoint_wait_closed(ep);
+}
+
+static int ioctl_channel_rescind(struct host *host, const union ioctl_arg *arg,
+				 bool nonblock)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	if (arg->channel.flags || arg->channel.__reserved)
+		return -EOPNOTSUPP;
+	ep = host_get_endpoint(host, arg->channel.relid);
+	if (!ep)
+		return -ENOENT;
+	ret = host_rescind(ep);
+	endpoint_put(ep);
+	return ret;
+}
+
+/* Take the endpoint out of the table; false if somebody else has. */
+static bool host_unpublish_endpoint(struct host *host, struct vmbus_endpoint *ep)
+{
+	guard(mutex)(&host->lock);
+	return xa_cmpxchg(&host->endpoints, ep->relid, ep, NULL, 0) == ep;
+}
+
+static int ioctl_channel_destroy(struct host *host, const union ioctl_arg *arg,
+				 bool nonblock)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	if (arg->channel.flags || arg->channel.__reserved)
+		return -EOPNOTSUPP;
+	ep = host_get_endpoint(host, arg->channel.relid);
+	if (!ep)
+		return -ENOENT;
+	ret = host_rescind(ep);
+	if (!ret) {
+		if (host_unpublish_endpoint(host, ep))
+			endpoint_put(ep);
+		else
+			ret = -ENOENT;
+	}
+	endpoint_put(ep);
+	return ret;
+}
+
+static int ioctl_post(struct host *host, const union ioctl_arg *arg, bool nonblock)
+{
+	const struct vmbus_host_post *post = &arg->post;
+	u32 flags = 0;
+
+	if (post->flags & ~VMBUS_HOST_POST_GPADL_READ_ONLY || post->__reserved)
+		return -EOPNOTSUPP;
+	if (post->flags & VMBUS_HOST_POST_GPADL_READ_ONLY)
+		flags |= VMBUS_GPADL_RECEIVE_READ_ONLY;
+	return host_receive_wait(host, u64_to_user_ptr(post->msg), post->len, flags,
+				 nonblock);
+}
+
+static void host_close_all(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned long relid = 0;
+
+	while ((ep = host_next_endpoint(host, &relid))) {
+		endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
+		endpoint_put(ep);
+	}
+}
+
+static int host_wait_all_closed(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned long relid = 0;
+	int ret = 0;
+
+	while (!ret && (ep = host_next_endpoint(host, &relid))) {
+		ret = endpoint_wait_closed(ep);
+		endpoint_put(ep);
+	}
+	return ret;
+}
+
+static int host_drop_unread(struct host *host)
+{
+	if (mutex_lock_killable(&host->read_lock))
+		return -EINTR;
+	WRITE_ONCE(host->nr_unread, 0);
+	mutex_unlock(&host->read_lock);
+	return 0;
+}
+
+/* In this order: what is closed quietly adds no reply to those that are dropped. */
+static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonblock)
+{
+	int ret;
+
+	if (arg->reset.flags)
+		return -EOPNOTSUPP;
+	host_close_all(host);
+	ret = host_drop_unread(host);
+	if (!ret)
+		ret = vmbus_partition_reset(host->p);
+	return ret ?: host_wait_all_closed(host);
+}
+
+/* ---- Dispatch ---- */
+
+/**
+ * struct ioctl_op - one command, at the index that is its number
+ * @size: of its structure, as this kernel knows it
+ * @min_size: of its structure in its first version
+ * @handler: does it
+ */
+struct ioctl_op {
+	u32 size;
+	u32 min_size;
+	int (*handler)(struct host *host, const union ioctl_arg *arg, bool nonblock);
+};
+
+#define IOCTL_OP(_cmd, _handler, _struct, _last)				\
+	[_IOC_NR(_cmd)] = {							\
+		.size = sizeof(_struct) +					\
+			BUILD_BUG_ON_ZERO(sizeof(_struct) >			\
+					  sizeof(union ioctl_arg)),		\
+		.min_size = offsetofend(_struct, _last),			\
+		.handler = _handler,						\
+	}
+
+static const struct ioctl_op ioctl_ops[] = {
+	IOCTL_OP(VMBUS_HOST_CREATE, ioctl_create, struct vmbus_host_create, flags),
+	IOCTL_OP(VMBUS_HOST_SET_REGIONS, ioctl_set_regions,
+		 struct vmbus_host_set_regions, regions),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_CREATE, ioctl_channel_create,
+		 struct vmbus_host_channel_create, signals),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_MODIFY, ioctl_channel_modify,
+		 struct vmbus_host_channel_modify, signals),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_RESCIND, ioctl_channel_rescind,
+		 struct vmbus_host_channel, __reserved),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_DESTROY, ioctl_channel_destroy,
+		 struct vmbus_host_channel, __reserved),
+	IOCTL_OP(VMBUS_HOST_POST, ioctl_post, struct vmbus_host_post, msg),
+	IOCTL_OP(VMBUS_HOST_RESET, ioctl_reset, struct vmbus_host_reset, flags),
+};
+
+/* Who may: anybody makes the file a partition, and after that only its address space. */
+static int ioctl_may(struct host *host, unsigned int cmd)
+{
+	struct vmbus_partition *p = host_partition(host);
+
+	if (!p)
+		return cmd == VMBUS_HOST_CREATE ? 0 : -EINVAL;
+	return vmbus_partition_is_current(p) ? 0 : -EIO;
+}
+
+/**
+ * host_ioctl() - Do an ioctl
+ * @host: the file
+ * @cmd: the command
+ * @from: its structure in user memory
+ * @nonblock: the file is O_NONBLOCK
+ *
+ * Context: process, may sleep.
+ * Return: 0, or a negative errno as the uAPI says.
+ */
+long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock)
+{
+	const struct ioctl_op *op;
+	union ioctl_arg arg;
+	u32 size;
+	int ret;
+
+	if (_IOC_NR(cmd) >= ARRAY_SIZE(ioctl_ops) ||
+	    cmd != _IO(VMBUS_HOST_IOC, _IOC_NR(cmd)))
+		return -ENOTTY;
+	op = &ioctl_ops[array_index_nospec(_IOC_NR(cmd), ARRAY_SIZE(ioctl_ops))];
+	ret = ioctl_may(host, cmd);
+	if (ret)
+		return ret;
+
+	if (get_user(size, (u32 __user *)from))
+		return -EFAULT;
+	if (size < op->min_size)
+		return -EINVAL;
+	ret = copy_struct_from_user(&arg, op->size, from, size);
+	if (ret)
+		return ret;
+	return op->handler(host, &arg, nonblock);
+}
