@@ -158,7 +158,7 @@ check_old_kernel()
 }
 
 # warnings comes first: others use what it built
-checks=(warnings sparse kunit_warnings checkpatch kernel_doc shellcheck uapi
+checks=(warnings sparse old_kernel kunit_warnings checkpatch kernel_doc shellcheck uapi
 	versions readme_example)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
