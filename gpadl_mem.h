@@ -67,8 +67,8 @@ struct gpadl_mem {
 	struct mm_struct *mm;
 	struct task_struct *owner;
 	bool lock_cap;
-	struct mutex change_lock; /* see above */
-	spinlock_t switch_lock; /* see above */
+	struct mutex change_lock;
+	spinlock_t switch_lock;
 	struct gpadl_region_table __rcu *table;
 	atomic64_t pinned;
 };

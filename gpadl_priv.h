@@ -124,7 +124,7 @@ struct vmbus_partition {
 	struct gpadl_mem mem;
 	struct gpadl_reply_queue replies;
 
-	struct mutex rx_mutex; /* see above */
+	struct mutex rx_mutex;
 	bool dead;
 	struct xarray channels;
 	unsigned int nr_channels;
@@ -215,7 +215,7 @@ struct gpadl {
 	struct gpadl_reply created;
 	struct gpadl_reply torndown;
 
-	spinlock_t lock; /* see above */
+	spinlock_t lock;
 	u8 state;
 	bool leaving;
 	bool owe_torndown;

@@ -46,7 +46,7 @@ struct gpadl_reply {
  * purges its replies before it goes.
  */
 struct gpadl_reply_queue {
-	spinlock_t lock; /* see above */
+	spinlock_t lock;
 	struct list_head queued;
 	struct list_head free;
 	struct gpadl_reply *slots;
