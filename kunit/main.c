@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suites of vmbus_gpadl and vmbus_host, in one module.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+
+#include "suites.h"
+
+kunit_test_suites(&wire_suite);
+
+MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");
+MODULE_AUTHOR("The vmbus_gpadl_map developers");
+MODULE_LICENSE("GPL");

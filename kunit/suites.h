@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The suites of this module, each in the file of its name.
+ */
+#ifndef _KUNIT_SUITES_H
+#define _KUNIT_SUITES_H
+
+#include <kunit/test.h>
+
+extern struct kunit_suite wire_suite;		/* wire_kunit.c */
+
+#endif /* _KUNIT_SUITES_H */
