@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Gives messages to gpadl_wire.c and to the reference, and compares what they make of
+ * them.
+ */
+#ifndef _COMPARE_H
+#define _COMPARE_H
+
+#include "gpadl_wire.h"
+#include "reference.h"
+
+/**
+ * struct compare - a guest whose messages are compared
+ * @w: what gpadl_wire.c makes of them
+ * @words: its memory
+ * @taking: a HEADER was accepted, and nothing refused since
+ * @ref: what the reference makes of them
+ * @complete: GPADLs that both found complete
+ * @refused: GPADLs that both refused
+ */
+struct compare {
+	struct gpadl_wire w;
+	u64 *words;
+	bool taking;
+	struct reference ref;
+	unsigned long complete;
+	unsigned long refused;
+};
+
+const char *compare_message(struct compare *c, const u8 *bytes, size_t len);
+void compare_end(struct compare *c);
+
+#endif /* _COMPARE_H */
