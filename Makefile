@@ -22,7 +22,7 @@ demo:
 check:
 	scripts/check.sh
 
-static kunit selftest:
+static wire kunit selftest:
 	scripts/check.sh $@
 
 distclean:
@@ -39,6 +39,7 @@ help:
 	@echo
 	@echo "One stage of make check:"
 	@echo "  make static       compiler warnings, sparse, checkpatch, kernel-doc, ..."
+	@echo "  make wire         the wire format in user space, under AddressSanitizer"
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
 	@echo
@@ -46,4 +47,4 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check static kunit selftest distclean help
+.PHONY: modules modules_install clean demo check static wire kunit selftest distclean help

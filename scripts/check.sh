@@ -32,6 +32,7 @@ stages()
 	cat <<-END
 	prepare|get packages, Debian's kernels, and build the debug kernel|stage_prepare
 	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|$scripts/static.sh
+	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C $top/tests/host check
 	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|$scripts/kunit.sh
 	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh
 	demo|end to end: a stock guest's GPADLs, mapped|stage_demo
