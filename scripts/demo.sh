@@ -41,7 +41,7 @@ run()
 
 	# One CPU: no slower under emulation, and it leaves the other one free
 	say "Booting the host in QEMU, and the guest in it ..."
-	FOLLOW=demo.txt SMP=1 TIMEOUT=${TIMEOUT:-300} "$top/scripts/qemu.sh" \
+	FOLLOW=demo.txt SMP=1 TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
 		"$kernel/vmlinuz" "$dir/host.img" "$logs"
 }
 

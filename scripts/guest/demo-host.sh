@@ -128,9 +128,10 @@ pinned_by_mapper()
 		awk '/^pinned host pages/ { n += $NF } END { print n + 0 }'
 }
 
-nothing_pinned()
+# Both counts: the kernel's, over the whole machine, and our own
+pinned_are()
 {
-	[ "$(pinned_pages)" -eq 0 ] && [ "$(pinned_by_mapper)" -eq 0 ]
+	[ "$(pinned_pages)" -eq "$1" ] && [ "$(pinned_by_mapper)" -eq "$1" ]
 }
 
 no_partition()
@@ -191,8 +192,14 @@ start()
 	# wrong and the second slow
 	/vmm --kernel /guest/vmlinuz --initrd /guest/initramfs --memory 256 \
 		--append "console=ttyS0 panic=-1 noxsave pci=off demo=$1" \
-		--trace /tmp/messages >/tmp/console 2>&1 </dev/null &
+		--trace /tmp/messages >/tmp/console 2>&1 </tmp/keyboard &
 	vmm=$!
+}
+
+# The guest goes on when it gets a line
+press_return()
+{
+	echo >/tmp/keyboard
 }
 
 tell_contact()
@@ -243,9 +250,7 @@ tell_gpadls()
 	tell host "the backend maps $(value handle "$line"), the channel's rings, to read and write: $(some "$pinned" page) pinned, sg_table of $(some "$(value entries "$line")" run)"
 
 	expect "one page more is pinned, that of the guest's event flags" \
-		[ "$(pinned_pages)" -eq $((pinned + 1)) ]
-	expect "the mapper counts its pins as the kernel does" \
-		[ "$(pinned_by_mapper)" -eq $((pinned + 1)) ]
+		pinned_are $((pinned + 1))
 	tell host "pinned in the whole machine: $(some $((pinned + 1)) page), these and the one of the guest's event flags"
 }
 
@@ -270,8 +275,9 @@ tell_refusal()
 	tell host "rmmod is refused while they are in use: $modules"
 }
 
-tell_departure()
+tell_teardown()
 {
+	press_return
 	await 60 "the guest closes its channel" message 'guest > CLOSECHANNEL'
 	tell guest "unloads hv_utils: CLOSECHANNEL"
 	await 10 "the backend unmaps" seen unmap
@@ -284,22 +290,30 @@ tell_departure()
 	await 10 "the guest gets GPADL_TORNDOWN" message "host  > GPADL_TORNDOWN handle=$handle\$"
 	expect "each GPADL was created, mapped, unmapped, torn down, in that order" lives_complete
 	tell host "GPADL_TORNDOWN $handle"
-	await 20 "the guest unloads hv_vmbus" message 'host  > UNLOAD_RESPONSE'
+	await 10 "no page of a GPADL stays pinned" pinned_are 1
+	tell host "pages still pinned: $(pinned_pages), the one of the guest's event flags"
+}
+
+tell_departure()
+{
+	press_return
+	await 60 "the guest unloads hv_vmbus" message 'host  > UNLOAD_RESPONSE'
 	tell guest "unloads hv_vmbus: UNLOAD, and gets UNLOAD_RESPONSE"
-	await 10 "nothing stays pinned" nothing_pinned
+	await 10 "nothing stays pinned" pinned_are 0
 	expect "the guest still runs" alive
 	tell host "pages still pinned: $(pinned_pages), while the guest still runs"
 }
 
 tell_end()
 {
+	press_return
 	wait "$vmm"
 	status=$? vmm=
 	expect "the VMM ends with status 0 and not $status" [ $status -eq 0 ]
 	tell guest "powers off; the VMM ends with status $status"
 	await 10 "the partition goes with the VMM" no_partition
 	expect "no message of the guest was refused" [ "$(count reject)" -eq 0 ]
-	expect "nothing is pinned" nothing_pinned
+	expect "nothing is pinned" pinned_are 0
 	save_logs
 }
 
@@ -310,6 +324,7 @@ come_and_go()
 	tell_gpadls
 	tell_heartbeats
 	tell_refusal
+	tell_teardown
 	tell_departure
 	tell_end
 }
@@ -340,7 +355,8 @@ killed()
 	start busy
 	tell_contact
 	await 60 "five GPADLs come and go" five_gone_by
-	tell guest "opens and closes its channel without pause: $(count created) GPADLs created, $(count torndown) torn down so far"
+	torndown=$(count torndown)
+	tell guest "opens and closes its channel without pause: $(count created) GPADLs created, $torndown torn down so far"
 	await 60 "the VMM is caught while a GPADL is mapped" caught_while_mapped
 	pinned=$(pinned_pages)
 	since=$(now)
@@ -349,7 +365,7 @@ killed()
 	status=$? vmm=
 	expect "the VMM dies of SIGKILL and not with status $status" [ $status -eq 137 ]
 	tell host "the VMM is killed (SIGKILL) while a GPADL is mapped, $(some "$pinned" page) pinned"
-	await 20 "nothing stays pinned" nothing_pinned
+	await 20 "nothing stays pinned" pinned_are 0
 	await 20 "the partition goes" no_partition
 	tell host "pages still pinned: $(pinned_pages), at most $(echo "$(now) $since" |
 		awk '{ printf "%.1f", $1 - $2 }') s later; no partition is left"
@@ -374,12 +390,15 @@ while read -r m; do
 	load "$m"
 done </ko/order
 
+mkfifo /tmp/keyboard
+exec 3<>/tmp/keyboard
+
 echo "@@ demo.txt" >/dev/ttyS1
 expect "there is /dev/kvm" [ -e /dev/kvm ]
 for m in $modules; do
 	expect "$m is loaded" grep -q "^$m " /proc/modules
 done
-expect "nothing is pinned before" nothing_pinned
+expect "nothing is pinned before" pinned_are 0
 echo 1 >"$tracing"/events/vmbus_gpadl/enable
 
 headline "A host, Linux $(uname -r), with $modules; pages pinned: $(pinned_pages)"

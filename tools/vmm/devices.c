@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The few devices that Linux cannot do without: a 16550A serial port (output
- * only), the clock's registers, ACPI's power management block and the reset line
- * of the keyboard controller. A port where nothing is reads as all ones.
+ * The few devices that Linux cannot do without: a 16550A serial port, the clock's
+ * registers, ACPI's power management block and the reset line of the keyboard
+ * controller. A port where nothing is reads as all ones.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +25,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool empty_pending;		/* "transmitter empty" was not read yet */
+	bool received;			/* the guest has not read @rbr yet */
+	uint8_t rbr;
 } serial;
+
+static pthread_cond_t serial_was_read = PTHREAD_COND_INITIALIZER;
 
 static struct {
 	uint16_t enable;
@@ -33,11 +38,46 @@ static struct {
 static uint8_t rtc_index;
 
 enum { THR = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
-enum { IER_EMPTY = 2, LCR_DIVISOR = 0x80, FCR_ON = 1 };
+enum { IER_RECEIVED = 1, IER_EMPTY = 2, LCR_DIVISOR = 0x80, FCR_ON = 1 };
+enum { IIR_NONE = 1, IIR_EMPTY = 2, IIR_RECEIVED = 4, IIR_FIFO = 0xc0 };
+
+static uint8_t serial_interrupt(void)
+{
+	if (serial.received && serial.ier & IER_RECEIVED)
+		return IIR_RECEIVED;
+	if (serial.empty_pending && serial.ier & IER_EMPTY)
+		return IIR_EMPTY;
+	return IIR_NONE;
+}
 
 static void serial_update(void)
 {
-	vm_irq(IRQ_SERIAL, serial.empty_pending && serial.ier & IER_EMPTY);
+	vm_irq(IRQ_SERIAL, serial_interrupt() != IIR_NONE);
+}
+
+/* Standard input, a character at a time */
+static void *serial_thread(void *unused)
+{
+	uint8_t c;
+
+	while (read(STDIN_FILENO, &c, 1) == 1) {
+		pthread_mutex_lock(&lock);
+		while (serial.received)
+			pthread_cond_wait(&serial_was_read, &lock);
+		serial.rbr = c;
+		serial.received = true;
+		serial_update();
+		pthread_mutex_unlock(&lock);
+	}
+	return unused;
+}
+
+static uint8_t serial_receive(void)
+{
+	serial.received = false;
+	serial_update();
+	pthread_cond_signal(&serial_was_read);
+	return serial.rbr;
 }
 
 static void serial_send(uint8_t c)
@@ -85,15 +125,15 @@ static void serial_out(unsigned int reg, uint8_t value)
 	serial_update();
 }
 
-static uint8_t serial_interrupt(void)
+static uint8_t serial_identify(void)
 {
-	uint8_t fifo = serial.fcr & FCR_ON ? 0xc0 : 0;
+	uint8_t why = serial_interrupt();
 
-	if (!serial.empty_pending || !(serial.ier & IER_EMPTY))
-		return fifo | 1;		/* none */
-	serial.empty_pending = false;		/* this read clears it */
-	serial_update();
-	return fifo | 2;
+	if (why == IIR_EMPTY) {
+		serial.empty_pending = false;	/* this read clears it */
+		serial_update();
+	}
+	return why | (serial.fcr & FCR_ON ? IIR_FIFO : 0);
 }
 
 static uint8_t serial_in(unsigned int reg)
@@ -102,17 +142,17 @@ static uint8_t serial_in(unsigned int reg)
 
 	switch (reg) {
 	case THR:
-		return divisor ? serial.dll : 0;
+		return divisor ? serial.dll : serial_receive();
 	case IER:
 		return divisor ? serial.dlm : serial.ier;
 	case FCR:
-		return serial_interrupt();
+		return serial_identify();
 	case LCR:
 		return serial.lcr;
 	case MCR:
 		return serial.mcr;
 	case LSR:
-		return 0x60;			/* always ready to send */
+		return 0x60 | serial.received;	/* always ready to send */
 	case MSR:
 		return 0xb0;			/* somebody is there */
 	default:
@@ -214,4 +254,13 @@ uint32_t port_in(uint16_t port, unsigned int size)
 		value = 0;			/* not busy */
 	pthread_mutex_unlock(&lock);
 	return value;
+}
+
+void devices_init(void)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, serial_thread, NULL);
+	if (errno)
+		die_errno("a thread for the console");
 }

@@ -12,7 +12,7 @@
 static const char usage[] =
 "Usage: vmm --kernel bzImage [options]\n"
 "Boot a Linux guest on KVM with a VMBus whose devices are in the host's kernel.\n"
-"The guest's console goes to standard output. It has no input.\n"
+"The guest's console is standard input and output.\n"
 "\n"
 "  --kernel FILE         bzImage\n"
 "  --initrd FILE         initramfs\n"
@@ -26,6 +26,20 @@ static const char usage[] =
 "  --help\n"
 "\n"
 "Exit status: 0 the guest powered off, 1 something failed, 2 the guest reset itself.\n";
+
+static const struct option option_names[] = {
+	{ "kernel", required_argument, NULL, 'k' },
+	{ "initrd", required_argument, NULL, 'i' },
+	{ "append", required_argument, NULL, 'a' },
+	{ "memory", required_argument, NULL, 'm' },
+	{ "memory-kind", required_argument, NULL, 'M' },
+	{ "cpus", required_argument, NULL, 'c' },
+	{ "vmbus-version", required_argument, NULL, 'v' },
+	{ "trace", required_argument, NULL, 't' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
 
 static void complain(const char *fmt, va_list ap, const char *why)
 {
@@ -89,19 +103,6 @@ static uint32_t parse_version(const char *arg)
 
 static struct options parse_options(int argc, char **argv)
 {
-	static const struct option names[] = {
-		{ "kernel", required_argument, NULL, 'k' },
-		{ "initrd", required_argument, NULL, 'i' },
-		{ "append", required_argument, NULL, 'a' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "memory-kind", required_argument, NULL, 'M' },
-		{ "cpus", required_argument, NULL, 'c' },
-		{ "vmbus-version", required_argument, NULL, 'v' },
-		{ "trace", required_argument, NULL, 't' },
-		{ "device", required_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
 	struct options opt = {
 		.append = "console=ttyS0",
 		.memory_kind = "anon",
@@ -112,7 +113,7 @@ static struct options parse_options(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", option_names, NULL)) != -1) {
 		switch (c) {
 		case 'k':
 			opt.kernel = optarg;
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
 	vm_create(opt.memory, opt.memory_kind, opt.cpus);
 	boot_load(&opt);
 	vmbus_init(&opt);
+	devices_init();
 	for (i = 0; i < vm.nr_cpus; i++)
 		cpu_start(i);
 	/* Whichever thread sees the guest's end calls exit() */

@@ -18,8 +18,8 @@
  *	trace.c		VMBus messages in words
  *
  * Threads: one per virtual processor, which does all that the guest asks for
- * and that needs no waiting; and one (vmbus.c) that delivers messages to the
- * guest, which means waiting for the guest to take them.
+ * and that needs no waiting; one (vmbus.c) that delivers messages to the guest,
+ * which means waiting for the guest to take them; one for the console's input.
  *
  * One process is one guest, so what belongs to the guest is global. Whatever
  * cannot be set up ends the process with the reason (die()). Nothing that a guest
@@ -115,6 +115,7 @@ void cpu_start(unsigned int id);
 #define IRQ_SERIAL	4
 #define IRQ_SCI		9
 #define PORT_PM		0x600
+void devices_init(void);
 void port_out(uint16_t port, unsigned int size, uint32_t value);
 uint32_t port_in(uint16_t port, unsigned int size);
 
