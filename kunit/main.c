@@ -5,10 +5,12 @@
 #include <kunit/test.h>
 #include <linux/module.h>
 
+#include "compat.h"
 #include "suites.h"
 
-kunit_test_suites(&wire_suite);
+kunit_test_suites(&wire_suite, &replay_suite);
 
 MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(VMBUS_GPADL_NS);
