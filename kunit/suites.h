@@ -8,6 +8,7 @@
 #include <kunit/test.h>
 
 extern struct kunit_suite replay_suite;		/* replay_kunit.c */
+extern struct kunit_suite ring_suite;		/* ring_kunit.c */
 extern struct kunit_suite wire_suite;		/* wire_kunit.c */
 
 #endif /* _KUNIT_SUITES_H */
