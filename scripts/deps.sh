@@ -9,7 +9,7 @@
 
 packages=(
 	# compile modules, a kernel and test programs
-	gcc gcc-12 g++ make bc bison flex libelf-dev libc6-dev linux-libc-dev
+	gcc gcc-12 g++ make bc bison flex libelf-dev pahole libc6-dev linux-libc-dev
 	# unpack kernels and make initramfs images
 	xz-utils cpio kmod busybox-static
 	# run them

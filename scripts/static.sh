@@ -10,7 +10,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 dir=$out/static
-dictionary=
 
 "$top/scripts/deps.sh"
 source=$("$top/scripts/kernel.sh" source)
@@ -56,15 +55,13 @@ check_kunit_warnings()
 # Options that hold for every file stand in .checkpatch.conf
 checkpatch()
 {
-	perl "$source/scripts/checkpatch.pl" --codespell \
-		--codespellfile "$dictionary" --terse --no-summary -f "$@"
+	perl "$source/scripts/checkpatch.pl" --terse --no-summary -f "$@"
 }
 
 check_checkpatch()
 {
 	local special='^(compat|gpadl_trace)\.h$' rc=0
 
-	dictionary=$(dpkg -L codespell | grep '/dictionary\.txt$')
 	# shellcheck disable=SC2046 # a list of names
 	checkpatch $(sources '\.[ch]$' | grep -vE "$special") || rc=1
 	# The place for version checks, whose LINUX_... is taken for a constant;
@@ -74,6 +71,12 @@ check_checkpatch()
 	# TRACE_EVENT() is laid out as a structure, in the kernel too
 	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl_trace.h || rc=1
 	return $rc
+}
+
+check_spelling()
+{
+	# shellcheck disable=SC2046 # a list of names
+	codespell $(sources '' | grep -v '^LICENSES/')
 }
 
 # Comments of functions and structures: complete, and true to the prototype
@@ -158,8 +161,8 @@ check_old_kernel()
 }
 
 # warnings comes first: others use what it built
-checks=(warnings sparse old_kernel kunit_warnings checkpatch kernel_doc shellcheck uapi
-	versions readme_example)
+checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
+	shellcheck uapi versions readme_example)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
