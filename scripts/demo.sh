@@ -8,21 +8,32 @@
 #	  L1, the host	Debian's kernel, KVM, our modules: guest/demo-host.sh
 #	    L2, guest	Debian's kernel, its own VMBus drivers: guest/demo-guest.sh
 #
-# Succeeds if all of it happened. SHOW and ACCEL are those of qemu.sh. Logs stay
-# in out/demo/.
+# Succeeds if all of it happened. CONFIG=debug takes a host kernel that is built to
+# find bugs. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in
+# out/demo*/: what was told, and for each round the guest's console, the VMBus
+# messages and the mapper's tracepoints.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-dir=$out/demo
+dir=$out/demo${CONFIG:+-$CONFIG}
 logs=$dir/log
 
 "$top/scripts/deps.sh"
 kernel=$("$top/scripts/kernel.sh" stock)
+if [ -n "${CONFIG-}" ]; then
+	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
+	image=$kdir/arch/x86/boot/bzImage
+	kvm=				# is in the kernel
+else
+	kdir=$kernel/build
+	image=$kernel/vmlinuz
+	kvm="kvm-amd kvm-intel"
+fi
 
 run()
 {
 	say "Building the modules and the VMM ..."
-	build_modules "$kernel/build" "$dir/build"
+	build_modules "$kdir" "$dir/build"
 	nice make -s -C "$dir/build/tools/vmm" >&2 ||
 		die "the VMM does not build" "see above"
 
@@ -31,9 +42,8 @@ run()
 	INIT=$top/scripts/guest/demo-guest.sh "$top/scripts/initramfs.sh" \
 		"$dir/guest.img" "$dir/guest=/ko"
 
-	collect_modules "$dir/kvm" "kvm-amd kvm-intel" "$kernel/modules"
-	collect_modules "$dir/ko" "$(built_modules "$dir/build")" \
-		"$dir/build" "$kernel/modules"
+	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build"
 	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$dir/build/tools/vmm/vmm" "$kernel/vmlinuz=/guest/vmlinuz" \
 		"$dir/guest.img=/guest/initramfs" "$top/scripts/guest/lib.sh" \
@@ -41,8 +51,8 @@ run()
 
 	# One CPU: no slower under emulation, and it leaves the other one free
 	say "Booting the host in QEMU, and the guest in it ..."
-	FOLLOW=demo.txt SMP=1 TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$kernel/vmlinuz" "$dir/host.img" "$logs"
+	FOLLOW=demo.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+		"$image" "$dir/host.img" "$logs"
 }
 
 with_lock "$(echo "$dir" | tr / _)" run

@@ -409,5 +409,10 @@ come_and_go
 headline "3. Once more, and the VMM is killed in mid-traffic"
 killed
 unload
+if [ -e /sys/kernel/debug/kmemleak ]; then
+	check_leaks "by the demo"
+	expect "kmemleak finds no leak" [ $failed -eq 0 ]
+	tell host "kmemleak finds no leak"
+fi
 headline "All of this happened."
 finish

@@ -2,6 +2,7 @@
 /* Options, and the order in which things are set up. See vmm.h for the rest. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,7 @@ int main(int argc, char **argv)
 	struct options opt = parse_options(argc, argv);
 	unsigned int i;
 
+	signal(SIGPIPE, SIG_IGN);	/* a console that nobody reads is no reason */
 	if (opt.trace)
 		trace_open(opt.trace);
 	vm_create(opt.memory, opt.memory_kind, opt.cpus);
