@@ -25,6 +25,9 @@ check:
 static wire kunit selftest:
 	scripts/check.sh $@
 
+fuzz:
+	scripts/fuzz.sh $(SECONDS)
+
 distclean:
 	rm -rf out
 
@@ -43,8 +46,11 @@ help:
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
 	@echo
+	@echo "More, that make check leaves out:"
+	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
+	@echo
 	@echo "  make distclean    remove what these leave in out/"
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check static wire kunit selftest distclean help
+.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz distclean help

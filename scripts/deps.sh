@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# See to it that the Debian packages are there that the tests and the demo use.
+# See to it that the Debian packages are there that the tests and the demo use,
+# and those that are named:
+#
+#	deps.sh [PACKAGE]...
+#
 # Installs what is missing where that is possible (Debian, as root), says what
 # is missing where it is not.
 
@@ -16,6 +20,7 @@ packages=(
 	qemu-system-x86
 	# check
 	perl python3 sparse shellcheck codespell git
+	"$@"
 )
 
 missing()

@@ -101,6 +101,20 @@ static const char *compare_decoded(struct compare *c, const struct gpadl_wire_ms
 	return same_words(&c->w, &c->ref) ? NULL : "the pages differ";
 }
 
+/* The replies that there are to a message of these numbers. */
+static bool same_replies(const struct gpadl_wire_msg *msg)
+{
+	const u32 created[] = { msg->relid, msg->handle, msg->relid ^ msg->handle };
+	u8 mine[GPADL_WIRE_CREATED_LEN], theirs[GPADL_WIRE_CREATED_LEN];
+	size_t len = gpadl_wire_created(mine, created[0], created[1], created[2]);
+
+	if (len != reference_reply(theirs, 10, created, 3) || memcmp(mine, theirs, len))
+		return false;
+	len = gpadl_wire_torndown(mine, msg->handle);
+	return len == reference_reply(theirs, 12, &msg->handle, 1) &&
+	       !memcmp(mine, theirs, len);
+}
+
 /**
  * compare_message() - Have a message decoded by both
  * @c: the guest; all 0 at first
@@ -128,14 +142,18 @@ const char *compare_message(struct compare *c, const u8 *bytes, size_t len)
 		complaint = NULL;
 	else if (msg.type != type || msg.relid != relid || msg.handle != handle)
 		complaint = "the fields differ";
+	else if (!same_replies(&msg))
+		complaint = "the replies differ";
 	else
 		complaint = compare_decoded(c, &msg, bytes, len);
 	free(copy);
 	return complaint;
 }
 
+/* Forget the guest: @c can be used for another one. */
 void compare_end(struct compare *c)
 {
 	free(c->words);
 	c->words = NULL;
+	c->taking = false;
 }

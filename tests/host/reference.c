@@ -98,3 +98,16 @@ enum reference_verdict reference_take(struct reference *ref, const u8 *bytes, si
 		ref->words[ref->nr++] = number(bytes, at, 8);
 	return read_all(ref, &unused);
 }
+
+/* A message of @nr fields behind type and padding. Returns its length. */
+size_t reference_reply(u8 *bytes, u32 type, const u32 *fields, u32 nr)
+{
+	size_t i;
+
+	for (i = 0; i < 8 + 4 * nr; i++) {
+		u32 value = i < 4 ? type : i < 8 ? 0 : fields[i / 4 - 2];
+
+		bytes[i] = value >> (8 * (i % 4));
+	}
+	return i;
+}

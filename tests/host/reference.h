@@ -29,5 +29,6 @@ struct reference {
 int reference_decode(const u8 *bytes, size_t len, u32 *type, u32 *relid, u32 *handle);
 enum reference_verdict reference_take(struct reference *ref, const u8 *bytes, size_t len);
 u32 reference_used(const struct reference *ref);
+size_t reference_reply(u8 *bytes, u32 type, const u32 *fields, u32 nr);
 
 #endif /* _REFERENCE_H */

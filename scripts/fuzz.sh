@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Fuzz gpadl_wire.c in user space; see tests/fuzz/README.
+#
+#	fuzz.sh [SECONDS]	60 if not told
+#
+# FUZZER_OPTIONS are passed to libFuzzer. The last line on stdout is
+# 'N passed, N failed': the run, and the coverage of the committed corpus.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+seconds=${1:-60}
+dir=$out/fuzz
+corpus=$top/tests/fuzz/corpus
+sources=("$top/tests/fuzz/fuzz_wire.c" "$top/tests/host/compare.c"
+	 "$top/tests/host/reference.c" "$top/gpadl_wire.c")
+flags=(-std=gnu11 -g -Wall -Wextra -Werror -Wno-sign-compare
+       -Wno-missing-field-initializers
+       -I"$top/tests/host/include" -I"$top/tests/host" -I"$top")
+
+# The fuzzer's own words are in the log; this is what they come to
+fuzz()
+{
+	local log=$dir/fuzz.log rc=0
+
+	say "Fuzzing gpadl_wire.c for $seconds s ..."
+	mkdir -p "$dir/corpus"
+	# shellcheck disable=SC2086 # options, split at spaces
+	logged "$log" nice "$dir/fuzz_wire" -max_total_time="$seconds" -max_len=4096 \
+		-artifact_prefix="$dir/" -print_final_stats=1 ${FUZZER_OPTIONS-} \
+		"$dir/corpus" "$corpus" || rc=1
+	sed -n 's/^stat::number_of_executed_units: */  executions: /p
+		s/^stat::new_units_added: */  new inputs kept: /p' "$log" >&2
+	if [ $rc -ne 0 ]; then
+		say "  an input fails; it is in $dir/"
+	fi
+	return $rc
+}
+
+# Every line and every branch of gpadl_wire.c, by the committed corpus alone
+coverage()
+{
+	local totals lines branches
+
+	say "Measuring what the committed corpus covers ..."
+	LLVM_PROFILE_FILE=$dir/raw "$dir/replay" "$corpus"/* >&2 || return 1
+	llvm-profdata-14 merge -o "$dir/profile" "$dir/raw"
+	llvm-cov-14 show "$dir/replay" -instr-profile="$dir/profile" \
+		-show-branches=count "$top/gpadl_wire.c" >"$dir/coverage.txt"
+	totals=$(llvm-cov-14 export -summary-only "$dir/replay" \
+		-instr-profile="$dir/profile" "$top/gpadl_wire.c" |
+		python3 -c 'import json, sys
+t = json.load(sys.stdin)["data"][0]["totals"]
+print(*("%d/%d" % (t[k]["covered"], t[k]["count"]) for k in ("lines", "branches")))')
+	read -r lines branches <<<"$totals"
+	say "  gpadl_wire.c: lines $lines, branches $branches ($dir/coverage.txt)"
+	[ "${lines%/*}" = "${lines#*/}" ] && [ "${branches%/*}" = "${branches#*/}" ]
+}
+
+run()
+{
+	local passed=0 failed=0 step
+
+	mkdir -p "$dir"
+	say "Building the fuzzer ..."
+	clang-14 "${flags[@]}" -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o "$dir/fuzz_wire" "${sources[@]}"
+	clang-14 "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
+		-o "$dir/replay" "$top/tests/fuzz/replay.c" "${sources[@]}"
+	for step in fuzz coverage; do
+		if "$step"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
+
+"$top/scripts/deps.sh" clang-14 llvm-14 libclang-rt-14-dev
+with_lock "$(echo "$dir" | tr / _)" run
