@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_handle: well-formed messages about handles that are in use, or are
+ * not there, or are too many, and on channels that go. See input_kunit.c for those that
+ * are not well-formed.
+ */
+#include "suites.h"
+#include "vm.h"
+
+/* ---- A handle that is in use ---- */
+
+static void expect_collision(struct vm *vm, struct vm_channel *c)
+{
+	struct guest_msg m;
+
+	vm_valid_header(vm, &m, c, VM_HANDLE);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), 0);
+	vm_expect_created(vm, c, VM_HANDLE, 0xC0000035);
+	vm_expect_silence(vm);
+	vm_expect_counted(vm, GPADL_REASON_COLLISION);
+	vm_check(vm);
+}
+
+static void handle_ready_here(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
+	expect_collision(vm, &vm->c[0]);
+	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->wire.nr_pages, 3);
+}
+
+static void handle_mapped_here(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	expect_collision(vm, &vm->c[0]);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* The GPADL that was being assembled goes on as if nothing had come between. */
+static void assembling_collides(struct kunit *test, struct vm_channel *c)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+
+	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
+	m.len = GUEST_HEADER_DATA;
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	expect_collision(vm, c);
+	guest_body(&m, VM_HANDLE);
+	guest_words(&m, vm->s.words, 3);
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	vm_expect_established(vm, &vm->c[0], VM_HANDLE);
+}
+
+static void handle_assembling_here(struct kunit *test)
+{
+	assembling_collides(test, &((struct vm *)test->priv)->c[0]);
+}
+
+static void handle_assembling_elsewhere(struct kunit *test)
+{
+	assembling_collides(test, &((struct vm *)test->priv)->c[1]);
+}
+
+static void leaving_collides(struct kunit *test, struct vm_channel *c)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	expect_collision(vm, c);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+	/* Now it is free. */
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 1);
+}
+
+static void handle_leaving_here(struct kunit *test)
+{
+	leaving_collides(test, &((struct vm *)test->priv)->c[0]);
+}
+
+static void handle_leaving_elsewhere(struct kunit *test)
+{
+	leaving_collides(test, &((struct vm *)test->priv)->c[1]);
+}
+
+static void handle_ready_elsewhere(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	int i;
+
+	/* Linux numbers its GPADLs over all channels, but others need not. */
+	for (i = 0; i < VM_CHANNELS; i++)
+		vm_establish(vm, &vm->c[i], VM_HANDLE, VM_LOW_PFN + i, 1 + i);
+	vm_check(vm);
+	for (i = 0; i < VM_CHANNELS; i++)
+		KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[i], VM_HANDLE)->wire.nr_pages, 1 + i);
+	for (i = 0; i < VM_CHANNELS; i++) {
+		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[i], VM_HANDLE), 0);
+		vm_expect_torndown(vm, VM_HANDLE);
+	}
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+}
+
+/* ---- Limits ---- */
+
+static void expect_quota_exceeded(struct vm *vm, const struct guest_msg *m)
+{
+	u32 handle = guest_get(m->bytes + GUEST_HANDLE, 4);
+
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, m), 0);
+	vm_expect_created(vm, &vm->c[0], handle, 0xC0000044);
+	vm_expect_silence(vm);
+	vm_expect_counted(vm, GPADL_REASON_QUOTA);
+	KUNIT_EXPECT_NULL(vm->test, vm_gpadl(&vm->c[0], handle));
+	vm_check(vm);
+}
+
+static void more_gpadls_than_allowed(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	u32 i;
+
+	vm_valid_header(vm, &m, &vm->c[0], 0);
+	for (i = 0; i < 4096; i++) {
+		guest_put(m.bytes + GUEST_HANDLE, 4, i);
+		KUNIT_ASSERT_EQ(test, vm_post(vm, &m), 0);
+		vm_expect_created(vm, &vm->c[0], i, GPADL_STATUS_SUCCESS);
+	}
+	guest_put(m.bytes + GUEST_HANDLE, 4, i);
+	expect_quota_exceeded(vm, &m);
+
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], 17), 0);
+	vm_expect_torndown(vm, 17);
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	vm_expect_created(vm, &vm->c[0], i, GPADL_STATUS_SUCCESS);
+}
+
+/* Charged by what the HEADER announces: no page has to be named. */
+static void more_pages_than_allowed(struct kunit *test)
+{
+	const u32 pages = 8190, most = 524288;
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	u32 i;
+
+	vm_valid_header(vm, &m, &vm->c[0], 0);
+	m.len = GUEST_HEADER_DATA;
+	guest_put(m.bytes + GUEST_BUFLEN, 2, 8 * (pages + 1));
+	for (i = 0; i < most / pages; i++) {
+		guest_put(m.bytes + GUEST_HANDLE, 4, i);
+		KUNIT_ASSERT_EQ(test, vm_post(vm, &m), 0);
+	}
+	vm_expect_silence(vm);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pages), i * pages);
+
+	/* One more than is left; then as many as are left. */
+	guest_put(m.bytes + GUEST_HANDLE, 4, i);
+	guest_put(m.bytes + GUEST_BUFLEN, 2, 8 * (most % pages + 2));
+	expect_quota_exceeded(vm, &m);
+	guest_put(m.bytes + GUEST_BUFLEN, 2, 8 * (most % pages + 1));
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pages), most);
+	vm_expect_silence(vm);
+}
+
+/* What every kind of message gets while no slot is free. */
+static void expect_again(struct vm *vm)
+{
+	struct guest_msg m;
+
+	vm_valid_header(vm, &m, &vm->c[0], 2);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), -EAGAIN);
+	guest_body(&m, 1);
+	guest_words(&m, vm->s.words, 3);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), -EAGAIN);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], 0), -EAGAIN);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], 12345), -EAGAIN);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&vm->p->counts[GPADL_REASON_NO_SLOT]), 4);
+	KUNIT_EXPECT_EQ(vm->test, vmbus_partition_poll(vm->p), VMBUS_PARTITION_READABLE);
+
+	/* Nothing has changed. */
+	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 0)->state, GPADL_READY);
+	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 1)->state, GPADL_ASSEMBLING);
+	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 1)->wire.taken, 0);
+	KUNIT_EXPECT_NULL(vm->test, vm_gpadl(&vm->c[0], 2));
+	vm_check(vm);
+}
+
+static void replies_never_read(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	int i, wakes;
+
+	/* One READY, one being assembled, and replies that fill all slots. */
+	vm_establish(vm, &vm->c[0], 0, VM_LOW_PFN, 2);
+	vm_valid_header(vm, &m, &vm->c[0], 1);
+	m.len = GUEST_HEADER_DATA;
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	for (i = 0; i < GPADL_REPLY_SLOTS; i++)
+		KUNIT_ASSERT_EQ(test, vm_teardown(vm, &vm->c[0], 1000 + i), 0);
+	expect_again(vm);
+
+	/* One is read: that makes room, and says so. */
+	wakes = atomic_read(&vm->wakes);
+	vm_expect_torndown(vm, 1000);
+	KUNIT_EXPECT_GT(test, atomic_read(&vm->wakes), wakes);
+	KUNIT_EXPECT_TRUE(test, vmbus_partition_poll(vm->p) & VMBUS_PARTITION_WRITABLE);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], 0), 0);
+
+	/* Nothing was lost. */
+	for (i = 1; i < GPADL_REPLY_SLOTS; i++)
+		vm_expect_torndown(vm, 1000 + i);
+	vm_expect_torndown(vm, 0);
+	vm_expect_silence(vm);
+}
+
+/* Replies that belong to a GPADL take no slot: the guest's own GPADLs bound them. */
+static void unread_replies_of_gpadls(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	u32 i, nr = 2 * GPADL_REPLY_SLOTS;
+
+	for (i = 0; i < nr; i++) {
+		vm_valid_header(vm, &m, &vm->c[0], i);
+		KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], i), 0);
+	}
+	/* They count until they are read. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_gpadls), nr);
+	for (i = 0; i < nr; i++) {
+		vm_expect_created(vm, &vm->c[0], i, GPADL_STATUS_SUCCESS);
+		vm_expect_torndown(vm, i);
+	}
+	vm_expect_silence(vm);
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+}
+
+/* The first, second ... allocation fails, until none is left to fail. */
+static void out_of_memory(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	u32 n, failed = 0;
+	bool injected;
+
+	for (n = 1; n < 100; n++) {
+		u8 reply[VMBUS_GPADL_MAX_REPLY];
+		u32 status;
+		int ret;
+
+		vm_valid_header(vm, &m, &vm->c[0], n);
+		current->fail_nth = n;
+		ret = vm_post(vm, &m);
+		injected = !current->fail_nth;
+		current->fail_nth = 0;
+
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		KUNIT_EXPECT_EQ(test, 20,
+				vmbus_partition_next_reply(vm->p, reply, sizeof(reply)));
+		status = guest_get(reply + 16, 4);
+		KUNIT_EXPECT_TRUE(test, !status || (injected && status == 0xC000009A));
+		KUNIT_EXPECT_EQ(test, !status, !!vm_gpadl(&vm->c[0], n));
+		failed += !!status;
+		vm_check(vm);
+		if (!injected)
+			break;
+	}
+	KUNIT_EXPECT_FALSE(test, injected);
+	/* The GPADL and its page list at least. */
+	KUNIT_EXPECT_GE(test, failed, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->counts[GPADL_REASON_NO_MEMORY]), failed);
+}
+
+/* ---- TEARDOWN ---- */
+
+static void teardown_while_assembling(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+
+	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
+	m.len = GUEST_HEADER_DATA;
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, 0xC0000120);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+	vm_expect_counted(vm, GPADL_REASON_CANCELLED);
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+}
+
+static void teardown_of_unknown_handle(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+}
+
+static void teardown_of_full_length(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	guest_teardown(&m, vm->c[0].relid, VM_HANDLE);
+	memset(m.bytes + m.len, 0xff, GUEST_MSG_MAX - m.len);
+	m.len = GUEST_MSG_MAX;
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+}
+
+static void teardown_on_wrong_channel(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[1], VM_HANDLE), 0);
+	vm_expect_silence(vm);
+	vm_expect_counted(vm, GPADL_REASON_OTHER_CHANNEL);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+static void second_teardown_while_first_waits(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_silence(vm);
+	vm_expect_counted(vm, GPADL_REASON_REPEATED);
+	vm_flush_revokes(&vm->c[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 1);
+
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+}
+
+static void teardown_after_teardown(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_expect_silence(vm);
+}
+
+/* ---- A channel that goes ---- */
+
+static void header_on_rescinded_channel(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	vm_flush_revokes(&vm->c[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 0);
+}
+
+static void header_on_released_channel(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+
+	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
+	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
+	vm_expect_refused(vm, &m, -ENXIO, GPADL_REASON_NO_CHANNEL);
+}
+
+/* Released, but not rescinded: it is there for the next driver that the guest loads. */
+static void header_after_release(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vm_expect_silence(vm);
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* Replies that wait go with their channel, those of others stay. */
+static void release_takes_replies_along(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	int i;
+
+	for (i = 0; i < VM_CHANNELS; i++) {
+		vm_valid_header(vm, &m, &vm->c[i], VM_HANDLE + i);
+		KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[i], 77 + i), 0);
+	}
+	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vm_expect_created(vm, &vm->c[1], VM_HANDLE + 1, GPADL_STATUS_SUCCESS);
+	vm_expect_torndown(vm, 78);
+	vm_expect_silence(vm);
+	vm_check(vm);
+}
+
+static struct kunit_case handle_cases[] = {
+	KUNIT_CASE(handle_ready_here),
+	KUNIT_CASE(handle_mapped_here),
+	KUNIT_CASE(handle_assembling_here),
+	KUNIT_CASE(handle_assembling_elsewhere),
+	KUNIT_CASE(handle_leaving_here),
+	KUNIT_CASE(handle_leaving_elsewhere),
+	KUNIT_CASE(handle_ready_elsewhere),
+	KUNIT_CASE_SLOW(more_gpadls_than_allowed),
+	KUNIT_CASE(more_pages_than_allowed),
+	KUNIT_CASE(replies_never_read),
+	KUNIT_CASE(unread_replies_of_gpadls),
+	KUNIT_CASE(out_of_memory),
+	KUNIT_CASE(teardown_while_assembling),
+	KUNIT_CASE(teardown_of_unknown_handle),
+	KUNIT_CASE(teardown_of_full_length),
+	KUNIT_CASE(teardown_on_wrong_channel),
+	KUNIT_CASE(second_teardown_while_first_waits),
+	KUNIT_CASE(teardown_after_teardown),
+	KUNIT_CASE(header_on_rescinded_channel),
+	KUNIT_CASE(header_on_released_channel),
+	KUNIT_CASE(header_after_release),
+	KUNIT_CASE(release_takes_replies_along),
+	{}
+};
+
+struct kunit_suite handle_suite = {
+	.name = "vmbus_gpadl_handle",
+	.init = vm_init,
+	.exit = vm_exit,
+	.test_cases = handle_cases,
+};
