@@ -25,10 +25,9 @@ check:
 static wire kunit selftest:
 	scripts/check.sh $@
 
-<<<<<<< Updated upstream
 fuzz:
 	scripts/fuzz.sh $(SECONDS)
-=======
+
 # The kernel's own extension for Sphinx takes the comments out of the sources
 htmldocs:
 	@command -v sphinx-build >/dev/null || { \
@@ -37,7 +36,6 @@ htmldocs:
 	KSRC=$$(scripts/kernel.sh source) sphinx-build -q -W --keep-going -b html \
 		Documentation out/html
 	@echo "out/html/index.html"
->>>>>>> Stashed changes
 
 distclean:
 	rm -rf out
@@ -57,19 +55,12 @@ help:
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
 	@echo
-<<<<<<< Updated upstream
 	@echo "More, that make check leaves out:"
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
 	@echo
-=======
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
->>>>>>> Stashed changes
 	@echo "  make distclean    remove what these leave in out/"
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-<<<<<<< Updated upstream
-.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz distclean help
-=======
-.PHONY: modules modules_install clean demo check static wire kunit selftest htmldocs distclean help
->>>>>>> Stashed changes
+.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz htmldocs distclean help
