@@ -539,6 +539,19 @@ bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_queue_work, VMBUS_GPADL_NS);
 
 /**
+ * vmbus_gpadl_channel_is_busy() - Is a GPADL of the channel mapped?
+ * @chan: the channel
+ *
+ * Context: any.
+ * Return: true if one is, or is being mapped or unmapped.
+ */
+bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan)
+{
+	return atomic_read(&chan->nr_busy);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_busy, VMBUS_GPADL_NS);
+
+/**
  * vmbus_gpadl_channel_rescind() - Take a channel's GPADLs back, for good
  * @chan: the channel
  *

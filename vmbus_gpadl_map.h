@@ -164,6 +164,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan);
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 				    struct work_struct *work);
+bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan);
 int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan);
