@@ -137,7 +137,8 @@ struct vmbus_host_set_regions {
  * @call_fd: eventfd by which the host interrupts the guest (attach it to the
  *	target virtual processor's SINT with KVM_IRQFD), or -1
  * @event_flags: address in the VMM of the 256 bytes of event flags of the SINT
- *	(in the page that the guest gave by HV_X64_MSR_SIEFP), a multiple of 8; or 0
+ *	(in the page that the guest gave by HV_X64_MSR_SIEFP), a multiple of 8; or 0.
+ *	Only with @call_fd
  * @flag: number of the event flag to set, that is the relid; below 2048
  * @__reserved: must be 0
  *
