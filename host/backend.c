@@ -40,18 +40,19 @@ static struct vmbus_backend *backend_try_get(const guid_t *if_type)
 }
 
 /**
- * backend_get() - Find the backend of an interface type, or have it loaded
+ * backend_get() - Find the backend of an interface type
  * @if_type: interface type GUID
+ * @load: have it loaded if it is not there
  *
- * Context: process, may sleep for as long as modprobe takes.
+ * Context: process, may sleep; with @load, for as long as modprobe takes.
  * Return: the backend, with a reference to its module; NULL if there is none.
  */
-struct vmbus_backend *backend_get(const guid_t *if_type)
+struct vmbus_backend *backend_get(const guid_t *if_type, bool load)
 {
 	struct vmbus_backend *backend = backend_try_get(if_type);
 
 	/* Whatever modprobe says: what counts is whether the backend is there now. */
-	if (!backend) {
+	if (!backend && load) {
 		request_module("vmbus-host-%pUl", if_type);
 		backend = backend_try_get(if_type);
 	}

@@ -179,7 +179,9 @@ static int endpoint_bind(struct vmbus_endpoint *ep)
 	struct vmbus_backend *backend;
 	int ret;
 
-	backend = backend_get(&ep->if_type);
+	/* Once: a guest that tries again and again is not to run modprobe each time. */
+	backend = backend_get(&ep->if_type, !ep->looked);
+	ep->looked = true;
 	if (!backend)
 		return -ENODEV;
 	ep->backend = backend;
@@ -200,9 +202,14 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 	if (ret)
 		return ret;
 	ret = endpoint_bind(ep);
-	if (ret)
+	if (ret) {
 		rings_unmap(ep);
-	return ret;
+		return ret;
+	}
+	/* The signal for what is there already may have come when nobody listened. */
+	if (!vmbus_ring_is_empty(&ep->in))
+		vmbus_endpoint_kick(ep);
+	return 0;
 }
 
 static void endpoint_do_close(struct vmbus_endpoint *ep)
@@ -211,6 +218,9 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 
 	backend->close(ep);
 	rings_unmap(ep);
+	WARN_ONCE(vmbus_gpadl_channel_is_busy(ep->chan),
+		  "vmbus_host: channel %u: backend %s left a GPADL mapped\n",
+		  ep->relid, backend->name);
 	ep->backend = NULL;
 	ep->data = NULL;
 	backend_put(backend);
@@ -607,6 +617,21 @@ void *vmbus_endpoint_data(const struct vmbus_endpoint *ep)
 	return ep->data;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_data, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_kick() - Have kick() called once more
+ * @ep: the endpoint
+ *
+ * For a kick() that has done enough for now: a guest can write as fast as the backend
+ * reads, and while kick() runs, close() and revoke() have to wait.
+ *
+ * Context: any, from open() until close() has returned.
+ */
+void vmbus_endpoint_kick(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_kick, VMBUS_HOST_NS);
 
 /**
  * vmbus_endpoint_recv() - Receive the next packet from the guest

@@ -127,6 +127,7 @@ struct endpoint_counts {
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
  * @open: the request that was last taken up; belongs to @state_work
+ * @looked: modprobe has been asked for a backend; belongs to @state_work
  * @backend: who serves it, from before its open() until after its close(), with a
  *	reference to its module; belongs to the channel's ordered work
  * @data: the backend's own
@@ -157,6 +158,7 @@ struct vmbus_endpoint {
 	struct work_struct state_work;
 	struct work_struct kick_work;
 	struct open_request open;
+	bool looked;
 	struct vmbus_backend *backend;
 	void *data;
 
@@ -199,7 +201,7 @@ const char *endpoint_state_name(struct vmbus_endpoint *ep);
 void endpoint_wait_gone(void);
 
 /* backend.c: who serves which interface type */
-struct vmbus_backend *backend_get(const guid_t *if_type);
+struct vmbus_backend *backend_get(const guid_t *if_type, bool load);
 void backend_put(struct vmbus_backend *backend);
 
 /* signal.c: kick and call */

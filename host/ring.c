@@ -221,6 +221,19 @@ static bool ring_room_made(struct vmbus_ring *ring, u32 bytes)
 }
 
 /**
+ * vmbus_ring_is_empty() - Has the guest written nothing that was not read?
+ * @ring: a ring that the guest writes
+ *
+ * Context: any; the caller serialises.
+ * Return: true if so. Nonsense is not nothing: vmbus_ring_read() finds out.
+ */
+bool vmbus_ring_is_empty(const struct vmbus_ring *ring)
+{
+	return READ_ONCE(ring->control->write_index) == ring->index;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_is_empty, VMBUS_HOST_NS);
+
+/**
  * vmbus_ring_read() - Read the next packet out of a ring that the guest writes
  * @ring: the ring
  * @pkt: where the packet's description goes

@@ -5,7 +5,7 @@
  * A channel has two rings in one GPADL: the guest writes the first, the host the second.
  * A ring is a control page and then data, a circle of packets:
  *
- *	descriptor (16 bytes) | type's own header | payload | padding | trailer (8 bytes)
+ *	descriptor (16 bytes) | type's header | payload | padding | trailer (8 bytes)
  *
  * all in units of 8 bytes; the trailer holds the index at which the packet began. The
  * writer moves write_index, the reader read_index; equal means empty, so that a ring is
@@ -88,6 +88,7 @@ struct vmbus_ring {
 
 int vmbus_ring_init_in(struct vmbus_ring *ring, void *base, size_t bytes);
 int vmbus_ring_init_out(struct vmbus_ring *ring, void *base, size_t bytes);
+bool vmbus_ring_is_empty(const struct vmbus_ring *ring);
 int vmbus_ring_read(struct vmbus_ring *ring, struct vmbus_packet *pkt, void *buf,
 		    size_t size, bool *signal);
 int vmbus_ring_write(struct vmbus_ring *ring, const struct vmbus_packet *pkt,

@@ -45,11 +45,6 @@ struct signals {
 
 /* ---- Kick ---- */
 
-static void kick_queue(struct signals *s)
-{
-	vmbus_gpadl_channel_queue_work(s->ep->chan, &s->ep->kick_work);
-}
-
 /*
  * Called with the lock of the eventfd's wait queue held, interrupts off. When the last
  * file of the eventfd is closed (EPOLLHUP) there is nothing to do: our reference keeps
@@ -63,7 +58,7 @@ static int kick_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 	if (key_to_poll(key) & EPOLLIN) {
 		/* So that the guest never finds the counter full. */
 		eventfd_ctx_do_read(s->kick, &count);
-		kick_queue(s);
+		vmbus_endpoint_kick(s->ep);
 	}
 	return 0;
 }
@@ -91,7 +86,7 @@ static int kick_attach(struct signals *s, int fd)
 	init_poll_funcptr(&s->poll, kick_hook);
 	/* A signal that came before counts. */
 	if (vfs_poll(file, &s->poll) & EPOLLIN)
-		kick_queue(s);
+		vmbus_endpoint_kick(s->ep);
 	fput(file);
 	return 0;
 }

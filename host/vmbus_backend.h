@@ -39,7 +39,8 @@ struct vmbus_endpoint;
  *	its memory back until then.
  * @kick: The guest has signalled: there are packets in the ring, or there is room for a
  *	packet for which there was none. Read until vmbus_endpoint_recv() returns
- *	-EAGAIN: the guest signals only when it writes into an empty ring.
+ *	-EAGAIN: the guest signals only when it writes into an empty ring. Who reads
+ *	less asks for another call with vmbus_endpoint_kick().
  * @revoke: The guest or the VMM wants the mapped GPADL back: unmap it soon, here or
  *	elsewhere. It may be unmapped already, or its vmbus_gpadl_map() not have
  *	returned yet. Optional for a backend that maps none.
@@ -101,6 +102,7 @@ struct vmbus_packet {
 	u32 len;
 };
 
+void vmbus_endpoint_kick(struct vmbus_endpoint *ep);
 int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
 			size_t size);
 int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,

@@ -229,7 +229,9 @@ static void read_one(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, buf);
 	memset(t->buf, 0xaa, 16);
 	memset(t->buf + 16, 0xbb, 16);
+	KUNIT_EXPECT_TRUE(test, vmbus_ring_is_empty(&t->ring));
 	KUNIT_EXPECT_TRUE(test, guest_write(t, &desc, 32));
+	KUNIT_EXPECT_FALSE(test, vmbus_ring_is_empty(&t->ring));
 
 	KUNIT_ASSERT_EQ(test, vmbus_ring_read(&t->ring, &pkt, buf, 32, &signal), 0);
 	KUNIT_EXPECT_EQ(test, pkt.type, desc.type);
