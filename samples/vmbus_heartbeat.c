@@ -11,9 +11,11 @@
  * The sample maps no GPADL of its own: the rings are all that it needs. It shows the rest
  * of a backend's life: open, kick, work of its own, close.
  *
- * A guest that answers wrong is counted and otherwise ignored; one that spoils its ring is
- * not listened to any more. In /sys/kernel/debug/vmbus_heartbeat/<n>, n counting up from
- * 0 with each open, there is what happened.
+ * What is no right answer is counted, and ignored; a guest that sends too much of it, or
+ * spoils its ring, is not listened to any more: so kick() always comes to an end.
+ *
+ * In /sys/kernel/debug/vmbus_heartbeat/<n>, n being the smallest number free when the
+ * channel was opened, there is what happened.
  */
 #include <linux/build_bug.h>
 #include <linux/debugfs.h>
@@ -33,6 +35,7 @@
 #include "host/vmbus_backend.h"
 
 #define HEARTBEAT_PERIOD	(2 * HZ)
+#define HEARTBEAT_MAX_BAD	100
 
 /* ---- The messages ---- */
 
@@ -97,7 +100,7 @@ enum monitor_state {
 	MONITOR_NEGOTIATING,	/* the guest has to pick versions */
 	MONITOR_BEATING,
 	MONITOR_REFUSED,	/* the guest has picked none */
-	MONITOR_BROKEN,		/* the guest has spoilt the ring */
+	MONITOR_BROKEN,		/* the guest has sent too much nonsense */
 };
 
 /**
@@ -141,7 +144,8 @@ static struct dentry *monitor_debugfs;
 
 /* ---- To the guest ---- */
 
-static int monitor_send(struct monitor *m, struct heartbeat_msg *msg, u16 type, size_t len)
+static int monitor_send(struct monitor *m, struct heartbeat_msg *msg, u16 type,
+			size_t len)
 {
 	struct vmbus_packet pkt = {
 		.type = VMBUS_PACKET_INBAND,
@@ -219,7 +223,8 @@ static bool monitor_got_versions(struct monitor *m, const struct heartbeat_msg *
 
 	if (m->state != MONITOR_NEGOTIATING)
 		return false;
-	if (le16_to_cpu(picked->nr_framework) != 1 || le16_to_cpu(picked->nr_message) != 1) {
+	if (le16_to_cpu(picked->nr_framework) != 1 ||
+	    le16_to_cpu(picked->nr_message) != 1) {
 		m->state = MONITOR_REFUSED;
 		return true;
 	}
@@ -237,7 +242,7 @@ static bool monitor_got_beat(struct monitor *m, const struct heartbeat_msg *msg)
 {
 	u64 answer = le64_to_cpu(msg->heartbeat.seq);
 
-	/* Late is right, too; but each once, in order, and not before it was asked for. */
+	/* Late is right, too; but each once, in order, and not before it was due. */
 	if (answer <= m->answer || answer > m->sent)
 		return false;
 	m->answer = answer;
@@ -357,11 +362,13 @@ static void heartbeat_kick(struct vmbus_endpoint *ep)
 	int ret;
 
 	guard(mutex)(&m->lock);
-	while (!(ret = vmbus_endpoint_recv(ep, &pkt, m->buf, sizeof(m->buf))))
-		if (!monitor_got(m, &pkt))
-			m->bad++;
-	if (ret != -EAGAIN)
-		m->state = MONITOR_BROKEN;
+	while (m->state != MONITOR_BROKEN) {
+		ret = vmbus_endpoint_recv(ep, &pkt, m->buf, sizeof(m->buf));
+		if (ret == -EAGAIN)
+			break;
+		if (ret || (!monitor_got(m, &pkt) && ++m->bad == HEARTBEAT_MAX_BAD))
+			m->state = MONITOR_BROKEN;
+	}
 }
 
 static struct vmbus_backend heartbeat_backend = {
