@@ -106,7 +106,7 @@ tree_files()
 	else
 		(cd "$top" && find . -path ./out -prune -o -type f \
 			! -name '*.o' ! -name '*.ko' ! -name '*.mod*' \
-			! -name '*.cmd' ! -name .files -print | sed 's,^\./,,')
+			! -name '*.cmd' ! -name .files -print | sed 's,^\./,,' | sort)
 	fi
 }
 

@@ -16,21 +16,41 @@ apply=$top/tests/mutants/apply.py
 dir=$out/mutants
 jobs=${JOBS:-2}
 
-# One fault in a tree of its own, and one more try with another suite as long as none
-# has failed. Prints who caught it.
+# Run a suite: it finds the fault (0), it does not (1), or it did not get that far (2)
+finds()
+{
+	local log=$1 last
+	shift
+
+	"$@" >"$log.stdout" 2>"$log" || true
+	last=$(tail -n 1 "$log.stdout")
+	case $last in
+	*" passed, 0 failed") return 1 ;;
+	*" passed, "*" failed") return 0 ;;
+	*) return 2 ;;
+	esac
+}
+
+# One suite after the other, until one finds the fault. Prints which one did.
 try_tests()
 {
-	local tree=$1 log=$2
+	local tree=$1 log=$2 name rc
+	local -A suites=(
+		[wire]="make -s -C $tree/tests/host check"
+		[kunit]="env LEAKS=0 TIMEOUT=300 $tree/scripts/kunit.sh"
+		[selftest]="env TIMEOUT=600 $tree/scripts/selftest.sh"
+	)
 
-	if ! make -s -C "$tree/tests/host" check >"$log" 2>&1; then
-		echo "wire"
-	elif ! LEAKS=0 TIMEOUT=300 "$tree/scripts/kunit.sh" >"$log" 2>&1; then
-		grep -q 'do not build' "$log" && echo "does not build" || echo "kunit"
-	elif ! TIMEOUT=600 "$tree/scripts/selftest.sh" >"$log" 2>&1; then
-		echo "selftest"
-	else
-		echo "SURVIVED"
-	fi
+	for name in wire kunit selftest; do
+		rc=0
+		# shellcheck disable=SC2086 # a command and its arguments
+		finds "$log" ${suites[$name]} || rc=$?
+		case $rc in
+		0) echo "$name" && return ;;
+		2) echo "$name DID NOT RUN" && return ;;
+		esac
+	done
+	echo "SURVIVED"
 }
 
 worker()
@@ -42,7 +62,7 @@ worker()
 		mirror_tree "$tree"
 		what=$("$apply" "$list" "$n" "$tree")
 		result=$(try_tests "$tree" "$dir/$n.log")
-		printf '%3d  %-14s %s\n' "$n" "$result" "$what" | tee "$dir/$n.result" >&2
+		printf '%3d  %-18s %s\n' "$n" "$result" "$what" | tee "$dir/$n.result" >&2
 	done
 }
 
@@ -59,7 +79,7 @@ deal()
 mkdir -p "$dir"
 # The copies are not part of this git tree
 export GIT_CEILING_DIRECTORIES=$dir
-rm -f "$dir"/*.result "$dir"/*.log
+rm -f "$dir"/*.result "$dir"/*.log "$dir"/*.stdout
 [ $# -gt 0 ] || mapfile -t all < <(seq "$("$apply" "$list")")
 [ $# -eq 0 ] || all=("$@")
 say "${#all[@]} faults, $jobs at a time; the logs are in $dir"
@@ -69,6 +89,6 @@ for ((job = 0; job < jobs; job++)); do
 done
 wait
 
-caught=$(cat "$dir"/*.result | grep -cE '^ *[0-9]+  (wire|kunit|selftest) ' || true)
+caught=$(cat "$dir"/*.result | grep -cE '^ *[0-9]+  (wire|kunit|selftest)  ' || true)
 echo "$caught passed, $((${#all[@]} - caught)) failed"
 [ "$caught" -eq "${#all[@]}" ]
