@@ -65,14 +65,20 @@ boot()
 	return $status
 }
 
-# The lines of one result file while they come, until process PID is gone
+# The lines of one result file while they come, until process PID is gone. Not
+# with awk: Debian's own, mawk, waits until it has read a buffer full.
 follow()
 {
+	local line on=
+
 	tail -n +1 -f --pid="$1" "$logs/result.log" |
-		awk -v name="$FOLLOW" '
-			/^@@ /  { on = ($2 == name); next }
-			/^@@@ / { on = 0 }
-			on      { print; fflush() }' >&2
+		while IFS= read -r line; do
+			case $line in
+			"@@ $FOLLOW")	on=1 ;;
+			@@*)		on= ;;
+			*)		[ -z "$on" ] || say "$line" ;;
+			esac
+		done
 }
 
 # Cut result.log into the files that it holds
