@@ -247,7 +247,7 @@ tell_gpadls()
 	await 10 "the channel opens" message 'host  > OPENCHANNEL_RESULT .*status=0$'
 	expect "the map is for writing" [ "$(value access "$line")" = rw ]
 	pinned=$(value pinned "$line")
-	tell host "the backend maps $(value handle "$line"), the channel's rings, to read and write: $(some "$pinned" page) pinned, sg_table of $(some "$(value entries "$line")" run)"
+	tell host "the backend maps $(value handle "$line"), the channel's rings, read and write: $(some "$pinned" page) pinned, sg_table of $(some "$(value entries "$line")" run)"
 
 	expect "one page more is pinned, that of the guest's event flags" \
 		pinned_are $((pinned + 1))
