@@ -1,0 +1,752 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels: opened and closed by the guest, rescinded, destroyed and reset by the VMM;
+ * and how the two ends signal each other.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "fixture.h"
+
+FIXTURE(channel) {
+	struct vmm vmm;
+};
+
+FIXTURE_SETUP(channel)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+}
+
+FIXTURE_TEARDOWN(channel)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+static struct vmbus_gpadl_test_state state(struct vmm *v)
+{
+	return backend_state(v->backend, v->instance);
+}
+
+/* ---- OPENCHANNEL ---- */
+
+#define EXPECT_OPEN_FAILS(_relid, _ring_handle, _ring_page) do {		\
+	EXPECT_EQ(0, guest_open(self->vmm.fd, _relid, 77, _ring_handle, _ring_page)); \
+	EXPECT_NOT_OPENED(self->vmm.fd, _relid, 77);				\
+	EXPECT_SILENCE(self->vmm.fd);						\
+} while (0)
+
+TEST_F(channel, open)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_EQ(1, state(&self->vmm).open);
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+}
+
+TEST_F(channel, open_again)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+	EXPECT_EQ(1, state(&self->vmm).open);
+}
+
+TEST_F(channel, open_without_ring)
+{
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_incomplete_ring)
+{
+	__u64 words[] = { range_word(0, RING_BYTES), RING_GPA / HV_PAGE };
+
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, RING_HANDLE, 1, 5, words, 2));
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_ring_of_two_ranges)
+{
+	struct gpadl g;
+
+	gpadl_init(&g, RING_HANDLE);
+	gpadl_range(&g, 0, 2 * HV_PAGE);
+	gpadl_pages(&g, RING_GPA / HV_PAGE, 2);
+	gpadl_range(&g, 0, 2 * HV_PAGE);
+	gpadl_pages(&g, RING_GPA / HV_PAGE + 2, 2);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, RING_HANDLE, STATUS_SUCCESS);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_ring_at_an_offset)
+{
+	struct gpadl g;
+
+	gpadl_init(&g, RING_HANDLE);
+	gpadl_range(&g, 8, RING_BYTES - HV_PAGE);
+	gpadl_pages(&g, RING_GPA / HV_PAGE, RING_PAGES);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, RING_HANDLE, STATUS_SUCCESS);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_ring_of_odd_length)
+{
+	struct gpadl g;
+
+	gpadl_init(&g, RING_HANDLE);
+	gpadl_range(&g, 0, RING_BYTES - 8);
+	gpadl_pages(&g, RING_GPA / HV_PAGE, RING_PAGES);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, RING_HANDLE, STATUS_SUCCESS);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_bad_ring_page)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, 0);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, 1);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_PAGES - 1);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_PAGES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, 0x80000000);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, ~0u);
+	EXPECT_EQ(0, pinned_kb(0));
+	/* None of it has spoiled anything */
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 1);
+}
+
+TEST_F(channel, open_with_read_only_ring)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
+	EXPECT_CREATED(self->vmm.fd, RELID, RING_HANDLE, STATUS_SUCCESS);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_with_ring_of_another_channel)
+{
+	ASSERT_EQ(0, vmm_channel(self->vmm.fd, RELID2, 1, NULL));
+	EXPECT_GPADL(self->vmm.fd, RELID2, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+TEST_F(channel, open_refused_by_backend)
+{
+	int fd = open("/dev/vmbus-gpadl-test", O_RDWR | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, backend_policy(fd, VMBUS_GPADL_TEST_REFUSE_OPEN));
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+	EXPECT_EQ(0, pinned_kb(0));
+	close(fd);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+}
+
+TEST_F(channel, open_without_backend)
+{
+	struct vmbus_host_channel_create create = {
+		.size = sizeof(create),
+		.relid = RELID2,
+		.if_type = { 0xde, 0xad },
+		.signals = { .kick_fd = -1, .call_fd = -1 },
+	};
+
+	ASSERT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_CHANNEL_CREATE, &create));
+	EXPECT_GPADL(self->vmm.fd, RELID2, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID2, RING_HANDLE, RING_SPLIT);
+	EXPECT_EQ(0, pinned_kb(0));
+}
+
+/* The bytes of a ring that the guest has filled with nonsense: refused, not believed */
+TEST_F(channel, open_with_nonsense_in_ring)
+{
+	memset(self->vmm.ring, 0xff, RING_BYTES);
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+}
+
+/* ---- CLOSECHANNEL and RELID_RELEASED ---- */
+
+TEST_F(channel, close_unmaps_and_keeps_gpadls)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_EQ(0, state(&self->vmm).open);
+	EXPECT_EQ(-ENODEV, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_SILENCE(self->vmm.fd);
+
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, RING_HANDLE);
+	close(self->vmm.backend);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+TEST_F(channel, close_of_what_is_not_open)
+{
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+}
+
+/* An OPENCHANNEL right behind a CLOSECHANNEL waits for it */
+TEST_F(channel, open_follows_close)
+{
+	unsigned int i;
+
+	vmm_open_channel(_metadata, &self->vmm);
+	for (i = 2; i < 50; i++) {
+		EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+		EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, i, RING_HANDLE, RING_SPLIT));
+		EXPECT_OPENED(self->vmm.fd, RELID, i);
+	}
+}
+
+/* An OPENCHANNEL is answered once, however soon the close comes */
+TEST_F(channel, close_follows_open)
+{
+	struct reply r;
+	unsigned int i;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	for (i = 1; i < 50; i++) {
+		EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, i, RING_HANDLE, RING_SPLIT));
+		EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+		r = reply_wait(self->vmm.fd);
+		EXPECT_EQ(MSG_OPENCHANNEL_RESULT, r.type);
+		EXPECT_EQ(i, r.openid);
+	}
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+}
+
+TEST_F(channel, teardown_of_the_ring_closes)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, RING_HANDLE);
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+	EXPECT_EQ(0, pinned_kb(0));
+}
+
+TEST_F(channel, released_while_open)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+	EXPECT_SILENCE(self->vmm.fd);
+
+	/* It was not rescinded: it can be used again, with nothing left of before */
+	close(self->vmm.backend);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+}
+
+TEST_F(channel, released_takes_unread_replies)
+{
+	__u64 words[] = { range_word(0, HV_PAGE), MEM_PFN };
+
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 2, words, 2));
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 2, words, 2));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE2));
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* A mapped GPADL that is wanted back for good gets no TORNDOWN any more */
+TEST_F(channel, released_while_teardown_waits)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	ASSERT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- Rescind ---- */
+
+static int do_rescind(void *arg)
+{
+	return vmm_rescind(((struct vmm *)arg)->fd, RELID);
+}
+
+static int do_destroy(void *arg)
+{
+	return vmm_destroy(((struct vmm *)arg)->fd, RELID);
+}
+
+static int do_reset(void *arg)
+{
+	return vmm_reset(((struct vmm *)arg)->fd);
+}
+
+/* A GPADL that the backend keeps until it is told otherwise */
+static void hold_gpadl(struct __test_metadata *_metadata, struct vmm *v)
+{
+	vmm_open_channel(_metadata, v);
+	ASSERT_EQ(0, backend_policy(v->backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(v->fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(v->backend, HANDLE, 0));
+}
+
+TEST_F(channel, rescind_waits_for_the_backend)
+{
+	unsigned int closes;
+	struct task t;
+
+	hold_gpadl(_metadata, &self->vmm);
+	closes = state(&self->vmm).closes;
+	task_start(&t, do_rescind, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).closes > closes));
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_EQ(0, pinned_kb(0));
+}
+
+TEST_F(channel, rescind_is_told_to_a_backend_that_lets_go)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, RELID));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(channel, rescinded_still_answers)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, RELID));
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	/* As if nothing were, but that nobody maps it */
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_OPEN_FAILS(RELID, RING_HANDLE, RING_SPLIT);
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(channel, rescinded_and_released)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, RELID));
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_EQ(-ENXIO, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(-ENXIO, guest_released(self->vmm.fd, RELID));
+	EXPECT_EQ(-ENXIO, guest_close(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, RELID, 0, NULL));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+}
+
+/*
+ * Only a fatal signal ends the wait. So it is a process that shares the address space
+ * that waits, and is killed; what it asked for stands, and can be asked again.
+ */
+static int rescind_and_exit(void *arg)
+{
+	_exit(vmm_rescind(((struct vmm *)arg)->fd, RELID) ? 1 : 0);
+}
+
+static bool process_sleeps(pid_t pid)
+{
+	char path[64], stat[256] = "", *mark;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = 0;
+	fclose(f);
+	mark = strrchr(stat, ')');
+	return mark && (mark[2] == 'S' || mark[2] == 'D');
+}
+
+TEST_F(channel, rescind_is_killed_and_repeated)
+{
+	char *stack = malloc(65536);
+	unsigned int closes;
+	struct task t;
+	int status;
+	pid_t pid;
+
+	hold_gpadl(_metadata, &self->vmm);
+	closes = state(&self->vmm).closes;
+	pid = clone(rescind_and_exit, stack + 65536, CLONE_VM | CLONE_FILES | SIGCHLD,
+		    &self->vmm);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).closes > closes));
+	EXPECT_TRUE(WAIT_FOR(process_sleeps(pid)));
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	task_start(&t, do_rescind, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, task_join(&t));
+	free(stack);
+}
+
+/* ---- Destroy ---- */
+
+TEST_F(channel, destroy_waits_for_the_backend)
+{
+	struct task t;
+
+	hold_gpadl(_metadata, &self->vmm);
+	task_start(&t, do_destroy, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_EQ(-ENXIO, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(channel, destroyed_relid_can_be_used_again)
+{
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_EQ(-ENOENT, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, RELID, 0, NULL));
+	close(self->vmm.backend);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+}
+
+TEST_F(channel, destroy_takes_unread_replies)
+{
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- Reset ---- */
+
+TEST_F(channel, reset_waits_for_the_backend)
+{
+	struct task t;
+
+	hold_gpadl(_metadata, &self->vmm);
+	task_start(&t, do_reset, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* Channels and regions stay; GPADLs and replies go */
+TEST_F(channel, reset)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN };
+
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE2, 1, 3, words, 2));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE3));
+
+	EXPECT_EQ(0, vmm_reset(self->vmm.fd));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(POLLOUT, poll_now(self->vmm.fd));
+	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE2, 0, words, 1));
+
+	close(self->vmm.backend);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+/* A reply that could not be delivered is one that was not read */
+TEST_F(channel, reset_drops_a_reply_that_faulted)
+{
+	char *page = mmap(NULL, HV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(-1, read(self->vmm.fd, page, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, vmm_reset(self->vmm.fd));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- Signals ---- */
+
+struct ring {
+	__u32 write_index;
+	__u32 read_index;
+	__u32 interrupt_mask;
+	__u32 pending_send_sz;
+};
+
+FIXTURE(signals) {
+	struct vmm vmm;
+	struct vmbus_host_signals signals;
+	__u64 *flags;		/* 2048 of them */
+	struct ring *in;	/* that the host writes */
+};
+
+FIXTURE_SETUP(signals)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	self->flags = memory_alloc(MEM_ANON, HV_PAGE);
+	ASSERT_NE(NULL, self->flags);
+	self->signals.kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	self->signals.call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	self->signals.event_flags = PTR(self->flags);
+	self->signals.flag = RELID;
+	ASSERT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	vmm_open_channel(_metadata, &self->vmm);
+	self->in = self->vmm.ring + RING_SPLIT * HV_PAGE;
+}
+
+FIXTURE_TEARDOWN(signals)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* How often an eventfd was signalled since the last look */
+static int signalled(int fd)
+{
+	eventfd_t n;
+
+	return eventfd_read(fd, &n) ? 0 : (int)n;
+}
+
+/* The host sends a packet into the empty ring; the guest takes it out. */
+static int send_one(struct vmm *v, struct ring *ring)
+{
+	__u64 packet = 0x1234;
+	int ret = backend_send(v->backend, &packet, sizeof(packet));
+
+	ring->read_index = ring->write_index;
+	return ret;
+}
+
+TEST_F(signals, kick)
+{
+	unsigned int before = state(&self->vmm).kicks;
+
+	EXPECT_EQ(0, eventfd_write(self->signals.kick_fd, 1));
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).kicks == before + 1));
+	EXPECT_EQ(0, eventfd_write(self->signals.kick_fd, 1));
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).kicks == before + 2));
+	/* The host took it: the counter does not fill up */
+	EXPECT_EQ(0, signalled(self->signals.kick_fd));
+}
+
+TEST_F(signals, kick_of_a_closed_channel)
+{
+	unsigned int before;
+
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+	before = state(&self->vmm).kicks;
+	EXPECT_EQ(0, eventfd_write(self->signals.kick_fd, 1));
+	/* The open comes after it, in the channel's work */
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+	EXPECT_EQ(before, state(&self->vmm).kicks);
+}
+
+TEST_F(signals, kick_before_it_was_attached)
+{
+	unsigned int before = state(&self->vmm).kicks;
+	struct vmbus_host_signals signals = {
+		.kick_fd = eventfd(1, EFD_CLOEXEC),
+		.call_fd = -1,
+	};
+
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &signals));
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).kicks == before + 1));
+}
+
+TEST_F(signals, kick_fd_is_closed)
+{
+	close(self->signals.kick_fd);
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+}
+
+TEST_F(signals, call)
+{
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1ull << RELID, self->flags[0]);
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+}
+
+/* The guest has not looked yet: no second interrupt */
+TEST_F(signals, call_while_the_flag_is_set)
+{
+	self->flags[0] = ~0ull;
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+	EXPECT_EQ(~0ull, self->flags[0]);
+
+	self->flags[0] = ~(1ull << RELID);
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+	EXPECT_EQ(~0ull, self->flags[0]);
+}
+
+TEST_F(signals, call_is_masked)
+{
+	self->in->interrupt_mask = 1;
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, self->flags[0]);
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+}
+
+TEST_F(signals, call_without_flags)
+{
+	self->signals.event_flags = 0;
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+	EXPECT_EQ(0, self->flags[0]);
+}
+
+TEST_F(signals, last_flag)
+{
+	self->signals.flag = 2047;
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1ull << 63, self->flags[31]);
+	EXPECT_EQ(0, self->flags[0]);
+}
+
+TEST_F(signals, flags_page_is_charged)
+{
+	EXPECT_EQ(RING_KB + 4, pinned_kb(0));
+	self->signals.event_flags = 0;
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+}
+
+TEST_F(signals, flags_page_over_the_limit)
+{
+	struct vmm other;
+
+	/* A partition without CAP_IPC_LOCK; this one keeps what it had */
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, memlock_limit(0));
+	vmm_start(_metadata, &other, MEM_ANON, 1);
+	EXPECT_EQ(-ENOMEM, vmm_modify(other.fd, RELID, &self->signals));
+	self->signals.event_flags = 0;
+	EXPECT_EQ(0, vmm_modify(other.fd, RELID, &self->signals));
+	vmm_stop(&other);
+}
+
+TEST_F(signals, moved_flags)
+{
+	__u64 *moved = memory_alloc(MEM_MEMFD, HV_PAGE);
+
+	ASSERT_NE(NULL, moved);
+	self->signals.event_flags = PTR(moved) + 256;
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1ull << RELID, moved[32]);
+	EXPECT_EQ(0, self->flags[0]);
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+}
+
+/* All or nothing: what was there before goes on working */
+TEST_F(signals, bad_ones_change_nothing)
+{
+	struct vmbus_host_signals bad = self->signals;
+	int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char *none = mmap(NULL, HV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *read_only = mmap(NULL, HV_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+
+	bad.kick_fd = file;
+	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.kick_fd = -2;
+	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.kick_fd = 1000000;
+	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad = self->signals;
+	bad.call_fd = file;
+	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.call_fd = -2;
+	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	/* Flags that nobody is told of */
+	bad.call_fd = -1;
+	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad = self->signals;
+	bad.flag = 2048;
+	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad = self->signals;
+	bad.event_flags += 4;
+	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.event_flags = -8ull;
+	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.event_flags = 1ull << 63;
+	EXPECT_EQ(-EFAULT, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.event_flags = PTR(none);
+	EXPECT_EQ(-EFAULT, vmm_modify(self->vmm.fd, RELID, &bad));
+	bad.event_flags = PTR(read_only);
+	EXPECT_EQ(-EFAULT, vmm_modify(self->vmm.fd, RELID, &bad));
+
+	EXPECT_EQ(RING_KB + 4, pinned_kb(0));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1ull << RELID, self->flags[0]);
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+}
+
+TEST_F(signals, bad_ones_make_no_channel)
+{
+	self->signals.flag = 2048;
+	EXPECT_EQ(-EINVAL, vmm_channel(self->vmm.fd, RELID2, 1, &self->signals));
+	EXPECT_EQ(-ENXIO, guest_teardown(self->vmm.fd, RELID2, HANDLE));
+	self->signals.flag = 0;
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, RELID2, 1, &self->signals));
+}
+
+/* The VMM may do what it likes with the page: the host has its own hold on it */
+TEST_F(signals, flags_page_is_unmapped)
+{
+	EXPECT_EQ(0, munmap(self->flags, HV_PAGE));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the fixtures of the tests share: a VMM with memory, a channel and a backend, and
+ * the look, after each test, that nothing of ours stays pinned.
+ *
+ * Guest memory is at MEM_GPA, the rings are at RING_GPA in memory of their own, so that
+ * what a test does with one leaves the other alone.
+ */
+#ifndef _FIXTURE_H
+#define _FIXTURE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "vmbus_guest.h"
+#include "vmm.h"
+
+#define RELID		5u
+#define RELID2		6u
+
+#define HANDLE		0xe1e10u
+#define HANDLE2		0xe1e11u
+#define HANDLE3		0xe1e12u
+#define RING_HANDLE	0xe1e0fu
+
+#define MEM_SLOT	0u
+#define MEM_GPA		0x100000ull
+#define MEM_PFN		(MEM_GPA / HV_PAGE)
+#define MEM_PAGES	1024u
+#define MEM_BYTES	(MEM_PAGES * HV_PAGE)
+
+#define RING_SLOT	1u
+#define RING_GPA	0x100000000ull
+#define RING_PAGES	4u
+#define RING_BYTES	(RING_PAGES * HV_PAGE)
+#define RING_SPLIT	2u	/* page at which the host's ring begins */
+#define RING_KB		(RING_BYTES / 1024)
+
+/* @backend: -1 until the channel is open */
+struct vmm {
+	int fd;
+	int backend;
+	unsigned int instance;
+	char *mem;
+	void *ring;
+};
+
+/* ---- Replies ---- */
+
+#define EXPECT_CREATED(_fd, _relid, _handle, _status) do {	\
+	struct reply _r = reply_wait(_fd);			\
+								\
+	EXPECT_EQ(20, _r.len);					\
+	EXPECT_EQ(MSG_GPADL_CREATED, _r.type);			\
+	EXPECT_EQ(_relid, _r.relid);				\
+	EXPECT_EQ(_handle, _r.handle);				\
+	EXPECT_EQ(_status, _r.status);				\
+} while (0)
+
+#define EXPECT_TORNDOWN(_fd, _handle) do {			\
+	struct reply _r = reply_wait(_fd);			\
+								\
+	EXPECT_EQ(12, _r.len);					\
+	EXPECT_EQ(MSG_GPADL_TORNDOWN, _r.type);			\
+	EXPECT_EQ(_handle, _r.handle);				\
+} while (0)
+
+#define EXPECT_OPENED(_fd, _relid, _openid) do {		\
+	struct reply _r = reply_wait(_fd);			\
+								\
+	EXPECT_EQ(20, _r.len);					\
+	EXPECT_EQ(MSG_OPENCHANNEL_RESULT, _r.type);		\
+	EXPECT_EQ(_relid, _r.relid);				\
+	EXPECT_EQ(_openid, _r.openid);				\
+	EXPECT_EQ(STATUS_SUCCESS, _r.status);			\
+} while (0)
+
+#define EXPECT_NOT_OPENED(_fd, _relid, _openid) do {		\
+	struct reply _r = reply_wait(_fd);			\
+								\
+	EXPECT_EQ(20, _r.len);					\
+	EXPECT_EQ(MSG_OPENCHANNEL_RESULT, _r.type);		\
+	EXPECT_EQ(_relid, _r.relid);				\
+	EXPECT_EQ(_openid, _r.openid);				\
+	EXPECT_NE(STATUS_SUCCESS, _r.status);			\
+} while (0)
+
+#define EXPECT_SILENCE(_fd)	EXPECT_EQ(-EAGAIN, reply_read(_fd).len)
+
+/* A GPADL of adjoining pages that is accepted */
+#define EXPECT_GPADL(_fd, _relid, _handle, _gpa, _bytes) do {	\
+	struct gpadl _g;					\
+								\
+	gpadl_simple(&_g, _handle, _gpa, _bytes);		\
+	EXPECT_EQ(0, guest_gpadl(_fd, _relid, &_g, false));	\
+	EXPECT_CREATED(_fd, _relid, _g.handle, STATUS_SUCCESS);	\
+} while (0)
+
+#define EXPECT_TEARDOWN(_fd, _relid, _handle) do {		\
+	EXPECT_EQ(0, guest_teardown(_fd, _relid, _handle));	\
+	EXPECT_TORNDOWN(_fd, _handle);				\
+} while (0)
+
+/* ---- The VMM ---- */
+
+/* A partition with guest memory and a channel; its file does not block. */
+static inline void vmm_start(struct __test_metadata *_metadata, struct vmm *v,
+			     enum memory kind, unsigned int instance)
+{
+	v->backend = -1;
+	v->instance = instance;
+	v->mem = memory_alloc(kind, MEM_BYTES);
+	v->ring = memory_alloc(MEM_ANON, RING_BYTES);
+	ASSERT_NE(NULL, v->mem);
+	ASSERT_NE(NULL, v->ring);
+	v->fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, v->fd);
+	ASSERT_EQ(0, vmm_create(v->fd));
+	ASSERT_EQ(0, vmm_region(v->fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, v->mem));
+	ASSERT_EQ(0, vmm_region(v->fd, RING_SLOT, 0, RING_GPA, RING_BYTES, v->ring));
+	ASSERT_EQ(0, vmm_channel(v->fd, RELID, instance, NULL));
+}
+
+/* The guest opens the channel, and the test is its backend. */
+static inline void vmm_open_channel(struct __test_metadata *_metadata, struct vmm *v)
+{
+	memset(v->ring, 0, RING_BYTES);
+	EXPECT_GPADL(v->fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	ASSERT_EQ(0, guest_open(v->fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(v->fd, RELID, 1);
+	v->backend = backend_open(v->instance);
+	ASSERT_LE(0, v->backend);
+}
+
+static inline void vmm_stop(struct vmm *v)
+{
+	if (v->backend >= 0)
+		close(v->backend);
+	if (v->fd >= 0)
+		close(v->fd);
+	v->backend = -1;
+	v->fd = -1;
+}
+
+/* To be called when nothing of the test is open any more; what is left goes by itself. */
+static inline void expect_nothing_pinned(struct __test_metadata *_metadata)
+{
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0))
+		TH_LOG("%ld pages are pinned", pinned_pages());
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0))
+		TH_LOG("%ld kB are charged", pinned_kb(0));
+}
+
+#endif /* _FIXTURE_H */

@@ -1,0 +1,895 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mapping: the bytes that a backend gets, for each kind of memory; and each errno of
+ * vmbus_gpadl_map() that guest and VMM can cause.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "fixture.h"
+
+/* ---- The bytes, in every kind of memory ---- */
+
+FIXTURE(map) {
+	struct vmm vmm;
+};
+
+FIXTURE_VARIANT(map) {
+	enum memory kind;
+};
+
+FIXTURE_VARIANT_ADD(map, anon) {
+	.kind = MEM_ANON,
+};
+
+FIXTURE_VARIANT_ADD(map, anon_shared) {
+	.kind = MEM_ANON_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(map, memfd) {
+	.kind = MEM_MEMFD,
+};
+
+FIXTURE_VARIANT_ADD(map, memfd_private) {
+	.kind = MEM_MEMFD_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(map, thp) {
+	.kind = MEM_THP,
+};
+
+FIXTURE_VARIANT_ADD(map, hugetlb) {
+	.kind = MEM_HUGETLB,
+};
+
+FIXTURE_VARIANT_ADD(map, hugetlb_memfd) {
+	.kind = MEM_HUGETLB_MEMFD,
+};
+
+FIXTURE_SETUP(map)
+{
+	vmm_start(_metadata, &self->vmm, variant->kind, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(map)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* No two pages are alike, nor two words of a page */
+static void fill_pattern(void *mem, size_t bytes)
+{
+	__u32 *word = mem;
+	size_t i;
+
+	for (i = 0; i < bytes / 4; i++)
+		word[i] = i * 2654435761u;
+}
+
+/*
+ * A GPADL as a sequence of bytes, by its words and the guest's memory: what the backend
+ * should find. Returns the length.
+ */
+static size_t gpadl_bytes(const struct gpadl *g, const char *mem, char *to)
+{
+	unsigned int i = 0, offset, len;
+	size_t all = 0, left;
+
+	while (i < g->nr_words) {
+		offset = g->words[i] >> 32;
+		left = (__u32)g->words[i++];
+		for (; left; left -= len, all += len, offset = 0) {
+			len = left < HV_PAGE - offset ? left : HV_PAGE - offset;
+			memcpy(to + all, mem + (g->words[i++] - MEM_PFN) * HV_PAGE +
+			       offset, len);
+		}
+	}
+	return all;
+}
+
+/* Ranges with all that is odd: offsets, short ones, descending and repeated pages */
+static void gpadl_odd(struct gpadl *g, __u32 handle)
+{
+	unsigned int i;
+
+	gpadl_init(g, handle);
+	gpadl_range(g, 0, 3 * HV_PAGE);
+	gpadl_pages(g, MEM_PFN, 3);
+	gpadl_range(g, 0xfff, 1);
+	gpadl_pages(g, MEM_PFN + 3, 1);
+	gpadl_range(g, 0xffe, 4);
+	gpadl_pages(g, MEM_PFN + 4, 2);
+	gpadl_range(g, 8, 2 * HV_PAGE);
+	for (i = 0; i < 3; i++)
+		gpadl_pages(g, MEM_PFN + 600 - i, 1);
+	gpadl_range(g, 100, 2 * HV_PAGE);
+	for (i = 0; i < 3; i++)
+		gpadl_pages(g, MEM_PFN + 9, 1);
+	gpadl_range(g, 1, 2);
+	gpadl_pages(g, MEM_PFN + MEM_PAGES - 1, 1);
+	gpadl_range(g, 0, 40 * HV_PAGE);
+	for (i = 0; i < 40; i++)
+		gpadl_pages(g, MEM_PFN + i * 7 % 40, 1);
+}
+
+static void check_bytes(struct __test_metadata *_metadata, struct vmm *v,
+			const struct gpadl *g, __u32 map_flags)
+{
+	char *expected = malloc(GPADL_WORDS * HV_PAGE);
+	char *seen = malloc(GPADL_WORDS * HV_PAGE);
+	size_t len;
+
+	ASSERT_NE(NULL, expected);
+	ASSERT_NE(NULL, seen);
+	fill_pattern(v->mem, MEM_BYTES);
+	ASSERT_EQ(0, guest_gpadl(v->fd, RELID, g, false));
+	EXPECT_CREATED(v->fd, RELID, g->handle, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(v->backend, g->handle, map_flags));
+
+	len = gpadl_bytes(g, v->mem, expected);
+	EXPECT_EQ(0, backend_read(v->backend, g->handle, 0, seen, len));
+	EXPECT_EQ(0, memcmp(expected, seen, len));
+	/* Not one byte more */
+	EXPECT_EQ(-EINVAL, backend_read(v->backend, g->handle, len, seen, 1));
+	EXPECT_EQ(0, backend_unmap(v->backend, g->handle));
+	free(expected);
+	free(seen);
+}
+
+TEST_F(map, reads_what_the_guest_wrote)
+{
+	struct gpadl g;
+
+	gpadl_odd(&g, HANDLE);
+	check_bytes(_metadata, &self->vmm, &g, 0);
+}
+
+TEST_F(map, reads_what_the_guest_wrote_read_only)
+{
+	struct gpadl g;
+
+	gpadl_odd(&g, HANDLE);
+	check_bytes(_metadata, &self->vmm, &g, MAP_READ_ONLY);
+}
+
+TEST_F(map, all_pages)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, MEM_GPA, MEM_BYTES);
+	check_bytes(_metadata, &self->vmm, &g, 0);
+}
+
+TEST_F(map, guest_reads_what_the_backend_wrote)
+{
+	char *expected = malloc(MEM_BYTES);
+	struct gpadl g;
+
+	ASSERT_NE(NULL, expected);
+	fill_pattern(expected, MEM_BYTES);
+	gpadl_simple(&g, HANDLE, MEM_GPA, MEM_BYTES);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, expected, MEM_BYTES));
+	EXPECT_EQ(0, memcmp(expected, self->vmm.mem, MEM_BYTES));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, memcmp(expected, self->vmm.mem, MEM_BYTES));
+	free(expected);
+}
+
+/* Nothing but the bytes of the ranges is written */
+TEST_F(map, writes_to_the_byte)
+{
+	char bytes[20];
+	struct gpadl g;
+
+	memset(bytes, 'w', sizeof(bytes));
+	gpadl_init(&g, HANDLE);
+	gpadl_range(&g, HV_PAGE - 10, 20);
+	gpadl_pages(&g, MEM_PFN + 5, 1);
+	gpadl_pages(&g, MEM_PFN + 4, 1);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, bytes, 20));
+	EXPECT_EQ(0, self->vmm.mem[6 * HV_PAGE - 11]);
+	EXPECT_EQ(0, memcmp(bytes, self->vmm.mem + 6 * HV_PAGE - 10, 10));
+	EXPECT_EQ(0, self->vmm.mem[6 * HV_PAGE]);
+	EXPECT_EQ(0, memcmp(bytes, self->vmm.mem + 4 * HV_PAGE, 10));
+	EXPECT_EQ(0, self->vmm.mem[4 * HV_PAGE + 10]);
+}
+
+/* The entries cover the ranges in order, to the byte, and none spans two ranges */
+TEST_F(map, scatterlist)
+{
+	struct vmbus_gpadl_test_sg sg[128];
+	unsigned int i = 0, n = 0, len;
+	struct gpadl g;
+	int nr;
+
+	gpadl_odd(&g, HANDLE);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	nr = backend_sg(self->vmm.backend, HANDLE, sg, 128);
+	ASSERT_LT(0, nr);
+	ASSERT_GE(128, nr);
+
+	while (i < g.nr_words) {
+		__u32 offset = g.words[i] >> 32, left = (__u32)g.words[i];
+
+		i += 1 + (offset + left + HV_PAGE - 1) / HV_PAGE;
+		ASSERT_GT(nr, n);
+		EXPECT_EQ(offset, sg[n].offset);
+		while (left) {
+			ASSERT_GT(nr, n);
+			len = sg[n++].length;
+			ASSERT_GE(left, len);
+			left -= len;
+		}
+	}
+	EXPECT_EQ(nr, n);
+}
+
+TEST_F(map, huge_pages_make_few_entries)
+{
+	struct vmbus_gpadl_test_sg sg[8];
+	int most = MEM_PAGES;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	if (variant->kind == MEM_HUGETLB || variant->kind == MEM_HUGETLB_MEMFD)
+		most = 2;
+	EXPECT_GE(most, backend_sg(self->vmm.backend, HANDLE, sg, 8));
+}
+
+TEST_F(map, charges_what_it_pins)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 100 * HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, 50 * HV_PAGE);
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(RING_KB + 400, pinned_kb(0));
+	EXPECT_EQ(RING_PAGES + 100, pinned_pages());
+	/* The same pages, another map: once per pin */
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE2, MAP_READ_ONLY));
+	EXPECT_EQ(RING_KB + 600, pinned_kb(0));
+	EXPECT_EQ(RING_PAGES + 150, pinned_pages());
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(RING_KB + 200, pinned_kb(0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(RING_PAGES, pinned_pages());
+}
+
+TEST_F(map, by_a_kernel_thread)
+{
+	char byte = 'k';
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	EXPECT_EQ(0, backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(RING_KB + MEM_BYTES / 1024, pinned_kb(0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, MEM_BYTES - 1, &byte, 1));
+	EXPECT_EQ('k', self->vmm.mem[MEM_BYTES - 1]);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* The owner pays, whoever maps */
+TEST_F(map, by_another_process)
+{
+	int status;
+	pid_t pid;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	pid = fork();
+	if (!pid) {
+		char byte = 'p';
+
+		if (backend_map(self->vmm.backend, HANDLE, 0))
+			_exit(1);
+		if (backend_write(self->vmm.backend, HANDLE, MEM_BYTES - 1, &byte, 1))
+			_exit(2);
+		_exit(pinned_kb(0) ? 3 : 0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(RING_KB + MEM_BYTES / 1024, pinned_kb(0));
+	EXPECT_EQ('p', self->vmm.mem[MEM_BYTES - 1]);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+TEST_F(map, vmap)
+{
+	char bytes[2 * HV_PAGE + 100], seen[2 * HV_PAGE + 100];
+	struct gpadl g;
+
+	fill_pattern(bytes, sizeof(bytes));
+	gpadl_init(&g, HANDLE);
+	gpadl_range(&g, 50, sizeof(bytes));
+	gpadl_pages(&g, MEM_PFN + 700, 1);
+	gpadl_pages(&g, MEM_PFN + 3, 1);
+	gpadl_pages(&g, MEM_PFN + 2, 1);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	ASSERT_EQ(0, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vwrite(self->vmm.backend, HANDLE, 0, bytes, sizeof(bytes)));
+	gpadl_bytes(&g, self->vmm.mem, seen);
+	EXPECT_EQ(0, memcmp(bytes, seen, sizeof(bytes)));
+	memset(self->vmm.mem + 3 * HV_PAGE, 'g', HV_PAGE);
+	gpadl_bytes(&g, self->vmm.mem, bytes);
+	EXPECT_EQ(0, backend_vread(self->vmm.backend, HANDLE, 0, seen, sizeof(seen)));
+	EXPECT_EQ(0, memcmp(bytes, seen, sizeof(bytes)));
+	EXPECT_EQ(0, backend_vunmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* ---- A read-only map sees what the guest writes later ---- */
+
+TEST_F(map, read_only_sees_writes_to_untouched_memory)
+{
+	char byte;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ(0, byte);
+	self->vmm.mem[0] = 'l';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('l', byte);
+}
+
+TEST_F(map, read_only_sees_writes_to_read_memory)
+{
+	char byte;
+
+	EXPECT_EQ(0, *(volatile char *)self->vmm.mem);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	self->vmm.mem[0] = 'l';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('l', byte);
+}
+
+TEST_F(map, read_only_sees_writes_to_written_memory)
+{
+	char byte;
+
+	self->vmm.mem[0] = 'e';
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('e', byte);
+	self->vmm.mem[0] = 'l';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('l', byte);
+}
+
+/* By a kernel thread, which takes another way to the pages */
+TEST_F(map, read_only_by_a_kernel_thread_sees_writes)
+{
+	char byte;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map_by_kthread(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	self->vmm.mem[0] = 'l';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('l', byte);
+}
+
+TEST_F(map, read_only_refuses_writes)
+{
+	char byte = 'x';
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(-EACCES, backend_write(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ(1 /* DMA_TO_DEVICE */, backend_dma_dir(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vmap(self->vmm.backend, HANDLE));
+	self->vmm.mem[0] = 'v';
+	EXPECT_EQ(0, backend_vread(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('v', byte);
+}
+
+/* ---- Sizes, each the first or the last that takes so many messages ---- */
+
+FIXTURE(map_size) {
+	struct vmm vmm;
+};
+
+FIXTURE_VARIANT(map_size) {
+	unsigned int pages;
+};
+
+FIXTURE_VARIANT_ADD(map_size, 1) {
+	.pages = 1,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 26) {
+	.pages = 26,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 27) {
+	.pages = 27,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 54) {
+	.pages = 54,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 55) {
+	.pages = 55,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 4096) {
+	.pages = 4096,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 7936) {
+	.pages = 7936,
+};
+
+FIXTURE_VARIANT_ADD(map_size, 8190) {
+	.pages = 8190,
+};
+
+FIXTURE_SETUP(map_size)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(map_size)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* The memory is smaller than the largest of them: pages repeat */
+TEST_F(map_size, bytes)
+{
+	struct gpadl g;
+
+	gpadl_init(&g, HANDLE);
+	gpadl_range(&g, 0, variant->pages * HV_PAGE);
+	while (g.nr_words <= variant->pages)
+		gpadl_pages(&g, MEM_PFN + g.nr_words % MEM_PAGES, 1);
+	check_bytes(_metadata, &self->vmm, &g, 0);
+}
+
+/* ---- Each errno ---- */
+
+FIXTURE(map_errno) {
+	struct vmm vmm;
+};
+
+FIXTURE_SETUP(map_errno)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(map_errno)
+{
+	/* What failed has left nothing */
+	if (self->vmm.backend >= 0)
+		EXPECT_EQ(RING_KB, pinned_kb(0));
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(map_errno, einval)
+{
+	unsigned int bit;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	for (bit = 1; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, backend_map(self->vmm.backend, HANDLE, 1u << bit));
+	/* Before all else */
+	EXPECT_EQ(-EINVAL, backend_map(self->vmm.backend, HANDLE2, 2));
+}
+
+TEST_F(map_errno, enoent_unknown)
+{
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, 0, 0));
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, ~0u, 0));
+}
+
+TEST_F(map_errno, enoent_incomplete)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN };
+
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 3, words, 2));
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, guest_body(self->vmm.fd, HANDLE, 0, words + 2, 1));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+TEST_F(map_errno, enoent_other_channel)
+{
+	ASSERT_EQ(0, vmm_channel(self->vmm.fd, RELID2, 1, NULL));
+	EXPECT_GPADL(self->vmm.fd, RELID2, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+TEST_F(map_errno, enoent_torn_down)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+/* Before -EBUSY */
+TEST_F(map_errno, eshutdown)
+{
+	ASSERT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(-ESHUTDOWN, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+}
+
+/* Before -EACCES; and only one mapping exists at a time, also to read */
+TEST_F(map_errno, ebusy)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* The ring is mapped by the channel itself */
+TEST_F(map_errno, ebusy_ring)
+{
+	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, RING_HANDLE, 0));
+}
+
+TEST_F(map_errno, eacces_gpadl)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(-EACCES, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+#define RO_GPA	0x200000000ull
+
+/* One page of it is enough */
+TEST_F(map_errno, eacces_region)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, RO_GPA / HV_PAGE };
+
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_READ_ONLY, RO_GPA,
+				HV_PAGE, self->vmm.mem + HV_PAGE));
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 3, words, 3));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(-EACCES, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* -EACCES comes before -EFAULT, whichever page is first */
+TEST_F(map_errno, eacces_before_efault)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, RO_GPA / HV_PAGE };
+
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_READ_ONLY, RO_GPA,
+				HV_PAGE, self->vmm.mem + HV_PAGE));
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 3, words, 3));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(-EACCES, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+}
+
+TEST_F(map_errno, efault_no_region)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EFAULT, backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+}
+
+/* In the middle: what was pinned before it is let go */
+TEST_F(map_errno, efault_no_memory_there)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	ASSERT_EQ(0, munmap(self->vmm.mem + 700 * HV_PAGE, HV_PAGE));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EFAULT, backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(RING_PAGES, pinned_pages());
+}
+
+TEST_F(map_errno, efault_prot_none)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 8 * HV_PAGE);
+	ASSERT_EQ(0, mprotect(self->vmm.mem + 4 * HV_PAGE, HV_PAGE, PROT_NONE));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+}
+
+TEST_F(map_errno, efault_read_only_vma)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 8 * HV_PAGE);
+	ASSERT_EQ(0, mprotect(self->vmm.mem + 4 * HV_PAGE, HV_PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* ---- vmap ---- */
+
+TEST_F(map_errno, vmap_enoent)
+{
+	EXPECT_EQ(-ENOENT, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(-ENOENT, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(3 /* DMA_NONE */, backend_dma_dir(self->vmm.backend, HANDLE));
+}
+
+TEST_F(map_errno, vmap_ebusy)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0 /* DMA_BIDIRECTIONAL */, backend_dma_dir(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(-EBUSY, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vunmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_vunmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+TEST_F(map_errno, vmap_eopnotsupp)
+{
+	__u64 words[] = {
+		range_word(0, HV_PAGE), MEM_PFN, range_word(0, HV_PAGE), MEM_PFN + 1,
+	};
+
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 2, 4, words, 4));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EOPNOTSUPP, backend_vmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
+/* ---- Who pays ---- */
+
+/* A VMM without CAP_IPC_LOCK that may pin RING_PAGES + 10 */
+FIXTURE(memlock) {
+	struct vmm vmm;
+};
+
+FIXTURE_SETUP(memlock)
+{
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, memlock_limit((RING_PAGES + 10) * HV_PAGE));
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(memlock)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(memlock, enomem)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 10 * HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, 11 * HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(-ENOMEM, backend_map(self->vmm.backend, HANDLE2, 0));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-ENOMEM, backend_map(self->vmm.backend, HANDLE3, MAP_READ_ONLY));
+	EXPECT_EQ(RING_KB + 40, pinned_kb(0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE3, MAP_READ_ONLY));
+}
+
+TEST_F(memlock, enomem_by_a_kernel_thread)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 10 * HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, 11 * HV_PAGE);
+	EXPECT_EQ(-ENOMEM, backend_map_by_kthread(self->vmm.backend, HANDLE2, 0));
+	EXPECT_EQ(0, backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(RING_KB + 40, pinned_kb(0));
+}
+
+/* Not even one that could pin as much as it likes for itself */
+TEST_F(memlock, enomem_by_another_process)
+{
+	int status, to_child[2];
+	char byte = 0;
+	pid_t pid;
+
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 10 * HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, 11 * HV_PAGE);
+	ASSERT_EQ(0, pipe(to_child));
+	pid = fork();
+	if (!pid) {
+		if (memlock_limit(RLIM_INFINITY) || read(to_child[0], &byte, 1) != 1)
+			_exit(1);
+		if (backend_map(self->vmm.backend, HANDLE2, 0) != -ENOMEM)
+			_exit(2);
+		_exit(backend_map(self->vmm.backend, HANDLE, 0) ? 3 : 0);
+	}
+	ASSERT_EQ(1, write(to_child[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(RING_KB + 40, pinned_kb(0));
+}
+
+/* It is the limit as it is when something is mapped */
+TEST_F(memlock, limit_is_raised)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 11 * HV_PAGE);
+	EXPECT_EQ(-ENOMEM, backend_map(self->vmm.backend, HANDLE, 0));
+	ASSERT_EQ(0, memlock_limit((RING_PAGES + 11) * HV_PAGE));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+/* A page that is named twice is pinned, and paid for, twice */
+TEST_F(memlock, repeated_pages)
+{
+	struct gpadl g;
+	unsigned int i;
+
+	gpadl_init(&g, HANDLE);
+	gpadl_range(&g, 0, 11 * HV_PAGE);
+	for (i = 0; i < 11; i++)
+		gpadl_pages(&g, MEM_PFN, 1);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(-ENOMEM, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+TEST_F(memlock, ring_over_the_limit)
+{
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	ASSERT_EQ(0, memlock_limit((RING_PAGES - 1) * HV_PAGE));
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_NOT_OPENED(self->vmm.fd, RELID, 2);
+}
+
+/* The capability is that of CREATE, for good */
+TEST(capability_of_create)
+{
+	struct vmm v;
+
+	vmm_start(_metadata, &v, MEM_ANON, 0);
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, memlock_limit(0));
+	vmm_open_channel(_metadata, &v);
+	EXPECT_GPADL(v.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	EXPECT_EQ(0, backend_map(v.backend, HANDLE, 0));
+	vmm_stop(&v);
+	expect_nothing_pinned(_metadata);
+}
+
+/* ---- Memory on a file that is written back ---- */
+
+#define FILE_GPA	0x200000000ull
+#define FILE_BYTES	(16 * HV_PAGE)
+
+FIXTURE(file) {
+	struct vmm vmm;
+	int file;
+	char *mem;
+};
+
+FIXTURE_VARIANT(file) {
+	int flags;
+};
+
+FIXTURE_VARIANT_ADD(file, shared) {
+	.flags = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(file, private) {
+	.flags = MAP_PRIVATE,
+};
+
+FIXTURE_SETUP(file)
+{
+	char path[] = "/mnt/gpadlXXXXXX";
+
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+	self->file = mkstemp(path);
+	ASSERT_LE(0, self->file);
+	unlink(path);
+	ASSERT_EQ(0, ftruncate(self->file, FILE_BYTES));
+	self->mem = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, variant->flags,
+			 self->file, 0);
+	ASSERT_NE(MAP_FAILED, self->mem);
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, 0, FILE_GPA, FILE_BYTES, self->mem));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, FILE_GPA, FILE_BYTES);
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/*
+ * A long-term pin for writing and writeback do not go together: the kernel refuses. A
+ * private mapping is anonymous memory as soon as it is written.
+ */
+TEST_F(file, to_write)
+{
+	int expected = variant->flags == MAP_SHARED ? -EFAULT : 0;
+	char byte;
+
+	EXPECT_EQ(expected, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(expected ? RING_KB : RING_KB + FILE_BYTES / 1024, pinned_kb(0));
+	if (!expected)
+		EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "w", 1));
+	EXPECT_EQ(expected ? 0 : 'w', self->mem[0]);
+	EXPECT_EQ(1, pread(self->file, &byte, 1, 0));
+	EXPECT_EQ(0, byte);
+}
+
+TEST_F(file, to_write_by_a_kernel_thread)
+{
+	EXPECT_EQ(variant->flags == MAP_SHARED ? -EFAULT : 0,
+		  backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+}
+
+TEST_F(file, to_read)
+{
+	char byte;
+
+	EXPECT_EQ(1, pwrite(self->file, "1", 1, 0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('1', byte);
+	self->mem[0] = '2';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('2', byte);
+	if (variant->flags != MAP_SHARED)
+		return;
+	EXPECT_EQ(1, pwrite(self->file, "3", 1, 0));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('3', byte);
+}
+
+/* A file that the VMM may not write */
+TEST_F(file, read_only_mapping)
+{
+	char *mem = mmap(NULL, FILE_BYTES, PROT_READ, variant->flags, self->file, 0);
+	char byte;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_READ_ONLY, FILE_GPA,
+				FILE_BYTES, mem));
+	EXPECT_EQ(1, pwrite(self->file, "1", 1, 0));
+	EXPECT_EQ(-EACCES, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('1', byte);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,711 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rules of /dev/vmbus-host that hold whatever it is used for: ioctls and their
+ * structures, write(), read() and poll().
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+
+/* ---- Ioctls ---- */
+
+union arg {
+	__u32 size;
+	struct vmbus_host_create create;
+	struct vmbus_host_set_regions set_regions;
+	struct vmbus_host_channel_create channel_create;
+	struct vmbus_host_channel_modify channel_modify;
+	struct vmbus_host_channel channel;
+	struct vmbus_host_post post;
+	struct vmbus_host_reset reset;
+	__u8 bytes[256];
+};
+
+/* A region that the ioctl tests set, and a message that they post */
+static struct vmbus_host_region one_region;
+static struct msg_teardown one_message;
+
+static void fill_create(union arg *arg)
+{
+}
+
+static void fill_set_regions(union arg *arg)
+{
+	one_region = (struct vmbus_host_region){
+		.slot = 9,
+		.gpa = 0x40000000,
+		.bytes = HV_PAGE,
+		.hva = 0x10000,
+	};
+	arg->set_regions.nr = 1;
+	arg->set_regions.regions = PTR(&one_region);
+}
+
+static void fill_channel_create(union arg *arg)
+{
+	arg->channel_create.relid = RELID2;
+	arg->channel_create.signals.kick_fd = -1;
+	arg->channel_create.signals.call_fd = -1;
+}
+
+static void fill_channel_modify(union arg *arg)
+{
+	arg->channel_modify.relid = RELID;
+	arg->channel_modify.signals.kick_fd = -1;
+	arg->channel_modify.signals.call_fd = -1;
+}
+
+static void fill_channel(union arg *arg)
+{
+	arg->channel.relid = RELID;
+}
+
+static void fill_post(union arg *arg)
+{
+	one_message = (struct msg_teardown){
+		.type = MSG_GPADL_TEARDOWN,
+		.relid = RELID,
+		.handle = HANDLE,
+	};
+	arg->post.len = sizeof(one_message);
+	arg->post.msg = PTR(&one_message);
+}
+
+FIXTURE(ioctls) {
+	struct vmm vmm;
+	int raw;	/* a file that is no partition */
+	int fd;		/* on which the ioctl should work */
+	union arg arg;
+};
+
+/* @reserved: offset of a field that must be 0; 0 if there is none */
+FIXTURE_VARIANT(ioctls) {
+	unsigned int cmd;
+	size_t size;
+	size_t reserved;
+	void (*fill)(union arg *arg);
+};
+
+FIXTURE_VARIANT_ADD(ioctls, create) {
+	.cmd = VMBUS_HOST_CREATE,
+	.size = sizeof(struct vmbus_host_create),
+	.fill = fill_create,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, set_regions) {
+	.cmd = VMBUS_HOST_SET_REGIONS,
+	.size = sizeof(struct vmbus_host_set_regions),
+	.reserved = offsetof(struct vmbus_host_set_regions, __reserved),
+	.fill = fill_set_regions,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_create) {
+	.cmd = VMBUS_HOST_CHANNEL_CREATE,
+	.size = sizeof(struct vmbus_host_channel_create),
+	.reserved = offsetof(struct vmbus_host_channel_create, __reserved),
+	.fill = fill_channel_create,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_create_signals) {
+	.cmd = VMBUS_HOST_CHANNEL_CREATE,
+	.size = sizeof(struct vmbus_host_channel_create),
+	.reserved = offsetof(struct vmbus_host_channel_create, signals.__reserved),
+	.fill = fill_channel_create,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_modify) {
+	.cmd = VMBUS_HOST_CHANNEL_MODIFY,
+	.size = sizeof(struct vmbus_host_channel_modify),
+	.reserved = offsetof(struct vmbus_host_channel_modify, __reserved),
+	.fill = fill_channel_modify,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_modify_signals) {
+	.cmd = VMBUS_HOST_CHANNEL_MODIFY,
+	.size = sizeof(struct vmbus_host_channel_modify),
+	.reserved = offsetof(struct vmbus_host_channel_modify, signals.__reserved),
+	.fill = fill_channel_modify,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_rescind) {
+	.cmd = VMBUS_HOST_CHANNEL_RESCIND,
+	.size = sizeof(struct vmbus_host_channel),
+	.reserved = offsetof(struct vmbus_host_channel, __reserved),
+	.fill = fill_channel,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, channel_destroy) {
+	.cmd = VMBUS_HOST_CHANNEL_DESTROY,
+	.size = sizeof(struct vmbus_host_channel),
+	.reserved = offsetof(struct vmbus_host_channel, __reserved),
+	.fill = fill_channel,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, post) {
+	.cmd = VMBUS_HOST_POST,
+	.size = sizeof(struct vmbus_host_post),
+	.reserved = offsetof(struct vmbus_host_post, __reserved),
+	.fill = fill_post,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, reset) {
+	.cmd = VMBUS_HOST_RESET,
+	.size = sizeof(struct vmbus_host_reset),
+	.fill = fill_create,
+};
+
+FIXTURE_SETUP(ioctls)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	self->raw = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->raw);
+	self->fd = variant->cmd == VMBUS_HOST_CREATE ? self->raw : self->vmm.fd;
+	variant->fill(&self->arg);
+	self->arg.size = variant->size;
+}
+
+FIXTURE_TEARDOWN(ioctls)
+{
+	close(self->raw);
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+#define EXPECT_IOCTL_ERRNO(_errno, _fd, _cmd, _arg) do {	\
+	EXPECT_EQ(-1, ioctl(_fd, _cmd, _arg));			\
+	EXPECT_EQ(_errno, errno);				\
+} while (0)
+
+TEST_F(ioctls, works)
+{
+	EXPECT_EQ(0, ioctl(self->fd, variant->cmd, &self->arg));
+}
+
+TEST_F(ioctls, too_small)
+{
+	self->arg.size--;
+	EXPECT_IOCTL_ERRNO(EINVAL, self->fd, variant->cmd, &self->arg);
+	self->arg.size = 0;
+	EXPECT_IOCTL_ERRNO(EINVAL, self->fd, variant->cmd, &self->arg);
+}
+
+TEST_F(ioctls, larger_with_zeroes)
+{
+	self->arg.size++;
+	EXPECT_EQ(0, ioctl(self->fd, variant->cmd, &self->arg));
+}
+
+TEST_F(ioctls, larger_with_garbage)
+{
+	self->arg.bytes[variant->size] = 1;
+	self->arg.size++;
+	EXPECT_IOCTL_ERRNO(E2BIG, self->fd, variant->cmd, &self->arg);
+}
+
+TEST_F(ioctls, unknown_flag)
+{
+	__u32 *flags = (__u32 *)&self->arg.bytes[4];
+
+	for (*flags = 1u << 31; *flags > VMBUS_HOST_POST_GPADL_READ_ONLY; *flags >>= 1)
+		EXPECT_IOCTL_ERRNO(EOPNOTSUPP, self->fd, variant->cmd, &self->arg);
+}
+
+TEST_F(ioctls, reserved_field)
+{
+	if (!variant->reserved)
+		return;
+	self->arg.bytes[variant->reserved] = 1;
+	EXPECT_IOCTL_ERRNO(EOPNOTSUPP, self->fd, variant->cmd, &self->arg);
+}
+
+TEST_F(ioctls, faulting)
+{
+	char *page = mmap(NULL, HV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	EXPECT_IOCTL_ERRNO(EFAULT, self->fd, variant->cmd, page);
+}
+
+TEST_F(ioctls, end_faulting)
+{
+	char *page = mmap(NULL, 2 * HV_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, mprotect(page + HV_PAGE, HV_PAGE, PROT_NONE));
+	page += HV_PAGE - 4;
+	memcpy(page, &self->arg, 4);
+	EXPECT_IOCTL_ERRNO(EFAULT, self->fd, variant->cmd, page);
+}
+
+/* Only CREATE works on a file that is no partition yet, and only there. */
+TEST_F(ioctls, before_create)
+{
+	int created = variant->cmd == VMBUS_HOST_CREATE;
+
+	EXPECT_EQ(created ? 0 : -1, ioctl(self->raw, variant->cmd, &self->arg));
+	if (!created)
+		EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(ioctls, another_address_space)
+{
+	int status, wrong;
+	pid_t pid = fork();
+
+	if (!pid) {
+		wrong = ioctl(self->vmm.fd, variant->cmd, &self->arg) != -1 ||
+			errno != EIO;
+		_exit(wrong);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* ---- One file, one partition ---- */
+
+FIXTURE(file) {
+	struct vmm vmm;
+};
+
+FIXTURE_SETUP(file)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(file, unknown_ioctl)
+{
+	__u32 size = sizeof(size);
+
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x08), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0xff), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC + 1, 0), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IOW(VMBUS_HOST_IOC, 7, __u32), &size);
+}
+
+TEST_F(file, nothing_before_create)
+{
+	int fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK);
+	char buf[VMBUS_HOST_MSG_MAX];
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, guest_teardown(fd, RELID, HANDLE));
+	EXPECT_EQ(-1, read(fd, buf, sizeof(buf)));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(POLLERR, poll_now(fd));
+	EXPECT_EQ(0, vmm_create(fd));
+	EXPECT_EQ(POLLOUT, poll_now(fd));
+	EXPECT_SILENCE(fd);
+	close(fd);
+}
+
+TEST_F(file, second_create)
+{
+	EXPECT_EQ(-EBUSY, vmm_create(self->vmm.fd));
+}
+
+TEST_F(file, not_seekable)
+{
+	EXPECT_EQ(-1, lseek(self->vmm.fd, 0, SEEK_SET));
+	EXPECT_EQ(ESPIPE, errno);
+}
+
+TEST_F(file, relid_range)
+{
+	EXPECT_EQ(-EINVAL, vmm_channel(self->vmm.fd, 0, 1, NULL));
+	EXPECT_EQ(-EINVAL, vmm_channel(self->vmm.fd, 2048, 1, NULL));
+	EXPECT_EQ(-EINVAL, vmm_channel(self->vmm.fd, ~0u, 1, NULL));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, 1, 1, NULL));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, 2047, 1, NULL));
+}
+
+TEST_F(file, relid_in_use)
+{
+	EXPECT_EQ(-EEXIST, vmm_channel(self->vmm.fd, RELID, 1, NULL));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, RELID, 1, NULL));
+}
+
+TEST_F(file, no_such_channel)
+{
+	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+
+	EXPECT_EQ(-ENOENT, vmm_modify(self->vmm.fd, RELID2, &none));
+	EXPECT_EQ(-ENOENT, vmm_rescind(self->vmm.fd, RELID2));
+	EXPECT_EQ(-ENOENT, vmm_destroy(self->vmm.fd, RELID2));
+}
+
+TEST_F(file, all_relids)
+{
+	__u32 relid;
+	int ret = 0;
+
+	for (relid = 1; relid < 2048 && !ret; relid++)
+		if (relid != RELID)
+			ret = vmm_channel(self->vmm.fd, relid, 1, NULL);
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F(file, too_many_channels)
+{
+	char old[16];
+
+	ASSERT_EQ(0, param_get("max_channels", old, sizeof(old)));
+	ASSERT_EQ(0, param_set("max_channels", "2"));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, 1, 1, NULL));
+	EXPECT_EQ(-ENOSPC, vmm_channel(self->vmm.fd, 2, 1, NULL));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, 1));
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, 2, 1, NULL));
+	ASSERT_EQ(0, param_set("max_channels", old));
+}
+
+TEST_F(file, parameters_have_bounds)
+{
+	EXPECT_EQ(-EINVAL, param_set("max_gpadls", "0"));
+	EXPECT_EQ(-EINVAL, param_set("max_gpadls", "131073"));
+	EXPECT_EQ(-EINVAL, param_set("max_pages", "0"));
+	EXPECT_EQ(-EINVAL, param_set("max_pages", "1048577"));
+	EXPECT_EQ(-EINVAL, param_set("max_channels", "0"));
+	EXPECT_EQ(-EINVAL, param_set("max_channels", "2049"));
+}
+
+/* ---- write() ---- */
+
+TEST_F(file, write_short)
+{
+	static const struct {
+		__u32 type;
+		size_t fixed_len;
+	} msgs[] = {
+		{ MSG_OPENCHANNEL, sizeof(struct msg_open) },
+		{ MSG_CLOSECHANNEL, sizeof(struct msg_channel) },
+		{ MSG_GPADL_HEADER, HEADER_LEN(0) },
+		{ MSG_GPADL_BODY, BODY_LEN(0) },
+		{ MSG_GPADL_TEARDOWN, sizeof(struct msg_teardown) },
+		{ MSG_RELID_RELEASED, sizeof(struct msg_channel) },
+	};
+	__u32 msg[60] = {};
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(msgs); i++) {
+		msg[0] = msgs[i].type;
+		for (len = 0; len < msgs[i].fixed_len; len++)
+			EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, len));
+	}
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, write_long)
+{
+	struct msg_teardown *msg = calloc(1, 65536);
+
+	ASSERT_NE(NULL, msg);
+	msg->type = MSG_GPADL_TEARDOWN;
+	msg->relid = RELID;
+	msg->handle = HANDLE;
+	EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, 241));
+	EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, 65536));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(0, guest_post(self->vmm.fd, msg, 240));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+}
+
+TEST_F(file, write_type_not_handled)
+{
+	__u32 msg[60] = { 0, 0, RELID, HANDLE };
+	__u32 type;
+
+	for (type = 0; type < 40; type++) {
+		if ((type >= MSG_OPENCHANNEL && type <= MSG_RELID_RELEASED &&
+		     type != MSG_OPENCHANNEL_RESULT && type != MSG_GPADL_CREATED &&
+		     type != MSG_GPADL_TORNDOWN))
+			continue;
+		msg[0] = type;
+		EXPECT_EQ(-EOPNOTSUPP, guest_post(self->vmm.fd, msg, sizeof(msg)))
+			TH_LOG("type %u", type);
+	}
+	msg[0] = ~0u;
+	EXPECT_EQ(-EOPNOTSUPP, guest_post(self->vmm.fd, msg, sizeof(msg)));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, write_unknown_relid)
+{
+	__u64 words[2] = { range_word(0, 1), MEM_PFN };
+
+	EXPECT_EQ(-ENXIO, guest_header(self->vmm.fd, RELID2, HANDLE, 1, 2, words, 2));
+	EXPECT_EQ(-ENXIO, guest_header(self->vmm.fd, 0, HANDLE, 1, 2, words, 2));
+	EXPECT_EQ(-ENXIO, guest_header(self->vmm.fd, ~0u, HANDLE, 1, 2, words, 2));
+	EXPECT_EQ(-ENXIO, guest_teardown(self->vmm.fd, RELID2, HANDLE));
+	EXPECT_EQ(-ENXIO, guest_open(self->vmm.fd, RELID2, 1, HANDLE, 1));
+	EXPECT_EQ(-ENXIO, guest_close(self->vmm.fd, RELID2));
+	EXPECT_EQ(-ENXIO, guest_released(self->vmm.fd, RELID2));
+	EXPECT_EQ(-ENXIO, guest_released(self->vmm.fd, ~0u));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, write_faulting)
+{
+	char *page = mmap(NULL, HV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	EXPECT_EQ(-EFAULT, guest_post(self->vmm.fd, page, 16));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, post)
+{
+	struct vmbus_host_post post = { .size = sizeof(post) };
+	struct msg_teardown msg = {
+		.type = MSG_GPADL_TEARDOWN,
+		.relid = RELID,
+		.handle = HANDLE,
+	};
+
+	post.msg = PTR(&msg);
+	post.len = sizeof(msg);
+	EXPECT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_POST, &post));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	post.len = sizeof(msg) - 1;
+	EXPECT_IOCTL_ERRNO(EBADMSG, self->vmm.fd, VMBUS_HOST_POST, &post);
+	post.len = ~0u;
+	EXPECT_IOCTL_ERRNO(EBADMSG, self->vmm.fd, VMBUS_HOST_POST, &post);
+	post.len = sizeof(msg);
+	msg.relid = RELID2;
+	EXPECT_IOCTL_ERRNO(ENXIO, self->vmm.fd, VMBUS_HOST_POST, &post);
+	msg.type = MSG_GPADL_BODY;
+	EXPECT_IOCTL_ERRNO(ENOENT, self->vmm.fd, VMBUS_HOST_POST, &post);
+	msg.type = 1;
+	EXPECT_IOCTL_ERRNO(EOPNOTSUPP, self->vmm.fd, VMBUS_HOST_POST, &post);
+	post.msg = 0;
+	EXPECT_IOCTL_ERRNO(EFAULT, self->vmm.fd, VMBUS_HOST_POST, &post);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- read() ---- */
+
+TEST_F(file, read_nothing)
+{
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, read_is_one_message)
+{
+	char buf[2 * VMBUS_HOST_MSG_MAX];
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 2));
+	EXPECT_EQ(12, read(self->vmm.fd, buf, sizeof(buf)));
+	EXPECT_TORNDOWN(self->vmm.fd, 2);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, read_short_loses_nothing)
+{
+	char buf[VMBUS_HOST_MSG_MAX];
+	size_t len;
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	for (len = 0; len < sizeof(buf); len++) {
+		EXPECT_EQ(-1, read(self->vmm.fd, buf, len));
+		EXPECT_EQ(EMSGSIZE, errno);
+	}
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+}
+
+TEST_F(file, read_faulting_loses_nothing)
+{
+	char *pages = mmap(NULL, 2 * HV_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, pages);
+	ASSERT_EQ(0, mprotect(pages + HV_PAGE, HV_PAGE, PROT_NONE));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 2));
+
+	EXPECT_EQ(-1, read(self->vmm.fd, pages + HV_PAGE, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	/* In the middle of the message */
+	EXPECT_EQ(-1, read(self->vmm.fd, pages + HV_PAGE - 8, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
+	EXPECT_TORNDOWN(self->vmm.fd, 1);
+	EXPECT_TORNDOWN(self->vmm.fd, 2);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- What waits ---- */
+
+static void set_blocking(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+static int do_read(void *arg)
+{
+	return reply_read(*(int *)arg).len;
+}
+
+static int do_teardown(void *arg)
+{
+	return guest_teardown(*(int *)arg, RELID, HANDLE);
+}
+
+TEST_F(file, read_waits)
+{
+	struct task t;
+
+	set_blocking(self->vmm.fd);
+	task_start(&t, do_read, &self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(12, task_join(&t));
+}
+
+static void on_signal(int sig)
+{
+}
+
+TEST_F(file, read_is_interrupted)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct task t;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	set_blocking(self->vmm.fd);
+	task_start(&t, do_read, &self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	/* It may have slept before it got there */
+	while (!task_is_done(&t)) {
+		pthread_kill(t.thread, SIGUSR1);
+		usleep(10000);
+	}
+	EXPECT_EQ(-EINTR, task_join(&t));
+}
+
+#define SLOTS	256
+
+/* Replies that no object holds, one slot each */
+static void fill_slots(struct __test_metadata *_metadata, int fd)
+{
+	__u32 i;
+
+	for (i = 0; i < SLOTS; i++)
+		ASSERT_EQ(0, guest_teardown(fd, RELID, i));
+}
+
+TEST_F(file, write_waits_for_room)
+{
+	struct task t;
+
+	fill_slots(_metadata, self->vmm.fd);
+	set_blocking(self->vmm.fd);
+	task_start(&t, do_teardown, &self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_TORNDOWN(self->vmm.fd, 0);
+	EXPECT_EQ(0, task_join(&t));
+}
+
+TEST_F(file, write_is_interrupted)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct task t;
+	__u32 i;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	fill_slots(_metadata, self->vmm.fd);
+	set_blocking(self->vmm.fd);
+	task_start(&t, do_teardown, &self->vmm.fd);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	while (!task_is_done(&t)) {
+		pthread_kill(t.thread, SIGUSR1);
+		usleep(10000);
+	}
+	EXPECT_EQ(-EINTR, task_join(&t));
+	/* Nothing has been changed */
+	for (i = 0; i < SLOTS; i++)
+		EXPECT_TORNDOWN(self->vmm.fd, i);
+	fcntl(self->vmm.fd, F_SETFL, O_NONBLOCK);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- Replies that nobody reads ---- */
+
+TEST_F(file, replies_never_read)
+{
+	__u32 i;
+
+	fill_slots(_metadata, self->vmm.fd);
+	EXPECT_EQ(POLLIN, poll_now(self->vmm.fd));
+	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
+	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
+
+	EXPECT_TORNDOWN(self->vmm.fd, 0);
+	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1000));
+	EXPECT_EQ(POLLIN, poll_now(self->vmm.fd));
+
+	for (i = 1; i < SLOTS; i++)
+		EXPECT_TORNDOWN(self->vmm.fd, i);
+	EXPECT_TORNDOWN(self->vmm.fd, 1000);
+	EXPECT_EQ(POLLOUT, poll_now(self->vmm.fd));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* Every message that may need an answer is refused, and has changed nothing. */
+TEST_F(file, no_room_for_any_message)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN };
+	__u32 i;
+
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 3, words, 2));
+	fill_slots(_metadata, self->vmm.fd);
+	EXPECT_EQ(-EAGAIN, guest_body(self->vmm.fd, HANDLE, 0, words + 2, 1));
+	EXPECT_EQ(-EAGAIN, guest_header(self->vmm.fd, RELID, HANDLE2, 1, 2, words, 2));
+	EXPECT_EQ(-EAGAIN, guest_open(self->vmm.fd, RELID, 1, HANDLE, 2));
+	for (i = 0; i < SLOTS; i++)
+		EXPECT_TORNDOWN(self->vmm.fd, i);
+	EXPECT_SILENCE(self->vmm.fd);
+
+	EXPECT_EQ(0, guest_body(self->vmm.fd, HANDLE, 0, words + 2, 1));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
+}
+
+/* What a GPADL itself answers needs no slot: nothing is ever lost. */
+TEST_F(file, more_gpadls_than_slots)
+{
+	struct gpadl g;
+	__u32 i;
+
+	for (i = 0; i < 2 * SLOTS; i++) {
+		gpadl_simple(&g, i, MEM_GPA, HV_PAGE);
+		ASSERT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	}
+	for (i = 0; i < 2 * SLOTS; i++)
+		ASSERT_EQ(0, guest_teardown(self->vmm.fd, RELID, i));
+	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
+	for (i = 0; i < 2 * SLOTS; i++)
+		EXPECT_CREATED(self->vmm.fd, RELID, i, STATUS_SUCCESS);
+	for (i = 0; i < 2 * SLOTS; i++)
+		EXPECT_TORNDOWN(self->vmm.fd, i);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, replies_go_with_the_file)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	fill_slots(_metadata, self->vmm.fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <linux/capability.h>
+#include <linux/userfaultfd.h>
+
+#include "vmm.h"
+
+/* ---- /dev/vmbus-host ---- */
+
+static int do_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) ? -errno : 0;
+}
+
+int vmm_create(int fd)
+{
+	struct vmbus_host_create arg = { .size = sizeof(arg) };
+
+	return do_ioctl(fd, VMBUS_HOST_CREATE, &arg);
+}
+
+int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
+{
+	struct vmbus_host_set_regions arg = {
+		.size = sizeof(arg),
+		.nr = nr,
+		.regions = PTR(regions),
+	};
+
+	return do_ioctl(fd, VMBUS_HOST_SET_REGIONS, &arg);
+}
+
+int vmm_region(int fd, __u32 slot, __u32 flags, __u64 gpa, __u64 bytes, const void *hva)
+{
+	struct vmbus_host_region region = {
+		.slot = slot,
+		.flags = flags,
+		.gpa = gpa,
+		.bytes = bytes,
+		.hva = PTR(hva),
+	};
+
+	return vmm_regions(fd, &region, 1);
+}
+
+static void instance_guid(__u8 *guid, unsigned int instance)
+{
+	memset(guid, 0x5e, 16);
+	guid[0] = instance;
+}
+
+int vmm_channel(int fd, __u32 relid, unsigned int instance,
+		const struct vmbus_host_signals *signals)
+{
+	struct vmbus_host_channel_create arg = {
+		.size = sizeof(arg),
+		.relid = relid,
+		.if_type = VMBUS_GPADL_TEST_IF_TYPE,
+		.signals = { .kick_fd = -1, .call_fd = -1 },
+	};
+
+	instance_guid(arg.if_instance, instance);
+	if (signals)
+		arg.signals = *signals;
+	return do_ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &arg);
+}
+
+int vmm_modify(int fd, __u32 relid, const struct vmbus_host_signals *signals)
+{
+	struct vmbus_host_channel_modify arg = {
+		.size = sizeof(arg),
+		.relid = relid,
+		.signals = *signals,
+	};
+
+	return do_ioctl(fd, VMBUS_HOST_CHANNEL_MODIFY, &arg);
+}
+
+int vmm_rescind(int fd, __u32 relid)
+{
+	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = relid };
+
+	return do_ioctl(fd, VMBUS_HOST_CHANNEL_RESCIND, &arg);
+}
+
+int vmm_destroy(int fd, __u32 relid)
+{
+	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = relid };
+
+	return do_ioctl(fd, VMBUS_HOST_CHANNEL_DESTROY, &arg);
+}
+
+int vmm_reset(int fd)
+{
+	struct vmbus_host_reset arg = { .size = sizeof(arg) };
+
+	return do_ioctl(fd, VMBUS_HOST_RESET, &arg);
+}
+
+int poll_now(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+/* ---- The backend ---- */
+
+int backend_open(unsigned int instance)
+{
+	struct vmbus_gpadl_test_bind bind;
+	int fd, ret;
+
+	fd = open("/dev/vmbus-gpadl-test", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	instance_guid(bind.if_instance, instance);
+	ret = do_ioctl(fd, VMBUS_GPADL_TEST_BIND, &bind);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+int backend_policy(int fd, __u32 policy)
+{
+	struct vmbus_gpadl_test_policy arg = { .policy = policy };
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_POLICY, &arg);
+}
+
+struct vmbus_gpadl_test_state backend_state(int fd, unsigned int instance)
+{
+	struct vmbus_gpadl_test_state arg = {};
+
+	instance_guid(arg.if_instance, instance);
+	if (do_ioctl(fd, VMBUS_GPADL_TEST_STATE, &arg))
+		memset(&arg, 0, sizeof(arg));
+	return arg;
+}
+
+static int map(int fd, __u32 handle, __u32 map_flags, __u32 flags)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_MAP,
+		.flags = flags,
+		.handle = handle,
+		.map_flags = map_flags,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_map(int fd, __u32 handle, __u32 map_flags)
+{
+	return map(fd, handle, map_flags, 0);
+}
+
+int backend_map_by_kthread(int fd, __u32 handle, __u32 map_flags)
+{
+	return map(fd, handle, map_flags, VMBUS_GPADL_TEST_KTHREAD);
+}
+
+int backend_map_begin(int fd, __u32 handle, __u32 map_flags)
+{
+	return map(fd, handle, map_flags,
+		   VMBUS_GPADL_TEST_KTHREAD | VMBUS_GPADL_TEST_ASYNC);
+}
+
+/* An operation on a handle that has no more to say */
+static int simple_op(int fd, __u32 op, __u32 handle)
+{
+	struct vmbus_gpadl_test_op arg = { .op = op, .handle = handle };
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_map_end(int fd, __u32 handle)
+{
+	return simple_op(fd, VMBUS_GPADL_TEST_WAIT, handle);
+}
+
+int backend_unmap(int fd, __u32 handle)
+{
+	return simple_op(fd, VMBUS_GPADL_TEST_UNMAP, handle);
+}
+
+int backend_vunmap(int fd, __u32 handle)
+{
+	return simple_op(fd, VMBUS_GPADL_TEST_VUNMAP, handle);
+}
+
+/* What the mapper says of a handle that is not mapped is of interest too. */
+int backend_vmap(int fd, __u32 handle)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_VMAP,
+		.flags = VMBUS_GPADL_TEST_RAW,
+		.handle = handle,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_dma_dir(int fd, __u32 handle)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_DMA_DIR,
+		.handle = handle,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)arg.value;
+}
+
+static int copy(int fd, __u32 op, __u32 handle, __u64 offset, const void *buf, size_t len)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = op,
+		.handle = handle,
+		.offset = offset,
+		.len = len,
+		.data = PTR(buf),
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_read(int fd, __u32 handle, __u64 offset, void *buf, size_t len)
+{
+	return copy(fd, VMBUS_GPADL_TEST_READ, handle, offset, buf, len);
+}
+
+int backend_write(int fd, __u32 handle, __u64 offset, const void *buf, size_t len)
+{
+	return copy(fd, VMBUS_GPADL_TEST_WRITE, handle, offset, buf, len);
+}
+
+int backend_vread(int fd, __u32 handle, __u64 offset, void *buf, size_t len)
+{
+	return copy(fd, VMBUS_GPADL_TEST_VREAD, handle, offset, buf, len);
+}
+
+int backend_vwrite(int fd, __u32 handle, __u64 offset, const void *buf, size_t len)
+{
+	return copy(fd, VMBUS_GPADL_TEST_VWRITE, handle, offset, buf, len);
+}
+
+int backend_sg(int fd, __u32 handle, struct vmbus_gpadl_test_sg *sg, unsigned int nr)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_SG_INFO,
+		.handle = handle,
+		.len = nr,
+		.data = PTR(sg),
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)arg.value;
+}
+
+int backend_send(int fd, const void *buf, size_t len)
+{
+	return copy(fd, VMBUS_GPADL_TEST_SEND, 0, 0, buf, len);
+}
+
+/* ---- Memory of the guest ---- */
+
+#define HUGE	(2ul << 20)
+
+static void *map_file(size_t bytes, int flags, unsigned int memfd_flags)
+{
+	int fd = memfd_create("guest", memfd_flags | MFD_CLOEXEC);
+	void *mem;
+
+	if (fd < 0 || ftruncate(fd, bytes))
+		return MAP_FAILED;
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	close(fd);
+	return mem;
+}
+
+static void *map_anon(size_t bytes, int flags)
+{
+	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Aligned, so that huge pages fit, and with one advised and touched */
+static void *map_thp(size_t bytes)
+{
+	char *mem = map_anon(bytes + HUGE, MAP_PRIVATE);
+
+	if (mem == MAP_FAILED)
+		return mem;
+	mem += -(uintptr_t)mem % HUGE;
+	if (madvise(mem, bytes, MADV_HUGEPAGE))
+		return MAP_FAILED;
+	memset(mem, 0, bytes);
+	return mem;
+}
+
+void *memory_alloc(enum memory kind, size_t bytes)
+{
+	void *mem = MAP_FAILED;
+
+	switch (kind) {
+	case MEM_ANON:
+		mem = map_anon(bytes, MAP_PRIVATE);
+		break;
+	case MEM_ANON_SHARED:
+		mem = map_anon(bytes, MAP_SHARED);
+		break;
+	case MEM_MEMFD:
+		mem = map_file(bytes, MAP_SHARED, 0);
+		break;
+	case MEM_MEMFD_PRIVATE:
+		mem = map_file(bytes, MAP_PRIVATE, 0);
+		break;
+	case MEM_THP:
+		mem = map_thp(bytes);
+		break;
+	case MEM_HUGETLB:
+		mem = map_anon(bytes, MAP_PRIVATE | MAP_HUGETLB);
+		break;
+	case MEM_HUGETLB_MEMFD:
+		mem = map_file(bytes, MAP_SHARED, MFD_HUGETLB);
+		break;
+	}
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+int memory_stall(void *mem, size_t bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = PTR(mem), .len = bytes },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return fd;
+}
+
+bool memory_is_touched(int uffd)
+{
+	struct pollfd p = { .fd = uffd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && p.revents == POLLIN;
+}
+
+int memory_fill(int uffd, void *page, int byte)
+{
+	char content[4096];
+	struct uffdio_copy arg = {
+		.dst = PTR(page),
+		.src = PTR(content),
+		.len = sizeof(content),
+	};
+
+	memset(content, byte, sizeof(content));
+	return do_ioctl(uffd, UFFDIO_COPY, &arg);
+}
+
+/* ---- A call that may wait ---- */
+
+static void *task_main(void *arg)
+{
+	struct task *t = arg;
+
+	__atomic_store_n(&t->tid, gettid(), __ATOMIC_RELEASE);
+	t->ret = t->fn(t->arg);
+	__atomic_store_n(&t->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+void task_start(struct task *t, int (*fn)(void *arg), void *arg)
+{
+	*t = (struct task){ .fn = fn, .arg = arg };
+	if (pthread_create(&t->thread, NULL, task_main, t)) {
+		t->ret = -EAGAIN;
+		t->done = true;
+	}
+}
+
+bool task_is_done(struct task *t)
+{
+	return __atomic_load_n(&t->done, __ATOMIC_ACQUIRE);
+}
+
+/* A thread that starts may sleep for a page, but not often nor twice in the same call. */
+bool task_sleeps(struct task *t)
+{
+	pid_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
+	char path[64], line[256] = "", *state;
+	FILE *f;
+
+	if (!tid || task_is_done(t))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	state = strrchr(line, ')');
+	return state && (state[2] == 'S' || state[2] == 'D');
+}
+
+int task_join(struct task *t)
+{
+	pthread_join(t->thread, NULL);
+	return t->ret;
+}
+
+/* ---- The machine ---- */
+
+/* The number behind @key in a file of lines "key number"; -1 if there is none */
+static long read_value(const char *path, const char *key)
+{
+	char line[256];
+	long value = -1;
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			sscanf(line + strlen(key), "%ld", &value);
+	fclose(f);
+	return value;
+}
+
+static int write_file(const char *path, const char *value)
+{
+	ssize_t len = strlen(value);
+	int fd = open(path, O_WRONLY);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, value, len) == len ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* Both are counted per CPU, and added up once a second or when asked for. */
+long pinned_pages(void)
+{
+	if (write_file("/proc/sys/vm/stat_refresh", "1"))
+		return -1;
+	return read_value("/proc/vmstat", "nr_foll_pin_acquired ") -
+	       read_value("/proc/vmstat", "nr_foll_pin_released ");
+}
+
+long pinned_kb(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid ?: getpid());
+	return read_value(path, "VmPin:");
+}
+
+int drop_ipc_lock(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	data[0].effective &= ~(1u << CAP_IPC_LOCK);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+int memlock_limit(size_t bytes)
+{
+	struct rlimit limit = { .rlim_cur = bytes, .rlim_max = RLIM_INFINITY };
+
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+static void param_path(char *path, size_t len, const char *name)
+{
+	snprintf(path, len, "/sys/module/vmbus_gpadl/parameters/%s", name);
+}
+
+int param_get(const char *name, char *value, size_t len)
+{
+	char path[128];
+	FILE *f;
+	int ret;
+
+	param_path(path, sizeof(path), name);
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	ret = fgets(value, len, f) ? 0 : -EIO;
+	fclose(f);
+	return ret;
+}
+
+int param_set(const char *name, const char *value)
+{
+	char path[128];
+
+	param_path(path, sizeof(path), name);
+	return write_file(path, value);
+}
