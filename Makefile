@@ -28,6 +28,9 @@ static wire kunit selftest:
 fuzz:
 	scripts/fuzz.sh $(SECONDS)
 
+proof:
+	scripts/proof.sh
+
 # The kernel's own extension for Sphinx takes the comments out of the sources
 htmldocs:
 	@command -v sphinx-build >/dev/null || { \
@@ -57,10 +60,12 @@ help:
 	@echo
 	@echo "More, that make check leaves out:"
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
+	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
 	@echo "  make distclean    remove what these leave in out/"
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz htmldocs distclean help
+.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz proof \
+	htmldocs distclean help
