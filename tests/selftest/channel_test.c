@@ -33,8 +33,11 @@ static struct vmbus_gpadl_test_state state(struct vmm *v)
 /* ---- OPENCHANNEL ---- */
 
 #define EXPECT_OPEN_FAILS(_relid, _ring_handle, _ring_page) do {		\
-	EXPECT_EQ(0, guest_open(self->vmm.fd, _relid, 77, _ring_handle, _ring_page)); \
-	EXPECT_NOT_OPENED(self->vmm.fd, _relid, 77);				\
+	__u32 __relid = (_relid);						\
+										\
+	EXPECT_EQ(0, guest_open(self->vmm.fd, __relid, 77, _ring_handle,	\
+				_ring_page));					\
+	EXPECT_NOT_OPENED(self->vmm.fd, __relid, 77);				\
 	EXPECT_SILENCE(self->vmm.fd);						\
 } while (0)
 

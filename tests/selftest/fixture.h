@@ -95,16 +95,21 @@ struct vmm {
 
 /* A GPADL of adjoining pages that is accepted */
 #define EXPECT_GPADL(_fd, _relid, _handle, _gpa, _bytes) do {	\
+	int __fd = (_fd);					\
+	__u32 __relid = (_relid);				\
 	struct gpadl _g;					\
 								\
 	gpadl_simple(&_g, _handle, _gpa, _bytes);		\
-	EXPECT_EQ(0, guest_gpadl(_fd, _relid, &_g, false));	\
-	EXPECT_CREATED(_fd, _relid, _g.handle, STATUS_SUCCESS);	\
+	EXPECT_EQ(0, guest_gpadl(__fd, __relid, &_g, false));	\
+	EXPECT_CREATED(__fd, __relid, _g.handle, STATUS_SUCCESS); \
 } while (0)
 
 #define EXPECT_TEARDOWN(_fd, _relid, _handle) do {		\
-	EXPECT_EQ(0, guest_teardown(_fd, _relid, _handle));	\
-	EXPECT_TORNDOWN(_fd, _handle);				\
+	__u32 __handle = (_handle);				\
+	int __fd = (_fd);					\
+								\
+	EXPECT_EQ(0, guest_teardown(__fd, _relid, __handle));	\
+	EXPECT_TORNDOWN(__fd, __handle);			\
 } while (0)
 
 /* ---- The VMM ---- */

@@ -29,11 +29,13 @@ FIXTURE_TEARDOWN(gpadl)
 
 /* A HEADER with all of its words is refused, and leaves nothing behind. */
 #define EXPECT_REFUSED(_nr_ranges, _nr_all, _words, _nr) do {			\
+	const __u64 *__words = (_words);					\
+										\
 	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, _nr_ranges,	\
-				  _nr_all, _words, _nr));			\
+				  _nr_all, __words, _nr));			\
 	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_INVALID_PARAMETER);	\
 	EXPECT_SILENCE(self->vmm.fd);						\
-	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE, 0, _words, 1));	\
+	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE, 0, __words, 1));	\
 } while (0)
 
 /* ---- What is fine ---- */
@@ -377,9 +379,10 @@ TEST_F(gpadl, refused_handle_can_be_used)
 
 #define EXPECT_COLLISION(_relid) do {						\
 	__u64 _words[] = { range_word(0, HV_PAGE), MEM_PFN };			\
+	__u32 __relid = (_relid);						\
 										\
-	EXPECT_EQ(0, guest_header(self->vmm.fd, _relid, HANDLE, 1, 2, _words, 2)); \
-	EXPECT_CREATED(self->vmm.fd, _relid, HANDLE,				\
+	EXPECT_EQ(0, guest_header(self->vmm.fd, __relid, HANDLE, 1, 2, _words, 2)); \
+	EXPECT_CREATED(self->vmm.fd, __relid, HANDLE,				\
 		       STATUS_OBJECT_NAME_COLLISION);				\
 } while (0)
 

@@ -343,11 +343,16 @@ TEST_F(map, read_only_sees_writes_to_untouched_memory)
 	EXPECT_EQ('l', byte);
 }
 
+static char read_byte(const char *from)
+{
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
 TEST_F(map, read_only_sees_writes_to_read_memory)
 {
 	char byte;
 
-	EXPECT_EQ(0, *(volatile char *)self->vmm.mem);
+	ASSERT_EQ(0, read_byte(self->vmm.mem));
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
 	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
 	self->vmm.mem[0] = 'l';

@@ -37,6 +37,8 @@ enum msg_type {
 #define BODY_WORDS	28
 #define GPADL_WORDS	8191
 
+/* The words of a HEADER are not aligned. */
+#pragma pack(push, 4)
 struct msg_header {
 	__u32 type;
 	__u32 padding;
@@ -45,7 +47,9 @@ struct msg_header {
 	__u16 range_buflen;
 	__u16 rangecount;
 	__u64 words[HEADER_WORDS];
-} __attribute__((packed));
+};
+
+#pragma pack(pop)
 
 struct msg_body {
 	__u32 type;

@@ -1,0 +1,1044 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who is gone when: memory, processes and modules, each while something else still uses
+ * what it leaves behind. After a process is killed, nothing stays pinned and the modules
+ * unload.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "fixture.h"
+
+/* ---- Modules ---- */
+
+#define MODULES		8
+#define MODULES_DIR	"/ko"	/* of the guest that runs this, see scripts/ */
+
+/* Those of ours, in the order in which they are loaded. Returns how many. */
+static int module_names(char names[MODULES][64])
+{
+	FILE *f = fopen(MODULES_DIR "/order", "r");
+	int nr = 0;
+
+	if (!f)
+		return 0;
+	while (nr < MODULES && fscanf(f, "%63s", names[nr]) == 1)
+		nr += !strncmp(names[nr], "vmbus_", 6);
+	fclose(f);
+	return nr;
+}
+
+static int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+static int module_load(const char *name)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), MODULES_DIR "/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* The last one first. Returns false if one does not unload. */
+static bool modules_unload(char names[MODULES][64], int nr)
+{
+	bool ok = true;
+
+	while (ok && nr-- > 0)
+		ok = WAIT_FOR(module_unload(names[nr]) == 0);
+	return ok;
+}
+
+static void modules_cycle(struct __test_metadata *_metadata)
+{
+	char names[MODULES][64];
+	int i, nr = module_names(names);
+
+	ASSERT_LE(3, nr);
+	EXPECT_TRUE(modules_unload(names, nr));
+	EXPECT_EQ(0, pinned_pages());
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(0, module_load(names[i]));
+}
+
+/* ---- Memory that goes while it is mapped ---- */
+
+FIXTURE(mapped) {
+	struct vmm vmm;
+};
+
+FIXTURE_VARIANT(mapped) {
+	enum memory kind;
+};
+
+FIXTURE_VARIANT_ADD(mapped, anon) {
+	.kind = MEM_ANON,
+};
+
+FIXTURE_VARIANT_ADD(mapped, memfd) {
+	.kind = MEM_MEMFD,
+};
+
+FIXTURE_VARIANT_ADD(mapped, memfd_private) {
+	.kind = MEM_MEMFD_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(mapped, thp) {
+	.kind = MEM_THP,
+};
+
+FIXTURE_VARIANT_ADD(mapped, hugetlb) {
+	.kind = MEM_HUGETLB,
+};
+
+FIXTURE_SETUP(mapped)
+{
+	vmm_start(_metadata, &self->vmm, variant->kind, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
+	self->vmm.mem[0] = 'a';
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+FIXTURE_TEARDOWN(mapped)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+static int backend_byte(struct vmm *v)
+{
+	unsigned char byte;
+
+	return backend_read(v->backend, HANDLE, 0, &byte, 1) ?: byte;
+}
+
+TEST_F(mapped, munmap)
+{
+	EXPECT_EQ(0, munmap(self->vmm.mem, MEM_BYTES));
+	EXPECT_EQ('a', backend_byte(&self->vmm));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "b", 1));
+	EXPECT_EQ('b', backend_byte(&self->vmm));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(RING_PAGES, pinned_pages());
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EFAULT, backend_map_by_kthread(self->vmm.backend, HANDLE, 0));
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+}
+
+TEST_F(mapped, other_memory_in_its_place)
+{
+	char *mem = self->vmm.mem;
+
+	ASSERT_EQ(mem, mmap(mem, MEM_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	mem[0] = 'n';
+	EXPECT_EQ('a', backend_byte(&self->vmm));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ('n', backend_byte(&self->vmm));
+}
+
+TEST_F(mapped, mprotect)
+{
+	ASSERT_EQ(0, mprotect(self->vmm.mem, MEM_BYTES, PROT_READ));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "b", 1));
+	EXPECT_EQ('b', self->vmm.mem[0]);
+}
+
+/* The pinned pages stay the parent's, whoever writes first. */
+TEST_F(mapped, fork)
+{
+	bool shared = variant->kind == MEM_MEMFD;
+	int go[2], done[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(done));
+	pid = fork();
+	if (!pid) {
+		self->vmm.mem[0] = 'c';
+		if (write(done[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
+			_exit(1);
+		/* Neither the parent's nor the backend's write is seen here */
+		_exit(shared || self->vmm.mem[0] == 'c' ? 0 : 2);
+	}
+	ASSERT_EQ(1, read(done[0], &byte, 1));
+	EXPECT_EQ(shared ? 'c' : 'a', self->vmm.mem[0]);
+	EXPECT_EQ(shared ? 'c' : 'a', backend_byte(&self->vmm));
+
+	self->vmm.mem[0] = 'p';
+	EXPECT_EQ('p', backend_byte(&self->vmm));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "b", 1));
+	EXPECT_EQ('b', self->vmm.mem[0]);
+
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ('b', backend_byte(&self->vmm));
+}
+
+/* Mapped after the fork, the parent's pages are still the parent's */
+TEST_F(mapped, fork_before)
+{
+	bool shared = variant->kind == MEM_MEMFD;
+	int go[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		if (read(go[0], &byte, 1) != 1)
+			_exit(1);
+		_exit(self->vmm.mem[0] == (shared ? 'b' : 'a') ? 0 : 2);
+	}
+	/* By a read-only map too: the copy is made before the pin */
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	self->vmm.mem[0] = 'l';
+	EXPECT_EQ('l', backend_byte(&self->vmm));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "b", 1));
+	EXPECT_EQ('b', self->vmm.mem[0]);
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* ---- The file in other hands ---- */
+
+FIXTURE(shared) {
+	struct vmm vmm;
+	struct vmm other;
+};
+
+FIXTURE_SETUP(shared)
+{
+	self->other.backend = -1;
+	self->other.fd = -1;
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(shared)
+{
+	vmm_stop(&self->other);
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* What a process that is not the VMM can do with the file. Returns 0 if all is right. */
+static int use_others_file(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+	struct reply r;
+
+	if (guest_teardown(fd, RELID, HANDLE) || poll(&p, 1, 10000) != 1)
+		return 1;
+	r = reply_read(fd);
+	if (r.type != MSG_GPADL_TORNDOWN || r.handle != HANDLE)
+		return 2;
+	if (vmm_create(fd) != -EIO || vmm_reset(fd) != -EIO ||
+	    vmm_rescind(fd, RELID) != -EIO || vmm_destroy(fd, RELID) != -EIO ||
+	    vmm_modify(fd, RELID, &none) != -EIO || vmm_channel(fd, 9, 9, NULL) != -EIO ||
+	    vmm_region(fd, 9, 0, 0, HV_PAGE, &none) != -EIO)
+		return 3;
+	return 0;
+}
+
+TEST_F(shared, with_a_child)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(use_others_file(self->vmm.fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+static int send_fd(int sock, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int sock)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+TEST_F(shared, by_scm_rights)
+{
+	int sock[2], status;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	pid = fork();
+	if (!pid) {
+		close(self->vmm.fd);
+		_exit(use_others_file(receive_fd(sock[0])));
+	}
+	EXPECT_EQ(0, send_fd(sock[1], self->vmm.fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* As long as a child holds the file, the partition goes on. */
+TEST_F(shared, child_outlives_close)
+{
+	int go[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(go));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE2, 0));
+	pid = fork();
+	if (!pid)
+		_exit(read(go[0], &byte, 1) == 1 ? use_others_file(self->vmm.fd) : 9);
+	close(self->vmm.fd);
+	self->vmm.fd = -1;
+	EXPECT_EQ(RING_KB + 4, pinned_kb(0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE2, 0, "x", 1));
+	EXPECT_EQ('x', self->vmm.mem[0]);
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	/* That was the last one */
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+}
+
+/* The VMM dies, but somebody has its file: what is mapped stays, no more can be. */
+TEST_F(shared, esrch)
+{
+	int sock[2], fd, backend;
+	struct vmm v;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	pid = fork();
+	if (!pid) {
+		vmm_start(_metadata, &v, MEM_ANON, 1);
+		vmm_open_channel(_metadata, &v);
+		EXPECT_GPADL(v.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+		EXPECT_GPADL(v.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
+		v.mem[0] = 'd';
+		close(v.backend);
+		send_fd(sock[0], v.fd);
+		pause();
+		_exit(0);
+	}
+	fd = receive_fd(sock[1]);
+	ASSERT_LE(0, fd);
+	backend = backend_open(1);
+	ASSERT_LE(0, backend);
+	EXPECT_EQ(0, backend_map(backend, HANDLE, 0));
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	EXPECT_EQ(-ESRCH, backend_map(backend, HANDLE2, 0));
+	EXPECT_EQ(-ESRCH, backend_map_by_kthread(backend, HANDLE2, MAP_READ_ONLY));
+	EXPECT_EQ(0, backend_vmap(backend, HANDLE));
+	EXPECT_EQ(0, backend_vwrite(backend, HANDLE, 0, "e", 1));
+	EXPECT_EQ(0, backend_unmap(backend, HANDLE));
+	EXPECT_EQ(-ESRCH, backend_map(backend, HANDLE, 0));
+	EXPECT_TEARDOWN(fd, RELID, HANDLE);
+	EXPECT_EQ(0, guest_close(fd, RELID));
+	EXPECT_TEARDOWN(fd, RELID, RING_HANDLE);
+	close(backend);
+	close(fd);
+}
+
+/* The same relid, the same handle, another guest */
+TEST_F(shared, two_partitions)
+{
+	vmm_start(_metadata, &self->other, MEM_ANON, 1);
+	vmm_open_channel(_metadata, &self->other);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_GPADL(self->other.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_map(self->other.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_write(self->vmm.backend, HANDLE, 0, "1", 1));
+	EXPECT_EQ(0, backend_write(self->other.backend, HANDLE, 0, "2", 1));
+	EXPECT_EQ('1', self->vmm.mem[0]);
+	EXPECT_EQ('2', self->other.mem[0]);
+
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	EXPECT_SILENCE(self->other.fd);
+	EXPECT_EQ(0, vmm_reset(self->vmm.fd));
+	EXPECT_EQ('2', backend_byte(&self->other));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	vmm_stop(&self->vmm);
+	EXPECT_EQ('2', backend_byte(&self->other));
+	EXPECT_TEARDOWN(self->other.fd, RELID, HANDLE);
+}
+
+TEST_F(shared, many_partitions)
+{
+	int fds[64], i;
+
+	for (i = 0; i < 64; i++) {
+		fds[i] = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		ASSERT_LE(0, fds[i]);
+		EXPECT_EQ(0, vmm_create(fds[i]));
+		EXPECT_EQ(0, vmm_channel(fds[i], RELID, 1, NULL));
+		EXPECT_TEARDOWN(fds[i], RELID, i);
+	}
+	for (i = 0; i < 64; i++) {
+		EXPECT_SILENCE(fds[i]);
+		close(fds[i]);
+	}
+}
+
+/* ---- A map that sleeps in a page fault ---- */
+
+/* Of the guest's memory, the pages from STALL_PAGE on stop who touches them. */
+#define STALL_PAGE	512u
+#define STALL_GPA	(MEM_GPA + STALL_PAGE * HV_PAGE)
+
+FIXTURE(stalled) {
+	int uffd;
+	struct vmm vmm;
+	char *page;
+};
+
+FIXTURE_SETUP(stalled)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	self->page = self->vmm.mem + STALL_PAGE * HV_PAGE;
+	self->uffd = memory_stall(self->page, MEM_BYTES - STALL_PAGE * HV_PAGE);
+	ASSERT_LE(0, self->uffd);
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, STALL_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map_begin(self->vmm.backend, HANDLE, 0));
+	ASSERT_TRUE(WAIT_FOR(memory_is_touched(self->uffd)));
+}
+
+FIXTURE_TEARDOWN(stalled)
+{
+	close(self->uffd);
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(stalled, goes_on)
+{
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, backend_map_end(self->vmm.backend, HANDLE));
+	EXPECT_EQ('f', backend_byte(&self->vmm));
+}
+
+TEST_F(stalled, only_one_map)
+{
+	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, backend_map_end(self->vmm.backend, HANDLE));
+}
+
+/* Who does not need that page does not wait for it. */
+TEST_F(stalled, others_go_on)
+{
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE2, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE2);
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, backend_map_end(self->vmm.backend, HANDLE));
+}
+
+/* What the backend was not given is not revoked */
+TEST_F(stalled, is_torn_down)
+{
+	unsigned int revokes = backend_state(self->vmm.backend, 0).revokes;
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(-ESHUTDOWN, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	EXPECT_EQ(-ESHUTDOWN, backend_map_end(self->vmm.backend, HANDLE));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(revokes, backend_state(self->vmm.backend, 0).revokes);
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+}
+
+TEST_F(stalled, regions)
+{
+	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, backend_map_end(self->vmm.backend, HANDLE));
+	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+}
+
+static int do_rescind(void *arg)
+{
+	return vmm_rescind(((struct vmm *)arg)->fd, RELID);
+}
+
+static int do_reset(void *arg)
+{
+	return vmm_reset(((struct vmm *)arg)->fd);
+}
+
+TEST_F(stalled, rescind)
+{
+	struct task t;
+
+	task_start(&t, do_rescind, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+}
+
+TEST_F(stalled, reset)
+{
+	struct task t;
+
+	task_start(&t, do_reset, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* The page is gone while somebody waits for it */
+TEST_F(stalled, munmap)
+{
+	EXPECT_EQ(0, munmap(self->page, HV_PAGE));
+	/* Nobody tells him so, until the userfaultfd goes */
+	close(self->uffd);
+	EXPECT_EQ(-EFAULT, backend_map_end(self->vmm.backend, HANDLE));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+}
+
+/* The last close never waits, also if it is the same thread that could end the stall. */
+TEST_F(stalled, close)
+{
+	close(self->vmm.fd);
+	self->vmm.fd = -1;
+	EXPECT_EQ(0, memory_fill(self->uffd, self->page, 'f'));
+}
+
+/* ---- Processes that are killed ---- */
+
+/*
+ * The VMM is another process, which gets somewhere, says so and waits to be killed. The
+ * backend is this one.
+ */
+FIXTURE(killed) {
+	pid_t pid;
+	int ready[2];
+	int backend;
+};
+
+/*
+ * @vmm: what the VMM does before it is killed, with its channel open, if it has one
+ * @backend: what the backend does then; NULL: it is not there
+ * @open: it has a channel that is open
+ * @stall: its memory stops who touches it
+ */
+FIXTURE_VARIANT(killed) {
+	int (*vmm)(struct vmm *v);
+	int (*backend)(int fd);
+	bool open;
+	bool stall;
+	__u32 policy;
+};
+
+static int vmm_does_nothing(struct vmm *v)
+{
+	return 0;
+}
+
+static int vmm_assembles(struct vmm *v)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, MEM_GPA, 60 * HV_PAGE);
+	return guest_header(v->fd, RELID, HANDLE, 1, g.nr_words, g.words, HEADER_WORDS);
+}
+
+/* The reply is not read */
+static int vmm_makes_gpadl(struct vmm *v)
+{
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, STALL_GPA, 60 * HV_PAGE);
+	return guest_gpadl(v->fd, RELID, &g, false);
+}
+
+static int vmm_opens(struct vmm *v)
+{
+	struct gpadl g;
+	int ret;
+
+	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);
+	ret = guest_gpadl(v->fd, RELID, &g, false);
+	return ret ?: guest_open(v->fd, RELID, 1, RING_HANDLE, RING_SPLIT);
+}
+
+static int vmm_maps(struct vmm *v)
+{
+	int ret = vmm_makes_gpadl(v);
+
+	v->backend = backend_open(v->instance);
+	if (ret || v->backend < 0)
+		return -EIO;
+	return backend_map(v->backend, HANDLE, 0);
+}
+
+static int backend_maps(int fd)
+{
+	return backend_map(fd, HANDLE, 0);
+}
+
+static int backend_maps_by_kthread(int fd)
+{
+	return backend_map_by_kthread(fd, HANDLE, 0);
+}
+
+static int backend_begins_map(int fd)
+{
+	return backend_map_begin(fd, HANDLE, 0);
+}
+
+static int backend_vmaps(int fd)
+{
+	return backend_map(fd, HANDLE, 0) ?: backend_vmap(fd, HANDLE);
+}
+
+/* Of another process, in a thread of its own */
+static struct task other_map;
+
+static int other_maps(void *arg)
+{
+	return backend_map((int)(long)arg, HANDLE, 0);
+}
+
+static int backend_starts_map(int fd)
+{
+	task_start(&other_map, other_maps, (void *)(long)fd);
+	return 0;
+}
+
+FIXTURE_VARIANT_ADD(killed, created) {
+	.vmm = vmm_does_nothing,
+};
+
+FIXTURE_VARIANT_ADD(killed, assembling) {
+	.vmm = vmm_assembles,
+};
+
+FIXTURE_VARIANT_ADD(killed, ready) {
+	.vmm = vmm_makes_gpadl,
+};
+
+FIXTURE_VARIANT_ADD(killed, opening) {
+	.vmm = vmm_opens,
+};
+
+FIXTURE_VARIANT_ADD(killed, open) {
+	.open = true,
+	.vmm = vmm_does_nothing,
+};
+
+FIXTURE_VARIANT_ADD(killed, mapped_by_itself) {
+	.open = true,
+	.vmm = vmm_maps,
+};
+
+FIXTURE_VARIANT_ADD(killed, mapped) {
+	.open = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_maps,
+};
+
+FIXTURE_VARIANT_ADD(killed, mapped_by_kthread) {
+	.open = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_maps_by_kthread,
+};
+
+FIXTURE_VARIANT_ADD(killed, vmapped) {
+	.open = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_vmaps,
+};
+
+FIXTURE_VARIANT_ADD(killed, mapped_and_held) {
+	.open = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_maps,
+	.policy = ON_REVOKE_HOLD,
+};
+
+FIXTURE_VARIANT_ADD(killed, vmapped_and_held) {
+	.open = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_vmaps,
+	.policy = ON_REVOKE_HOLD,
+};
+
+/* In the page fault is a kernel thread */
+FIXTURE_VARIANT_ADD(killed, stalled_kthread) {
+	.open = true,
+	.stall = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_begins_map,
+};
+
+/* In the page fault is the VMM's own thread */
+FIXTURE_VARIANT_ADD(killed, stalled_itself) {
+	.open = true,
+	.stall = true,
+	.vmm = vmm_maps,
+};
+
+/* In a process that may sleep in a page fault itself */
+struct watcher {
+	struct task task;
+	int uffd;
+	int ready;
+};
+
+static int watch(void *arg)
+{
+	struct watcher *w = arg;
+
+	while (!memory_is_touched(w->uffd))
+		usleep(1000);
+	return write(w->ready, "t", 1) == 1 ? 0 : -EIO;
+}
+
+/* In the page fault is another process */
+FIXTURE_VARIANT_ADD(killed, stalled_other) {
+	.open = true,
+	.stall = true,
+	.vmm = vmm_makes_gpadl,
+	.backend = backend_starts_map,
+};
+
+/* Somebody who is to be killed, in whatever he does */
+static void killed_main(struct __test_metadata *_metadata, int ready, bool stall,
+			bool open, int (*fn)(struct vmm *v))
+{
+	char *mem = memory_alloc(MEM_ANON, MEM_BYTES);
+	struct watcher w = { .ready = ready };
+	char byte = 0;
+	struct vmm v;
+
+	/* Before the device: it is the last to be closed then */
+	ASSERT_NE(NULL, mem);
+	if (stall) {
+		w.uffd = memory_stall(mem + STALL_PAGE * HV_PAGE,
+				      MEM_BYTES - STALL_PAGE * HV_PAGE);
+		ASSERT_LE(0, w.uffd);
+		task_start(&w.task, watch, &w);
+	}
+	vmm_start(_metadata, &v, MEM_ANON, 0);
+	ASSERT_EQ(0, vmm_region(v.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem));
+	if (open) {
+		vmm_open_channel(_metadata, &v);
+		close(v.backend);
+	}
+	/* Who sleeps in there does not say any more that he is ready */
+	if (stall && fn == vmm_maps)
+		ASSERT_EQ(1, write(ready, &byte, 1));
+	ASSERT_EQ(0, fn(&v));
+	ASSERT_EQ(1, write(ready, &byte, 1));
+	pause();
+}
+
+FIXTURE_SETUP(killed)
+{
+	char byte;
+
+	self->backend = -1;
+	ASSERT_EQ(0, pipe(self->ready));
+	self->pid = fork();
+	if (!self->pid) {
+		killed_main(_metadata, self->ready[1], variant->stall, variant->open,
+			    variant->vmm);
+		_exit(1);
+	}
+	close(self->ready[1]);
+	ASSERT_EQ(1, read(self->ready[0], &byte, 1));
+	if (!variant->backend)
+		return;
+	self->backend = backend_open(0);
+	ASSERT_LE(0, self->backend);
+	ASSERT_EQ(0, backend_policy(self->backend, variant->policy));
+	ASSERT_EQ(0, variant->backend(self->backend));
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+	if (self->backend >= 0)
+		close(self->backend);
+	expect_nothing_pinned(_metadata);
+	modules_cycle(_metadata);
+}
+
+static void kill_it(struct __test_metadata *_metadata, pid_t pid)
+{
+	int status;
+
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_TRUE(WAIT_FOR(waitpid(pid, &status, WNOHANG) == pid));
+	EXPECT_TRUE(WIFSIGNALED(status));
+}
+
+TEST_F_TIMEOUT(killed, leaves_nothing, 120)
+{
+	char byte;
+
+	/* A map has got to the page where it sleeps */
+	if (variant->stall)
+		ASSERT_EQ(1, read(self->ready[0], &byte, 1));
+	kill_it(_metadata, self->pid);
+	if (variant->policy == ON_REVOKE_HOLD) {
+		/* It is the backend's turn */
+		EXPECT_LE(60 + RING_PAGES, pinned_pages());
+		EXPECT_EQ(0, backend_unmap(self->backend, HANDLE));
+	}
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+	if (variant->backend == backend_starts_map)
+		task_join(&other_map);
+	if (self->backend >= 0) {
+		EXPECT_TRUE(WAIT_FOR(!backend_state(self->backend, 0).open));
+		EXPECT_EQ(-ENODEV, backend_map(self->backend, HANDLE, 0));
+	}
+}
+
+/* Killed while it waits, in a call that a backend keeps waiting */
+FIXTURE(killed_waiting) {
+	pid_t pid;
+	int ready[2];
+	int backend;
+	struct vmbus_gpadl_test_state before;
+};
+
+FIXTURE_VARIANT(killed_waiting) {
+	int (*fn)(void *vmm);
+};
+
+static int do_destroy(void *arg)
+{
+	return vmm_destroy(((struct vmm *)arg)->fd, RELID);
+}
+
+static int do_teardown(void *arg)
+{
+	struct vmm *v = arg;
+
+	return guest_teardown(v->fd, RELID, HANDLE) ?: reply_wait(v->fd).len;
+}
+
+FIXTURE_VARIANT_ADD(killed_waiting, teardown) {
+	.fn = do_teardown,
+};
+
+FIXTURE_VARIANT_ADD(killed_waiting, rescind) {
+	.fn = do_rescind,
+};
+
+FIXTURE_VARIANT_ADD(killed_waiting, destroy) {
+	.fn = do_destroy,
+};
+
+FIXTURE_VARIANT_ADD(killed_waiting, reset) {
+	.fn = do_reset,
+};
+
+FIXTURE_SETUP(killed_waiting)
+{
+	char byte = 0;
+
+	self->backend = -1;
+	ASSERT_EQ(0, pipe(self->ready));
+	self->pid = fork();
+	if (!self->pid) {
+		int fd = open("/dev/vmbus-gpadl-test", O_RDWR);
+		struct vmm v;
+
+		vmm_start(_metadata, &v, MEM_ANON, 0);
+		vmm_open_channel(_metadata, &v);
+		EXPECT_GPADL(v.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+		close(v.backend);
+		ASSERT_EQ(1, write(self->ready[1], &byte, 1));
+		/* Go on when it is mapped */
+		while (!backend_state(fd, 0).mapped)
+			usleep(1000);
+		variant->fn(&v);
+		_exit(1);
+	}
+	ASSERT_EQ(1, read(self->ready[0], &byte, 1));
+	self->backend = backend_open(0);
+	ASSERT_LE(0, self->backend);
+	ASSERT_EQ(0, backend_policy(self->backend, ON_REVOKE_HOLD));
+	self->before = backend_state(self->backend, 0);
+	ASSERT_EQ(0, backend_map(self->backend, HANDLE, 0));
+}
+
+FIXTURE_TEARDOWN(killed_waiting)
+{
+	if (self->backend >= 0)
+		close(self->backend);
+	expect_nothing_pinned(_metadata);
+	modules_cycle(_metadata);
+}
+
+/* The backend has been told */
+static bool told(int backend, const struct vmbus_gpadl_test_state *before)
+{
+	struct vmbus_gpadl_test_state now = backend_state(backend, 0);
+
+	return now.revokes + now.closes > before->revokes + before->closes;
+}
+
+TEST_F_TIMEOUT(killed_waiting, leaves_nothing, 120)
+{
+	EXPECT_TRUE(WAIT_FOR(told(self->backend, &self->before)));
+	kill_it(_metadata, self->pid);
+	EXPECT_EQ(1 + RING_PAGES, pinned_pages());
+	EXPECT_EQ(0, backend_unmap(self->backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* The backend goes without a word: its file is closed. */
+TEST_F_TIMEOUT(killed_waiting, and_the_backend_too, 120)
+{
+	EXPECT_TRUE(WAIT_FOR(told(self->backend, &self->before)));
+	kill_it(_metadata, self->pid);
+	close(self->backend);
+	self->backend = -1;
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* ---- Modules in use ---- */
+
+FIXTURE(module) {
+	int unused;
+};
+
+FIXTURE_SETUP(module)
+{
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(module, load_and_unload)
+{
+	modules_cycle(_metadata);
+	modules_cycle(_metadata);
+}
+
+TEST_F(module, file_is_open)
+{
+	int fd = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl"));
+	EXPECT_EQ(0, vmm_create(fd));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
+	close(fd);
+	modules_cycle(_metadata);
+}
+
+TEST_F(module, backend_is_bound)
+{
+	struct vmm v;
+
+	vmm_start(_metadata, &v, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &v);
+	/* By the channel, not by the test's file */
+	close(v.backend);
+	v.backend = -1;
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl_test"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl"));
+	EXPECT_EQ(0, guest_close(v.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(module_unload("vmbus_gpadl_test") == 0));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
+
+	/* Without its backend the channel does not open; with it, it does again */
+	EXPECT_EQ(0, guest_open(v.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_NOT_OPENED(v.fd, RELID, 2);
+	EXPECT_EQ(0, module_load("vmbus_gpadl_test"));
+	EXPECT_EQ(0, guest_open(v.fd, RELID, 3, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(v.fd, RELID, 3);
+	vmm_stop(&v);
+	modules_cycle(_metadata);
+}
+
+/* What the file left behind is cleaned up before vmbus_host is gone. */
+TEST_F(module, unload_right_behind_close)
+{
+	struct vmm v;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		vmm_start(_metadata, &v, MEM_ANON, 0);
+		vmm_open_channel(_metadata, &v);
+		EXPECT_GPADL(v.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+		EXPECT_EQ(0, backend_map(v.backend, HANDLE, 0));
+		vmm_stop(&v);
+		modules_cycle(_metadata);
+	}
+}
+
+TEST_HARNESS_MAIN
