@@ -279,6 +279,19 @@ static bool vm_hva_is_pinned(unsigned long hva)
 	return pinned;
 }
 
+/* The same for the pages of the GPADL in vm->s. */
+void vm_fill_gpadl(struct vm *vm)
+{
+	const struct guest_stream *s = &vm->s;
+	u32 i, j, nr;
+
+	for (i = 0; i < s->nr; i += nr) {
+		nr = gpadl_wire_range(s->words[i++]).nr_pages;
+		for (j = 0; j < nr; j++)
+			vm_fill(vm, s->words[i + j], 1);
+	}
+}
+
 /* How many pages of the GPADL in vm->s are pinned, as the kernel sees it. */
 u32 vm_pages_pinned(struct vm *vm)
 {
@@ -506,6 +519,35 @@ void vm_expect_established(struct vm *vm, struct vm_channel *c, u32 handle)
 	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, handle, &sgt), 0);
 	vm_expect_sg(vm, sgt);
 	vmbus_gpadl_unmap(c->chan, handle);
+}
+
+/*
+ * Establish the GPADL in vm->s, map it by @flags, compare the scatterlist with it, and
+ * unmap it.
+ */
+void vm_expect_maps(struct vm *vm, u32 flags)
+{
+	struct vm_channel *c = &vm->c[0];
+	struct sg_table *sgt;
+	u32 nr;
+
+	vm_fill_gpadl(vm);
+	KUNIT_ASSERT_EQ(vm->test, vm_send(vm, c, VM_HANDLE), 0);
+	vm_expect_created(vm, c, VM_HANDLE, GPADL_STATUS_SUCCESS);
+	nr = vm_gpadl(c, VM_HANDLE)->wire.nr_pages;
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
+
+	KUNIT_ASSERT_EQ(vm->test, vm_map(c, flags, VM_HANDLE, &sgt), 0);
+	vm_expect_sg(vm, sgt);
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), nr);
+	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->p->mem.pinned), nr);
+	vm_check(vm);
+
+	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
+	vm_check(vm);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
 }
 
 /* ---- The backend ---- */

@@ -113,7 +113,8 @@ struct vm_stall {
  * @in_unmap: holds up gpadl_mem_unmap() before it unpins
  * @after_unmap: holds it up after
  * @pin: takes the place of gpadl_mem_pin_pages(), if not NULL
- * @pins: its calls
+ * @pin_result: for @pin
+ * @pins: calls of gpadl_mem_pin_pages()
  */
 struct vm {
 	struct kunit *test;
@@ -133,6 +134,7 @@ struct vm {
 	struct vm_stall after_unmap;
 	long (*pin)(struct vm *vm, unsigned long hva, unsigned long nr,
 		    unsigned int gup_flags, struct page **pages);
+	long pin_result;
 	atomic_t pins;
 };
 
@@ -173,6 +175,7 @@ int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hv
 int vm_remove_region(struct vm *vm, u32 slot);
 unsigned long vm_hva(struct vm *vm, u64 pfn);
 void vm_fill(struct vm *vm, u64 pfn, u32 nr);
+void vm_fill_gpadl(struct vm *vm);
 u32 vm_pages_pinned(struct vm *vm);
 void vm_expect_sg(struct vm *vm, const struct sg_table *sgt);
 
@@ -197,6 +200,7 @@ void vm_expect_no_gpadl(struct vm *vm, struct vm_channel *c);
 void vm_expect_refused(struct vm *vm, const struct guest_msg *m, int ret,
 		       enum gpadl_reason reason);
 void vm_expect_established(struct vm *vm, struct vm_channel *c, u32 handle);
+void vm_expect_maps(struct vm *vm, u32 flags);
 
 /* The backend. */
 int vm_map(struct vm_channel *c, u32 flags, u32 handle, struct sg_table **sgt);

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_mem: what a guest's page list becomes: scatterlist, pins, charges.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "suites.h"
+#include "vm.h"
+
+/* ---- The scatterlist ---- */
+
+struct size {
+	u32 nr;
+};
+
+/* What fills one message and two, and one more; and what real guests send. */
+static const struct size sizes[] = {
+	{ 1 }, { 26 }, { 27 }, { 54 }, { 55 }, { 4096 }, { 7936 }, { 8190 },
+};
+
+static void size_desc(const struct size *s, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages", s->nr);
+}
+
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+static void map_of_size(struct kunit *test)
+{
+	const struct size *s = test->param_value;
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, s->nr);
+	vm_expect_maps(vm, 0);
+}
+
+static void map_of_run_down(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	guest_range(&vm->s, 600 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_BIG_PFN + 700, -1, 600);
+	vm_expect_maps(vm, 0);
+}
+
+/* Up, down, up from where it came, single pages; in one range. */
+static void map_of_runs(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	guest_range(&vm->s, 53 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_BIG_PFN + 10, 1, 10);
+	guest_pfns(&vm->s, VM_BIG_PFN + 19, -1, 10);
+	guest_pfns(&vm->s, VM_BIG_PFN + 9, -1, 5);
+	guest_pfns(&vm->s, VM_BIG_PFN + 5, 1, 10);
+	guest_pfns(&vm->s, VM_BIG_PFN + 100, 2, 10);
+	guest_pfns(&vm->s, VM_BIG_PFN + 200, -2, 8);
+	vm_expect_maps(vm, 0);
+}
+
+static void map_of_shuffled_pages(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u64 seed = 4711;
+	u32 i;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 1000);
+	for (i = 1000; i > 1; i--)
+		swap(vm->s.words[i], vm->s.words[1 + guest_random(&seed) % i]);
+	vm_expect_maps(vm, 0);
+}
+
+static void map_of_repeated_page(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	guest_range(&vm->s, 100 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_LOW_PFN + 3, 0, 50);
+	guest_pfns(&vm->s, VM_LOW_PFN + 3, 1, 10);
+	guest_pfns(&vm->s, VM_LOW_PFN + 3, 1, 10);
+	guest_pfns(&vm->s, VM_LOW_PFN + 12, -1, 10);
+	guest_pfns(&vm->s, VM_LOW_PFN + 3, 0, 20);
+	vm_expect_maps(vm, 0);
+}
+
+struct piece {
+	const char *name;
+	u32 offset;
+	u32 count;
+};
+
+/* Ranges as they can begin and end in a page. */
+static const struct piece pieces[] = {
+	{ "first byte", 0, 1 },
+	{ "last byte", 0xfff, 1 },
+	{ "a byte each of two pages", 0xfff, 2 },
+	{ "all but the first byte", 1, 0xfff },
+	{ "all but the last byte", 0, 0xfff },
+	{ "one page over two", 0x800, 0x1000 },
+	{ "a whole page", 0, 0x1000 },
+	{ "to the end of a page", 0x234, 0x1000 - 0x234 },
+	{ "odd begin and end", 0x123, 5 * 0x1000 + 0x321 },
+	{ "odd end", 0, 5 * 0x1000 + 1 },
+	{ "odd begin", 0xffe, 5 * 0x1000 + 2 },
+};
+
+static void piece_desc(const struct piece *p, char *desc)
+{
+	strscpy(desc, p->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(piece, pieces, piece_desc);
+
+/* Adds a range of pages that go up or down from @pfn. */
+static void add_piece(struct vm *vm, const struct piece *p, u64 pfn, s64 step)
+{
+	u32 nr = (p->offset + p->count + GUEST_PAGE - 1) / GUEST_PAGE;
+
+	guest_range(&vm->s, p->count, p->offset);
+	guest_pfns(&vm->s, pfn, step, nr);
+}
+
+static void map_of_piece(struct kunit *test)
+{
+	const struct piece *p = test->param_value;
+	struct vm *vm = test->priv;
+	s64 step;
+
+	for (step = -1; step <= 1; step++) {
+		vm_begin(vm);
+		add_piece(vm, p, VM_LOW_PFN + 20, step);
+		vm_expect_maps(vm, 0);
+	}
+}
+
+/* All of them in one GPADL; each begins where the one before ended, or in its page. */
+static void map_of_many_ranges(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u64 pfn = VM_LOW_PFN + 20;
+	int i, pass;
+
+	vm_begin(vm);
+	for (pass = 0; pass < 3; pass++) {
+		for (i = 0; i < ARRAY_SIZE(pieces); i++) {
+			add_piece(vm, &pieces[i], pfn, pass - 1);
+			pfn = vm->s.words[vm->s.nr - 1] + (i & 1);
+		}
+	}
+	vm_expect_maps(vm, 0);
+}
+
+/* Two ranges in one page are two entries, though they adjoin to the byte. */
+static void map_of_ranges_that_adjoin(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	add_piece(vm, &(struct piece) { .offset = 0, .count = 0x800 }, VM_LOW_PFN, 1);
+	add_piece(vm, &(struct piece) { .offset = 0x800, .count = 0x800 }, VM_LOW_PFN, 1);
+	vm_range(vm, VM_LOW_PFN + 1, 1);
+	vm_range(vm, VM_LOW_PFN + 2, 1);
+	vm_expect_maps(vm, 0);
+}
+
+/* As many ranges as a GPADL can have: one page each. */
+static void map_of_most_ranges(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u32 i;
+
+	vm_begin(vm);
+	for (i = 0; i < GPADL_MAX_WORDS / 2; i++)
+		add_piece(vm, &(struct piece) { .offset = i & 0xfff, .count = 1 },
+			  VM_LOW_PFN + i % VM_LOW_PAGES, 1);
+	vm_expect_maps(vm, 0);
+}
+
+/* Adjoining for the guest, but not for the VMM. */
+static void map_across_regions(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN - 5, 10);
+	vm_expect_maps(vm, 0);
+	vm_begin(vm);
+	guest_range(&vm->s, 10 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_HIGH_PFN + 4, -1, 10);
+	vm_expect_maps(vm, 0);
+}
+
+/* Two guest addresses for the same memory. */
+static void map_of_aliases(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, VM_ALIAS_PFN, 10);
+	vm_range(vm, VM_LOW_PFN, 10);
+	vm_range(vm, VM_ALIAS_PFN + 5, 10);
+	vm_expect_maps(vm, 0);
+}
+
+static void read_only_map_of_anything(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 10);
+	vm_range(vm, VM_RO_PFN, 10);
+	vm_expect_maps(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+}
+
+/* ---- The same memory as the guest's ---- */
+
+static void writes_go_both_ways(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
+	struct sg_table *sgt;
+	u64 value = 0;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN + 1, 1);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
+	KUNIT_EXPECT_EQ(test, sg_pcopy_from_buffer(sgt->sgl, 1, &(u64) { 17 }, 8, 16), 8);
+	KUNIT_EXPECT_EQ(test, copy_from_user(&value, (void __user *)hva + 16, 8), 0);
+	KUNIT_EXPECT_EQ(test, value, 17);
+	KUNIT_EXPECT_EQ(test, copy_to_user((void __user *)hva + 8, &(u64) { 18 }, 8), 0);
+	KUNIT_EXPECT_EQ(test, sg_pcopy_to_buffer(sgt->sgl, 1, &value, 8, 8), 8);
+	KUNIT_EXPECT_EQ(test, value, 18);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* Memory that nobody has touched before the map: not the kernel's page of zeroes. */
+static void read_only_map_sees_later_writes(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
+	struct sg_table *sgt;
+	u64 value = 1;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN + 1, 1);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+				     VM_HANDLE, &sgt), 0);
+	KUNIT_EXPECT_EQ(test, sg_pcopy_to_buffer(sgt->sgl, 1, &value, 8, 8), 8);
+	KUNIT_EXPECT_EQ(test, value, 0);
+	KUNIT_EXPECT_EQ(test, copy_to_user((void __user *)hva + 8, &(u64) { 18 }, 8), 0);
+	KUNIT_EXPECT_EQ(test, sg_pcopy_to_buffer(sgt->sgl, 1, &value, 8, 8), 8);
+	KUNIT_EXPECT_EQ(test, value, 18);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+static bool page_is_dirty(unsigned long hva)
+{
+	struct page *page;
+	bool dirty;
+
+	if (get_user_pages_fast(hva, 1, 0, &page) != 1)
+		return false;
+	dirty = folio_test_dirty(page_folio(page));
+	put_page(page);
+	return dirty;
+}
+
+static void only_a_writable_map_makes_dirty(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN + 1, 1);
+	vm_expect_maps(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	KUNIT_EXPECT_FALSE(test, page_is_dirty(hva));
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_TRUE(test, page_is_dirty(hva));
+}
+
+/* ---- Pins ---- */
+
+/* A pin that says what it was asked for, and refuses. */
+static long pin_notes_flags(struct vm *vm, unsigned long hva, unsigned long nr,
+			    unsigned int gup_flags, struct page **pages)
+{
+	vm->pin_result = gup_flags;
+	return -EFAULT;
+}
+
+static void pins_are_long_term(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_notes_flags;
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, vm->pin_result, FOLL_LONGTERM | FOLL_WRITE);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+				     VM_HANDLE, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, vm->pin_result, FOLL_LONGTERM);
+}
+
+/* Never a call per page where pages adjoin. */
+static void adjoining_pages_are_pinned_together(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 1024);
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, atomic_xchg(&vm->pins, 0), 2);
+
+	vm_begin(vm);
+	guest_range(&vm->s, 1024 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_BIG_PFN + 1023, -1, 1024);
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, atomic_xchg(&vm->pins, 0), 2);
+
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN - 10, 20);
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, atomic_xchg(&vm->pins, 0), 2);
+}
+
+/* Pins fewer than asked for. */
+static long pin_short(struct vm *vm, unsigned long hva, unsigned long nr,
+		      unsigned int gup_flags, struct page **pages)
+{
+	return pin_user_pages_fast(hva, min(nr, 3ul), gup_flags, pages);
+}
+
+static void short_pins_go_on(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_short;
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 100);
+	guest_range(&vm->s, 50 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_BIG_PFN + 300, -1, 50);
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 34 + 17);
+}
+
+/* The first calls succeed, the next comes to vm->pin_result. */
+static long pin_then_fail(struct vm *vm, unsigned long hva, unsigned long nr,
+			  unsigned int gup_flags, struct page **pages)
+{
+	if (atomic_read(&vm->pins) > 3)
+		return vm->pin_result;
+	return pin_short(vm, hva, nr, gup_flags, pages);
+}
+
+static void failed_pin_drops_the_others(struct kunit *test)
+{
+	static const struct {
+		long pin;
+		int map;
+	} rows[] = {
+		{ 0, -EFAULT }, { -EFAULT, -EFAULT }, { -ENOMEM, -ENOMEM },
+		{ -EAGAIN, -EFAULT }, { -EBUSY, -EFAULT }, { -EINTR, -EFAULT },
+	};
+	struct vm *vm = test->priv;
+	int i;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 50);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		vm->pin = pin_then_fail;
+		vm->pin_result = rows[i].pin;
+		atomic_set(&vm->pins, 0);
+		KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), rows[i].map);
+		KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 4);
+		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+		vm_check(vm);
+
+		vm->pin = NULL;
+		KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+		vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	}
+}
+
+/* ---- Who maps ---- */
+
+static int map_in_thread(struct vm *vm, int (*fn)(struct vm_task *t))
+{
+	struct vm_task *t = vm_start(vm, fn, &vm->c[0], 0, VM_HANDLE);
+	int ret = vm_join(t);
+
+	if (!ret) {
+		vm_expect_sg(vm, t->sgt);
+		vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	}
+	return ret;
+}
+
+static void map_by_kernel_thread(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_fill(vm, VM_LOW_PFN, 5);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
+	KUNIT_EXPECT_EQ(test, map_in_thread(vm, vm_task_map), 0);
+}
+
+/* It has an address space of its own, where the same addresses are something else. */
+static int task_map_with_other_mm(struct vm_task *t)
+{
+	struct vm *vm = t->vm;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN);
+
+	if (kunit_vm_mmap(vm->test, NULL, hva, 5 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0) != hva)
+		return -ENXIO;
+	return vm_task_map(t);
+}
+
+static void map_by_another_process(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_fill(vm, VM_LOW_PFN, 5);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
+	KUNIT_EXPECT_EQ(test, map_in_thread(vm, task_map_with_other_mm), 0);
+}
+
+/* ---- Charges ---- */
+
+/* The owner may pin @pages pages more, and has no privilege. */
+static void limit_owner(struct vm *vm, unsigned long pages)
+{
+	vm->p->mem.lock_cap = false;
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
+}
+
+static void owner_over_limit(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], 1, VM_LOW_PFN, 8);
+	vm_establish(vm, &vm->c[0], 2, VM_LOW_PFN, 3);
+	limit_owner(vm, 10);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), 0);
+	/* The same pages again are pinned again, and charged again. */
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 2, NULL), -ENOMEM);
+	vm_check(vm);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 8);
+	limit_owner(vm, 11);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 2, NULL), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 11);
+	vmbus_gpadl_unmap(vm->c[0].chan, 1);
+	vmbus_gpadl_unmap(vm->c[0].chan, 2);
+}
+
+/* It is the owner's limit that counts, not that of the thread that maps. */
+static void owner_over_limit_in_kernel_thread(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_fill(vm, VM_LOW_PFN, 8);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
+	limit_owner(vm, 7);
+	KUNIT_EXPECT_EQ(test, map_in_thread(vm, vm_task_map), -ENOMEM);
+	limit_owner(vm, 8);
+	KUNIT_EXPECT_EQ(test, map_in_thread(vm, vm_task_map), 0);
+}
+
+static void privileged_owner_over_limit(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
+	limit_owner(vm, 0);
+	vm->p->mem.lock_cap = true;
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 8);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+static void page_of_channel_layer(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN);
+	struct page *page;
+
+	limit_owner(vm, 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, hva, &page), -ENOMEM);
+	limit_owner(vm, 1);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, PAGE_SIZE, &page), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 0);
+	KUNIT_ASSERT_EQ(test, vmbus_partition_pin_page(vm->p, hva + 0x123, &page), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 1);
+	KUNIT_EXPECT_TRUE(test, folio_maybe_dma_pinned(page_folio(page)));
+	vmbus_partition_unpin_page(vm->p, page);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 0);
+}
+
+/* ---- Memory that is not there ---- */
+
+/* The first, second ... allocation fails, until none is left to fail. */
+static void out_of_memory(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	bool injected = true;
+	u32 n, failed = 0;
+	int ret;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	/* Untouched memory: page tables and pages too are allocated in the map. */
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 20);
+	for (n = 1; injected && n < 1000; n++) {
+		current->fail_nth = n;
+		ret = vm_map(&vm->c[0], 0, VM_HANDLE, NULL);
+		injected = !current->fail_nth;
+		current->fail_nth = 0;
+
+		KUNIT_EXPECT_TRUE(test, !ret || (injected && ret == -ENOMEM));
+		failed += !!ret;
+		vm_check(vm);
+		if (!ret)
+			vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+		KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_READY);
+	}
+	KUNIT_EXPECT_FALSE(test, injected);
+	/* The list of pages and the scatterlist at least. */
+	KUNIT_EXPECT_GE(test, failed, 2);
+}
+
+static struct kunit_case mem_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(map_of_size, size_gen_params, { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(map_of_run_down),
+	KUNIT_CASE(map_of_runs),
+	KUNIT_CASE(map_of_shuffled_pages),
+	KUNIT_CASE(map_of_repeated_page),
+	KUNIT_CASE_PARAM(map_of_piece, piece_gen_params),
+	KUNIT_CASE(map_of_many_ranges),
+	KUNIT_CASE(map_of_ranges_that_adjoin),
+	KUNIT_CASE(map_of_most_ranges),
+	KUNIT_CASE(map_across_regions),
+	KUNIT_CASE(map_of_aliases),
+	KUNIT_CASE(read_only_map_of_anything),
+	KUNIT_CASE(writes_go_both_ways),
+	KUNIT_CASE(read_only_map_sees_later_writes),
+	KUNIT_CASE(only_a_writable_map_makes_dirty),
+	KUNIT_CASE(pins_are_long_term),
+	KUNIT_CASE(adjoining_pages_are_pinned_together),
+	KUNIT_CASE(short_pins_go_on),
+	KUNIT_CASE(failed_pin_drops_the_others),
+	KUNIT_CASE(map_by_kernel_thread),
+	KUNIT_CASE(map_by_another_process),
+	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(owner_over_limit_in_kernel_thread),
+	KUNIT_CASE(privileged_owner_over_limit),
+	KUNIT_CASE(page_of_channel_layer),
+	KUNIT_CASE(out_of_memory),
+	{}
+};
+
+struct kunit_suite mem_suite = {
+	.name = "vmbus_gpadl_mem",
+	.init = vm_init,
+	.exit = vm_exit,
+	.test_cases = mem_cases,
+};
