@@ -246,37 +246,35 @@ static void unread_replies_of_gpadls(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-/* The first, second ... allocation fails, until none is left to fail. */
+/* Now one allocation fails, now another: then nothing has changed. */
 static void out_of_memory(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 	struct guest_msg m;
-	u32 n, failed = 0;
-	bool injected = true;
+	u32 handle = 0, failed = 0;
+	struct alloc_fault f = {};
 
 	if (!IS_ENABLED(CONFIG_FAILSLAB))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
-	for (n = 1; injected && n < 100; n++) {
+	while (alloc_fault_next(&f)) {
 		u8 reply[VMBUS_GPADL_MAX_REPLY];
 		u32 status;
 		int ret;
 
-		vm_valid_header(vm, &m, &vm->c[0], n);
-		current->fail_nth = n;
+		vm_valid_header(vm, &m, &vm->c[0], ++handle);
+		alloc_fault_begin(&f);
 		ret = vm_post(vm, &m);
-		injected = !current->fail_nth;
-		current->fail_nth = 0;
+		alloc_fault_end(&f);
 
 		KUNIT_EXPECT_EQ(test, ret, 0);
 		KUNIT_EXPECT_EQ(test, 20,
 				vmbus_partition_next_reply(vm->p, reply, sizeof(reply)));
 		status = guest_get(reply + 16, 4);
-		KUNIT_EXPECT_TRUE(test, !status || (injected && status == 0xC000009A));
-		KUNIT_EXPECT_EQ(test, !status, !!vm_gpadl(&vm->c[0], n));
+		KUNIT_EXPECT_TRUE(test, !status || (f.injected && status == 0xC000009A));
+		KUNIT_EXPECT_EQ(test, !status, !!vm_gpadl(&vm->c[0], handle));
 		failed += !!status;
 		vm_check(vm);
 	}
-	KUNIT_EXPECT_FALSE(test, injected);
 	/* The GPADL and its page list at least. */
 	KUNIT_EXPECT_GE(test, failed, 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->counts[GPADL_REASON_NO_MEMORY]), failed);

@@ -12,7 +12,9 @@ extern struct kunit_suite ring_suite;		/* ring_kunit.c */
 extern struct kunit_suite wire_suite;		/* wire_kunit.c */
 extern struct kunit_suite input_suite;		/* input_kunit.c */
 extern struct kunit_suite handle_suite;		/* handle_kunit.c */
+extern struct kunit_suite region_suite;		/* region_kunit.c */
 extern struct kunit_suite mem_suite;		/* mem_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
+extern struct kunit_suite order_suite;		/* order_kunit.c */
 
 #endif /* _KUNIT_SUITES_H */

@@ -3,6 +3,7 @@
  * One guest for a test; see vm.h.
  */
 #include <kunit/static_stub.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -245,7 +246,7 @@ unsigned long vm_hva(struct vm *vm, u64 pfn)
 }
 
 /* What vm_fill() writes to the page at @hva. */
-static void vm_page_content(unsigned long hva, u64 *words)
+void vm_page_content(unsigned long hva, u64 *words)
 {
 	unsigned int i;
 
@@ -674,6 +675,7 @@ struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 	init_completion(&t->done);
 	task = kthread_run(vm_task_thread, t, "gpadl-test");
 	KUNIT_ASSERT_FALSE(vm->test, IS_ERR(task));
+	t->task = get_task_struct(task);
 	list_add(&t->node, &vm->tasks);
 	return t;
 }
@@ -682,13 +684,32 @@ struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 int vm_join(struct vm_task *t)
 {
 	KUNIT_EXPECT_NE(t->vm->test, wait_for_completion_timeout(&t->done, VM_TIMEOUT), 0);
-	list_del_init(&t->node);
+	list_move(&t->node, &t->vm->joined);
 	return t->ret;
 }
 
 bool vm_is_done(struct vm_task *t)
 {
 	return completion_done(&t->done);
+}
+
+/* Wait until a thread that is not going to end sleeps. */
+void vm_wait_asleep(struct vm_task *t)
+{
+	while (!(READ_ONCE(t->task->__state) & TASK_WAKEKILL) && !vm_is_done(t))
+		msleep(1);
+}
+
+/* Free the memory of all threads: they have been joined. */
+void vm_forget_tasks(struct vm *vm)
+{
+	struct vm_task *t, *next;
+
+	list_for_each_entry_safe(t, next, &vm->joined, node) {
+		list_del(&t->node);
+		put_task_struct(t->task);
+		kunit_kfree(vm->test, t);
+	}
 }
 
 int vm_task_map(struct vm_task *t)
@@ -710,6 +731,31 @@ int vm_task_rescind(struct vm_task *t)
 int vm_task_reset(struct vm_task *t)
 {
 	return vmbus_partition_reset(t->vm->p);
+}
+
+/* ---- Faults ---- */
+
+/* Choose an allocation. False: it has been enough. */
+bool alloc_fault_next(struct alloc_fault *f)
+{
+	if (!f->tries)
+		f->seed = 1;
+	f->n = 1 + guest_random(&f->seed) % (f->most + 2);
+	return f->tries++ < 200;
+}
+
+/* Between these two, the allocation fails. */
+void alloc_fault_begin(struct alloc_fault *f)
+{
+	current->fail_nth = f->n;
+}
+
+void alloc_fault_end(struct alloc_fault *f)
+{
+	f->injected = !current->fail_nth;
+	current->fail_nth = 0;
+	if (f->injected)
+		f->most = max(f->most, f->n);
 }
 
 /*
@@ -741,6 +787,7 @@ struct vm *vm_create(struct kunit *test)
 		return NULL;
 	vm->test = test;
 	INIT_LIST_HEAD(&vm->tasks);
+	INIT_LIST_HEAD(&vm->joined);
 	init_completion(&vm->released);
 	vm_stall_init(&vm->in_pin);
 	vm_stall_init(&vm->in_unmap);
@@ -777,6 +824,7 @@ static void vm_end_tasks(struct vm *vm)
 	/* A case that succeeds has joined them. */
 	list_for_each_entry_safe(t, next, &vm->tasks, node)
 		vm_join(t);
+	vm_forget_tasks(vm);
 }
 
 static void vm_unmap_all(struct vm_channel *c)

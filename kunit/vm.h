@@ -109,6 +109,7 @@ struct vm_stall {
  * @releases: calls of the partition's release()
  * @released: completed by it
  * @tasks: threads of vm_start()
+ * @joined: those that vm_join() has seen the end of
  * @in_pin: holds up gpadl_mem_pin_pages() before it pins
  * @in_unmap: holds up gpadl_mem_unmap() before it unpins
  * @after_unmap: holds it up after
@@ -129,6 +130,7 @@ struct vm {
 	atomic_t releases;
 	struct completion released;
 	struct list_head tasks;
+	struct list_head joined;
 	struct vm_stall in_pin;
 	struct vm_stall in_unmap;
 	struct vm_stall after_unmap;
@@ -147,8 +149,10 @@ struct vm {
  * @handle: for @fn
  * @ret: what @fn returned
  * @sgt: for @fn
+ * @other: another guest, made by @fn
  * @done: completed when it has returned
- * @node: in vm.tasks
+ * @task: the thread, held
+ * @node: in vm.tasks or vm.joined
  */
 struct vm_task {
 	struct vm *vm;
@@ -158,7 +162,9 @@ struct vm_task {
 	u32 handle;
 	int ret;
 	struct sg_table *sgt;
+	struct vm *other;
 	struct completion done;
+	struct task_struct *task;
 	struct list_head node;
 };
 
@@ -174,6 +180,7 @@ void vm_put_partition(struct vm *vm);
 int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hva);
 int vm_remove_region(struct vm *vm, u32 slot);
 unsigned long vm_hva(struct vm *vm, u64 pfn);
+void vm_page_content(unsigned long hva, u64 *words);
 void vm_fill(struct vm *vm, u64 pfn, u32 nr);
 void vm_fill_gpadl(struct vm *vm);
 u32 vm_pages_pinned(struct vm *vm);
@@ -219,9 +226,34 @@ int vm_task_unmap(struct vm_task *t);
 int vm_task_rescind(struct vm_task *t);
 int vm_task_reset(struct vm_task *t);
 bool vm_is_done(struct vm_task *t);
+void vm_wait_asleep(struct vm_task *t);
+void vm_forget_tasks(struct vm *vm);
 void vm_stall_arm(struct vm_stall *s, int nr);
 void vm_stall_wait(struct vm *vm, struct vm_stall *s);
 void vm_stall_end(struct vm_stall *s);
+
+/**
+ * struct alloc_fault - lets one allocation of a call fail, another one each time
+ * @n: which one
+ * @most: the last one that was ever reached
+ * @tries: how often it has been tried
+ * @seed: for the choice
+ * @injected: the allocation was reached
+ *
+ * At random, because what the allocator and the kernel's debugging allocate on the side
+ * changes from call to call, even in step with them.
+ */
+struct alloc_fault {
+	u32 n;
+	u32 most;
+	u32 tries;
+	u64 seed;
+	bool injected;
+};
+
+bool alloc_fault_next(struct alloc_fault *f);
+void alloc_fault_begin(struct alloc_fault *f);
+void alloc_fault_end(struct alloc_fault *f);
 
 void vm_kill(void);
 void vm_unkill(void);

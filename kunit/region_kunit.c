@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_region: changes of the regions of guest memory, all or none.
+ */
+#include "suites.h"
+#include "vm.h"
+
+/* A guest page that the cases use, in VM_LOW; and where free addresses begin. */
+#define PFN		(VM_LOW_PFN + 8)
+#define FREE_PFN	VM_HOLE_PFN
+
+/* 0: a GPADL of that page can be mapped. */
+static int try_page(struct vm *vm, u64 pfn)
+{
+	int ret;
+
+	vm_begin(vm);
+	vm_range(vm, pfn, 1);
+	ret = vm_send(vm, &vm->c[1], 77);
+	KUNIT_EXPECT_EQ(vm->test, ret, 0);
+	if (!vm_gpadl(&vm->c[1], 77)) {
+		vm_expect_created(vm, &vm->c[1], 77, GPADL_STATUS_INVALID_PARAMETER);
+		return -ENOENT;
+	}
+	vm_expect_created(vm, &vm->c[1], 77, GPADL_STATUS_SUCCESS);
+	ret = vm_map(&vm->c[1], 0, 77, NULL);
+	if (!ret)
+		vmbus_gpadl_unmap(vm->c[1].chan, 77);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[1], 77), 0);
+	vm_expect_torndown(vm, 77);
+	return ret;
+}
+
+static u64 generation_now(struct vm *vm)
+{
+	struct gpadl_region_table *table;
+
+	guard(rcu)();
+	table = rcu_dereference(vm->p->mem.table);
+	return table->generation;
+}
+
+/* ---- What is refused ---- */
+
+struct bad_region {
+	const char *name;
+	struct vmbus_gpa_region what;
+	int ret;
+};
+
+#define GPA(pfn)	((u64)(pfn) << PAGE_SHIFT)
+#define GPA_END		BIT_ULL(52)
+
+/* Each is wrong in one field; hva 0 stands for one that is right. */
+static const struct bad_region bad_regions[] = {
+	{ "slot", { 512, 0, GPA(FREE_PFN), PAGE_SIZE }, -EINVAL },
+	{ "slot of 32 bits", { ~0u, 0, GPA(FREE_PFN), PAGE_SIZE }, -EINVAL },
+	{ "flag", { VM_FREE_SLOT, BIT(2), GPA(FREE_PFN), PAGE_SIZE }, -EOPNOTSUPP },
+	{ "flag RESIDENT", { VM_FREE_SLOT, BIT(1), GPA(FREE_PFN), PAGE_SIZE }, -EOPNOTSUPP },
+	{ "gpa", { VM_FREE_SLOT, 0, GPA(FREE_PFN) + 8, PAGE_SIZE }, -EINVAL },
+	{ "bytes", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE + 8 }, -EINVAL },
+	{ "hva", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, PAGE_SIZE + 8 }, -EINVAL },
+	{ "gpa over 52 bits", { VM_FREE_SLOT, 0, GPA_END, PAGE_SIZE }, -EINVAL },
+	{ "end over 52 bits", { VM_FREE_SLOT, 0, GPA_END - PAGE_SIZE, 2 * PAGE_SIZE },
+	  -EINVAL },
+	{ "end over 64 bits", { VM_FREE_SLOT, 0, -PAGE_SIZE, 2 * PAGE_SIZE }, -EINVAL },
+	{ "bytes of 64 bits", { VM_FREE_SLOT, 0, GPA(FREE_PFN), -PAGE_SIZE }, -EINVAL },
+	{ "hva of the kernel", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, -PAGE_SIZE },
+	  -EINVAL },
+	{ "removal of nothing", { VM_FREE_SLOT, 0, 0, 0 }, -ENOENT },
+	{ "overlaps the first page", { VM_FREE_SLOT, 0, GPA(VM_LOW_PFN - 1), 2 * PAGE_SIZE },
+	  -EEXIST },
+	{ "overlaps the last page",
+	  { VM_FREE_SLOT, 0, GPA(VM_HIGH_PFN + VM_HIGH_PAGES - 1), 2 * PAGE_SIZE }, -EEXIST },
+	{ "inside another", { VM_FREE_SLOT, 0, GPA(PFN), PAGE_SIZE }, -EEXIST },
+	{ "around another",
+	  { VM_FREE_SLOT, 0, GPA(VM_RO_PFN - 1), GPA(VM_RO_PAGES + 2) }, -EEXIST },
+	{ "where another is",
+	  { VM_FREE_SLOT, 0, GPA(VM_RO_PFN), GPA(VM_RO_PAGES) }, -EEXIST },
+};
+
+static void bad_region_desc(const struct bad_region *b, char *desc)
+{
+	strscpy(desc, b->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(bad_region, bad_regions, bad_region_desc);
+
+/* Alone, and behind one that is right: then that one does not come about either. */
+static void region_with_bad_field(struct kunit *test)
+{
+	const struct bad_region *b = test->param_value;
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = {
+		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 64), .bytes = PAGE_SIZE },
+		b->what,
+	};
+	u64 generation = generation_now(vm);
+
+	changes[0].hva = vm_hva(vm, PFN);
+	if (!changes[1].hva)
+		changes[1].hva = vm_hva(vm, PFN);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[1], 1), b->ret);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), b->ret);
+	KUNIT_EXPECT_EQ(test, generation_now(vm), generation);
+	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN + 64), -ENOENT);
+	KUNIT_EXPECT_EQ(test, try_page(vm, PFN), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 1), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN + 64), 0);
+}
+
+static void slot_named_twice(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = {
+		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = PAGE_SIZE },
+		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
+	};
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EINVAL);
+	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
+}
+
+static void new_regions_overlap(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = {
+		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = 2 * PAGE_SIZE },
+		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
+	};
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EEXIST);
+	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
+}
+
+static int task_remove_low_killed(struct vm_task *t)
+{
+	int ret;
+
+	vm_kill();
+	ret = vm_remove_region(t->vm, VM_LOW);
+	vm_unkill();
+	return ret;
+}
+
+/* A change that has to wait for another gives up when it is killed. */
+static void fatal_signal_while_waiting(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *t;
+
+	mutex_lock(&vm->p->mem.change_lock);
+	t = vm_start(vm, task_remove_low_killed, NULL, 0, 0);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -EINTR);
+	mutex_unlock(&vm->p->mem.change_lock);
+	KUNIT_EXPECT_EQ(test, try_page(vm, PFN), 0);
+}
+
+/* ---- What is changed ---- */
+
+static void region_removed(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, try_page(vm, PFN), -ENOENT);
+	/* Others are as before. */
+	KUNIT_EXPECT_EQ(test, try_page(vm, VM_HIGH_PFN), 0);
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* A map finds the region that is there then. */
+static void region_replaced(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct sg_table *sgt;
+
+	vm_fill(vm, VM_LOW_PFN, 1);
+	vm_fill(vm, VM_HIGH_PFN, 1);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_LOW, 0, VM_LOW_PFN, 1,
+					    vm_hva(vm, VM_HIGH_PFN)), 0);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
+	/* What is there has the address of the other page in it. */
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN, 1);
+	vm_expect_sg(vm, sgt);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+static void region_made_read_only(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region read_only = vm->memory[VM_LOW];
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
+	read_only.flags = VMBUS_GPA_REGION_READ_ONLY;
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &read_only, 1), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EACCES);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+				     VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* Two regions change places: in between, they would overlap. */
+static void regions_swapped(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = { vm->memory[VM_LOW], vm->memory[VM_HIGH] };
+
+	swap(changes[0].gpa, changes[1].gpa);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[0], 1), -EEXIST);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), 0);
+	swap(vm->memory[VM_LOW].gpa, vm->memory[VM_HIGH].gpa);
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN - 5, 10);
+	vm_expect_maps(vm, 0);
+}
+
+static void every_slot(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u32 slot;
+
+	for (slot = VM_NR_SLOTS; slot < VMBUS_GPA_REGION_SLOTS; slot++)
+		KUNIT_EXPECT_EQ(test, vm_set_region(vm, slot, 0, 0x100000 - 2 * slot, 1,
+						    vm_hva(vm, PFN)), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 511), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * VM_NR_SLOTS), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300 + 1), -ENOENT);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, 300), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300), -ENOENT);
+}
+
+/* ---- While something is mapped ---- */
+
+static void busy_region(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region smaller = vm->memory[VM_LOW];
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	smaller.bytes -= PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &smaller, 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, try_page(vm, PFN + 1), 0);
+
+	/* What is there already is no change; others can be changed. */
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
+	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_FREE_SLOT, 0, FREE_PFN, 1,
+					    vm_hva(vm, PFN)), 0);
+	vm_check(vm);
+
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+}
+
+/* Each region that a GPADL has pages in is busy; all or none of a change is done. */
+static void busy_among_others(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[VM_NR_SLOTS] = {};
+	u32 i;
+
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN, 1);
+	vm_range(vm, VM_TOP_PFN, 1);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_TOP), -EBUSY);
+
+	for (i = 0; i < VM_NR_SLOTS; i++)
+		changes[i].slot = i;
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS), -EBUSY);
+	for (i = 0; i < VM_NR_SLOTS; i++)
+		if (i != VM_NOVMA && i != VM_RO && i != VM_NOWRITE)
+			KUNIT_EXPECT_EQ(test, 0, try_page(vm, PHYS_PFN(vm->memory[i].gpa) + 2));
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
+}
+
+/* Two GPADLs keep a region until the second is unmapped. */
+static void region_of_two_gpadls(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], 1, PFN, 1);
+	vm_establish(vm, &vm->c[1], 2, PFN, 2);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), 0);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[1], 0, 2, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, 1);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	vmbus_gpadl_unmap(vm->c[1].chan, 2);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+}
+
+/* A map that fails keeps no region. */
+static void region_after_failed_map(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	vm_range(vm, PFN, 1);
+	vm_range(vm, VM_NOVMA_PFN, 1);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_NOVMA), 0);
+}
+
+/* Now one allocation fails, now another: then nothing has changed. */
+static void out_of_memory(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = {
+		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = PAGE_SIZE },
+		{ .slot = VM_LOW },
+	};
+	struct alloc_fault f = {};
+	u32 failed = 0;
+	int ret;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	changes[0].hva = vm_hva(vm, PFN);
+	while (alloc_fault_next(&f)) {
+		alloc_fault_begin(&f);
+		ret = vmbus_partition_set_regions(vm->p, changes, 2);
+		alloc_fault_end(&f);
+
+		KUNIT_EXPECT_TRUE(test, !ret || (f.injected && ret == -ENOMEM));
+		failed += !!ret;
+		KUNIT_EXPECT_EQ(test, try_page(vm, PFN), ret ? 0 : -ENOENT);
+		KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), ret ? -ENOENT : 0);
+		if (ret)
+			continue;
+		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+		KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p,
+								     &vm->memory[VM_LOW], 1));
+	}
+	/* The region and the table at least. */
+	KUNIT_EXPECT_GE(test, failed, 2);
+}
+
+static struct kunit_case region_cases[] = {
+	KUNIT_CASE_PARAM(region_with_bad_field, bad_region_gen_params),
+	KUNIT_CASE(slot_named_twice),
+	KUNIT_CASE(new_regions_overlap),
+	KUNIT_CASE(fatal_signal_while_waiting),
+	KUNIT_CASE(region_removed),
+	KUNIT_CASE(region_replaced),
+	KUNIT_CASE(region_made_read_only),
+	KUNIT_CASE(regions_swapped),
+	KUNIT_CASE_SLOW(every_slot),
+	KUNIT_CASE(busy_region),
+	KUNIT_CASE(busy_among_others),
+	KUNIT_CASE(region_of_two_gpadls),
+	KUNIT_CASE(region_after_failed_map),
+	KUNIT_CASE(out_of_memory),
+	{}
+};
+
+struct kunit_suite region_suite = {
+	.name = "vmbus_gpadl_region",
+	.init = vm_init,
+	.exit = vm_exit,
+	.test_cases = region_cases,
+};
