@@ -319,7 +319,7 @@ static struct vm_task *other_vmm(struct vm *vm, int (*fn)(struct vm_task *t))
 	KUNIT_EXPECT_EQ(vm->test, vm_join(t), 0);
 	KUNIT_ASSERT_NOT_NULL(vm->test, t->other);
 	for (ms = 0; atomic_read(&t->other->mm->mm_users) && ms < 60000; ms++)
-		msleep(1);
+		usleep_range(500, 1000);
 	KUNIT_EXPECT_EQ(vm->test, atomic_read(&t->other->mm->mm_users), 0);
 	return t;
 }

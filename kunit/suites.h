@@ -16,5 +16,6 @@ extern struct kunit_suite region_suite;		/* region_kunit.c */
 extern struct kunit_suite mem_suite;		/* mem_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
+extern struct kunit_suite race_suite;		/* race_kunit.c */
 
 #endif /* _KUNIT_SUITES_H */

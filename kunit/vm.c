@@ -128,6 +128,12 @@ static void vm_stall_here(struct vm_stall *s)
 	wait_for_completion(&s->go);
 }
 
+/* For a thread that does what it does between two calls at its leisure. */
+void vm_linger(struct vm *vm)
+{
+	vm_stall_here(&vm->linger);
+}
+
 static long vm_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 			 unsigned long nr, unsigned int gup_flags, struct page **pages)
 {
@@ -659,8 +665,8 @@ static int vm_task_thread(void *arg)
 }
 
 /* Run @fn in a kernel thread without an address space. */
-struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
-			 struct vm_channel *c, u32 flags, u32 handle)
+struct vm_task *vm_start_with(struct vm *vm, int (*fn)(struct vm_task *t),
+			      struct vm_channel *c, u32 flags, u32 handle, void *arg)
 {
 	struct task_struct *task;
 	struct vm_task *t;
@@ -672,12 +678,19 @@ struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 	t->c = c;
 	t->flags = flags;
 	t->handle = handle;
+	t->arg = arg;
 	init_completion(&t->done);
 	task = kthread_run(vm_task_thread, t, "gpadl-test");
 	KUNIT_ASSERT_FALSE(vm->test, IS_ERR(task));
 	t->task = get_task_struct(task);
 	list_add(&t->node, &vm->tasks);
 	return t;
+}
+
+struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
+			 struct vm_channel *c, u32 flags, u32 handle)
+{
+	return vm_start_with(vm, fn, c, flags, handle, NULL);
 }
 
 /* Wait for a thread to end; what its function returned. */
@@ -697,7 +710,7 @@ bool vm_is_done(struct vm_task *t)
 void vm_wait_asleep(struct vm_task *t)
 {
 	while (!(READ_ONCE(t->task->__state) & TASK_WAKEKILL) && !vm_is_done(t))
-		msleep(1);
+		usleep_range(500, 1000);
 }
 
 /* Free the memory of all threads: they have been joined. */
@@ -792,6 +805,7 @@ struct vm *vm_create(struct kunit *test)
 	vm_stall_init(&vm->in_pin);
 	vm_stall_init(&vm->in_unmap);
 	vm_stall_init(&vm->after_unmap);
+	vm_stall_init(&vm->linger);
 	vm->page = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
 	vm->s.words = kunit_kmalloc_array(test, GPADL_MAX_WORDS, sizeof(u64), GFP_KERNEL);
 	/* The first one attaches an address space. */
@@ -821,6 +835,7 @@ static void vm_end_tasks(struct vm *vm)
 	vm_stall_end(&vm->in_pin);
 	vm_stall_end(&vm->in_unmap);
 	vm_stall_end(&vm->after_unmap);
+	vm_stall_end(&vm->linger);
 	/* A case that succeeds has joined them. */
 	list_for_each_entry_safe(t, next, &vm->tasks, node)
 		vm_join(t);

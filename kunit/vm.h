@@ -113,6 +113,7 @@ struct vm_stall {
  * @in_pin: holds up gpadl_mem_pin_pages() before it pins
  * @in_unmap: holds up gpadl_mem_unmap() before it unpins
  * @after_unmap: holds it up after
+ * @linger: holds up vm_linger()
  * @pin: takes the place of gpadl_mem_pin_pages(), if not NULL
  * @pin_result: for @pin
  * @pins: calls of gpadl_mem_pin_pages()
@@ -134,6 +135,7 @@ struct vm {
 	struct vm_stall in_pin;
 	struct vm_stall in_unmap;
 	struct vm_stall after_unmap;
+	struct vm_stall linger;
 	long (*pin)(struct vm *vm, unsigned long hva, unsigned long nr,
 		    unsigned int gup_flags, struct page **pages);
 	long pin_result;
@@ -147,6 +149,7 @@ struct vm {
  * @c: for @fn
  * @flags: for @fn
  * @handle: for @fn
+ * @arg: for @fn
  * @ret: what @fn returned
  * @sgt: for @fn
  * @other: another guest, made by @fn
@@ -160,6 +163,7 @@ struct vm_task {
 	struct vm_channel *c;
 	u32 flags;
 	u32 handle;
+	void *arg;
 	int ret;
 	struct sg_table *sgt;
 	struct vm *other;
@@ -220,6 +224,8 @@ void vm_check(struct vm *vm);
 /* Threads. */
 struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 			 struct vm_channel *c, u32 flags, u32 handle);
+struct vm_task *vm_start_with(struct vm *vm, int (*fn)(struct vm_task *t),
+			      struct vm_channel *c, u32 flags, u32 handle, void *arg);
 int vm_join(struct vm_task *t);
 int vm_task_map(struct vm_task *t);
 int vm_task_unmap(struct vm_task *t);
@@ -231,6 +237,7 @@ void vm_forget_tasks(struct vm *vm);
 void vm_stall_arm(struct vm_stall *s, int nr);
 void vm_stall_wait(struct vm *vm, struct vm_stall *s);
 void vm_stall_end(struct vm_stall *s);
+void vm_linger(struct vm *vm);
 
 /**
  * struct alloc_fault - lets one allocation of a call fail, another one each time
