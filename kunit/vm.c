@@ -680,10 +680,12 @@ struct vm_task *vm_start_with(struct vm *vm, int (*fn)(struct vm_task *t),
 	t->handle = handle;
 	t->arg = arg;
 	init_completion(&t->done);
-	task = kthread_run(vm_task_thread, t, "gpadl-test");
+	task = kthread_create(vm_task_thread, t, "gpadl-test");
 	KUNIT_ASSERT_FALSE(vm->test, IS_ERR(task));
+	/* Before it runs: it may have ended before wake_up_process() has returned. */
 	t->task = get_task_struct(task);
 	list_add(&t->node, &vm->tasks);
+	wake_up_process(task);
 	return t;
 }
 
