@@ -94,14 +94,16 @@ static int regions_show(struct seq_file *m, void *unused)
 	struct gpadl_region_table *table = gpadl_region_table_get(&p->mem);
 	unsigned int i;
 
-	seq_puts(m, "slot                gpa              bytes                hva access mappings\n");
+	seq_puts(m, "slot                gpa              bytes                hva access memory    mappings\n");
 	for (i = 0; i < table->nr; i++) {
 		const struct gpadl_region *region = table->regions[i];
 		const struct vmbus_gpa_region *what = &region->what;
 
-		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %8d\n", what->slot,
+		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %-9s %8d\n",
+			   what->slot,
 			   what->gpa, what->bytes, what->hva,
 			   what->flags & VMBUS_GPA_REGION_READ_ONLY ? "ro" : "rw",
+			   what->flags & VMBUS_GPA_REGION_RESIDENT ? "resident" : "on-demand",
 			   (int)refcount_read(&region->users) - 1);
 	}
 	gpadl_region_table_put(table);
@@ -117,6 +119,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "owner pid            %d\n", task_tgid_nr(p->mem.owner));
 	seq_printf(m, "pinned host pages    %lld\n",
 		   (long long)atomic64_read(&p->mem.pinned));
+	seq_printf(m, "being made resident  %lu of %lu host pages\n",
+		   READ_ONCE(p->mem.pin_done), READ_ONCE(p->mem.pin_total));
 	seq_printf(m, "GPADLs               %d\n", atomic_read(&p->nr_gpadls));
 	seq_printf(m, "described HV pages   %d\n", atomic_read(&p->nr_pages));
 	seq_printf(m, "wanted back          %d\n", atomic_read(&p->nr_revoked));

@@ -15,6 +15,16 @@
  * and the owner is charged for them from before the first is taken until after the
  * last is dropped. Unmapping allocates nothing and cannot fail.
  *
+ * The pages of a resident region are pinned once, by whoever sets it, before it is
+ * published, and unpinned by whoever takes its users to 0, after. A mapping of it only
+ * looks its pages up (gpadl_resident.h).
+ *
+ * Cache lines that concurrent maps share and write to, each once per map and not per
+ * page: the reference count of the table, the user count of each region with pages in
+ * it, and, where something is pinned on demand, the two counts of pinned pages, and
+ * those of the address space if it is not the current one's. Per page, the kernel's pin
+ * writes to the page's folio; a resident region spares even that.
+ *
  * Words: a run is what the guest's list says (page frame numbers that follow each
  * other), an extent is the part of a run that lies in one region, and so is contiguous
  * in the VMM's address space too. `last` is inclusive, `end` exclusive. Guest pages are
@@ -36,11 +46,12 @@
 
 #include "compat.h"
 #include "gpadl_mem.h"
+#include "gpadl_resident.h"
 
 /* Pages per call of the kernel's pin function: it walks them with interrupts off. */
 #define PIN_BATCH	512
 
-#define REGION_FLAGS	VMBUS_GPA_REGION_READ_ONLY
+#define REGION_FLAGS	(VMBUS_GPA_REGION_READ_ONLY | VMBUS_GPA_REGION_RESIDENT)
 
 /* ---- The region table ---- */
 
@@ -116,233 +127,6 @@ static unsigned int table_find(const struct gpadl_region_table *table, u64 gpa)
 			return mid;
 	}
 	return table->nr;
-}
-
-/* ---- Changing regions ---- */
-
-/* A change of the region table that is being prepared: new[] by slot. */
-struct region_change {
-	struct gpadl_region *new[VMBUS_GPA_REGION_SLOTS];
-	DECLARE_BITMAP(seen, VMBUS_GPA_REGION_SLOTS);
-	DECLARE_BITMAP(made, VMBUS_GPA_REGION_SLOTS);
-};
-
-static int region_check(const struct gpadl_mem *mem, const struct vmbus_gpa_region *what)
-{
-	u64 gpa_end, hva_end;
-
-	if (what->flags & ~REGION_FLAGS)
-		return -EOPNOTSUPP;
-	if (what->slot >= VMBUS_GPA_REGION_SLOTS)
-		return -EINVAL;
-	if ((what->gpa | what->bytes | what->hva) & ~PAGE_MASK)
-		return -EINVAL;
-	if (check_add_overflow(what->gpa, what->bytes, &gpa_end) ||
-	    gpa_end > BIT_ULL(GPADL_PFN_BITS + GPADL_PAGE_SHIFT))
-		return -EINVAL;
-	if (check_add_overflow(what->hva, what->bytes, &hva_end) ||
-	    hva_end > mem->mm->task_size)
-		return -EINVAL;
-	return 0;
-}
-
-static bool region_equal(const struct vmbus_gpa_region *a,
-			 const struct vmbus_gpa_region *b)
-{
-	return a->gpa == b->gpa && a->bytes == b->bytes && a->hva == b->hva &&
-	       a->flags == b->flags;
-}
-
-static struct gpadl_region *region_alloc(const struct vmbus_gpa_region *what)
-{
-	struct gpadl_region *region;
-
-	region = kmalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return NULL;
-	region->what = *what;
-	refcount_set(&region->users, 1);
-	refcount_set(&region->ref, 1);
-	return region;
-}
-
-/* Enter one entry of the caller's list into the change. */
-static int change_enter(const struct gpadl_mem *mem, struct region_change *c,
-			const struct vmbus_gpa_region *what)
-{
-	struct gpadl_region *old, *new;
-	int ret;
-
-	ret = region_check(mem, what);
-	if (ret)
-		return ret;
-	if (test_and_set_bit(what->slot, c->seen))
-		return -EINVAL;
-
-	old = c->new[what->slot];
-	if (!what->bytes) {
-		if (!old)
-			return -ENOENT;
-		c->new[what->slot] = NULL;
-		return 0;
-	}
-	if (old && region_equal(&old->what, what))
-		return 0;
-	new = region_alloc(what);
-	if (!new)
-		return -ENOMEM;
-	c->new[what->slot] = new;
-	set_bit(what->slot, c->made);
-	return 0;
-}
-
-static int region_cmp(const void *a, const void *b)
-{
-	u64 gpa_a = (*(const struct gpadl_region *const *)a)->what.gpa;
-	u64 gpa_b = (*(const struct gpadl_region *const *)b)->what.gpa;
-
-	return (gpa_a > gpa_b) - (gpa_a < gpa_b);
-}
-
-/* A table of the regions of @c, with references of its own; ERR_PTR if two overlap. */
-static struct gpadl_region_table *change_to_table(const struct region_change *c)
-{
-	struct gpadl_region_table *table;
-	unsigned int slot, nr = 0;
-
-	for (slot = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++)
-		nr += !!c->new[slot];
-	table = table_alloc(nr);
-	if (!table)
-		return ERR_PTR(-ENOMEM);
-
-	for (slot = 0, nr = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++) {
-		if (!c->new[slot])
-			continue;
-		refcount_inc(&c->new[slot]->ref);
-		table->regions[nr++] = c->new[slot];
-	}
-	sort(table->regions, nr, sizeof(table->regions[0]), region_cmp, NULL);
-
-	for (slot = 1; slot < nr; slot++) {
-		const struct vmbus_gpa_region *prev = &table->regions[slot - 1]->what;
-
-		if (table->regions[slot]->what.gpa - prev->gpa < prev->bytes) {
-			gpadl_region_table_put(table);
-			return ERR_PTR(-EEXIST);
-		}
-	}
-	return table;
-}
-
-/*
- * Take every region that @c replaces or removes out of use, or none. On success the
- * new table must be published before switch_lock is dropped: until then a mapping that
- * finds one of them in the old table looks again.
- */
-static int regions_retire(const struct gpadl_region_table *old,
-			  const struct region_change *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < old->nr; i++) {
-		struct gpadl_region *region = old->regions[i];
-
-		if (c->new[region->what.slot] != region &&
-		    !refcount_dec_if_one(&region->users))
-			goto err_busy;
-	}
-	return 0;
-
-err_busy:
-	while (i--) {
-		struct gpadl_region *region = old->regions[i];
-
-		if (c->new[region->what.slot] != region)
-			refcount_set(&region->users, 1);
-	}
-	return -EBUSY;
-}
-
-static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *new,
-			const struct region_change *c)
-{
-	struct gpadl_region_table *old;
-	int ret;
-
-	old = rcu_dereference_protected(mem->table, lockdep_is_held(&mem->change_lock));
-	new->generation = old->generation + 1;
-
-	spin_lock(&mem->switch_lock);
-	ret = regions_retire(old, c);
-	if (!ret)
-		rcu_assign_pointer(mem->table, new);
-	spin_unlock(&mem->switch_lock);
-
-	if (!ret)
-		gpadl_region_table_put(old);
-	return ret;
-}
-
-static int change_apply(struct gpadl_mem *mem, struct region_change *c,
-			const struct vmbus_gpa_region *changes, unsigned int nr)
-{
-	struct gpadl_region_table *table;
-	unsigned int i;
-	int ret;
-
-	table = rcu_dereference_protected(mem->table,
-					  lockdep_is_held(&mem->change_lock));
-	for (i = 0; i < table->nr; i++)
-		c->new[table->regions[i]->what.slot] = table->regions[i];
-	for (i = 0; i < nr; i++) {
-		ret = change_enter(mem, c, &changes[i]);
-		if (ret)
-			return ret;
-	}
-
-	table = change_to_table(c);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	ret = table_switch(mem, table, c);
-	if (ret)
-		gpadl_region_table_put(table);
-	return ret;
-}
-
-/**
- * gpadl_mem_set_regions() - Add, replace and remove regions, all or none
- * @mem: the memory
- * @changes: what to change, each slot once at most
- * @nr: number of entries in @changes
- *
- * Context: process, may sleep.
- * Return: 0; -EINVAL, -EOPNOTSUPP, -ENOENT, -EEXIST, -EBUSY, -ENOMEM or -EINTR as
- * vmbus_partition_set_regions().
- */
-int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
-			  unsigned int nr)
-{
-	struct region_change *c;
-	unsigned int slot;
-	int ret;
-
-	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-	if (!c)
-		return -ENOMEM;
-
-	ret = mutex_lock_killable(&mem->change_lock);
-	if (ret)
-		goto out_free;
-	ret = change_apply(mem, c, changes, nr);
-	mutex_unlock(&mem->change_lock);
-
-	/* The published table has references of its own to those that were made. */
-	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS)
-		region_put(c->new[slot]);
-out_free:
-	kvfree(c);
-	return ret;
 }
 
 /* ---- Walking a GPADL's pages ---- */
@@ -645,7 +429,7 @@ static int pin_adjoining(struct mm_struct *mm, enum mm_access how, unsigned long
 	return 0;
 }
 
-/* Pin every extent into @pages, each from its lowest page up. */
+/* Pin every extent that is not resident into @pages, each from its lowest page up. */
 static int pin_extents(struct gpadl_mem *mem, enum mm_access how,
 		       const struct gpadl_wire *w, const struct gpadl_mapping *m,
 		       struct page **pages)
@@ -656,6 +440,8 @@ static int pin_extents(struct gpadl_mem *mem, enum mm_access how,
 
 	walk_init(&walk, w, m->table);
 	while (walk_next(&walk)) {
+		if (walk.e.region->resident)
+			continue;
 		ret = pin_adjoining(mem->mm, how, walk.e.hva & PAGE_MASK,
 				    extent_pins(&walk.e), m->writable, pages, &done);
 		if (ret) {
@@ -666,113 +452,534 @@ static int pin_extents(struct gpadl_mem *mem, enum mm_access how,
 	return 0;
 }
 
+/* ---- Changing regions ---- */
+
+/* A change of the region table that is being prepared: new[] by slot. */
+struct region_change {
+	struct gpadl_region *new[VMBUS_GPA_REGION_SLOTS];
+	DECLARE_BITMAP(seen, VMBUS_GPA_REGION_SLOTS);
+	DECLARE_BITMAP(made, VMBUS_GPA_REGION_SLOTS);
+};
+
+static int region_check(const struct gpadl_mem *mem, const struct vmbus_gpa_region *what)
+{
+	u64 gpa_end, hva_end;
+
+	if (what->flags & ~REGION_FLAGS)
+		return -EOPNOTSUPP;
+	if (what->slot >= VMBUS_GPA_REGION_SLOTS)
+		return -EINVAL;
+	if ((what->gpa | what->bytes | what->hva) & ~PAGE_MASK)
+		return -EINVAL;
+	if (check_add_overflow(what->gpa, what->bytes, &gpa_end) ||
+	    gpa_end > BIT_ULL(GPADL_PFN_BITS + GPADL_PAGE_SHIFT))
+		return -EINVAL;
+	if (check_add_overflow(what->hva, what->bytes, &hva_end) ||
+	    hva_end > mem->mm->task_size)
+		return -EINVAL;
+	return 0;
+}
+
+static bool region_equal(const struct vmbus_gpa_region *a,
+			 const struct vmbus_gpa_region *b)
+{
+	return a->gpa == b->gpa && a->bytes == b->bytes && a->hva == b->hva &&
+	       a->flags == b->flags;
+}
+
+static struct gpadl_region *region_alloc(const struct vmbus_gpa_region *what)
+{
+	struct gpadl_region *region;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return NULL;
+	region->what = *what;
+	refcount_set(&region->users, 1);
+	refcount_set(&region->ref, 1);
+	return region;
+}
+
+/* Pin the next block. What it has pinned is the table's, or is unpinned. */
+static int region_pin_block(struct gpadl_mem *mem, enum mm_access how,
+			    struct gpadl_resident *r, bool write, struct page **pages)
+{
+	unsigned long nr = gpadl_resident_wants(r), done = 0;
+	int ret;
+
+	ret = pin_adjoining(mem->mm, how, r->hva + (r->done << PAGE_SHIFT), nr, write,
+			    pages, &done);
+	if (!ret)
+		ret = gpadl_resident_add(r, pages, nr);
+	if (ret)
+		unpin_user_pages(pages, done);
+	return ret;
+}
+
+/*
+ * Only a fatal signal ends it: one that is handled would have it begin anew each time.
+ */
+static int region_pin_blocks(struct gpadl_mem *mem, enum mm_access how,
+			     struct gpadl_resident *r, bool write)
+{
+	struct page **pages;
+	int ret = 0;
+
+	pages = kvmalloc_array(min(r->nr, GPADL_BLOCK_SIZE >> PAGE_SHIFT), sizeof(*pages),
+			       GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return -ENOMEM;
+	WRITE_ONCE(mem->pin_total, r->nr);
+	while (!ret && r->done < r->nr) {
+		ret = fatal_signal_pending(current) ? -EINTR :
+		      region_pin_block(mem, how, r, write, pages);
+		WRITE_ONCE(mem->pin_done, r->done);
+	}
+	WRITE_ONCE(mem->pin_total, 0);
+	WRITE_ONCE(mem->pin_done, 0);
+	kvfree(pages);
+	return ret;
+}
+
+static int region_pin_charged(struct gpadl_mem *mem, struct gpadl_region *region,
+			      unsigned long nr)
+{
+	bool write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
+	struct gpadl_mem_account acct;
+	struct gpadl_resident *r;
+	enum mm_access how;
+	int ret;
+
+	ret = mm_enter(mem->mm, &how);
+	if (ret)
+		return ret;
+	gpadl_mem_account_begin(mem, &acct);
+	r = gpadl_resident_alloc(region->what.hva, nr);
+	ret = r ? region_pin_blocks(mem, how, r, write) : -ENOMEM;
+	gpadl_mem_account_end(&acct);
+	mm_leave(mem->mm, how);
+	if (!ret)
+		region->resident = r;
+	else if (r)
+		gpadl_resident_free(r, false);
+	return ret;
+}
+
+/* Pin all of a region that has not been published yet. */
+static int region_pin(struct gpadl_mem *mem, struct gpadl_region *region)
+{
+	unsigned long nr = region->what.bytes >> PAGE_SHIFT;
+	int ret;
+
+	ret = mem_charge(mem, nr);
+	if (ret)
+		return ret;
+	ret = region_pin_charged(mem, region, nr);
+	if (ret)
+		mem_uncharge(mem, nr);
+	return ret;
+}
+
+/* Nobody uses the region, nor will. */
+static void region_unpin(struct gpadl_mem *mem, struct gpadl_region *region)
+{
+	if (!region->resident)
+		return;
+	gpadl_resident_free(region->resident, region->written);
+	region->resident = NULL;
+	mem_uncharge(mem, region->what.bytes >> PAGE_SHIFT);
+}
+
+/* Enter one entry of the caller's list into the change. */
+static int change_enter(const struct gpadl_mem *mem, struct region_change *c,
+			const struct vmbus_gpa_region *what)
+{
+	struct gpadl_region *old, *new;
+	int ret;
+
+	ret = region_check(mem, what);
+	if (ret)
+		return ret;
+	if (test_and_set_bit(what->slot, c->seen))
+		return -EINVAL;
+
+	old = c->new[what->slot];
+	if (!what->bytes) {
+		if (!old)
+			return -ENOENT;
+		c->new[what->slot] = NULL;
+		return 0;
+	}
+	if (old && region_equal(&old->what, what))
+		return 0;
+	new = region_alloc(what);
+	if (!new)
+		return -ENOMEM;
+	c->new[what->slot] = new;
+	set_bit(what->slot, c->made);
+	return 0;
+}
+
+static int region_cmp(const void *a, const void *b)
+{
+	u64 gpa_a = (*(const struct gpadl_region *const *)a)->what.gpa;
+	u64 gpa_b = (*(const struct gpadl_region *const *)b)->what.gpa;
+
+	return (gpa_a > gpa_b) - (gpa_a < gpa_b);
+}
+
+/* A table of the regions of @c, with references of its own; ERR_PTR if two overlap. */
+static struct gpadl_region_table *change_to_table(const struct region_change *c)
+{
+	struct gpadl_region_table *table;
+	unsigned int slot, nr = 0;
+
+	for (slot = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++)
+		nr += !!c->new[slot];
+	table = table_alloc(nr);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+
+	for (slot = 0, nr = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++) {
+		if (!c->new[slot])
+			continue;
+		refcount_inc(&c->new[slot]->ref);
+		table->regions[nr++] = c->new[slot];
+	}
+	sort(table->regions, nr, sizeof(table->regions[0]), region_cmp, NULL);
+
+	for (slot = 1; slot < nr; slot++) {
+		const struct vmbus_gpa_region *prev = &table->regions[slot - 1]->what;
+
+		if (table->regions[slot]->what.gpa - prev->gpa < prev->bytes) {
+			gpadl_region_table_put(table);
+			return ERR_PTR(-EEXIST);
+		}
+	}
+	return table;
+}
+
+/*
+ * Take every region that @c replaces or removes out of use, or none. On success the
+ * new table must be published before switch_lock is dropped: until then a mapping that
+ * finds one of them in the old table looks again.
+ */
+static int regions_retire(const struct gpadl_region_table *old,
+			  const struct region_change *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < old->nr; i++) {
+		struct gpadl_region *region = old->regions[i];
+
+		if (c->new[region->what.slot] != region &&
+		    !refcount_dec_if_one(&region->users))
+			goto err_busy;
+	}
+	return 0;
+
+err_busy:
+	while (i--) {
+		struct gpadl_region *region = old->regions[i];
+
+		if (c->new[region->what.slot] != region)
+			refcount_set(&region->users, 1);
+	}
+	return -EBUSY;
+}
+
+static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *new,
+			const struct region_change *c)
+{
+	struct gpadl_region_table *old;
+	unsigned int i;
+	int ret;
+
+	old = rcu_dereference_protected(mem->table, lockdep_is_held(&mem->change_lock));
+	new->generation = old->generation + 1;
+
+	spin_lock(&mem->switch_lock);
+	ret = regions_retire(old, c);
+	if (!ret)
+		rcu_assign_pointer(mem->table, new);
+	spin_unlock(&mem->switch_lock);
+	if (ret)
+		return ret;
+
+	for (i = 0; i < old->nr; i++)
+		if (c->new[old->regions[i]->what.slot] != old->regions[i])
+			region_unpin(mem, old->regions[i]);
+	gpadl_region_table_put(old);
+	return 0;
+}
+
+/* Pin those that are to be resident; what an error leaves is for change_unpin(). */
+static int change_pin(struct gpadl_mem *mem, struct region_change *c)
+{
+	unsigned int slot;
+	int ret = 0;
+
+	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS) {
+		if (c->new[slot]->what.flags & VMBUS_GPA_REGION_RESIDENT)
+			ret = region_pin(mem, c->new[slot]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void change_unpin(struct gpadl_mem *mem, struct region_change *c)
+{
+	unsigned int slot;
+
+	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS)
+		region_unpin(mem, c->new[slot]);
+}
+
+static int change_apply(struct gpadl_mem *mem, struct region_change *c,
+			const struct vmbus_gpa_region *changes, unsigned int nr)
+{
+	struct gpadl_region_table *table;
+	unsigned int i;
+	int ret;
+
+	table = rcu_dereference_protected(mem->table,
+					  lockdep_is_held(&mem->change_lock));
+	for (i = 0; i < table->nr; i++)
+		c->new[table->regions[i]->what.slot] = table->regions[i];
+	for (i = 0; i < nr; i++) {
+		ret = change_enter(mem, c, &changes[i]);
+		if (ret)
+			return ret;
+	}
+
+	table = change_to_table(c);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	ret = change_pin(mem, c);
+	if (!ret)
+		ret = table_switch(mem, table, c);
+	if (ret) {
+		change_unpin(mem, c);
+		gpadl_region_table_put(table);
+	}
+	return ret;
+}
+
+/**
+ * gpadl_mem_set_regions() - Add, replace and remove regions, all or none
+ * @mem: the memory
+ * @changes: what to change, each slot once at most
+ * @nr: number of entries in @changes
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EINVAL, -EOPNOTSUPP, -ENOENT, -EEXIST, -EBUSY, -ESRCH, -EFAULT, -ENOMEM
+ * or -EINTR as vmbus_partition_set_regions().
+ */
+int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
+			  unsigned int nr)
+{
+	struct region_change *c;
+	unsigned int slot;
+	int ret;
+
+	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return -ENOMEM;
+
+	ret = mutex_lock_killable(&mem->change_lock);
+	if (ret)
+		goto out_free;
+	ret = change_apply(mem, c, changes, nr);
+	mutex_unlock(&mem->change_lock);
+
+	/* The published table has references of its own to those that were made. */
+	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS)
+		region_put(c->new[slot]);
+out_free:
+	kvfree(c);
+	return ret;
+}
+
 /* ---- The scatterlist ---- */
 
 /**
- * struct sg_builder - entries of a scatterlist, counted first and then filled in
- * @sgl: where they go; NULL: only count
- * @nents: entries begun
- * @end: physical address behind the current entry
- * @page: first page of the current entry
- * @offset: of the current entry in @page
- * @len: bytes of the current entry
+ * struct sg_builder - a scatterlist that grows
+ * @sgl: one flat array: no chain to follow
+ * @nents: entries begun; all but the last are filled in
+ * @room: entries that @sgl has room for
+ * @begin: physical address of the current entry
+ * @end: behind it
  */
 struct sg_builder {
 	struct scatterlist *sgl;
 	unsigned int nents;
+	unsigned int room;
+	phys_addr_t begin;
 	phys_addr_t end;
-	struct page *page;
-	unsigned int offset;
-	unsigned int len;
 };
+
+static int sg_builder_grow(struct sg_builder *b, unsigned int room)
+{
+	struct scatterlist *sgl;
+
+	sgl = kvmalloc_array(room, sizeof(*sgl), GFP_KERNEL_ACCOUNT);
+	if (!sgl)
+		return -ENOMEM;
+	if (b->nents)
+		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
+	kvfree(b->sgl);
+	b->sgl = sgl;
+	b->room = room;
+	return 0;
+}
 
 static void sg_builder_flush(struct sg_builder *b)
 {
-	if (b->nents && b->sgl)
-		sg_set_page(&b->sgl[b->nents - 1], b->page, b->len, b->offset);
+	struct scatterlist *sg = &b->sgl[b->nents - 1];
+
+	*sg = (struct scatterlist) {};
+	sg_set_page(sg, pfn_to_page(PHYS_PFN(b->begin)), b->end - b->begin,
+		    offset_in_page(b->begin));
+}
+
+/* Add @len bytes; @apart: not to the entry before, even if they follow it. */
+static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int len,
+			  bool apart)
+{
+	int ret;
+
+	if (phys == b->end && !apart) {
+		b->end += len;
+		return 0;
+	}
+	if (b->nents)
+		sg_builder_flush(b);
+	if (b->nents == b->room) {
+		ret = sg_builder_grow(b, 2 * b->room);
+		if (ret)
+			return ret;
+	}
+	b->nents++;
+	b->begin = phys;
+	b->end = phys + len;
+	return 0;
+}
+
+/* Address of guest page @i of an extent, in the order of the GPADL. */
+static unsigned long extent_hva(const struct extent *e, u32 i)
+{
+	return e->hva + ((unsigned long)(e->down ? e->nr - 1 - i : i) << GPADL_PAGE_SHIFT);
 }
 
 /*
- * Add @len bytes. They go on with the current entry if they follow it physically, in
- * the same range, and either at the begin of a host page or, @same_pin, in one that the
- * entry has already. So a pin belongs to one entry, and an entry can be unpinned by
- * itself.
+ * Guest page @i of an extent in memory that is pinned for this map. It goes on with the
+ * entry before only at the begin of a host page, or in one that the entry has already. So
+ * a pin belongs to one entry, and an entry can be unpinned by itself.
  */
-static void sg_builder_add(struct sg_builder *b, struct page *page, unsigned int offset,
-			   unsigned int len, bool new_range, bool same_pin)
+static int sg_add_pinned(struct sg_builder *b, const struct extent *e, u32 i,
+			 struct page **pages, u32 from, u32 len)
 {
-	phys_addr_t phys = page_to_phys(page) + offset;
-
-	if (!b->nents || new_range || phys != b->end || (offset && !same_pin)) {
-		sg_builder_flush(b);
-		b->nents++;
-		b->page = page;
-		b->offset = offset;
-		b->len = 0;
-	}
-	b->len += len;
-	b->end = phys + len;
-}
-
-/* Add guest page @i (in the order of the GPADL) of an extent; @from, @to: bytes of it. */
-static void sg_builder_add_page(struct sg_builder *b, const struct extent *e, u32 i,
-				struct page **pages, u32 from, u32 to, bool new_range)
-{
-	unsigned long hva = e->hva + ((unsigned long)(e->down ? e->nr - 1 - i : i) <<
-				      GPADL_PAGE_SHIFT);
+	unsigned long hva = extent_hva(e, i);
 	unsigned long n = (hva - (e->hva & PAGE_MASK)) >> PAGE_SHIFT;
+	unsigned int offset = offset_in_page(hva) + from;
+	bool same_pin = i && !e->down;
 
-	sg_builder_add(b, pages[n], offset_in_page(hva) + from, to - from, new_range,
-		       i && !e->down);
+	return sg_builder_add(b, page_to_phys(pages[n]) + offset, len,
+			      (e->first && !i) || (offset && !same_pin));
 }
 
-static void sg_build(struct sg_builder *b, const struct gpadl_wire *w,
-		     const struct gpadl_mapping *m, struct page **pages)
+static int sg_add_pinned_extent(struct sg_builder *b, const struct extent *e,
+				struct page **pages, u32 from, u32 *left)
+{
+	u32 i, len;
+	int ret;
+
+	for (i = 0; i < e->nr; i++) {
+		len = min_t(u32, *left, GPADL_PAGE_SIZE - from);
+		ret = sg_add_pinned(b, e, i, pages, from, len);
+		if (ret)
+			return ret;
+		*left -= len;
+		from = 0;
+	}
+	return 0;
+}
+
+/* As many pages at a time as follow each other. */
+static int sg_add_resident_extent(struct sg_builder *b, const struct extent *e, u32 from,
+				  u32 *left)
+{
+	const struct gpadl_resident *r = e->region->resident;
+	unsigned long bytes;
+	u32 i, nr, len;
+	int ret;
+
+	for (i = 0; i < e->nr; i += nr) {
+		phys_addr_t phys = gpadl_resident_find(r, extent_hva(e, i), &bytes);
+
+		nr = e->down ? 1 : min_t(unsigned long, e->nr - i, bytes >> GPADL_PAGE_SHIFT);
+		len = min_t(u32, *left, (nr << GPADL_PAGE_SHIFT) - from);
+		ret = sg_builder_add(b, phys + from, len, e->first && !i);
+		if (ret)
+			return ret;
+		*left -= len;
+		from = 0;
+	}
+	return 0;
+}
+
+static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
+		    const struct gpadl_mapping *m, struct page **pages)
 {
 	struct extent_walk walk;
 	u32 left = 0;
+	int ret;
 
 	walk_init(&walk, w, m->table);
 	while (walk_next(&walk)) {
-		u32 i, from = 0;
+		u32 from = 0;
 
 		if (walk.e.first) {
 			from = walk.e.range.offset;
 			left = walk.e.range.count;
 		}
-		for (i = 0; i < walk.e.nr; i++) {
-			u32 to = min_t(u64, (u64)from + left, GPADL_PAGE_SIZE);
-
-			sg_builder_add_page(b, &walk.e, i, pages, from, to,
-					    walk.e.first && !i);
-			left -= to - from;
-			from = 0;
+		if (walk.e.region->resident) {
+			ret = sg_add_resident_extent(b, &walk.e, from, &left);
+		} else {
+			ret = sg_add_pinned_extent(b, &walk.e, pages, from, &left);
+			pages += extent_pins(&walk.e);
 		}
-		pages += extent_pins(&walk.e);
+		if (ret)
+			return ret;
 	}
 	sg_builder_flush(b);
-}
-
-/* One flat array: no chain to follow, and allocated in one go. */
-static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
-		   struct page **pages)
-{
-	struct sg_builder count = {}, fill = {};
-
-	sg_build(&count, w, m, pages);
-	fill.sgl = kvmalloc_array(count.nents, sizeof(*fill.sgl), GFP_KERNEL_ACCOUNT);
-	if (!fill.sgl)
-		return -ENOMEM;
-	sg_init_table(fill.sgl, count.nents);
-	sg_build(&fill, w, m, pages);
-
-	m->sgt.sgl = fill.sgl;
-	m->sgt.nents = fill.nents;
-	m->sgt.orig_nents = fill.nents;
+	sg_mark_end(&b->sgl[b->nents - 1]);
 	return 0;
 }
 
-static unsigned long sg_pins(const struct scatterlist *sg)
+/* It begins with an entry for each run, which most need, and doubles. */
+static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
+		   struct page **pages)
+{
+	struct sg_builder b = {};
+	int ret;
+
+	ret = sg_builder_grow(&b, w->nr_runs);
+	if (!ret)
+		ret = sg_build(&b, w, m, pages);
+	if (ret) {
+		kvfree(b.sgl);
+		return ret;
+	}
+	m->sgt.sgl = b.sgl;
+	m->sgt.nents = b.nents;
+	m->sgt.orig_nents = b.nents;
+	return 0;
+}
+
+/* Host pages that an entry touches: as many pins, if it was pinned on demand. */
+static unsigned long sg_pages(const struct scatterlist *sg)
 {
 	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
 }
@@ -792,17 +999,23 @@ static void mapping_put_regions(struct gpadl_mapping *m)
 struct lookup {
 	bool read_only;
 	bool hole;
+	bool resident;
 	unsigned long nr_pins;
 };
 
 /* Become a user of the extent's region. False: it has just been removed. */
 static bool mapping_use_region(struct gpadl_mapping *m, const struct extent *e)
 {
+	struct gpadl_region *region = m->table->regions[e->index];
+
 	if (test_bit(e->index, m->used))
 		return true;
-	if (!refcount_inc_not_zero(&m->table->regions[e->index]->users))
+	if (!refcount_inc_not_zero(&region->users))
 		return false;
 	__set_bit(e->index, m->used);
+	/* Written to once: the line is read by every map. */
+	if (m->writable && region->resident && !READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
 	return true;
 }
 
@@ -824,7 +1037,10 @@ static bool mapping_try_lookup(struct gpadl_mapping *m, const struct gpadl_wire 
 			return false;
 		if (walk.e.region->what.flags & VMBUS_GPA_REGION_READ_ONLY)
 			found->read_only = true;
-		found->nr_pins += extent_pins(&walk.e);
+		if (walk.e.region->resident)
+			found->resident = true;
+		else
+			found->nr_pins += extent_pins(&walk.e);
 	}
 	return true;
 }
@@ -844,7 +1060,7 @@ static void mapping_lookup(struct gpadl_mem *mem, struct gpadl_mapping *m,
 
 /* With the address space at hand and all charged: pin, and build the scatterlist. */
 static int mapping_pin(struct gpadl_mem *mem, enum mm_access how,
-		       const struct gpadl_wire *w, struct gpadl_mapping *m)
+		       const struct gpadl_wire *w, struct gpadl_mapping *m, bool some)
 {
 	struct page **pages;
 	int ret;
@@ -858,22 +1074,64 @@ static int mapping_pin(struct gpadl_mem *mem, enum mm_access how,
 	ret = sg_make(m, w, pages);
 	if (ret)
 		unpin_user_pages(pages, m->nr_pins);
+	if (!ret && some) {
+		/* The scatterlist does not tell which of its pages they are. */
+		m->pages = pages;
+		return 0;
+	}
 out_free:
 	kvfree(pages);
 	return ret;
 }
 
 static int mapping_charge_and_pin(struct gpadl_mem *mem, enum mm_access how,
-				  const struct gpadl_wire *w, struct gpadl_mapping *m)
+				  const struct gpadl_wire *w, struct gpadl_mapping *m,
+				  bool some)
 {
 	int ret;
 
 	ret = mem_charge(mem, m->nr_pins);
 	if (ret)
 		return ret;
-	ret = mapping_pin(mem, how, w, m);
+	ret = mapping_pin(mem, how, w, m, some);
 	if (ret)
 		mem_uncharge(mem, m->nr_pins);
+	return ret;
+}
+
+static int mapping_make(struct gpadl_mem *mem, const struct gpadl_wire *w,
+			struct gpadl_mapping *m, const struct lookup *found)
+{
+	struct gpadl_mem_account acct;
+	enum mm_access how;
+	int ret;
+
+	ret = mm_enter(mem->mm, &how);
+	if (ret)
+		return ret;
+	gpadl_mem_account_begin(mem, &acct);
+	ret = found->hole ? -EFAULT :
+	      mapping_charge_and_pin(mem, how, w, m, found->resident);
+	gpadl_mem_account_end(&acct);
+	mm_leave(mem->mm, how);
+	return ret;
+}
+
+/*
+ * All pages are resident: the address space is not needed, nor its count of users. That
+ * it is gone is told all the same, as it is where pages are pinned on demand.
+ */
+static int mapping_make_resident(struct gpadl_mem *mem, const struct gpadl_wire *w,
+				 struct gpadl_mapping *m)
+{
+	struct gpadl_mem_account acct;
+	int ret;
+
+	if (!atomic_read(&mem->mm->mm_users))
+		return -ESRCH;
+	gpadl_mem_account_begin(mem, &acct);
+	ret = sg_make(m, w, NULL);
+	gpadl_mem_account_end(&acct);
 	return ret;
 }
 
@@ -890,35 +1148,40 @@ static int mapping_charge_and_pin(struct gpadl_mem *mem, enum mm_access how,
 int gpadl_mem_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
 		  struct gpadl_mapping *m)
 {
-	struct gpadl_mem_account acct;
 	struct lookup found;
-	enum mm_access how;
 	int ret;
 
 	m->writable = write;
+	m->pages = NULL;
 	mapping_lookup(mem, m, w, &found);
 	m->nr_pins = found.nr_pins;
-	if (write && found.read_only) {
+	if (write && found.read_only)
 		ret = -EACCES;
-		goto err_put;
-	}
-
-	ret = mm_enter(mem->mm, &how);
+	else if (found.hole || found.nr_pins)
+		ret = mapping_make(mem, w, m, &found);
+	else
+		ret = mapping_make_resident(mem, w, m);
 	if (ret)
-		goto err_put;
-	gpadl_mem_account_begin(mem, &acct);
-	ret = found.hole ? -EFAULT : mapping_charge_and_pin(mem, how, w, m);
-	gpadl_mem_account_end(&acct);
-	mm_leave(mem->mm, how);
-	if (ret)
-		goto err_put;
-	return 0;
-
-err_put:
-	mapping_put_regions(m);
+		mapping_put_regions(m);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_map);
+
+static void mapping_unpin(struct gpadl_mapping *m)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (m->pages) {
+		unpin_user_pages_dirty_lock(m->pages, m->nr_pins, m->writable);
+		kvfree(m->pages);
+		return;
+	}
+	for_each_sgtable_sg(&m->sgt, sg, i) {
+		unpin_user_page_range_dirty_lock(sg_page(sg), sg_pages(sg), m->writable);
+		cond_resched();
+	}
+}
 
 /**
  * gpadl_mem_unmap() - Unpin what gpadl_mem_map() pinned
@@ -930,16 +1193,12 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_map);
  */
 void gpadl_mem_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m)
 {
-	struct scatterlist *sg;
-	unsigned int i;
-
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mem_unmap, mem, m);
-	for_each_sgtable_sg(&m->sgt, sg, i) {
-		unpin_user_page_range_dirty_lock(sg_page(sg), sg_pins(sg), m->writable);
-		cond_resched();
+	if (m->nr_pins) {
+		mapping_unpin(m);
+		mem_uncharge(mem, m->nr_pins);
 	}
 	kvfree(m->sgt.sgl);
-	mem_uncharge(mem, m->nr_pins);
 	mapping_put_regions(m);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_unmap);
@@ -972,15 +1231,20 @@ static bool mapping_is_pagewise(const struct gpadl_mapping *m)
 void *gpadl_mem_vmap(const struct gpadl_mapping *m)
 {
 	struct sg_page_iter iter;
+	struct scatterlist *sg;
 	struct page **pages;
 	unsigned long n = 0;
+	unsigned int i;
 	void *addr;
 
 	if (!mapping_is_pagewise(m))
 		return ERR_PTR(-EOPNOTSUPP);
-	pages = kvmalloc_array(m->nr_pins, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	for_each_sgtable_sg(&m->sgt, sg, i)
+		n += sg_pages(sg);
+	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
+	n = 0;
 	for_each_sgtable_page(&m->sgt, &iter, 0)
 		pages[n++] = sg_page_iter_page(&iter);
 	addr = vmap(pages, n, VM_MAP, m->writable ? PAGE_KERNEL : PAGE_KERNEL_RO);
@@ -1072,6 +1336,8 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	spin_lock_init(&mem->switch_lock);
 	RCU_INIT_POINTER(mem->table, table);
 	atomic64_set(&mem->pinned, 0);
+	mem->pin_done = 0;
+	mem->pin_total = 0;
 	return 0;
 }
 
@@ -1083,8 +1349,13 @@ int gpadl_mem_init(struct gpadl_mem *mem)
  */
 void gpadl_mem_destroy(struct gpadl_mem *mem)
 {
+	struct gpadl_region_table *table = rcu_dereference_protected(mem->table, true);
+	unsigned int i;
+
+	for (i = 0; i < table->nr; i++)
+		region_unpin(mem, table->regions[i]);
 	WARN_ON_ONCE(atomic64_read(&mem->pinned));
-	gpadl_region_table_put(rcu_dereference_protected(mem->table, true));
+	gpadl_region_table_put(table);
 	put_task_struct(mem->owner);
 	mmdrop(mem->mm);
 }

@@ -18,20 +18,26 @@
 #include "gpadl_wire.h"
 #include "vmbus_gpadl_map.h"
 
+struct gpadl_resident;
 struct mem_cgroup;
 struct mm_struct;
 struct page;
 struct task_struct;
 
 /**
- * struct gpadl_region - one range of guest memory; does not change once made
+ * struct gpadl_region - one range of guest memory; does not change once published
  * @what: as the channel layer set it
+ * @resident: its pages, pinned before it is published and until @users is 0; NULL if
+ *	they are pinned on demand
+ * @written: @resident has been mapped for writing
  * @users: who keeps it from being removed: 1 for being set, and 1 for each mapping
  *	with pages in it; 0 once it is removed, for good
  * @ref: keeps the memory of this structure: 1 for each table that lists it
  */
 struct gpadl_region {
 	struct vmbus_gpa_region what;
+	struct gpadl_resident *resident;
+	bool written;
 	refcount_t users;
 	refcount_t ref;
 };
@@ -62,6 +68,8 @@ struct gpadl_region_table {
  *	published, so that a mapping finds either the old state or the new one
  * @table: current table; read under RCU, written under both locks
  * @pinned: host pages pinned now
+ * @pin_done: host pages of the resident region that is being pinned, pinned so far
+ * @pin_total: host pages that it has; 0 if none is being pinned
  */
 struct gpadl_mem {
 	struct mm_struct *mm;
@@ -71,12 +79,16 @@ struct gpadl_mem {
 	spinlock_t switch_lock;
 	struct gpadl_region_table __rcu *table;
 	atomic64_t pinned;
+	unsigned long pin_done;
+	unsigned long pin_total;
 };
 
 /**
  * struct gpadl_mapping - pinned pages of one GPADL
  * @sgt: covers the GPADL's ranges in order, to the byte
- * @nr_pins: host pages pinned and charged, counted once per pin
+ * @nr_pins: host pages pinned and charged, counted once per pin; none for those in
+ *	resident regions
+ * @pages: if only some of @sgt is pinned: those; else NULL
  * @writable: pinned for writing
  * @table: table that the pages were looked up in
  * @used: regions of @table whose users include this mapping
@@ -84,6 +96,7 @@ struct gpadl_mem {
 struct gpadl_mapping {
 	struct sg_table sgt;
 	unsigned long nr_pins;
+	struct page **pages;
 	bool writable;
 	struct gpadl_region_table *table;
 	DECLARE_BITMAP(used, VMBUS_GPA_REGION_SLOTS);

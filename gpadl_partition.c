@@ -367,6 +367,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  * All or none. An entry equal to what is there is no change. GPADLs that are not mapped
  * do not keep a region: a later map finds what is there then.
  *
+ * A region with VMBUS_GPA_REGION_RESIDENT is pinned, for writing unless it is read-only,
+ * before any of the change is done. What takes the place of such a region is pinned while
+ * that still is.
+ *
  * Context: process, may sleep.
  *
  * Return: 0, or
@@ -377,7 +381,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  * * %-ENOENT: removal of a slot that is not set
  * * %-EEXIST: two regions would overlap in guest physical addresses
  * * %-EBUSY: a region to be replaced or removed has mapped pages
- * * %-ENOMEM: no memory
+ * * %-ESRCH: a region is to be resident, and the VMM's address space is gone
+ * * %-EFAULT: a region is to be resident, and its memory cannot be pinned
+ * * %-ENOMEM: no memory, or, for a resident region, the owner's RLIMIT_MEMLOCK would be
+ *   exceeded
  * * %-EINTR: fatal signal
  */
 int vmbus_partition_set_regions(struct vmbus_partition *p,

@@ -68,6 +68,12 @@ enum dma_data_direction vmbus_gpadl_dma_dir(struct vmbus_gpadl_channel *chan,
 /** define VMBUS_GPA_REGION_READ_ONLY - the host may not write to the region */
 #define VMBUS_GPA_REGION_READ_ONLY	BIT(0)
 
+/**
+ * define VMBUS_GPA_REGION_RESIDENT - pin the region's memory now, and until the region is
+ * replaced or removed or the partition ends; a map of it pins and charges nothing
+ */
+#define VMBUS_GPA_REGION_RESIDENT	BIT(1)
+
 /** define VMBUS_GPA_REGION_SLOTS - a region's slot is a number below this */
 #define VMBUS_GPA_REGION_SLOTS		512
 
