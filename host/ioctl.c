@@ -66,15 +66,21 @@ static int ioctl_create(struct host *host, const union ioctl_arg *arg, bool nonb
 	return host_create(host);
 }
 
+static u32 region_flags(u32 from)
+{
+	return (from & VMBUS_HOST_REGION_READ_ONLY ? VMBUS_GPA_REGION_READ_ONLY : 0) |
+	       (from & VMBUS_HOST_REGION_RESIDENT ? VMBUS_GPA_REGION_RESIDENT : 0);
+}
+
 /* The uAPI's regions are the mapper's, but that they could grow apart. */
 static int region_convert(struct vmbus_gpa_region *to,
 			  const struct vmbus_host_region *from)
 {
-	if (from->flags & ~VMBUS_HOST_REGION_READ_ONLY)
+	if (from->flags & ~(VMBUS_HOST_REGION_READ_ONLY | VMBUS_HOST_REGION_RESIDENT))
 		return -EOPNOTSUPP;
 	*to = (struct vmbus_gpa_region){
 		.slot = from->slot,
-		.flags = from->flags ? VMBUS_GPA_REGION_READ_ONLY : 0,
+		.flags = region_flags(from->flags),
 		.gpa = from->gpa,
 		.bytes = from->bytes,
 		.hva = from->hva,

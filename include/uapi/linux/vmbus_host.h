@@ -86,7 +86,13 @@ struct vmbus_host_create {
 
 /** define VMBUS_HOST_REGION_READ_ONLY - the host may not write to the region */
 #define VMBUS_HOST_REGION_READ_ONLY	(1U << 0)
-/** define VMBUS_HOST_REGION_RESIDENT - pin it now (not supported yet: EOPNOTSUPP) */
+/**
+ * define VMBUS_HOST_REGION_RESIDENT - pin the region's memory now, and until it is
+ * replaced or removed or the partition ends
+ *
+ * For writing, unless it is read-only as well. The owner is charged for all of it; a map
+ * in it then neither pins nor charges.
+ */
 #define VMBUS_HOST_REGION_RESIDENT	(1U << 1)
 
 /** define VMBUS_HOST_REGION_SLOTS - a slot is a number below this */
@@ -118,7 +124,9 @@ struct vmbus_host_region {
  *
  * Add, replace and remove regions, all or none. An entry equal to what is there
  * is no change. EBUSY if one that would be replaced or removed has mapped pages;
- * EEXIST if two would overlap in guest physical addresses.
+ * EEXIST if two would overlap in guest physical addresses. If one is to be resident:
+ * EFAULT if its memory cannot be pinned, to the last page; ENOMEM; EINTR on a fatal
+ * signal, no other one ends it.
  */
 struct vmbus_host_set_regions {
 	__u32 size;
