@@ -26,15 +26,15 @@ static void whole_life(struct kunit *test)
 
 	vm_fill(vm, VM_LOW_PFN, 8);
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 8);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	vm_expect_pinned(vm, false);
 
 	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, &sgt), 0);
 	vm_expect_sg(vm, sgt);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 8);
+	vm_expect_pinned(vm, true);
 	vm_check(vm);
 
 	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	vm_expect_pinned(vm, false);
 	vm_check(vm);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
@@ -284,7 +284,7 @@ static void eintr_killed_while_rescinding(struct kunit *test)
 /* Another guest, whose VMM this thread is: it has a GPADL in each of two regions. */
 static int task_other_vmm(struct vm_task *t)
 {
-	struct vm *vm = vm_create(t->vm->test);
+	struct vm *vm = vm_create(t->vm->test, t->vm->resident);
 
 	t->other = vm;
 	if (!vm)
@@ -346,7 +346,7 @@ static void unmap_when_vmm_gone(struct kunit *test)
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 5);
 	vm_expect_sg(vm, t->sgt);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 5);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), vm_resident(vm) ?: 5);
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 	vm_check(vm);
 	vm_destroy(vm);
@@ -598,43 +598,57 @@ static void channels_of_one_relid(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 }
 
-static struct kunit_case map_cases[] = {
-	KUNIT_CASE(whole_life),
-	KUNIT_CASE(einval_unknown_flag),
-	KUNIT_CASE(enoent_unknown_handle),
-	KUNIT_CASE(enoent_other_channel),
-	KUNIT_CASE(enoent_incomplete),
-	KUNIT_CASE(enoent_torn_down),
-	KUNIT_CASE(eshutdown_teardown_begun),
-	KUNIT_CASE(eshutdown_channel_closing),
-	KUNIT_CASE(ebusy_mapped),
-	KUNIT_CASE(eacces_created_read_only),
-	KUNIT_CASE(eacces_read_only_region),
-	KUNIT_CASE(esrch_vmm_gone),
-	KUNIT_CASE(efault_no_region),
-	KUNIT_CASE(efault_no_memory_behind_region),
-	KUNIT_CASE(efault_memory_not_writable),
-	KUNIT_CASE(enomem_over_limit),
-	KUNIT_CASE(eintr_killed_while_pinning),
-	KUNIT_CASE(eintr_killed_while_rescinding),
-	KUNIT_CASE(unmap_when_vmm_gone),
-	KUNIT_CASE(dma_direction),
-	KUNIT_CASE(vmap_of_writable_map),
-	KUNIT_CASE(vmap_of_read_only_map),
-	KUNIT_CASE(vmap_enoent),
-	KUNIT_CASE(vmap_eopnotsupp_several_ranges),
-	KUNIT_CASE(vmap_ebusy),
-	KUNIT_CASE(vmap_out_of_memory),
-	KUNIT_CASE(unmap_of_unmapped),
-	KUNIT_CASE(unmap_of_vmapped),
-	KUNIT_CASE(vunmap_of_unvmapped),
-	KUNIT_CASE(channels_of_one_relid),
-	{}
-};
+/* Those that hold for either kind of region, and others. */
+#define MAP_CASES(name, ...)				\
+static struct kunit_case name[] = {			\
+	KUNIT_CASE(whole_life),				\
+	KUNIT_CASE(einval_unknown_flag),		\
+	KUNIT_CASE(enoent_unknown_handle),		\
+	KUNIT_CASE(enoent_other_channel),		\
+	KUNIT_CASE(enoent_incomplete),			\
+	KUNIT_CASE(enoent_torn_down),			\
+	KUNIT_CASE(eshutdown_teardown_begun),		\
+	KUNIT_CASE(eshutdown_channel_closing),		\
+	KUNIT_CASE(ebusy_mapped),			\
+	KUNIT_CASE(eacces_created_read_only),		\
+	KUNIT_CASE(eacces_read_only_region),		\
+	KUNIT_CASE(esrch_vmm_gone),			\
+	KUNIT_CASE(efault_no_region),			\
+	KUNIT_CASE(efault_no_memory_behind_region),	\
+	KUNIT_CASE(efault_memory_not_writable),		\
+	KUNIT_CASE(enomem_over_limit),			\
+	KUNIT_CASE(eintr_killed_while_rescinding),	\
+	KUNIT_CASE(unmap_when_vmm_gone),		\
+	KUNIT_CASE(dma_direction),			\
+	KUNIT_CASE(vmap_of_writable_map),		\
+	KUNIT_CASE(vmap_of_read_only_map),		\
+	KUNIT_CASE(vmap_enoent),			\
+	KUNIT_CASE(vmap_eopnotsupp_several_ranges),	\
+	KUNIT_CASE(vmap_ebusy),				\
+	KUNIT_CASE(vmap_out_of_memory),			\
+	KUNIT_CASE(channels_of_one_relid),		\
+	__VA_ARGS__					\
+	{}						\
+}
+
+MAP_CASES(map_cases,
+	  KUNIT_CASE(eintr_killed_while_pinning),
+	  KUNIT_CASE(unmap_of_unmapped),
+	  KUNIT_CASE(unmap_of_vmapped),
+	  KUNIT_CASE(vunmap_of_unvmapped),
+);
+MAP_CASES(map_resident_cases);
 
 struct kunit_suite map_suite = {
 	.name = "vmbus_gpadl_map",
 	.init = vm_init,
 	.exit = vm_exit,
 	.test_cases = map_cases,
+};
+
+struct kunit_suite map_resident_suite = {
+	.name = "vmbus_gpadl_map_resident",
+	.init = vm_init_resident,
+	.exit = vm_exit,
+	.test_cases = map_resident_cases,
 };

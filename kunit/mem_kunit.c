@@ -532,39 +532,54 @@ static void out_of_memory(struct kunit *test)
 	KUNIT_EXPECT_GE(test, failed, 2);
 }
 
-static struct kunit_case mem_cases[] = {
-	KUNIT_CASE_PARAM_ATTR(map_of_size, size_gen_params, { .speed = KUNIT_SPEED_SLOW }),
-	KUNIT_CASE(map_of_run_down),
-	KUNIT_CASE(map_of_runs),
-	KUNIT_CASE(map_of_shuffled_pages),
-	KUNIT_CASE(map_of_repeated_page),
-	KUNIT_CASE_PARAM(map_of_piece, piece_gen_params),
-	KUNIT_CASE(map_of_many_ranges),
-	KUNIT_CASE(map_of_ranges_that_adjoin),
-	KUNIT_CASE(map_of_most_ranges),
-	KUNIT_CASE(map_across_regions),
-	KUNIT_CASE(map_of_aliases),
-	KUNIT_CASE(read_only_map_of_anything),
-	KUNIT_CASE(writes_go_both_ways),
-	KUNIT_CASE(read_only_map_sees_later_writes),
-	KUNIT_CASE(only_a_writable_map_makes_dirty),
-	KUNIT_CASE(pins_are_long_term),
-	KUNIT_CASE(adjoining_pages_are_pinned_together),
-	KUNIT_CASE(short_pins_go_on),
-	KUNIT_CASE(failed_pin_drops_the_others),
-	KUNIT_CASE(map_by_kernel_thread),
-	KUNIT_CASE(map_by_another_process),
-	KUNIT_CASE(owner_over_limit),
-	KUNIT_CASE(owner_over_limit_in_kernel_thread),
-	KUNIT_CASE(privileged_owner_over_limit),
-	KUNIT_CASE(page_of_channel_layer),
-	KUNIT_CASE(out_of_memory),
-	{}
-};
+/* Those that hold for either kind of region, and others. */
+#define MEM_CASES(name, ...)					\
+static struct kunit_case name[] = {				\
+	KUNIT_CASE_PARAM_ATTR(map_of_size, size_gen_params,	\
+			      { .speed = KUNIT_SPEED_SLOW }),	\
+	KUNIT_CASE(map_of_run_down),				\
+	KUNIT_CASE(map_of_runs),				\
+	KUNIT_CASE(map_of_shuffled_pages),			\
+	KUNIT_CASE(map_of_repeated_page),			\
+	KUNIT_CASE_PARAM(map_of_piece, piece_gen_params),	\
+	KUNIT_CASE(map_of_many_ranges),				\
+	KUNIT_CASE(map_of_ranges_that_adjoin),			\
+	KUNIT_CASE(map_of_most_ranges),				\
+	KUNIT_CASE(map_across_regions),				\
+	KUNIT_CASE(map_of_aliases),				\
+	KUNIT_CASE(read_only_map_of_anything),			\
+	KUNIT_CASE(writes_go_both_ways),			\
+	KUNIT_CASE(map_by_kernel_thread),			\
+	KUNIT_CASE(map_by_another_process),			\
+	__VA_ARGS__						\
+	{}							\
+}
+
+MEM_CASES(mem_cases,
+	  KUNIT_CASE(read_only_map_sees_later_writes),
+	  KUNIT_CASE(only_a_writable_map_makes_dirty),
+	  KUNIT_CASE(pins_are_long_term),
+	  KUNIT_CASE(adjoining_pages_are_pinned_together),
+	  KUNIT_CASE(short_pins_go_on),
+	  KUNIT_CASE(failed_pin_drops_the_others),
+	  KUNIT_CASE(owner_over_limit),
+	  KUNIT_CASE(owner_over_limit_in_kernel_thread),
+	  KUNIT_CASE(privileged_owner_over_limit),
+	  KUNIT_CASE(page_of_channel_layer),
+	  KUNIT_CASE(out_of_memory),
+);
+MEM_CASES(mem_resident_cases);
 
 struct kunit_suite mem_suite = {
 	.name = "vmbus_gpadl_mem",
 	.init = vm_init,
 	.exit = vm_exit,
 	.test_cases = mem_cases,
+};
+
+struct kunit_suite mem_resident_suite = {
+	.name = "vmbus_gpadl_mem_resident",
+	.init = vm_init_resident,
+	.exit = vm_exit,
+	.test_cases = mem_resident_cases,
 };

@@ -56,7 +56,7 @@ static const struct bad_region bad_regions[] = {
 	{ "slot", { 512, 0, GPA(FREE_PFN), PAGE_SIZE }, -EINVAL },
 	{ "slot of 32 bits", { ~0u, 0, GPA(FREE_PFN), PAGE_SIZE }, -EINVAL },
 	{ "flag", { VM_FREE_SLOT, BIT(2), GPA(FREE_PFN), PAGE_SIZE }, -EOPNOTSUPP },
-	{ "flag RESIDENT", { VM_FREE_SLOT, BIT(1), GPA(FREE_PFN), PAGE_SIZE }, -EOPNOTSUPP },
+	{ "flag of 32 bits", { VM_FREE_SLOT, BIT(31), GPA(FREE_PFN), PAGE_SIZE }, -EOPNOTSUPP },
 	{ "gpa", { VM_FREE_SLOT, 0, GPA(FREE_PFN) + 8, PAGE_SIZE }, -EINVAL },
 	{ "bytes", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE + 8 }, -EINVAL },
 	{ "hva", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, PAGE_SIZE + 8 }, -EINVAL },
@@ -199,7 +199,7 @@ static void region_made_read_only(struct kunit *test)
 	struct vmbus_gpa_region read_only = vm->memory[VM_LOW];
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
-	read_only.flags = VMBUS_GPA_REGION_READ_ONLY;
+	read_only.flags |= VMBUS_GPA_REGION_READ_ONLY;
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &read_only, 1), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EACCES);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
@@ -354,27 +354,40 @@ static void out_of_memory(struct kunit *test)
 	KUNIT_EXPECT_GE(test, failed, 2);
 }
 
-static struct kunit_case region_cases[] = {
-	KUNIT_CASE_PARAM(region_with_bad_field, bad_region_gen_params),
-	KUNIT_CASE(slot_named_twice),
-	KUNIT_CASE(new_regions_overlap),
-	KUNIT_CASE(fatal_signal_while_waiting),
-	KUNIT_CASE(region_removed),
-	KUNIT_CASE(region_replaced),
-	KUNIT_CASE(region_made_read_only),
-	KUNIT_CASE(regions_swapped),
-	KUNIT_CASE_SLOW(every_slot),
-	KUNIT_CASE(busy_region),
-	KUNIT_CASE(busy_among_others),
-	KUNIT_CASE(region_of_two_gpadls),
-	KUNIT_CASE(region_after_failed_map),
-	KUNIT_CASE(out_of_memory),
-	{}
-};
+/* Those that hold for either kind of region, and others. */
+#define REGION_CASES(name, ...)						\
+static struct kunit_case name[] = {					\
+	KUNIT_CASE_PARAM(region_with_bad_field, bad_region_gen_params),	\
+	KUNIT_CASE(slot_named_twice),					\
+	KUNIT_CASE(new_regions_overlap),				\
+	KUNIT_CASE(fatal_signal_while_waiting),				\
+	KUNIT_CASE(region_removed),					\
+	KUNIT_CASE(region_replaced),					\
+	KUNIT_CASE(region_made_read_only),				\
+	KUNIT_CASE(regions_swapped),					\
+	KUNIT_CASE_SLOW(every_slot),					\
+	KUNIT_CASE(busy_region),					\
+	KUNIT_CASE(busy_among_others),					\
+	KUNIT_CASE(region_of_two_gpadls),				\
+	KUNIT_CASE(region_after_failed_map),				\
+	KUNIT_CASE(out_of_memory),					\
+	__VA_ARGS__							\
+	{}								\
+}
+
+REGION_CASES(region_cases);
+REGION_CASES(region_resident_cases);
 
 struct kunit_suite region_suite = {
 	.name = "vmbus_gpadl_region",
 	.init = vm_init,
 	.exit = vm_exit,
 	.test_cases = region_cases,
+};
+
+struct kunit_suite region_resident_suite = {
+	.name = "vmbus_gpadl_region_resident",
+	.init = vm_init_resident,
+	.exit = vm_exit,
+	.test_cases = region_resident_cases,
 };

@@ -17,5 +17,11 @@ extern struct kunit_suite mem_suite;		/* mem_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
+extern struct kunit_suite resident_suite;	/* resident_kunit.c */
+
+/* The cases of region, mem and map that hold for resident regions too, there. */
+extern struct kunit_suite region_resident_suite;
+extern struct kunit_suite mem_resident_suite;
+extern struct kunit_suite map_resident_suite;
 
 #endif /* _KUNIT_SUITES_H */

@@ -212,17 +212,21 @@ static int vm_memory_init(struct vm *vm)
 	vm->memory[VM_NOVMA].gpa = (u64)VM_NOVMA_PFN << PAGE_SHIFT;
 	vm->memory[VM_NOVMA].bytes = VM_NOVMA_PAGES << PAGE_SHIFT;
 	vm->memory[VM_NOVMA].hva = PAGE_SIZE;
-	for (i = 0; i < VM_NR_SLOTS; i++)
+	for (i = 0; i < VM_NR_SLOTS; i++) {
 		vm->memory[i].slot = i;
+		/* These two cannot be pinned as they are set. */
+		if (i != VM_NOWRITE && i != VM_NOVMA)
+			vm->memory[i].flags |= vm->resident;
+	}
 	return vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS);
 }
 
-/* Set a region of @pages pages; 0 removes it. */
+/* Set a region of @pages pages, of the suite's kind; 0 removes it. */
 int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hva)
 {
 	struct vmbus_gpa_region region = {
 		.slot = slot,
-		.flags = flags,
+		.flags = flags | vm->resident,
 		.gpa = pfn << PAGE_SHIFT,
 		.bytes = pages << PAGE_SHIFT,
 		.hva = hva,
@@ -311,6 +315,34 @@ u32 vm_pages_pinned(struct vm *vm)
 			pinned += vm_hva_is_pinned(vm_hva(vm, s->words[i + j]));
 	}
 	return pinned;
+}
+
+/* Each page of the GPADL in vm->s is pinned if it is mapped, or resident anyway. */
+void vm_expect_pinned(struct vm *vm, bool mapped)
+{
+	const struct guest_stream *s = &vm->s;
+	u32 i, nr, pages = 0;
+
+	for (i = 0; i < s->nr; i += 1 + nr) {
+		nr = gpadl_wire_range(s->words[i]).nr_pages;
+		pages += nr;
+	}
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), mapped || vm->resident ? pages : 0);
+}
+
+/* Pages of all regions that are resident, for when nobody changes them. */
+unsigned long vm_resident(struct vm *vm)
+{
+	struct gpadl_region_table *table;
+	unsigned long pages = 0;
+	unsigned int i;
+
+	guard(rcu)();
+	table = rcu_dereference(vm->p->mem.table);
+	for (i = 0; i < table->nr; i++)
+		if (table->regions[i]->what.flags & VMBUS_GPA_REGION_RESIDENT)
+			pages += table->regions[i]->what.bytes >> PAGE_SHIFT;
+	return pages;
 }
 
 /* ---- Scatterlists ---- */
@@ -542,16 +574,17 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 	KUNIT_ASSERT_EQ(vm->test, vm_send(vm, c, VM_HANDLE), 0);
 	vm_expect_created(vm, c, VM_HANDLE, GPADL_STATUS_SUCCESS);
 	nr = vm_gpadl(c, VM_HANDLE)->wire.nr_pages;
-	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
+	vm_expect_pinned(vm, false);
 
 	KUNIT_ASSERT_EQ(vm->test, vm_map(c, flags, VM_HANDLE, &sgt), 0);
 	vm_expect_sg(vm, sgt);
-	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), nr);
-	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->p->mem.pinned), nr);
+	vm_expect_pinned(vm, true);
+	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->p->mem.pinned),
+			vm->resident ? vm_resident(vm) : nr);
 	vm_check(vm);
 
 	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
-	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
+	vm_expect_pinned(vm, false);
 	vm_check(vm);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
@@ -633,7 +666,7 @@ void vm_check(struct vm *vm)
 {
 	struct vmbus_partition *p = vm->p;
 	struct vmbus_gpadl_channel *chan;
-	struct vm_sums sums = {};
+	struct vm_sums sums = { .pins = vm_resident(vm) };
 	bool all_read;
 
 	mutex_lock(&p->rx_mutex);
@@ -792,7 +825,7 @@ void vm_unkill(void)
 /* ---- Life ---- */
 
 /* Ends by vm_destroy(), which also takes one that is half made. */
-struct vm *vm_create(struct kunit *test)
+struct vm *vm_create(struct kunit *test, u32 resident)
 {
 	struct vm *vm;
 	unsigned int i;
@@ -801,6 +834,7 @@ struct vm *vm_create(struct kunit *test)
 	if (!vm)
 		return NULL;
 	vm->test = test;
+	vm->resident = resident;
 	INIT_LIST_HEAD(&vm->tasks);
 	INIT_LIST_HEAD(&vm->joined);
 	init_completion(&vm->released);
@@ -887,9 +921,9 @@ void vm_destroy(struct vm *vm)
 	mmdrop(vm->mm);
 }
 
-int vm_init(struct kunit *test)
+static int vm_init_kind(struct kunit *test, u32 resident)
 {
-	struct vm *vm = vm_create(test);
+	struct vm *vm = vm_create(test, resident);
 
 	test->priv = vm;
 	if (!vm)
@@ -897,6 +931,16 @@ int vm_init(struct kunit *test)
 	kunit_activate_static_stub(test, gpadl_mem_pin_pages, vm_pin_pages);
 	kunit_activate_static_stub(test, gpadl_mem_unmap, vm_unmap_pages);
 	return 0;
+}
+
+int vm_init(struct kunit *test)
+{
+	return vm_init_kind(test, 0);
+}
+
+int vm_init_resident(struct kunit *test)
+{
+	return vm_init_kind(test, VMBUS_GPA_REGION_RESIDENT);
 }
 
 void vm_exit(struct kunit *test)

@@ -5,6 +5,9 @@
  * each case begins with a fresh one, and vm_exit() fails the case if anything is left of
  * it: a pinned or charged page, a mapped GPADL, a release() not called or called twice.
  *
+ * A suite of vm_init_resident() has the same guest in resident regions. Cases that are to
+ * hold for either kind are a list that both suites have.
+ *
  * The memory's pages each hold words that tell their address in the VMM, so that a page
  * found by whatever way says which one it is.
  *
@@ -99,6 +102,7 @@ struct vm_stall {
  * struct vm - a guest
  * @test: the case that has it
  * @mm: its VMM's address space (mmgrab'ed)
+ * @resident: flag of regions that are resident wherever memory can be, or 0
  * @memory: the regions as vm_init() sets them, by &enum vm_slot
  * @p: the partition; NULL when put
  * @c: the channels
@@ -121,6 +125,7 @@ struct vm_stall {
 struct vm {
 	struct kunit *test;
 	struct mm_struct *mm;
+	u32 resident;
 	struct vmbus_gpa_region memory[VM_NR_SLOTS];
 	struct vmbus_partition *p;
 	struct vm_channel c[VM_CHANNELS];
@@ -173,8 +178,9 @@ struct vm_task {
 };
 
 int vm_init(struct kunit *test);
+int vm_init_resident(struct kunit *test);
 void vm_exit(struct kunit *test);
-struct vm *vm_create(struct kunit *test);
+struct vm *vm_create(struct kunit *test, u32 resident);
 void vm_destroy(struct vm *vm);
 void vm_new_channel(struct vm *vm, struct vm_channel *c);
 void vm_put_channel(struct vm_channel *c);
@@ -188,6 +194,8 @@ void vm_page_content(unsigned long hva, u64 *words);
 void vm_fill(struct vm *vm, u64 pfn, u32 nr);
 void vm_fill_gpadl(struct vm *vm);
 u32 vm_pages_pinned(struct vm *vm);
+void vm_expect_pinned(struct vm *vm, bool mapped);
+unsigned long vm_resident(struct vm *vm);
 void vm_expect_sg(struct vm *vm, const struct sg_table *sgt);
 
 /* What the guest sends. */

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_resident: regions that are pinned when they are set.
+ *
+ * That maps of them give what maps of others do is for the suites *_resident.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+
+#include "suites.h"
+#include "vm.h"
+
+#define RESIDENT	VMBUS_GPA_REGION_RESIDENT
+#define READ_ONLY	VMBUS_GPA_REGION_READ_ONLY
+
+/* A region of so many pages, over memory that is VM_BIG's too. */
+static int set_resident(struct vm *vm, u32 flags, u64 pages)
+{
+	return vm_set_region(vm, VM_FREE_SLOT, RESIDENT | flags, VM_HOLE_PFN, pages,
+			     vm_hva(vm, VM_BIG_PFN));
+}
+
+static s64 charged(struct vm *vm)
+{
+	return atomic64_read(&vm->mm->pinned_vm);
+}
+
+/* So many of VM_BIG's first 1200 pages are pinned. */
+static u32 pinned(struct vm *vm)
+{
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 1200);
+	return vm_pages_pinned(vm);
+}
+
+static const struct gpadl_region *region_now(struct vm *vm, u32 slot)
+{
+	struct gpadl_region_table *table;
+	unsigned int i;
+
+	guard(rcu)();
+	table = rcu_dereference(vm->p->mem.table);
+	for (i = 0; i < table->nr; i++)
+		if (table->regions[i]->what.slot == slot)
+			return table->regions[i];
+	return NULL;
+}
+
+/* ---- When it is pinned ---- */
+
+static void pinned_when_set(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 1000);
+	KUNIT_EXPECT_EQ(test, charged(vm), 1000);
+	vm_check(vm);
+	/* What is there already is no change. */
+	atomic_set(&vm->pins, 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+}
+
+static void replaced_by_each_kind(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, 0, VM_HOLE_PFN, 600,
+					       vm_hva(vm, VM_BIG_PFN)));
+	KUNIT_EXPECT_EQ(test, pinned(vm), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, READ_ONLY, 600), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+	/* vm_exit() sees that the end of the partition unpins it. */
+}
+
+static void busy_region_stays_pinned(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 3);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), -EBUSY);
+	/* Pinned, and then not taken. */
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+}
+
+static void map_neither_pins_nor_charges(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
+	vm->p->mem.lock_cap = false;
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 0;
+	atomic_set(&vm->pins, 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 600);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+}
+
+/* One GPADL with pages in both kinds of region: only the one kind is pinned for it. */
+static void map_of_both_kinds(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct sg_table *sgt;
+	int i;
+
+	vm->memory[VM_RO].flags = RESIDENT | READ_ONLY;
+	vm->memory[VM_HIGH].flags = RESIDENT;
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS), 0);
+	vm_begin(vm);
+	vm_range(vm, VM_RO_PFN, 4);
+	vm_range(vm, VM_HIGH_PFN - 5, 10);
+	vm_range(vm, VM_BIG_PFN, 7);
+	vm_range(vm, VM_HIGH_PFN + 9, 2);
+	vm_fill_gpadl(vm);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, 0, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+						VM_HANDLE, &sgt));
+		vm_expect_sg(vm, sgt);
+		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 23);
+		KUNIT_EXPECT_EQ(test, charged(vm), VM_RO_PAGES + VM_HIGH_PAGES + 12);
+		vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 11);
+		vm_check(vm);
+	}
+}
+
+/* ---- What fails leaves nothing ---- */
+
+static void expect_nothing_done(struct vm *vm)
+{
+	KUNIT_EXPECT_EQ(vm->test, pinned(vm), 0);
+	KUNIT_EXPECT_EQ(vm->test, charged(vm), 0);
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), 0);
+	KUNIT_EXPECT_NULL(vm->test, region_now(vm, VM_FREE_SLOT));
+	vm_check(vm);
+}
+
+static void owner_over_limit(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->p->mem.lock_cap = false;
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 999 << PAGE_SHIFT;
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
+	expect_nothing_done(vm);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 999), 0);
+	/* While it is replaced, there are both. */
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, charged(vm), 999);
+}
+
+static void memory_that_cannot_be_pinned(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u64 hva = vm_hva(vm, VM_NOWRITE_PFN);
+
+	KUNIT_EXPECT_EQ(test, -EFAULT, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN,
+						     VM_NOWRITE_PAGES, hva));
+	KUNIT_EXPECT_EQ(test, -EFAULT, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN,
+						     1, PAGE_SIZE));
+	expect_nothing_done(vm);
+	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, RESIDENT | READ_ONLY,
+					       VM_HOLE_PFN, VM_NOWRITE_PAGES, hva));
+}
+
+/* As many calls as it takes to be in the third block, then vm->pin_result. */
+static long pin_then_fail(struct vm *vm, unsigned long hva, unsigned long nr,
+			  unsigned int gup_flags, struct page **pages)
+{
+	KUNIT_EXPECT_EQ(vm->test, gup_flags, FOLL_LONGTERM | FOLL_WRITE);
+	if (atomic_read(&vm->pins) > 10)
+		return vm->pin_result;
+	return pin_user_pages_fast(hva, min(nr, 110ul), gup_flags, pages);
+}
+
+static long pin_then_die(struct vm *vm, unsigned long hva, unsigned long nr,
+			 unsigned int gup_flags, struct page **pages)
+{
+	if (atomic_read(&vm->pins) == 2)
+		vm_kill();
+	KUNIT_EXPECT_LT(vm->test, atomic_read(&vm->pins), 4);
+	return pin_user_pages_fast(hva, nr, gup_flags, pages);
+}
+
+static void pin_fails_half_way(struct kunit *test)
+{
+	static const struct {
+		long pin;
+		int set;
+	} rows[] = { { 0, -EFAULT }, { -EFAULT, -EFAULT }, { -ENOMEM, -ENOMEM } };
+	struct vm *vm = test->priv;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		vm->pin = pin_then_fail;
+		vm->pin_result = rows[i].pin;
+		atomic_set(&vm->pins, 0);
+		KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), rows[i].set);
+		KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 11);
+		expect_nothing_done(vm);
+	}
+	vm->pin = NULL;
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 1200);
+}
+
+static void killed_half_way(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_then_die;
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), -EINTR);
+	vm_unkill();
+	expect_nothing_done(vm);
+}
+
+/* The second of two: the first goes too. */
+static void one_of_two_fails(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region changes[] = {
+		{ .slot = VM_FREE_SLOT, .flags = RESIDENT, .bytes = 600 * PAGE_SIZE,
+		  .gpa = (u64)VM_HOLE_PFN << PAGE_SHIFT, .hva = vm_hva(vm, VM_BIG_PFN) },
+		{ .slot = VM_FREE_SLOT + 1, .flags = RESIDENT, .bytes = PAGE_SIZE,
+		  .gpa = (u64)(VM_HOLE_PFN + 600) << PAGE_SHIFT, .hva = PAGE_SIZE },
+	};
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EFAULT);
+	expect_nothing_done(vm);
+}
+
+static void out_of_memory(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct alloc_fault f = {};
+	u32 failed = 0;
+	int ret;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 1200);
+	vm_fill_gpadl(vm);
+	while (alloc_fault_next(&f)) {
+		alloc_fault_begin(&f);
+		ret = set_resident(vm, 0, 1200);
+		alloc_fault_end(&f);
+
+		KUNIT_EXPECT_TRUE(test, !ret || (f.injected && ret == -ENOMEM));
+		failed += !!ret;
+		if (!ret)
+			KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+		KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	}
+	expect_nothing_done(vm);
+	/* Region, table of regions, table of pages, list of pages, three leaves. */
+	KUNIT_EXPECT_GE(test, failed, 5);
+}
+
+/* ---- The table ---- */
+
+static long pin_shows_progress(struct vm *vm, unsigned long hva, unsigned long nr,
+			       unsigned int gup_flags, struct page **pages)
+{
+	unsigned long done = (hva - vm_hva(vm, VM_BIG_PFN)) >> PAGE_SHIFT;
+
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_done), done);
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), 1200);
+	return pin_user_pages_fast(hva, nr, gup_flags, pages);
+}
+
+static void progress(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_shows_progress;
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vm->p->mem.pin_total), 0);
+}
+
+static struct kunit_case resident_cases[] = {
+	KUNIT_CASE(pinned_when_set),
+	KUNIT_CASE(replaced_by_each_kind),
+	KUNIT_CASE(busy_region_stays_pinned),
+	KUNIT_CASE(map_neither_pins_nor_charges),
+	KUNIT_CASE(map_of_both_kinds),
+	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(memory_that_cannot_be_pinned),
+	KUNIT_CASE(pin_fails_half_way),
+	KUNIT_CASE(killed_half_way),
+	KUNIT_CASE(one_of_two_fails),
+	KUNIT_CASE(out_of_memory),
+	KUNIT_CASE(progress),
+	{}
+};
+
+struct kunit_suite resident_suite = {
+	.name = "vmbus_gpadl_resident",
+	.init = vm_init,
+	.exit = vm_exit,
+	.test_cases = resident_cases,
+};
