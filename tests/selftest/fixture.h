@@ -42,6 +42,10 @@
 #define RING_SPLIT	2u	/* page at which the host's ring begins */
 #define RING_KB		(RING_BYTES / 1024)
 
+/* What the VMM is charged: if its memory is resident, all of it, whatever is mapped */
+#define ALL_KB		(RING_KB + MEM_BYTES / 1024)
+#define CHARGED_KB(on_demand)	(vmm_resident ? ALL_KB : (on_demand))
+
 /* @backend: -1 until the channel is open */
 struct vmm {
 	int fd;

@@ -17,6 +17,7 @@ FIXTURE(map) {
 
 FIXTURE_VARIANT(map) {
 	enum memory kind;
+	__u32 resident;
 };
 
 FIXTURE_VARIANT_ADD(map, anon) {
@@ -47,8 +48,39 @@ FIXTURE_VARIANT_ADD(map, hugetlb_memfd) {
 	.kind = MEM_HUGETLB_MEMFD,
 };
 
+FIXTURE_VARIANT_ADD(map, anon_resident) {
+	.kind = MEM_ANON,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
+FIXTURE_VARIANT_ADD(map, memfd_resident) {
+	.kind = MEM_MEMFD,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
+FIXTURE_VARIANT_ADD(map, memfd_private_resident) {
+	.kind = MEM_MEMFD_PRIVATE,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
+FIXTURE_VARIANT_ADD(map, thp_resident) {
+	.kind = MEM_THP,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
+FIXTURE_VARIANT_ADD(map, hugetlb_resident) {
+	.kind = MEM_HUGETLB,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
+FIXTURE_VARIANT_ADD(map, hugetlb_memfd_resident) {
+	.kind = MEM_HUGETLB_MEMFD,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
 FIXTURE_SETUP(map)
 {
+	vmm_resident = variant->resident;
 	vmm_start(_metadata, &self->vmm, variant->kind, 0);
 	vmm_open_channel(_metadata, &self->vmm);
 }
@@ -251,19 +283,19 @@ TEST_F(map, charges_what_it_pins)
 {
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 100 * HV_PAGE);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, 50 * HV_PAGE);
-	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(CHARGED_KB(RING_KB), pinned_kb(0));
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_EQ(RING_KB + 400, pinned_kb(0));
-	EXPECT_EQ(RING_PAGES + 100, pinned_pages());
+	EXPECT_EQ(CHARGED_KB(RING_KB + 400), pinned_kb(0));
+	EXPECT_EQ(CHARGED_KB(RING_KB + 400) / 4, pinned_pages());
 	/* The same pages, another map: once per pin */
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE2, MAP_READ_ONLY));
-	EXPECT_EQ(RING_KB + 600, pinned_kb(0));
-	EXPECT_EQ(RING_PAGES + 150, pinned_pages());
+	EXPECT_EQ(CHARGED_KB(RING_KB + 600), pinned_kb(0));
+	EXPECT_EQ(CHARGED_KB(RING_KB + 600) / 4, pinned_pages());
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ(RING_KB + 200, pinned_kb(0));
+	EXPECT_EQ(CHARGED_KB(RING_KB + 200), pinned_kb(0));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
-	EXPECT_EQ(RING_KB, pinned_kb(0));
-	EXPECT_EQ(RING_PAGES, pinned_pages());
+	EXPECT_EQ(CHARGED_KB(RING_KB), pinned_kb(0));
+	EXPECT_EQ(CHARGED_KB(RING_KB) / 4, pinned_pages());
 }
 
 TEST_F(map, by_a_kernel_thread)
@@ -408,6 +440,7 @@ FIXTURE(map_size) {
 
 FIXTURE_VARIANT(map_size) {
 	unsigned int pages;
+	__u32 resident;
 };
 
 FIXTURE_VARIANT_ADD(map_size, 1) {
@@ -442,8 +475,14 @@ FIXTURE_VARIANT_ADD(map_size, 8190) {
 	.pages = 8190,
 };
 
+FIXTURE_VARIANT_ADD(map_size, 8190_resident) {
+	.pages = 8190,
+	.resident = VMBUS_HOST_REGION_RESIDENT,
+};
+
 FIXTURE_SETUP(map_size)
 {
+	vmm_resident = variant->resident;
 	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
 	vmm_open_channel(_metadata, &self->vmm);
 }
@@ -746,6 +785,17 @@ TEST_F(memlock, enomem_by_another_process)
 }
 
 /* It is the limit as it is when something is mapped */
+/* A resident region is charged when it is set */
+TEST_F(memlock, enomem_resident)
+{
+	EXPECT_EQ(-ENOMEM, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_RESIDENT,
+				      RO_GPA, MEM_BYTES, self->vmm.mem));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_RESIDENT, RO_GPA,
+				HV_PAGE, self->vmm.mem));
+	EXPECT_EQ(RING_KB + 4, pinned_kb(0));
+}
+
 TEST_F(memlock, limit_is_raised)
 {
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 11 * HV_PAGE);
@@ -895,6 +945,20 @@ TEST_F(file, read_only_mapping)
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, MAP_READ_ONLY));
 	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
 	EXPECT_EQ('1', byte);
+}
+
+/* A resident region is pinned for writing: the same memory is refused, when it is set */
+TEST_F(file, resident)
+{
+	int expected = variant->flags == MAP_SHARED ? -EFAULT : 0;
+
+	EXPECT_EQ(expected, vmm_region(self->vmm.fd, 3, VMBUS_HOST_REGION_RESIDENT,
+				       2 * FILE_GPA, FILE_BYTES, self->mem));
+	EXPECT_EQ(expected ? RING_KB : RING_KB + FILE_BYTES / 1024, pinned_kb(0));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, 3, VMBUS_HOST_REGION_RESIDENT |
+				VMBUS_HOST_REGION_READ_ONLY, 2 * FILE_GPA, FILE_BYTES,
+				self->mem));
+	EXPECT_EQ(RING_KB + FILE_BYTES / 1024, pinned_kb(0));
 }
 
 TEST_HARNESS_MAIN

@@ -11,8 +11,22 @@ FIXTURE(region) {
 	char *other;	/* more memory */
 };
 
+/* All of this holds for either kind of region */
+FIXTURE_VARIANT(region) {
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(region, on_demand) {
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(region, resident) {
+	.flags = VMBUS_HOST_REGION_RESIDENT,
+};
+
 FIXTURE_SETUP(region)
 {
+	vmm_resident = variant->flags;
 	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
 	self->other = memory_alloc(MEM_ANON, MEM_BYTES);
 	ASSERT_NE(NULL, self->other);
@@ -85,7 +99,9 @@ TEST_F(region, flags)
 
 	EXPECT_EQ(0, vmm_region(fd, 2, VMBUS_HOST_REGION_READ_ONLY, FREE_GPA, HV_PAGE,
 				self->other));
-	for (bit = 1; bit < 32; bit++)
+	EXPECT_EQ(0, vmm_region(fd, 2, VMBUS_HOST_REGION_READ_ONLY |
+				VMBUS_HOST_REGION_RESIDENT, FREE_GPA, HV_PAGE, self->other));
+	for (bit = 2; bit < 32; bit++)
 		EXPECT_EQ(-EOPNOTSUPP, vmm_region(fd, 3, 1u << bit, 2 * FREE_GPA,
 						  HV_PAGE, self->other));
 }
@@ -241,7 +257,7 @@ TEST_F(region, removed_while_ready)
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, 5, 0, MEM_GPA + HV_PAGE, HV_PAGE,
 				self->other));
 	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(RING_KB + (vmm_resident ? 4 : 0), pinned_kb(0));
 	/* And the other half */
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, 6, 0, MEM_GPA, HV_PAGE, self->other));
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
@@ -333,8 +349,57 @@ TEST_F(region, rings_are_busy)
 	vmm_open_channel(_metadata, &self->vmm);
 	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, RING_SLOT, 0, 0, 0, NULL));
 	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
-	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == CHARGED_KB(0)));
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, RING_SLOT, 0, 0, 0, NULL));
+}
+
+/* ---- Resident regions ---- */
+
+static int set_resident(int fd, __u64 bytes, void *mem)
+{
+	return vmm_region(fd, 2, VMBUS_HOST_REGION_RESIDENT, FREE_GPA, bytes, mem);
+}
+
+/* Pinned when set, once; let go when replaced, and when removed */
+TEST_F(region, resident_is_charged)
+{
+	long kb = pinned_kb(0);
+	int fd = self->vmm.fd;
+
+	EXPECT_EQ(0, set_resident(fd, 10 * HV_PAGE, self->other));
+	EXPECT_EQ(kb + 40, pinned_kb(0));
+	EXPECT_EQ((kb + 40) / 4, pinned_pages());
+	EXPECT_EQ(0, set_resident(fd, 10 * HV_PAGE, self->other));
+	EXPECT_EQ(kb + 40, pinned_kb(0));
+	EXPECT_EQ(0, set_resident(fd, 5 * HV_PAGE, self->other));
+	EXPECT_EQ(kb + 20, pinned_kb(0));
+	EXPECT_EQ(0, vmm_region(fd, 2, 0, 0, 0, NULL));
+	EXPECT_EQ(kb, pinned_kb(0));
+	EXPECT_EQ(kb / 4, pinned_pages());
+	/* The end of the partition lets go of this one */
+	EXPECT_EQ(0, set_resident(fd, MEM_BYTES, self->other));
+}
+
+/* What cannot be pinned to its last page is not pinned at all */
+TEST_F(region, resident_with_a_hole)
+{
+	long kb = pinned_kb(0);
+
+	ASSERT_EQ(0, munmap(self->other + MEM_BYTES - HV_PAGE, HV_PAGE));
+	EXPECT_EQ(-EFAULT, set_resident(self->vmm.fd, MEM_BYTES, self->other));
+	EXPECT_EQ(kb, pinned_kb(0));
+	EXPECT_EQ(kb / 4, pinned_pages());
+	EXPECT_EQ(STATUS_INVALID_PARAMETER, page_status(&self->vmm, FREE_GPA));
+}
+
+/* Read-only memory can be resident in a read-only region only */
+TEST_F(region, resident_without_prot_write)
+{
+	ASSERT_EQ(0, mprotect(self->other, MEM_BYTES, PROT_READ));
+	EXPECT_EQ(-EFAULT, set_resident(self->vmm.fd, MEM_BYTES, self->other));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, 2, VMBUS_HOST_REGION_RESIDENT |
+				VMBUS_HOST_REGION_READ_ONLY, FREE_GPA, MEM_BYTES,
+				self->other));
 }
 
 TEST_HARNESS_MAIN

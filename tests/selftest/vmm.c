@@ -39,11 +39,13 @@ int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
 	return do_ioctl(fd, VMBUS_HOST_SET_REGIONS, &arg);
 }
 
+__u32 vmm_resident;
+
 int vmm_region(int fd, __u32 slot, __u32 flags, __u64 gpa, __u64 bytes, const void *hva)
 {
 	struct vmbus_host_region region = {
 		.slot = slot,
-		.flags = flags,
+		.flags = bytes ? flags | vmm_resident : flags,
 		.gpa = gpa,
 		.bytes = bytes,
 		.hva = PTR(hva),

@@ -31,6 +31,9 @@
 
 /* ---- /dev/vmbus-host ---- */
 
+/* VMBUS_HOST_REGION_RESIDENT: vmm_region() sets only such; 0: as it is told */
+extern __u32 vmm_resident;
+
 int vmm_create(int fd);
 int vmm_region(int fd, __u32 slot, __u32 flags, __u64 gpa, __u64 bytes, const void *hva);
 int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr);
