@@ -958,6 +958,9 @@ static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
 	return 0;
 }
 
+/* Entries that a scatterlist has room for at first: for a ring's pages, wherever they are. */
+#define SG_ROOM		16u
+
 /* It begins with an entry for each run, which most need, and doubles. */
 static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
 		   struct page **pages)
@@ -965,7 +968,7 @@ static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
 	struct sg_builder b = {};
 	int ret;
 
-	ret = sg_builder_grow(&b, w->nr_runs);
+	ret = sg_builder_grow(&b, max(w->nr_runs, min(w->nr_pages, SG_ROOM)));
 	if (!ret)
 		ret = sg_build(&b, w, m, pages);
 	if (ret) {

@@ -9,6 +9,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/cache.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -38,7 +39,8 @@ struct gpadl_region {
 	struct vmbus_gpa_region what;
 	struct gpadl_resident *resident;
 	bool written;
-	refcount_t users;
+	/* Maps write to what follows, each once, and read what precedes for each page. */
+	refcount_t users ____cacheline_aligned_in_smp;
 	refcount_t ref;
 };
 
