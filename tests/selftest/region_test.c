@@ -349,8 +349,8 @@ TEST_F(region, rings_are_busy)
 	vmm_open_channel(_metadata, &self->vmm);
 	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, RING_SLOT, 0, 0, 0, NULL));
 	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
-	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == CHARGED_KB(0)));
-	EXPECT_EQ(0, vmm_region(self->vmm.fd, RING_SLOT, 0, 0, 0, NULL));
+	/* The channel's work unmaps them. In a resident region, no count tells when */
+	EXPECT_TRUE(WAIT_FOR(vmm_region(self->vmm.fd, RING_SLOT, 0, 0, 0, NULL) == 0));
 }
 
 /* ---- Resident regions ---- */
