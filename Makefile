@@ -22,6 +22,9 @@ demo:
 check:
 	scripts/check.sh
 
+check-full:
+	scripts/check.sh full
+
 static wire kunit selftest:
 	scripts/check.sh $@
 
@@ -30,6 +33,9 @@ fuzz:
 
 proof:
 	scripts/proof.sh
+
+model:
+	scripts/check.sh model
 
 # The kernel's own extension for Sphinx takes the comments out of the sources
 htmldocs:
@@ -61,11 +67,13 @@ help:
 	@echo "More, that make check leaves out:"
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
+	@echo "  make model        check every interleaving of a GPADL's life with Spin"
+	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
 	@echo "  make distclean    remove what these leave in out/"
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check static wire kunit selftest fuzz proof \
-	htmldocs distclean help
+.PHONY: modules modules_install clean demo check check-full static wire kunit selftest fuzz \
+	proof model htmldocs distclean help

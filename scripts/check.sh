@@ -4,6 +4,7 @@
 # Every test, stage by stage, or the stages named.
 #
 #	check.sh [STAGE]...
+#	check.sh full		those that take long, which are left out else
 #
 # Each stage is a script of its own whose last line on stdout is 'N passed, N
 # failed'; one that does not get that far counts as failed. So does the last
@@ -39,6 +40,28 @@ stages()
 	END
 }
 
+# Those of make check-full
+stages_full()
+{
+	cat <<-END
+	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
+	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
+	model|every interleaving of a GPADL's life, by Spin|stage_model
+	END
+}
+
+stages_all()
+{
+	stages
+	stages_full
+}
+
+stage_model()
+{
+	"$scripts/deps.sh" spin gcc && "$scripts/model.sh" >&2 &&
+	echo "1 passed, 0 failed"
+}
+
 # The demo counts as one test: it happened as it should, or not
 stage_demo()
 {
@@ -69,11 +92,20 @@ run_stage()
 	printf -- '-- %s\n' "$last"
 }
 
+if [ "${1-}" = full ]; then
+	shift
+	list=stages_full
+elif [ $# -eq 0 ]; then
+	list=stages
+else
+	list=stages_all
+fi
+
 wanted=" $* "
 while IFS='|' read -r name what command <&4; do
 	[ $# -eq 0 ] || [[ $wanted == *" $name "* ]] || continue
 	run_stage "$name" "$what" "$command"
-done 4< <(stages)
+done 4< <($list)
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
