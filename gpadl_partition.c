@@ -180,7 +180,14 @@ void partition_watch_revoked(struct vmbus_partition *p)
 
 void partition_unwatch_revoked(struct vmbus_partition *p)
 {
-	if (atomic_dec_and_test(&p->nr_revoked) && cancel_delayed_work(&p->stuck_work))
+	if (!atomic_dec_and_test(&p->nr_revoked) || !cancel_delayed_work(&p->stuck_work))
+		return;
+	/*
+	 * Whoever counted itself meanwhile found this work queued, and relies on it. The
+	 * reference goes with the work; if that is queued again already, it has its own.
+	 */
+	if (!atomic_read(&p->nr_revoked) ||
+	    !queue_delayed_work(gpadl_wq, &p->stuck_work, STUCK_SECONDS * HZ))
 		partition_unref(p);
 }
 
