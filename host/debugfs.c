@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/vmbus_host/endpoints: one line per channel of every guest.
+ * /sys/kernel/debug/vmbus_host/guests: one line per guest; endpoints: one line per
+ * channel of every guest.
  */
 #include <linux/debugfs.h>
 #include <linux/list.h>
@@ -10,8 +11,33 @@
 #include "host.h"
 
 static struct dentry *host_debugfs;
-static DEFINE_MUTEX(endpoints_lock);
+/* Protects both lists; innermost. */
+static DEFINE_MUTEX(lists_lock);
+static LIST_HEAD(guests);
 static LIST_HEAD(endpoints);
+
+static unsigned int count_channels(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned int n = 0;
+
+	list_for_each_entry(ep, &endpoints, node)
+		n += ep->host == host;
+	return n;
+}
+
+static int guests_show(struct seq_file *m, void *unused)
+{
+	struct host *host;
+
+	seq_puts(m, "# pid counts\n");
+	guard(mutex)(&lists_lock);
+	list_for_each_entry(host, &guests, node)
+		seq_printf(m, "%d channels %u bad-messages %d\n", host->owner,
+			   count_channels(host), atomic_read(&host->nr_bad));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(guests);
 
 static void endpoint_show(struct seq_file *m, struct vmbus_endpoint *ep)
 {
@@ -34,28 +60,41 @@ static int endpoints_show(struct seq_file *m, void *unused)
 	struct vmbus_endpoint *ep;
 
 	seq_puts(m, "# pid relid if_type if_instance state counts\n");
-	guard(mutex)(&endpoints_lock);
+	guard(mutex)(&lists_lock);
 	list_for_each_entry(ep, &endpoints, node)
 		endpoint_show(m, ep);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(endpoints);
 
-void host_debugfs_add(struct vmbus_endpoint *ep)
+void host_debugfs_add(struct host *host)
 {
-	guard(mutex)(&endpoints_lock);
+	guard(mutex)(&lists_lock);
+	list_add_tail(&host->node, &guests);
+}
+
+void host_debugfs_remove(struct host *host)
+{
+	guard(mutex)(&lists_lock);
+	list_del(&host->node);
+}
+
+void host_debugfs_add_endpoint(struct vmbus_endpoint *ep)
+{
+	guard(mutex)(&lists_lock);
 	list_add_tail(&ep->node, &endpoints);
 }
 
-void host_debugfs_remove(struct vmbus_endpoint *ep)
+void host_debugfs_remove_endpoint(struct vmbus_endpoint *ep)
 {
-	guard(mutex)(&endpoints_lock);
+	guard(mutex)(&lists_lock);
 	list_del(&ep->node);
 }
 
 void host_debugfs_init(void)
 {
 	host_debugfs = debugfs_create_dir("vmbus_host", NULL);
+	debugfs_create_file("guests", 0400, host_debugfs, NULL, &guests_fops);
 	debugfs_create_file("endpoints", 0400, host_debugfs, NULL, &endpoints_fops);
 }
 

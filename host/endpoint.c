@@ -430,7 +430,7 @@ static void endpoint_release(void *priv)
 {
 	struct vmbus_endpoint *ep = priv;
 
-	host_debugfs_remove(ep);
+	host_debugfs_remove_endpoint(ep);
 	kfree(ep);
 	if (atomic_dec_and_test(&nr_endpoints))
 		wake_up_all(&no_endpoint);
@@ -488,7 +488,7 @@ struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
 	}
 	ep->chan = chan;
 	atomic_inc(&nr_endpoints);
-	host_debugfs_add(ep);
+	host_debugfs_add_endpoint(ep);
 	return ep;
 }
 

@@ -43,7 +43,8 @@ struct signals;
  * @read_lock: serialises readers; protects @unread and @nr_unread
  * @unread: a reply that was fetched but could not be copied to the reader
  * @nr_unread: its length in bytes; 0 if there is none
- * @nr_bad: messages that were too short
+ * @nr_bad: messages that were too short or too long
+ * @node: in the list of all guests, for debugfs
  */
 struct host {
 	struct vmbus_partition *p;
@@ -55,6 +56,7 @@ struct host {
 	u8 unread[VMBUS_GPADL_MAX_REPLY];
 	u32 nr_unread;
 	atomic_t nr_bad;
+	struct list_head node;
 };
 
 /**
@@ -212,7 +214,9 @@ void endpoint_signal(struct vmbus_endpoint *ep);
 /* debugfs.c */
 void host_debugfs_init(void);
 void host_debugfs_exit(void);
-void host_debugfs_add(struct vmbus_endpoint *ep);
-void host_debugfs_remove(struct vmbus_endpoint *ep);
+void host_debugfs_add(struct host *host);
+void host_debugfs_remove(struct host *host);
+void host_debugfs_add_endpoint(struct vmbus_endpoint *ep);
+void host_debugfs_remove_endpoint(struct vmbus_endpoint *ep);
 
 #endif /* _VMBUS_HOST_PRIV_H */

@@ -25,6 +25,7 @@ static DECLARE_WAIT_QUEUE_HEAD(no_host);
 
 static void host_free(struct host *host)
 {
+	host_debugfs_remove(host);
 	kfree(host);
 	if (atomic_dec_and_test(&nr_hosts))
 		wake_up_all(&no_host);
@@ -65,6 +66,7 @@ int host_create(struct host *host)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	host->owner = task_tgid_nr(current);
+	host_debugfs_add(host);
 	/* Pairs with the acquire in host_partition(). */
 	smp_store_release(&host->p, p);
 	wake_up_all(&host->wait);
@@ -81,6 +83,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 	mutex_init(&host->read_lock);
 	xa_init(&host->endpoints);
 	init_waitqueue_head(&host->wait);
+	INIT_LIST_HEAD(&host->node);
 	atomic_inc(&nr_hosts);
 	file->private_data = host;
 	return nonseekable_open(inode, file);

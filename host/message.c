@@ -108,13 +108,15 @@ int host_receive(struct host *host, const void *msg, size_t len, u32 flags)
 	size_t min_len;
 
 	if (len < sizeof(u32) || len > VMBUS_GPADL_MSG_MAX)
-		return -EBADMSG;
+		goto err_bad;
 	min_len = message_min_len(le32_to_cpup(msg));
 	if (!min_len)
 		return vmbus_partition_receive(host->p, msg, len, flags);
-	if (len < min_len) {
-		atomic_inc(&host->nr_bad);
-		return -EBADMSG;
-	}
+	if (len < min_len)
+		goto err_bad;
 	return receive_on_channel(host, msg);
+
+err_bad:
+	atomic_inc(&host->nr_bad);
+	return -EBADMSG;
 }

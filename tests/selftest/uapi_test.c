@@ -206,6 +206,12 @@ TEST_F(ioctls, larger_with_garbage)
 	EXPECT_IOCTL_ERRNO(E2BIG, self->fd, variant->cmd, &self->arg);
 }
 
+TEST_F(ioctls, larger_than_a_page)
+{
+	self->arg.size = 1U << 31;
+	EXPECT_IOCTL_ERRNO(E2BIG, self->fd, variant->cmd, &self->arg);
+}
+
 TEST_F(ioctls, unknown_flag)
 {
 	bool post = variant->cmd == VMBUS_HOST_POST;
@@ -421,6 +427,35 @@ TEST_F(file, write_long)
 	EXPECT_SILENCE(self->vmm.fd);
 	EXPECT_EQ(0, guest_post(self->vmm.fd, msg, 240));
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+}
+
+/* What of this process's line in debugfs says how many messages were bad, or -1 */
+static int bad_messages(void)
+{
+	FILE *f = fopen("/sys/kernel/debug/vmbus_host/guests", "r");
+	int pid, channels, bad, found = -1;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%d channels %d bad-messages %d", &pid, &channels,
+			   &bad) == 3 && pid == getpid())
+			found = bad;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+TEST_F(file, bad_messages_are_counted)
+{
+	__u32 msg[61] = { MSG_OPENCHANNEL };
+
+	EXPECT_EQ(0, bad_messages());
+	EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, 3));
+	EXPECT_EQ(1, bad_messages());
+	EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, 8));
+	EXPECT_EQ(2, bad_messages());
+	EXPECT_EQ(-EBADMSG, guest_post(self->vmm.fd, msg, 241));
+	EXPECT_EQ(3, bad_messages());
 }
 
 TEST_F(file, write_type_not_handled)

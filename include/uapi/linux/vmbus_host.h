@@ -31,7 +31,8 @@
  * What an errno of an ioctl means:
  *
  * - ENOTTY: there is no such command.
- * - E2BIG: the structure has fields, not zero, that this kernel does not know.
+ * - E2BIG: the structure has fields, not zero, that this kernel does not know, or
+ *   is longer than a page.
  * - EOPNOTSUPP: a flag or feature that this kernel does not know.
  * - EINVAL: a field has a value that can never be right, the structure is
  *   smaller than its first version, or VMBUS_HOST_CREATE has not been done.
