@@ -277,7 +277,10 @@ static int host_drop_unread(struct host *host)
 	return 0;
 }
 
-/* In this order: what is closed quietly adds no reply to those that are dropped. */
+/*
+ * In this order: what is closed quietly adds no reply to those that are dropped, and a
+ * reader that fails takes no reply out of a queue that is empty.
+ */
 static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonblock)
 {
 	int ret;
@@ -285,9 +288,9 @@ static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonbl
 	if (arg->reset.flags)
 		return -EOPNOTSUPP;
 	host_close_all(host);
-	ret = host_drop_unread(host);
+	ret = vmbus_partition_reset(host->p);
 	if (!ret)
-		ret = vmbus_partition_reset(host->p);
+		ret = host_drop_unread(host);
 	return ret ?: host_wait_all_closed(host);
 }
 
@@ -369,6 +372,9 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 		return -EFAULT;
 	if (size < op->min_size)
 		return -EINVAL;
+	/* No structure will ever be that long: do not look at 4 GiB for zeroes. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&arg, op->size, from, size);
 	if (ret)
 		return ret;
