@@ -267,7 +267,7 @@ static struct gpadl *gpadl_alloc(struct vmbus_gpadl_channel *chan,
 	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
 	if (!g)
 		return NULL;
-	words = kvmalloc(header->range_buflen, GFP_KERNEL_ACCOUNT);
+	words = kvmalloc(header->range_buflen, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!words) {
 		kfree(g);
 		return NULL;
