@@ -18,6 +18,7 @@
 #			/dev/kvm is there does not mean that it runs any kernel
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
+#	STOP=REGEX	end it as soon as the guest prints this
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -57,12 +58,27 @@ boot()
 		-kernel "$kernel" -initrd "$initramfs" \
 		-append "console=ttyS0 panic=-1 $*" </dev/null >&2 &
 	qemu=$!
+	if [ -n "${STOP-}" ]; then
+		stop_at "$STOP" "$qemu" &
+	fi
 	if [ -n "${FOLLOW-}" ]; then
 		follow "$qemu"
 	fi
 	wait_for "$qemu" || status=$?
 	qemu=
 	return $status
+}
+
+# End process PID when the guest prints what matches a regular expression
+stop_at()
+{
+	while kill -0 "$2" 2>/dev/null; do
+		if grep -qE "$1" "$logs/console.log" "$logs/result.log" 2>/dev/null; then
+			kill "$2" 2>/dev/null || true
+			return
+		fi
+		sleep 1
+	done
 }
 
 # The lines of one result file while they come, until process PID is gone. Not

@@ -2,51 +2,69 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Put one fault of mutants.txt into a copy of the tree.
 
-	apply.py mutants.txt		how many there are
-	apply.py mutants.txt N TREE	put the Nth into TREE, print what it is
+	apply.py mutants.txt TREE	list them: number, key, file, why it survives
+	apply.py mutants.txt TREE N	put the Nth into TREE, print what it is
+
+The key stands for the fault and for the file that it is put into.
 """
+import hashlib
 import pathlib
 import sys
 
 
+class Fault:
+    """What is wrong, where; the lines there, those instead, why no test fails."""
+
+    def __init__(self, head):
+        self.file, self.what = head.split(': ', 1)
+        self.old, self.new, self.reason = [], [], []
+
+    def apply(self, text):
+        """Replace the lines, which must stand in the text exactly once."""
+        lines = text.splitlines()
+        there = [' '.join(line.split()) for line in lines]
+        old = [' '.join(line.split()) for line in self.old]
+        places = [i for i in range(len(lines) - len(old) + 1)
+                  if there[i:i + len(old)] == old]
+        if len(places) != 1:
+            sys.exit(f'{self.file}: {self.what}: {len(places)} places like: {old[0]}')
+        lines[places[0]:places[0] + len(old)] = ['\t' + line if not line.startswith('#')
+                                                 else line for line in self.new]
+        return '\n'.join(lines) + '\n'
+
+    def key(self, text):
+        """Changes when the mutated file does."""
+        return hashlib.sha1(self.apply(text).encode()).hexdigest()[:16]
+
+
 def parse(path):
-    """The faults: (file, what is wrong, lines there, lines instead)."""
+    """The faults of a list."""
     faults = []
     for line in pathlib.Path(path).read_text().splitlines():
         mark, rest = line[:1], line[1:].strip()
         if mark == '=':
-            name, what = rest.split(': ', 1)
-            faults.append((name, what, [], []))
+            faults.append(Fault(rest))
         elif mark == '-':
-            faults[-1][2].append(rest)
+            faults[-1].old.append(rest)
         elif mark == '+':
-            faults[-1][3].append(rest)
+            faults[-1].new.append(rest)
+        elif mark == '~':
+            faults[-1].reason.append(rest)
     return faults
-
-
-def apply(tree, name, old, new):
-    """Replace the lines old, which must stand in the file exactly once."""
-    path = pathlib.Path(tree, name)
-    lines = path.read_text().splitlines()
-    stripped = [' '.join(line.split()) for line in lines]
-    old = [' '.join(line.split()) for line in old]
-    places = [i for i in range(len(lines) - len(old) + 1)
-              if stripped[i:i + len(old)] == old]
-    if len(places) != 1:
-        sys.exit(f'{name}: {len(places)} places like: {old[0]}')
-    lines[places[0]:places[0] + len(old)] = ['\t' + line if not line.startswith('#')
-                                             else line for line in new]
-    path.write_text('\n'.join(lines) + '\n')
 
 
 def main():
     faults = parse(sys.argv[1])
-    if len(sys.argv) == 2:
-        print(len(faults))
+    tree = pathlib.Path(sys.argv[2])
+    if len(sys.argv) == 3:
+        for n, fault in enumerate(faults, 1):
+            key = fault.key((tree / fault.file).read_text())
+            print(n, key, fault.file, ' '.join(fault.reason))
         return
-    name, what, old, new = faults[int(sys.argv[2]) - 1]
-    apply(sys.argv[3], name, old, new)
-    print(f'{name}: {what}')
+    fault = faults[int(sys.argv[3]) - 1]
+    path = tree / fault.file
+    path.write_text(fault.apply(path.read_text()))
+    print(f'{fault.file}: {fault.what}')
 
 
 main()
