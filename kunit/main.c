@@ -9,7 +9,7 @@
 #include "suites.h"
 
 kunit_test_suites(&wire_suite, &replay_suite, &ring_suite,
-		  &input_suite, &handle_suite, &region_suite, &mem_suite, &map_suite,
+		  &api_suite, &input_suite, &handle_suite, &region_suite, &mem_suite, &map_suite,
 		  &order_suite, &race_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,
 		  &resident_suite);
@@ -18,3 +18,4 @@ MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(VMBUS_GPADL_NS);
+MODULE_IMPORT_NS(VMBUS_HOST_NS);

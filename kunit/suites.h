@@ -10,6 +10,7 @@
 extern struct kunit_suite replay_suite;		/* replay_kunit.c */
 extern struct kunit_suite ring_suite;		/* ring_kunit.c */
 extern struct kunit_suite wire_suite;		/* wire_kunit.c */
+extern struct kunit_suite api_suite;		/* api_kunit.c */
 extern struct kunit_suite input_suite;		/* input_kunit.c */
 extern struct kunit_suite handle_suite;		/* handle_kunit.c */
 extern struct kunit_suite region_suite;		/* region_kunit.c */

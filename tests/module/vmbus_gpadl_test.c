@@ -42,6 +42,8 @@ struct instance {
 	struct session *session;
 	struct list_head mappings;
 	u32 opens, closes, kicks, revokes, last_revoked;
+	u32 relid;
+	u8 userdata[12];
 };
 
 struct session {
@@ -218,6 +220,8 @@ static int test_open(struct vmbus_endpoint *ep)
 	inst->ep = ep;
 	inst->closing = false;
 	inst->opens++;
+	inst->relid = vmbus_endpoint_relid(ep);
+	memcpy(inst->userdata, vmbus_endpoint_userdata(ep), sizeof(inst->userdata));
 	vmbus_endpoint_set_data(ep, inst);
 	return 0;
 }
@@ -700,7 +704,9 @@ static int test_ioctl_state(void __user *arg)
 			.revokes = inst->revokes,
 			.mapped = instance_nr_mapped(inst),
 			.last_revoked = inst->last_revoked,
+			.relid = inst->relid,
 		};
+		memcpy(state.userdata, inst->userdata, sizeof(state.userdata));
 	}
 	export_guid(state.if_instance, &guid);
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;

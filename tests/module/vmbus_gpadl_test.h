@@ -105,7 +105,8 @@ struct vmbus_gpadl_test_state {
 	__u32 revokes;
 	__u32 mapped;
 	__u32 last_revoked;
-	__u32 __reserved[4];
+	__u32 relid;		/* as of the last open */
+	__u8 userdata[12];	/* the first of it, likewise */
 };
 
 #define VMBUS_GPADL_TEST_STATE	_IOWR(0xBC, 3, struct vmbus_gpadl_test_state)

@@ -507,6 +507,17 @@ TEST_F(channel, reset_drops_a_reply_that_faulted)
 	EXPECT_SILENCE(self->vmm.fd);
 }
 
+/* What the backend can ask its endpoint */
+TEST_F(channel, backend_knows)
+{
+	struct vmbus_gpadl_test_state is;
+
+	vmm_open_channel(_metadata, &self->vmm);
+	is = state(&self->vmm);
+	EXPECT_EQ(RELID, is.relid);
+	EXPECT_STREQ(GUEST_USERDATA, (char *)is.userdata);
+}
+
 /* ---- Signals ---- */
 
 struct ring {
@@ -605,6 +616,84 @@ TEST_F(signals, kick_fd_is_closed)
 	EXPECT_EQ(0, send_one(&self->vmm, self->in));
 	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
 	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+}
+
+/* As the wire has it, with one word of payload */
+struct packet {
+	__u16 type;
+	__u16 offset8;
+	__u16 len8;
+	__u16 flags;
+	__u64 trans_id;
+	__u64 payload;
+	__u64 trailer;
+};
+
+/* The guest writes a packet at the begin of its ring, which is empty. */
+static void guest_send(struct vmm *v, __u64 payload)
+{
+	struct ring *ring = v->ring;
+	struct packet packet = {
+		.type = 6,	/* data, in band */
+		.offset8 = 2,
+		.len8 = 3,
+		.payload = payload,
+	};
+
+	memcpy(v->ring + HV_PAGE, &packet, sizeof(packet));
+	__atomic_store_n(&ring->write_index, sizeof(packet), __ATOMIC_RELEASE);
+}
+
+TEST_F(signals, receive)
+{
+	struct ring *out = self->vmm.ring;
+	__u64 payload = 0;
+
+	EXPECT_EQ(-EAGAIN, backend_recv(self->vmm.backend, &payload, 8));
+	guest_send(&self->vmm, 0xfeed);
+	EXPECT_EQ(-EMSGSIZE, backend_recv(self->vmm.backend, &payload, 7));
+	EXPECT_EQ(8, backend_recv(self->vmm.backend, &payload, 8));
+	EXPECT_EQ(0xfeed, payload);
+	EXPECT_EQ(out->write_index, out->read_index);
+	EXPECT_EQ(-EAGAIN, backend_recv(self->vmm.backend, &payload, 8));
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+}
+
+/* The guest waits for more room than there was before the host has read. */
+TEST_F(signals, receive_makes_room)
+{
+	struct ring *out = self->vmm.ring;
+	__u64 payload;
+
+	guest_send(&self->vmm, 1);
+	out->pending_send_sz = HV_PAGE - 8;
+	EXPECT_EQ(8, backend_recv(self->vmm.backend, &payload, 8));
+	EXPECT_EQ(1ull << RELID, self->flags[0]);
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+}
+
+/* What was in the ring before the open is told by a kick. */
+TEST_F(signals, packet_before_the_open)
+{
+	unsigned int before = state(&self->vmm).kicks;
+
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+	memset(self->vmm.ring, 0, RING_BYTES);
+	guest_send(&self->vmm, 1);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).kicks == before + 1));
+}
+
+TEST_F(signals, call_without_signals)
+{
+	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &none));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+	EXPECT_EQ(0, self->flags[0]);
 }
 
 TEST_F(signals, call)

@@ -314,6 +314,13 @@ TEST_F(gpadl, range_longer_than_range_buflen)
 	EXPECT_REFUSED(1, 2, words, 2);
 }
 
+TEST_F(gpadl, first_range_leaves_no_room_for_the_second)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN, range_word(0, 1) };
+
+	EXPECT_REFUSED(2, 4, words, 4);
+}
+
 TEST_F(gpadl, second_range_longer_than_range_buflen)
 {
 	__u64 words[] = {
@@ -474,6 +481,28 @@ TEST_F(gpadl, too_many_pages)
 	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
 	EXPECT_TEARDOWN(self->vmm.fd, RELID, 1);
 	EXPECT_GPADL(self->vmm.fd, RELID, 1, MEM_GPA, 60 * HV_PAGE);
+}
+
+/* ---- One handle on several channels ---- */
+
+/* Torn down in an order other than that in which they came */
+TEST_F(gpadl, same_handle_on_three_channels)
+{
+	static const __u32 relids[] = { RELID, RELID2, RELID2 + 1 };
+	static const unsigned int order[] = { 1, 0 };
+	unsigned int i;
+
+	EXPECT_EQ(0, vmm_channel(self->vmm.fd, relids[2], 2, NULL));
+	for (i = 0; i < 3; i++)
+		EXPECT_GPADL(self->vmm.fd, relids[i], HANDLE, MEM_GPA, HV_PAGE);
+	for (i = 0; i < 2; i++) {
+		EXPECT_TEARDOWN(self->vmm.fd, relids[order[i]], HANDLE);
+		/* Now it names that of another channel, and is none of it */
+		EXPECT_EQ(0, guest_teardown(self->vmm.fd, relids[order[i]], HANDLE));
+		EXPECT_SILENCE(self->vmm.fd);
+	}
+	EXPECT_TEARDOWN(self->vmm.fd, relids[2], HANDLE);
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
 }
 
 /* ---- BODY ---- */

@@ -380,6 +380,7 @@ TEST_F(file, too_many_channels)
 
 TEST_F(file, parameters_have_bounds)
 {
+	EXPECT_EQ(-EINVAL, param_set("max_gpadls", "many"));
 	EXPECT_EQ(-EINVAL, param_set("max_gpadls", "0"));
 	EXPECT_EQ(-EINVAL, param_set("max_gpadls", "131073"));
 	EXPECT_EQ(-EINVAL, param_set("max_pages", "0"));

@@ -136,6 +136,7 @@ int guest_open(int fd, __u32 relid, __u32 openid, __u32 ring_handle, __u32 ring_
 		.openid = openid,
 		.ring_handle = ring_handle,
 		.ring_page = ring_page,
+		.userdata = GUEST_USERDATA,
 	};
 
 	return guest_post(fd, &msg, sizeof(msg));

@@ -115,6 +115,8 @@ int guest_header(int fd, __u32 relid, __u32 handle, unsigned int nr_ranges,
 int guest_body(int fd, __u32 handle, __u32 msgnumber, const __u64 *words,
 	       unsigned int nr);
 int guest_teardown(int fd, __u32 relid, __u32 handle);
+/* ... to open a channel, with these words for the backend */
+#define GUEST_USERDATA		"hello"
 int guest_open(int fd, __u32 relid, __u32 openid, __u32 ring_handle, __u32 ring_page);
 int guest_close(int fd, __u32 relid);
 int guest_released(int fd, __u32 relid);

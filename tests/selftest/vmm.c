@@ -273,6 +273,18 @@ int backend_send(int fd, const void *buf, size_t len)
 	return copy(fd, VMBUS_GPADL_TEST_SEND, 0, 0, buf, len);
 }
 
+int backend_recv(int fd, void *buf, size_t len)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_RECV,
+		.len = len,
+		.data = PTR(buf),
+	};
+
+	/* The packet's type is in the upper half */
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)(__u32)arg.value;
+}
+
 /* ---- Memory of the guest ---- */
 
 #define HUGE	(2ul << 20)

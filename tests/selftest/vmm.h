@@ -75,6 +75,7 @@ int backend_vwrite(int fd, __u32 handle, __u64 offset, const void *buf, size_t l
 /* Number of scatterlist entries, of which the first @nr are stored */
 int backend_sg(int fd, __u32 handle, struct vmbus_gpadl_test_sg *sg, unsigned int nr);
 int backend_send(int fd, const void *buf, size_t len);
+int backend_recv(int fd, void *buf, size_t len);	/* length of the payload */
 
 /* ---- Memory of the guest ---- */
 

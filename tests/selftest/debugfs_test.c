@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What debugfs tells of a partition and of its channels, and what the log says of a
+ * backend that does not unmap.
+ */
+#include <glob.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "fixture.h"
+
+#define PARTITIONS	"/sys/kernel/debug/vmbus_gpadl"
+#define ENDPOINTS	"/sys/kernel/debug/vmbus_host/endpoints"
+
+/* Is there a line that matches? @format makes an extended regular expression. */
+static bool says(const char *path, const char *format, ...)
+{
+	FILE *f = fopen(path, "r");
+	char line[512], pattern[256];
+	bool found = false;
+	regex_t regex;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(pattern, sizeof(pattern), format, args);
+	va_end(args);
+	if (!f || regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE))
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = !regexec(&regex, line, 0, NULL, 0);
+	regfree(&regex);
+	fclose(f);
+	return found;
+}
+
+/* Of one partition */
+struct files {
+	char gpadls[64];
+	char regions[64];
+	char stats[64];
+};
+
+FIXTURE(debugfs) {
+	struct vmm vmm;
+	struct files files;
+};
+
+/* This process has one partition. */
+static bool find_files(struct files *files)
+{
+	bool found = false;
+	size_t i;
+	glob_t g;
+
+	if (glob(PARTITIONS "/*/stats", 0, NULL, &g))
+		return false;
+	for (i = 0; i < g.gl_pathc && !found; i++) {
+		int dir = strrchr(g.gl_pathv[i], '/') - g.gl_pathv[i];
+
+		found = says(g.gl_pathv[i], "^owner pid +%d$", getpid());
+		sprintf(files->stats, "%.*s/stats", dir, g.gl_pathv[i]);
+		sprintf(files->gpadls, "%.*s/gpadls", dir, g.gl_pathv[i]);
+		sprintf(files->regions, "%.*s/regions", dir, g.gl_pathv[i]);
+	}
+	globfree(&g);
+	return found;
+}
+
+FIXTURE_SETUP(debugfs)
+{
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->vmm);
+	ASSERT_TRUE(find_files(&self->files));
+}
+
+FIXTURE_TEARDOWN(debugfs)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_F(debugfs, gpadls)
+{
+	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN + 9 };
+	struct gpadl g;
+
+	gpadl_simple(&g, HANDLE, MEM_GPA, 3 * HV_PAGE);
+	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE2, 1, 3, words, 2));
+	EXPECT_TRUE(says(self->files.gpadls, "^ +%u +%#x MAPPED +rw +%u +1 +1 +1 +[0-9]+$",
+			 RELID, RING_HANDLE, RING_PAGES));
+	EXPECT_TRUE(says(self->files.gpadls, "^ +%u +%#x READY +ro +3 +1 +1 +1 +0$",
+			 RELID, HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls, "^ +%u +%#x ASSEMBLING +rw ", RELID, HANDLE2));
+	EXPECT_EQ(0, guest_body(self->vmm.fd, HANDLE2, 0, words + 2, 1));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE2, STATUS_SUCCESS);
+	EXPECT_TRUE(says(self->files.gpadls, "^ +%u +%#x READY +rw +2 +1 +2 +2 +0$", RELID,
+			 HANDLE2));
+	EXPECT_TEARDOWN(self->vmm.fd, RELID, HANDLE);
+	EXPECT_FALSE(says(self->files.gpadls, " %#x ", HANDLE));
+}
+
+TEST_F(debugfs, gpadl_that_is_wanted_back)
+{
+	EXPECT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPED .* leaving wanted-back$", HANDLE));
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +1$"));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+}
+
+TEST_F(debugfs, regions)
+{
+	const char *kind = vmm_resident ? "resident" : "on-demand";
+
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, 7, VMBUS_HOST_REGION_READ_ONLY,
+				0x200000000ull, HV_PAGE, self->vmm.mem));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, 9, VMBUS_HOST_REGION_RESIDENT,
+				0x300000000ull, HV_PAGE, self->vmm.mem));
+	EXPECT_TRUE(says(self->files.regions, "^ +%u +%#llx +%#x +%#lx rw +%s +0$", MEM_SLOT,
+			 MEM_GPA, MEM_BYTES, (unsigned long)self->vmm.mem, kind));
+	EXPECT_TRUE(says(self->files.regions, "^ +%u +%#llx .* rw +%s +1$", RING_SLOT, RING_GPA,
+			 kind));
+	EXPECT_TRUE(says(self->files.regions, "^ +7 +0x200000000 +0x1000 .* ro +%s +0$", kind));
+	EXPECT_TRUE(says(self->files.regions, "^ +9 +0x300000000 +0x1000 .* rw +resident +0$"));
+}
+
+TEST_F(debugfs, stats)
+{
+	__u64 words[] = { range_word(0, HV_PAGE) };
+
+	EXPECT_TRUE(says(self->files.stats, "^pinned host pages +%u$", RING_PAGES));
+	EXPECT_TRUE(says(self->files.stats, "^GPADLs +1$"));
+	EXPECT_TRUE(says(self->files.stats, "^described HV pages +%u$", RING_PAGES));
+	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE, 0, words, 1));
+	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE, 0, words, 1));
+	EXPECT_TRUE(says(self->files.stats, "^ +2  "));
+}
+
+TEST_F(debugfs, endpoints)
+{
+	__u32 *in = self->vmm.ring, *out = self->vmm.ring + RING_SPLIT * HV_PAGE;
+	__u64 word = 0;
+
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_NOT_OPENED(self->vmm.fd, RELID, 2);
+	EXPECT_EQ(0, backend_send(self->vmm.backend, &word, sizeof(word)));
+	EXPECT_TRUE(WAIT_FOR(says(ENDPOINTS, "^%d %u .* open opens 1 .* sent 1$",
+				  getpid(), RELID)));
+
+	/* Indexes that cannot be */
+	in[0] = ~0u;
+	out[1] = ~0u;
+	EXPECT_EQ(-EIO, backend_recv(self->vmm.backend, &word, sizeof(word)));
+	EXPECT_EQ(-EIO, backend_send(self->vmm.backend, &word, sizeof(word)));
+	EXPECT_TRUE(says(ENDPOINTS, "^%d %u .* bad-in-ring bad-out-ring$", getpid(),
+			 RELID));
+
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, RELID));
+	EXPECT_TRUE(says(ENDPOINTS, "^%d %u .* closed rescinded opens 1 ", getpid(),
+			 RELID));
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_TRUE(says(ENDPOINTS, "^%d %u .* rescinded released ", getpid(), RELID));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!says(ENDPOINTS, "^%d ", getpid())));
+}
+
+/* ---- The log ---- */
+
+/* Wait for a line of the kernel's log; @fd: /dev/kmsg */
+static bool log_says(int fd, const char *text)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char line[1024];
+	ssize_t n;
+
+	while (poll(&p, 1, 60000) == 1) {
+		n = read(fd, line, sizeof(line) - 1);
+		line[n < 0 ? 0 : n] = 0;
+		if (strstr(line, text))
+			return true;
+	}
+	return false;
+}
+
+/* Told again and again, of those that are stuck, and only of them */
+TEST_F_TIMEOUT(debugfs, stuck, 120)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	char text[64];
+
+	ASSERT_LE(0, kmsg);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	EXPECT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	sprintf(text, "channel %u: GPADL %#x is still mapped", RELID, HANDLE);
+	EXPECT_TRUE(log_says(kmsg, text));
+	EXPECT_TRUE(log_says(kmsg, text));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+}
+
+TEST_HARNESS_MAIN
