@@ -47,6 +47,7 @@ stages_full()
 	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
 	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	model|every interleaving of a GPADL's life, by Spin|stage_model
+	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
 	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl_wire.c
 	END
 }
