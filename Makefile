@@ -37,6 +37,9 @@ proof:
 model:
 	scripts/check.sh model
 
+stress:
+	STRESS_SECONDS=$(SECONDS) scripts/selftest.sh stress_test
+
 coverage:
 	scripts/coverage.sh
 
@@ -74,6 +77,7 @@ help:
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo "  make model        check every interleaving of a GPADL's life with Spin"
+	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
 	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
@@ -84,4 +88,4 @@ help:
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
 .PHONY: modules modules_install clean demo check check-full static wire kunit selftest fuzz \
-	proof model coverage mutants htmldocs distclean help
+	proof model stress coverage mutants htmldocs distclean help

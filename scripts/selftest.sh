@@ -7,8 +7,8 @@
 #	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map -t pin
 #
 # SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
-# bugs. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in
-# out/selftest-*/. The last line on stdout is 'N passed, N failed'.
+# bugs. STRESS_SECONDS is how long stress_test takes, 5 if not told. SMP, TIMEOUT, SHOW
+# and ACCEL are those of qemu.sh. Logs stay in out/selftest-*/. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -72,7 +72,8 @@ run()
 
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$image" "$dir/initramfs" "$logs" hugepages=64 || ok=1
+		"$image" "$dir/initramfs" "$logs" hugepages=64 \
+		"STRESS_SECONDS=${STRESS_SECONDS:-5}" || ok=1
 
 	for tap in "$logs"/*.tap; do
 		[ -e "$tap" ] || continue
