@@ -180,7 +180,8 @@ void gpadl_reply_purge(struct gpadl_reply_queue *q,
  */
 bool gpadl_reply_readable(struct gpadl_reply_queue *q)
 {
-	return !list_empty_careful(&q->queued);
+	/* Without the lock: who adds one wakes those who have looked before. */
+	return !data_race(list_empty_careful(&q->queued));
 }
 
 /**
@@ -192,5 +193,6 @@ bool gpadl_reply_readable(struct gpadl_reply_queue *q)
  */
 bool gpadl_reply_writable(struct gpadl_reply_queue *q)
 {
-	return !list_empty_careful(&q->free);
+	/* Likewise: who frees one wakes. */
+	return !data_race(list_empty_careful(&q->free));
 }
