@@ -47,6 +47,8 @@ stages_full()
 	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
 	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	model|every interleaving of a GPADL's life, by Spin|stage_model
+	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
+	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
 	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl_wire.c
 	END
@@ -62,6 +64,30 @@ stage_model()
 {
 	"$scripts/deps.sh" spin gcc && "$scripts/model.sh" >&2 &&
 	echo "1 passed, 0 failed"
+}
+
+# Ends with the sum of what its arguments, commands, end with
+sum_up()
+{
+	local command
+
+	for command in "$@"; do
+		$command | tail -n 1
+	done | awk -v wanted=$# '
+		/^[0-9]+ passed, [0-9]+ failed$/ { ended++; passed += $1; failed += $3 }
+		END { print passed + 0 " passed, " failed + wanted - ended " failed" }'
+}
+
+stage_debug()
+{
+	CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
+}
+
+stage_kcsan()
+{
+	local -x CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60
+
+	sum_up "$scripts/kunit.sh" "$scripts/selftest.sh"
 }
 
 # The demo counts as one test: it happened as it should, or not

@@ -8,7 +8,8 @@
 #
 # SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
 # bugs. STRESS_SECONDS is how long stress_test takes, 5 if not told. SMP, TIMEOUT, SHOW
-# and ACCEL are those of qemu.sh. Logs stay in out/selftest-*/. The last line on stdout is 'N passed, N failed'.
+# and ACCEL are those of qemu.sh. Logs stay in out/selftest-*/. The last line on stdout
+# is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
