@@ -24,7 +24,9 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "gpadl_mapping.h"
 #include "gpadl_mem.h"
+#include "gpadl_region.h"
 #include "gpadl_reply.h"
 #include "gpadl_wire.h"
 #include "vmbus_gpadl_map.h"

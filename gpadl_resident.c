@@ -65,19 +65,9 @@ struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr)
 unsigned long gpadl_resident_wants(const struct gpadl_resident *r)
 {
 	unsigned long in_block = (resident_skip(r) + r->done) %
-				 (GPADL_BLOCK_SIZE >> PAGE_SHIFT);
+				 GPADL_BLOCK_PAGES;
 
-	return min((GPADL_BLOCK_SIZE >> PAGE_SHIFT) - in_block, r->nr - r->done);
-}
-
-static bool pages_follow(struct page **pages, unsigned long nr)
-{
-	unsigned long i, pfn = page_to_pfn(pages[0]);
-
-	for (i = 1; i < nr; i++)
-		if (page_to_pfn(pages[i]) != pfn + i)
-			return false;
-	return true;
+	return min(GPADL_BLOCK_PAGES - in_block, r->nr - r->done);
 }
 
 /**
@@ -93,11 +83,11 @@ int gpadl_resident_add(struct gpadl_resident *r, struct page **pages, unsigned l
 {
 	unsigned long skip = r->done ? 0 : resident_skip(r);
 	u64 *block = &r->blocks[(resident_skip(r) + r->done) /
-				(GPADL_BLOCK_SIZE >> PAGE_SHIFT)];
+				GPADL_BLOCK_PAGES];
 	unsigned long i;
 	u64 *leaf;
 
-	if (pages_follow(pages, nr)) {
+	if (gpadl_pages_follow(pages, nr) == nr) {
 		/* Below 0, if what is skipped would be: what is found is not. */
 		*block = (page_to_phys(pages[0]) - (skip << PAGE_SHIFT)) |
 			 GPADL_BLOCK_CONTIGUOUS;

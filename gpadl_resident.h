@@ -19,6 +19,7 @@
 #define GPADL_BLOCK_SIZE	PMD_SIZE
 #define GPADL_BLOCK_MASK	PMD_MASK
 #define GPADL_BLOCK_SHIFT	PMD_SHIFT
+#define GPADL_BLOCK_PAGES	(GPADL_BLOCK_SIZE >> PAGE_SHIFT)
 
 /* A block whose pages follow each other physically; the rest is the first one's address. */
 #define GPADL_BLOCK_CONTIGUOUS	BIT(0)
@@ -42,6 +43,17 @@ struct gpadl_resident {
 	u64 *first_leaf;
 	u64 blocks[] __counted_by(nr_blocks);
 };
+
+/* How many of the first pages follow each other physically; @nr is at least 1. */
+static inline unsigned long gpadl_pages_follow(struct page *const *pages, unsigned long nr)
+{
+	unsigned long i, pfn = page_to_pfn(pages[0]);
+
+	/* Page frame numbers, not addresses of struct page: these may leap. */
+	for (i = 1; i < nr && page_to_pfn(pages[i]) == pfn + i; i++)
+		;
+	return i;
+}
 
 struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr);
 unsigned long gpadl_resident_wants(const struct gpadl_resident *r);

@@ -127,7 +127,7 @@ TRACE_EVENT(vmbus_gpadl_map,
 		__entry->handle = g->handle;
 		__entry->write = write;
 		__entry->ret = ret;
-		__entry->pins = ret ? 0 : g->mapping.nr_pins;
+		__entry->pins = ret ? 0 : g->mapping.found.nr_pins;
 		__entry->nents = ret ? 0 : g->mapping.sgt.nents;
 	),
 	TP_printk("partition=%d relid=%u handle=%#x access=%s pinned=%lu entries=%u ret=%d",

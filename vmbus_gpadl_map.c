@@ -346,7 +346,7 @@ static void gpadl_trim(struct gpadl *g)
 
 static void gpadl_complete(struct gpadl *g)
 {
-	if (!gpadl_mem_covers(&g->chan->p->mem, &g->wire)) {
+	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->wire, &g->mapping)) {
 		gpadl_reject(g, GPADL_REASON_NO_REGION, GPADL_STATUS_INVALID_PARAMETER);
 		return;
 	}
@@ -508,7 +508,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, int ret)
 		ret = -ESHUTDOWN;
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
-		gpadl_mem_unmap(&g->chan->p->mem, &g->mapping);
+		gpadl_mapping_unmap(&g->chan->p->mem, &g->mapping);
 		spin_lock(&g->lock);
 	}
 	trace_vmbus_gpadl_map(g, write, ret);
@@ -580,7 +580,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	if (ret)
 		goto out_put;
 
-	ret = gpadl_mem_map(&chan->p->mem, &g->wire, write, &g->mapping);
+	ret = gpadl_mapping_map(&chan->p->mem, &g->wire, write, &g->mapping);
 	spin_lock(&g->lock);
 	ret = gpadl_finish_map(g, write, ret);
 	if (!ret)
@@ -644,8 +644,8 @@ void vmbus_gpadl_unmap(struct vmbus_gpadl_channel *chan, u32 handle)
 
 	if (WARN_ONCE(vaddr, "channel %u: unmap of GPADL %#x, which is vmapped\n",
 		      chan->relid, handle))
-		gpadl_mem_vunmap(vaddr);
-	gpadl_mem_unmap(&chan->p->mem, &g->mapping);
+		gpadl_mapping_vunmap(vaddr);
+	gpadl_mapping_unmap(&chan->p->mem, &g->mapping);
 
 	spin_lock(&g->lock);
 	gpadl_settle(g);
@@ -685,7 +685,7 @@ static void *gpadl_vmap(struct gpadl *g)
 		return ERR_PTR(-EBUSY);
 
 	gpadl_mem_account_begin(mem, &acct);
-	vaddr = gpadl_mem_vmap(&g->mapping);
+	vaddr = gpadl_mapping_vmap(&g->mapping);
 	gpadl_mem_account_end(&acct);
 	if (!IS_ERR(vaddr))
 		g->vaddr = vaddr;
@@ -750,7 +750,7 @@ void vmbus_gpadl_vunmap(struct vmbus_gpadl_channel *chan, u32 handle)
 	if (WARN_ONCE(!vaddr, "channel %u: vunmap of GPADL %#x, which is not vmapped\n",
 		      chan->relid, handle))
 		return;
-	gpadl_mem_vunmap(vaddr);
+	gpadl_mapping_vunmap(vaddr);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_vunmap, VMBUS_GPADL_NS);
 

@@ -160,7 +160,7 @@ static void vm_unmap_pages(struct gpadl_mem *mem, struct gpadl_mapping *m)
 
 	vm_stall_here(&vm->in_unmap);
 	current->kunit_test = NULL;
-	gpadl_mem_unmap(mem, m);
+	gpadl_mapping_unmap(mem, m);
 	current->kunit_test = test;
 	vm_stall_here(&vm->after_unmap);
 }
@@ -638,7 +638,7 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 		sums->revoked += g->revoked;
 		busy += gpadl_is_busy(g);
 		if (gpadl_is_busy(g))
-			sums->pins += g->mapping.nr_pins;
+			sums->pins += g->mapping.found.nr_pins;
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&chan->nr_busy), busy);
 }
@@ -929,7 +929,7 @@ static int vm_init_kind(struct kunit *test, u32 resident)
 	if (!vm)
 		return -ENOMEM;
 	kunit_activate_static_stub(test, gpadl_mem_pin_pages, vm_pin_pages);
-	kunit_activate_static_stub(test, gpadl_mem_unmap, vm_unmap_pages);
+	kunit_activate_static_stub(test, gpadl_mapping_unmap, vm_unmap_pages);
 	return 0;
 }
 

@@ -115,7 +115,7 @@ struct vm_stall {
  * @tasks: threads of vm_start()
  * @joined: those that vm_join() has seen the end of
  * @in_pin: holds up gpadl_mem_pin_pages() before it pins
- * @in_unmap: holds up gpadl_mem_unmap() before it unpins
+ * @in_unmap: holds up gpadl_mapping_unmap() before it unpins
  * @after_unmap: holds it up after
  * @linger: holds up vm_linger()
  * @pin: takes the place of gpadl_mem_pin_pages(), if not NULL

@@ -1,0 +1,773 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A GPADL's pages: looked up, pinned and listed.
+ *
+ * A mapping owns its pins from the moment that they are taken until it is unmapped,
+ * and the owner is charged for them from before the first is taken until after the
+ * last is dropped. Unmapping allocates nothing and cannot fail.
+ *
+ * A map is: look the pages up (which regions, how many to pin; what the look at
+ * establish has found holds until the regions change), become a user of these regions,
+ * charge, pin, list. Memory that is resident is neither charged nor pinned again.
+ *
+ * Cache lines that concurrent maps share and write to, each once per map and not per
+ * page: the reference count of the table, the user count of each region with pages in
+ * it, and, where something is pinned on demand, the two counts of pinned pages, and
+ * those of the address space if it is not the current one's. Per page, the kernel's pin
+ * writes to the page's folio; a hugetlb page is pinned once, a resident region not at all.
+ *
+ * Words: a run is what the guest's list says (page frame numbers that follow each
+ * other), an extent is the part of a run that lies in one region, and so is contiguous
+ * in the VMM's address space too.
+ */
+#include <linux/errno.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "gpadl_mapping.h"
+#include "gpadl_mem.h"
+#include "gpadl_pins.h"
+#include "gpadl_region.h"
+#include "gpadl_resident.h"
+
+/* ---- Walking a GPADL's pages ---- */
+
+/**
+ * struct extent - part of a run that lies in one region
+ * @region: the region; NULL if the page lies in none (then @nr is 1)
+ * @index: of the region in the table
+ * @hva: of the lowest page
+ * @nr: guest pages, at least 1
+ * @down: they come highest first
+ * @first: it begins a range
+ */
+struct extent {
+	const struct gpadl_region *region;
+	unsigned int index;
+	unsigned long hva;
+	u32 nr;
+	bool down;
+	bool first;
+};
+
+/**
+ * struct extent_walk - a walk over the extents of a GPADL, in its order
+ * @w: the GPADL
+ * @table: where to look pages up
+ * @next: index in @w->words of the next word
+ * @pages_left: pages of the range that are not yet in a run that was begun
+ * @range: the range
+ * @run: rest of the run that was begun; run.nr may be 0
+ * @e: the extent found last; its region is tried first for the next
+ */
+struct extent_walk {
+	const struct gpadl_wire *w;
+	const struct gpadl_region_table *table;
+	u32 next;
+	u32 pages_left;
+	struct gpadl_wire_range range;
+	struct gpadl_wire_run run;
+	struct extent e;
+};
+
+static void walk_init(struct extent_walk *walk, const struct gpadl_wire *w,
+		      const struct gpadl_region_table *table)
+{
+	*walk = (struct extent_walk) { .w = w, .table = table };
+}
+
+/*
+ * A word that is a run of one page, and up, is no more than its page frame number; any
+ * other is larger than one. So is this the index of a page in @region (if it is below
+ * region_pages()), of the run that the word is.
+ */
+static u64 word_in_region(u64 word, const struct gpadl_region *region)
+{
+	return word - (region->what.gpa >> GPADL_PAGE_SHIFT);
+}
+
+static u64 region_pages(const struct gpadl_region *region)
+{
+	return region->what.bytes >> GPADL_PAGE_SHIFT;
+}
+
+/* Pages of the run, from @gpa on in its direction, that make one extent in @region. */
+static u32 run_in_region(const struct gpadl_wire_run *run,
+			 const struct gpadl_region *region, u64 gpa)
+{
+	u64 before = (gpa - region->what.gpa) >> GPADL_PAGE_SHIFT;
+
+	return min_t(u64, run->nr,
+		     run->down ? before + 1 : region_pages(region) - before);
+}
+
+static void walk_find_region(struct extent_walk *walk, u64 gpa)
+{
+	const struct gpadl_region_table *table = walk->table;
+	struct extent *e = &walk->e;
+
+	if (e->region && gpa - e->region->what.gpa < e->region->what.bytes)
+		return;
+	e->index = gpadl_region_table_find(table, gpa);
+	e->region = e->index < table->nr ? table->regions[e->index] : NULL;
+}
+
+/* Begin the next run, and the next range if this one is through. */
+static bool walk_next_run(struct extent_walk *walk)
+{
+	if (walk->run.nr)
+		return true;
+	if (walk->next >= walk->w->nr_words)
+		return false;
+	if (!walk->pages_left) {
+		walk->range = gpadl_wire_range(walk->w->words[walk->next++]);
+		walk->e.first = true;
+		walk->pages_left = walk->range.nr_pages;
+	}
+	walk->run = gpadl_wire_run(walk->w->words[walk->next++]);
+	walk->pages_left -= walk->run.nr;
+	return true;
+}
+
+static bool walk_next_slow(struct extent_walk *walk)
+{
+	struct extent *e = &walk->e;
+	u64 gpa;
+
+	e->first = false;
+	if (!walk_next_run(walk))
+		return false;
+
+	gpa = walk->run.pfn << GPADL_PAGE_SHIFT;
+	walk_find_region(walk, gpa);
+	e->down = walk->run.down;
+	e->nr = 1;
+	if (e->region) {
+		e->nr = run_in_region(&walk->run, e->region, gpa);
+		if (e->down)
+			gpa -= (u64)(e->nr - 1) << GPADL_PAGE_SHIFT;
+		e->hva = e->region->what.hva + (gpa - e->region->what.gpa);
+	}
+
+	walk->run.nr -= e->nr;
+	if (walk->run.down)
+		walk->run.pfn -= e->nr;
+	else
+		walk->run.pfn += e->nr;
+	return true;
+}
+
+/* Find the next extent. False: there is none. */
+static __always_inline bool walk_next(struct extent_walk *walk)
+{
+	struct extent *e = &walk->e;
+	u64 i;
+
+	/* A run of one page, in the region of the one before: in a long list, the rule. */
+	if (walk->pages_left && !walk->run.nr && e->region) {
+		i = word_in_region(walk->w->words[walk->next], e->region);
+		if (i < region_pages(e->region)) {
+			e->hva = e->region->what.hva + (i << GPADL_PAGE_SHIFT);
+			e->nr = 1;
+			e->down = false;
+			e->first = false;
+			walk->next++;
+			walk->pages_left--;
+			return true;
+		}
+	}
+	return walk_next_slow(walk);
+}
+
+/* Address of guest page @i of an extent, in the order of the GPADL. */
+static unsigned long extent_hva(const struct extent *e, u32 i)
+{
+	return e->hva + ((unsigned long)(e->down ? e->nr - 1 - i : i) << GPADL_PAGE_SHIFT);
+}
+
+static unsigned long extent_last(const struct extent *e)
+{
+	return e->hva + ((unsigned long)e->nr << GPADL_PAGE_SHIFT) - 1;
+}
+
+/* Host pages that an extent touches. */
+static unsigned long extent_pins(const struct extent *e)
+{
+	return (extent_last(e) >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT) + 1;
+}
+
+/* ---- Looking up ---- */
+
+static void lookup_region(struct gpadl_lookup *found, const struct extent *e)
+{
+	__set_bit(e->index, found->used);
+	if (e->region->what.flags & VMBUS_GPA_REGION_READ_ONLY)
+		found->read_only = true;
+}
+
+static void lookup_pins(struct gpadl_lookup *found, const struct extent *e)
+{
+	unsigned long first = e->hva >> GPADL_BLOCK_SHIFT;
+	unsigned long last = extent_last(e) >> GPADL_BLOCK_SHIFT;
+
+	if (!found->nr_pins || first < found->first_block)
+		found->first_block = first;
+	if (!found->nr_pins || last > found->last_block)
+		found->last_block = last;
+	found->nr_pins += extent_pins(e);
+}
+
+/* Look all pages up in a table. */
+static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
+		   const struct gpadl_region_table *table)
+{
+	const struct gpadl_region *region = NULL;
+	struct extent_walk walk;
+
+	*found = (struct gpadl_lookup) { .generation = table->generation };
+	walk_init(&walk, w, table);
+	while (walk_next(&walk)) {
+		if (!walk.e.region) {
+			found->hole = true;
+			continue;
+		}
+		if (walk.e.region != region)
+			lookup_region(found, &walk.e);
+		region = walk.e.region;
+		if (!region->resident)
+			lookup_pins(found, &walk.e);
+	}
+}
+
+/**
+ * gpadl_mapping_covers() - Does every page of a GPADL lie in a region?
+ * @mem: the memory
+ * @w: the GPADL, complete
+ * @m: its mapping, zeroed; remembers what was found for gpadl_mapping_map()
+ *
+ * It says so of the regions as they are now; if they change, a map looks again.
+ *
+ * Context: process, may sleep.
+ * Return: true if they all do.
+ */
+bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
+			  struct gpadl_mapping *m)
+{
+	struct gpadl_region_table *table = gpadl_region_table_get(mem);
+
+	lookup(&m->found, w, table);
+	gpadl_region_table_put(table);
+	return !m->found.hole;
+}
+
+/* ---- Using regions ---- */
+
+static void mapping_put_regions(struct gpadl_mapping *m, unsigned int end)
+{
+	struct gpadl_region_table *table = m->table;
+	unsigned int i;
+
+	for_each_set_bit(i, m->found.used, end)
+		refcount_dec(&table->regions[i]->users);
+	gpadl_region_table_put(table);
+}
+
+/* Become a user of all regions found, or of none: one of them has just been removed. */
+static bool mapping_use_regions(struct gpadl_mapping *m)
+{
+	struct gpadl_region_table *table = m->table;
+	unsigned int i;
+
+	for_each_set_bit(i, m->found.used, table->nr) {
+		struct gpadl_region *region = table->regions[i];
+
+		if (!refcount_inc_not_zero(&region->users)) {
+			mapping_put_regions(m, i);
+			return false;
+		}
+		/* Written to once: the line is read by every map. */
+		if (m->writable && region->resident && !READ_ONCE(region->written))
+			WRITE_ONCE(region->written, true);
+	}
+	return true;
+}
+
+/* What is known of the pages is still so, or is found out; their regions are used. */
+static void mapping_look_up(struct gpadl_mem *mem, const struct gpadl_wire *w,
+			    struct gpadl_mapping *m)
+{
+	for (;;) {
+		m->table = gpadl_region_table_get(mem);
+		if (!m->found.generation || m->found.generation != m->table->generation)
+			lookup(&m->found, w, m->table);
+		if (mapping_use_regions(m))
+			return;
+		/* Not long: whoever retired it publishes next, or puts it back. */
+		cond_resched();
+	}
+}
+
+/* ---- Pinning ---- */
+
+/*
+ * By the run: where there are few pages, and where they are so far apart that a bitmap of
+ * their blocks would be larger than their scatterlist, or lie in blocks of their own.
+ */
+#define PINS_BY_RUN_MAX		32u
+#define BLOCKS_PER_PIN_MAX	4
+
+/* Note all that is to be pinned. False: too thin, to be pinned by the run. */
+static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+			 struct gpadl_pins *pins)
+{
+	struct extent_walk walk;
+
+	walk_init(&walk, w, m->table);
+	while (walk_next(&walk))
+		if (!walk.e.region->resident &&
+		    !gpadl_pins_want(pins, walk.e.hva & PAGE_MASK, extent_pins(&walk.e)))
+			return false;
+	return true;
+}
+
+/* Get ready to pin by the block, or leave pins->blocks NULL. */
+static int mapping_plan(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+			struct gpadl_pins *pins)
+{
+	const struct gpadl_lookup *found = &m->found;
+	int ret;
+
+	*pins = (struct gpadl_pins) {};
+	if (found->nr_pins <= PINS_BY_RUN_MAX ||
+	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
+		return 0;
+	ret = gpadl_pins_init(pins, found->first_block, found->last_block, found->nr_pins);
+	if (ret || !mapping_want(m, w, pins))
+		gpadl_pins_free(pins);
+	return ret;
+}
+
+/* Pin every extent that is not resident, each from its lowest page up. */
+static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+			    struct gpadl_pinning *pin)
+{
+	struct extent_walk walk;
+	int ret;
+
+	walk_init(&walk, w, m->table);
+	while (walk_next(&walk)) {
+		if (walk.e.region->resident)
+			continue;
+		ret = gpadl_mem_pin(pin, walk.e.hva & PAGE_MASK, extent_pins(&walk.e));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* ---- The scatterlist ---- */
+
+/**
+ * struct sg_builder - a scatterlist that grows
+ * @sgl: one flat array: no chain to follow
+ * @nents: entries
+ * @room: entries that @sgl has room for
+ * @end: physical address behind the last entry
+ * @pins: where the pages are that are not resident, if pinned by the block
+ * @pages: else, the pages of the current extent and those that follow
+ */
+struct sg_builder {
+	struct scatterlist *sgl;
+	unsigned int nents;
+	unsigned int room;
+	phys_addr_t end;
+	const struct gpadl_pins *pins;
+	struct page **pages;
+};
+
+static int sg_builder_grow(struct sg_builder *b, unsigned int room)
+{
+	struct scatterlist *sgl;
+
+	sgl = kvmalloc_array(room, sizeof(*sgl), GFP_KERNEL_ACCOUNT);
+	if (!sgl)
+		return -ENOMEM;
+	if (b->nents)
+		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
+	kvfree(b->sgl);
+	b->sgl = sgl;
+	b->room = room;
+	return 0;
+}
+
+static __always_inline void sg_fill(struct scatterlist *sg, phys_addr_t phys,
+				    unsigned int len)
+{
+	*sg = (struct scatterlist) {};
+	sg_set_page(sg, pfn_to_page(PHYS_PFN(phys)), len, offset_in_page(phys));
+}
+
+/* Add @len bytes; @apart: not to the entry before, even if they follow it. */
+static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int len,
+			  bool apart)
+{
+	int ret;
+
+	if (phys == b->end && !apart) {
+		b->sgl[b->nents - 1].length += len;
+		b->end += len;
+		return 0;
+	}
+	if (b->nents == b->room) {
+		ret = sg_builder_grow(b, 2 * b->room);
+		if (ret)
+			return ret;
+	}
+	sg_fill(&b->sgl[b->nents++], phys, len);
+	b->end = phys + len;
+	return 0;
+}
+
+/* Where page @i of an extent is, and how many from there on follow it physically. */
+static u32 sg_find(const struct sg_builder *b, const struct extent *e, u32 i,
+		   phys_addr_t *phys)
+{
+	unsigned long hva = extent_hva(e, i), bytes;
+	unsigned long end = e->down ? hva + GPADL_PAGE_SIZE : extent_last(e) + 1;
+
+	if (e->region->resident) {
+		*phys = gpadl_resident_find(e->region->resident, hva, &bytes);
+	} else if (b->pins) {
+		*phys = gpadl_pins_find(b->pins, hva, end, &bytes);
+	} else {
+		unsigned long n = (hva >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT);
+		unsigned long nr = ((end - 1) >> PAGE_SHIFT) - (hva >> PAGE_SHIFT) + 1;
+
+		*phys = page_to_phys(b->pages[n]) + offset_in_page(hva);
+		bytes = (gpadl_pages_follow(b->pages + n, nr) << PAGE_SHIFT) -
+			offset_in_page(hva);
+	}
+	return min(bytes, end - hva) >> GPADL_PAGE_SHIFT;
+}
+
+/* As many pages at a time as follow each other. */
+static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from, u32 *left)
+{
+	phys_addr_t phys;
+	u32 i, nr, len;
+	int ret;
+
+	for (i = 0; i < e->nr; i += nr) {
+		nr = sg_find(b, e, i, &phys);
+		len = min_t(u32, *left, (nr << GPADL_PAGE_SHIFT) - from);
+		ret = sg_builder_add(b, phys + from, len, e->first && !i);
+		if (ret)
+			return ret;
+		*left -= len;
+		from = 0;
+	}
+	if (!e->region->resident && !b->pins)
+		b->pages += extent_pins(e);
+	return 0;
+}
+
+/*
+ * The runs of one page that come next, all in the region of the extent before and none
+ * of them the last page of its range: shuffled pages, one entry each for the most part.
+ * As tight as can be: in resident memory this is all of a map that goes by the page.
+ */
+static __always_inline void sg_add_single_pages(struct sg_builder *b,
+						struct extent_walk *walk, u32 *left,
+						bool resident)
+{
+	const struct gpadl_region *region = walk->e.region;
+	const struct gpadl_resident *r = region->resident;
+	const u64 *begin = &walk->w->words[walk->next];
+	const u64 *word = begin, *end = begin + walk->pages_left - 1;
+	struct scatterlist *sg = &b->sgl[b->nents], *sg_end = &b->sgl[b->room];
+	phys_addr_t phys, behind = b->end;
+	unsigned long hva, unused;
+	u64 i;
+
+	for (; word < end; word++) {
+		i = word_in_region(*word, region);
+		if (i >= region_pages(region))
+			break;
+		hva = region->what.hva + (i << GPADL_PAGE_SHIFT);
+		phys = resident ? gpadl_resident_find(r, hva, &unused) :
+		       gpadl_pins_find(b->pins, hva, hva + GPADL_PAGE_SIZE, &unused);
+		if (phys == behind) {
+			sg[-1].length += GPADL_PAGE_SIZE;
+		} else {
+			if (sg == sg_end)
+				break;
+			sg_fill(sg++, phys, GPADL_PAGE_SIZE);
+		}
+		behind = phys + GPADL_PAGE_SIZE;
+	}
+	b->nents = sg - b->sgl;
+	b->end = behind;
+	walk->next += word - begin;
+	walk->pages_left -= word - begin;
+	*left -= (word - begin) << GPADL_PAGE_SHIFT;
+}
+
+static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
+		    const struct gpadl_mapping *m)
+{
+	struct extent_walk walk;
+	u32 left = 0;
+	int ret;
+
+	walk_init(&walk, w, m->table);
+	while (walk_next(&walk)) {
+		u32 from = 0;
+
+		if (walk.e.first) {
+			from = walk.range.offset;
+			left = walk.range.count;
+		}
+		ret = sg_add_extent(b, &walk.e, from, &left);
+		if (ret)
+			return ret;
+		if (walk.run.nr || walk.pages_left < 2)
+			continue;
+		if (walk.e.region->resident)
+			sg_add_single_pages(b, &walk, &left, true);
+		else if (b->pins)
+			sg_add_single_pages(b, &walk, &left, false);
+	}
+	sg_mark_end(&b->sgl[b->nents - 1]);
+	return 0;
+}
+
+/* Entries that a scatterlist has room for at first: for a ring's pages, wherever they are. */
+#define SG_ROOM		16u
+
+/* It begins with an entry for each run, which most need, and doubles. */
+static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
+		   struct sg_builder *b)
+{
+	int ret;
+
+	ret = sg_builder_grow(b, max(w->nr_runs, min(w->nr_pages, SG_ROOM)));
+	if (!ret)
+		ret = sg_build(b, w, m);
+	if (ret) {
+		kvfree(b->sgl);
+		return ret;
+	}
+	m->sgt.sgl = b->sgl;
+	m->sgt.nents = b->nents;
+	m->sgt.orig_nents = b->nents;
+	return 0;
+}
+
+/* ---- Mapping ---- */
+
+/* With room for all, and all charged: pin, and build the scatterlist. */
+static int mapping_pin(struct gpadl_mapping *m, const struct gpadl_wire *w,
+		       struct gpadl_pinning *pin)
+{
+	struct sg_builder b = { .pages = pin->pages };
+	struct gpadl_pins pins;
+	int ret;
+
+	ret = mapping_plan(m, w, &pins);
+	if (ret)
+		return ret;
+	if (pins.blocks)
+		b.pins = &pins;
+	ret = b.pins ? gpadl_pins_take(&pins, pin) : mapping_pin_runs(m, w, pin);
+	if (!ret)
+		ret = sg_make(m, w, &b);
+	gpadl_pins_free(&pins);
+	return ret;
+}
+
+/* With the address space at hand. */
+static int mapping_charge_and_pin(struct gpadl_mem *mem, const struct gpadl_wire *w,
+				  struct gpadl_mapping *m, struct gpadl_pinning *pin)
+{
+	int ret;
+
+	ret = gpadl_mem_charge(mem, m->found.nr_pins);
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	pin->write = m->writable;
+	pin->pages = kvmalloc_array(m->found.nr_pins, sizeof(*pin->pages),
+				    GFP_KERNEL_ACCOUNT);
+	if (pin->pages)
+		ret = mapping_pin(m, w, pin);
+	if (ret) {
+		unpin_user_pages(pin->pages, pin->done);
+		kvfree(pin->pages);
+		gpadl_mem_uncharge(mem, m->found.nr_pins);
+		return ret;
+	}
+	m->pages = pin->pages;
+	m->nr_pages = pin->done;
+	return 0;
+}
+
+static int mapping_make(struct gpadl_mem *mem, const struct gpadl_wire *w,
+			struct gpadl_mapping *m)
+{
+	struct gpadl_mem_account acct;
+	struct gpadl_pinning pin;
+	int ret;
+
+	ret = gpadl_mem_enter(mem, &pin);
+	if (ret)
+		return ret;
+	gpadl_mem_account_begin(mem, &acct);
+	ret = m->found.hole ? -EFAULT : mapping_charge_and_pin(mem, w, m, &pin);
+	gpadl_mem_account_end(&acct);
+	gpadl_mem_leave(&pin);
+	return ret;
+}
+
+/*
+ * All pages are resident: the address space is not needed, nor its count of users. That
+ * it is gone is told all the same, as it is where pages are pinned on demand.
+ */
+static int mapping_make_resident(struct gpadl_mem *mem, const struct gpadl_wire *w,
+				 struct gpadl_mapping *m)
+{
+	struct gpadl_mem_account acct;
+	struct sg_builder b = {};
+	int ret;
+
+	if (!atomic_read(&mem->mm->mm_users))
+		return -ESRCH;
+	gpadl_mem_account_begin(mem, &acct);
+	ret = sg_make(m, w, &b);
+	gpadl_mem_account_end(&acct);
+	return ret;
+}
+
+/**
+ * gpadl_mapping_map() - Pin the pages of a GPADL and list them
+ * @mem: the memory
+ * @w: the GPADL, complete
+ * @write: the pages will be written to
+ * @m: the mapping, for gpadl_mapping_unmap(); zeroed, or used for this GPADL before.
+ *	Holds nothing on error
+ *
+ * Context: process, kernel threads included; may sleep for as long as the VMM likes.
+ * Return: 0; -EACCES, -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ */
+int gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
+		      struct gpadl_mapping *m)
+{
+	int ret;
+
+	m->writable = write;
+	m->pages = NULL;
+	m->nr_pages = 0;
+	mapping_look_up(mem, w, m);
+	if (write && m->found.read_only)
+		ret = -EACCES;
+	else if (m->found.hole || m->found.nr_pins)
+		ret = mapping_make(mem, w, m);
+	else
+		ret = mapping_make_resident(mem, w, m);
+	if (ret)
+		mapping_put_regions(m, m->table->nr);
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);
+
+/**
+ * gpadl_mapping_unmap() - Unpin what gpadl_mapping_map() pinned
+ * @mem: the memory
+ * @m: the mapping
+ *
+ * Context: process, may sleep, allocates nothing. Any thread: neither the VMM nor its
+ * address space need to be there any more.
+ */
+void gpadl_mapping_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m)
+{
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, mem, m);
+	if (m->pages) {
+		unpin_user_pages_dirty_lock(m->pages, m->nr_pages, m->writable);
+		kvfree(m->pages);
+		gpadl_mem_uncharge(mem, m->found.nr_pins);
+	}
+	kvfree(m->sgt.sgl);
+	mapping_put_regions(m, m->table->nr);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
+
+/* ---- Virtual mapping ---- */
+
+/* Host pages that an entry touches. */
+static unsigned long sg_pages(const struct scatterlist *sg)
+{
+	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
+}
+
+/* Can the entries be laid side by side, page by page? Always, if pages are 4 KiB. */
+static bool mapping_is_pagewise(const struct gpadl_mapping *m)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_sg(&m->sgt, sg, i) {
+		if (i && sg->offset)
+			return false;
+		if (!sg_is_last(sg) && offset_in_page(sg->offset + sg->length))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * gpadl_mapping_vmap() - Map pinned pages side by side into kernel addresses
+ * @m: the mapping, of one range
+ *
+ * Context: process, may sleep.
+ * Return: address of the first byte; ERR_PTR(-EOPNOTSUPP) if host pages are larger
+ * than guest pages and the pieces do not fit together, ERR_PTR(-ENOMEM).
+ */
+void *gpadl_mapping_vmap(const struct gpadl_mapping *m)
+{
+	struct sg_page_iter iter;
+	struct scatterlist *sg;
+	struct page **pages;
+	unsigned long n = 0;
+	unsigned int i;
+	void *addr;
+
+	if (!mapping_is_pagewise(m))
+		return ERR_PTR(-EOPNOTSUPP);
+	for_each_sgtable_sg(&m->sgt, sg, i)
+		n += sg_pages(sg);
+	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	n = 0;
+	for_each_sgtable_page(&m->sgt, &iter, 0)
+		pages[n++] = sg_page_iter_page(&iter);
+	addr = vmap(pages, n, VM_MAP, m->writable ? PAGE_KERNEL : PAGE_KERNEL_RO);
+	kvfree(pages);
+	if (!addr)
+		return ERR_PTR(-ENOMEM);
+	return addr + m->sgt.sgl->offset;
+}
+
+/**
+ * gpadl_mapping_vunmap() - Undo gpadl_mapping_vmap()
+ * @addr: what it returned
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_mapping_vunmap(void *addr)
+{
+	vunmap((void *)((unsigned long)addr & PAGE_MASK));
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a map pins, block by block.
+ *
+ * Most of what a pin costs is the way to it, which adjoining pages share. A guest names
+ * its pages in any order, but those of a buffer mostly lie close together. So the pages
+ * are entered into bitmaps first, one for each block (2 MiB on x86), and pinned from these:
+ * each once, upwards, many at a time. No sort: a look-up by address finds a page's place
+ * among the pinned ones by counting bits.
+ *
+ * Of a hugetlb page one pin is enough: it keeps the whole page, and an aligned block of
+ * addresses that one of its pages backs is backed by it alone, with the same access. (Not
+ * so with a transparent huge page: the process may have mapped any part of it anywhere.)
+ *
+ * The bitmaps live for as long as it takes to make the scatterlist.
+ */
+#include <linux/bitmap.h>
+#include <linux/errno.h>
+#include <linux/hugetlb.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "gpadl_pins.h"
+
+/* A block's bitmap is worth it from so many pages per block on, on the average. */
+#define PAGES_PER_BLOCK_MIN	8
+
+/**
+ * gpadl_pins_init() - Prepare to pin by the block
+ * @pins: the pins, for gpadl_pins_free() also on error
+ * @first: number of the lowest block
+ * @last: number of the highest block
+ * @nr: how many pages will be wanted at most
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM if there is no memory.
+ */
+int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
+		    unsigned long nr)
+{
+	*pins = (struct gpadl_pins) { .first = first };
+	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
+	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
+				      GFP_KERNEL_ACCOUNT);
+	pins->blocks = kvcalloc(last - first + 1, sizeof(*pins->blocks),
+				GFP_KERNEL_ACCOUNT);
+	return pins->wanted && pins->blocks ? 0 : -ENOMEM;
+}
+
+/**
+ * gpadl_pins_free() - Free what gpadl_pins_init() has allocated; the pins stay
+ * @pins: the pins
+ *
+ * Context: process.
+ */
+void gpadl_pins_free(struct gpadl_pins *pins)
+{
+	kvfree(pins->wanted);
+	kvfree(pins->blocks);
+	pins->wanted = NULL;
+	pins->blocks = NULL;
+}
+
+static struct gpadl_pin_block *pins_begin_block(struct gpadl_pins *pins,
+						unsigned long number)
+{
+	struct gpadl_pin_block *b;
+
+	if (pins->nr_wanted == pins->room)
+		return NULL;
+	b = &pins->wanted[pins->nr_wanted++];
+	b->number = number;
+	bitmap_zero(b->wanted, GPADL_BLOCK_PAGES);
+	pins->blocks[number - pins->first] = (unsigned long)b;
+	return b;
+}
+
+/**
+ * gpadl_pins_want_more() - gpadl_pins_want() where it is not simple
+ * @pins: the pins
+ * @hva: of the first page
+ * @nr: host pages
+ *
+ * Context: any.
+ * Return: false if there are too many blocks for too few pages.
+ */
+bool gpadl_pins_want_more(struct gpadl_pins *pins, unsigned long hva, unsigned long nr)
+{
+	while (nr) {
+		unsigned long number = hva >> GPADL_BLOCK_SHIFT;
+		unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
+		unsigned long n = min(nr, GPADL_BLOCK_PAGES - i);
+		struct gpadl_pin_block *b;
+
+		b = (void *)(unsigned long)pins->blocks[number - pins->first];
+		if (!b)
+			b = pins_begin_block(pins, number);
+		if (!b)
+			return false;
+		bitmap_set(b->wanted, i, n);
+		hva += n << PAGE_SHIFT;
+		nr -= n;
+	}
+	return true;
+}
+
+/* Is page @i of an aligned block of addresses part of a hugetlb page that is all of it? */
+static bool page_fills_block(struct page *page, unsigned long i)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_test_hugetlb(folio) && folio_size(folio) >= GPADL_BLOCK_SIZE &&
+	       IS_ALIGNED(page_to_phys(page) - (i << PAGE_SHIFT), GPADL_BLOCK_SIZE);
+}
+
+/*
+ * What a block whose page @i is @page has in gpadl_pins.blocks. Below 0, if what lies
+ * before that page would be: what is looked up is not.
+ */
+static u64 block_contiguous(struct page *page, unsigned long i)
+{
+	return (page_to_phys(page) - (i << PAGE_SHIFT)) | GPADL_BLOCK_CONTIGUOUS;
+}
+
+/* All wanted pages of a block are pinned: how are they found? */
+static u64 block_entry(struct gpadl_pin_block *b)
+{
+	unsigned long first = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
+	u64 contiguous = block_contiguous(b->pages[0], first);
+	unsigned long begin, end, n = 0;
+	unsigned int i;
+
+	for_each_set_bitrange(begin, end, b->wanted, GPADL_BLOCK_PAGES) {
+		if (block_contiguous(b->pages[n], begin) != contiguous ||
+		    gpadl_pages_follow(b->pages + n, end - begin) < end - begin)
+			goto scattered;
+		n += end - begin;
+	}
+	return contiguous;
+
+scattered:
+	for (i = 0, n = 0; i < BITS_TO_LONGS(GPADL_BLOCK_PAGES); i++) {
+		b->before[i] = n;
+		n += hweight_long(b->wanted[i]);
+	}
+	return (unsigned long)b;
+}
+
+/* @probe: see first whether one pin is enough; not again once it was not. */
+static int block_pin(struct gpadl_pin_block *b, struct gpadl_pinning *pin, bool *probe,
+		     u64 *entry)
+{
+	unsigned long hva = b->number << GPADL_BLOCK_SHIFT, end;
+	unsigned long i = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
+	int ret;
+
+	b->pages = pin->pages + pin->done;
+	if (*probe) {
+		ret = gpadl_mem_pin(pin, hva + (i << PAGE_SHIFT), 1);
+		if (ret)
+			return ret;
+		*probe = page_fills_block(b->pages[0], i);
+		if (*probe) {
+			*entry = block_contiguous(b->pages[0], i);
+			return 0;
+		}
+		i++;
+	}
+	for_each_set_bitrange_from(i, end, b->wanted, GPADL_BLOCK_PAGES) {
+		ret = gpadl_mem_pin(pin, hva + (i << PAGE_SHIFT), end - i);
+		if (ret)
+			return ret;
+	}
+	*entry = block_entry(b);
+	return 0;
+}
+
+/**
+ * gpadl_pins_take() - Pin what is wanted
+ * @pins: the pins
+ * @pin: has room for as many pages as were wanted; those pinned are the caller's, also
+ *	on error
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ */
+int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin)
+{
+	bool probe = true;
+	unsigned long n;
+	int ret;
+
+	for (n = 0; n < pins->nr_wanted; n++) {
+		struct gpadl_pin_block *b = &pins->wanted[n];
+
+		ret = block_pin(b, pin, &probe, &pins->blocks[b->number - pins->first]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * gpadl_pins_find_page() - gpadl_pins_find() in a block that is not contiguous
+ * @b: the block
+ * @hva: an address in a pinned page
+ * @end: where to end looking; up to there all pages are pinned
+ * @bytes: so many follow each other physically from there on
+ *
+ * Context: any.
+ * Return: the physical address.
+ */
+phys_addr_t gpadl_pins_find_page(const struct gpadl_pin_block *b, unsigned long hva,
+				 unsigned long end, unsigned long *bytes)
+{
+	unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
+	unsigned long last = (end - 1 - (b->number << GPADL_BLOCK_SHIFT)) >> PAGE_SHIFT;
+	unsigned long below = b->wanted[BIT_WORD(i)] & (BIT_MASK(i) - 1);
+	struct page **pages = b->pages + b->before[BIT_WORD(i)] + hweight_long(below);
+
+	last = min(last, GPADL_BLOCK_PAGES - 1);
+	*bytes = (gpadl_pages_follow(pages, last - i + 1) << PAGE_SHIFT) -
+		 offset_in_page(hva);
+	return page_to_phys(*pages) + offset_in_page(hva);
+}

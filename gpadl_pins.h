@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a map pins, block by block: each page once, and those that follow each other in
+ * one go, in whatever order a guest's list names them.
+ *
+ * Knows pages and addresses; neither guests nor who is charged.
+ */
+#ifndef _GPADL_PINS_H
+#define _GPADL_PINS_H
+
+#include <linux/bitmap.h>
+#include <linux/types.h>
+
+#include "gpadl_mem.h"
+#include "gpadl_resident.h"
+
+/**
+ * struct gpadl_pin_block - a block with pages that are to be pinned
+ * @number: address of the block, in blocks
+ * @pages: its pages, once they are pinned, lowest first
+ * @before: for each long of @wanted, the pages that those before it name
+ * @wanted: the pages
+ */
+struct gpadl_pin_block {
+	unsigned long number;
+	struct page **pages;
+	u16 before[BITS_TO_LONGS(GPADL_BLOCK_PAGES)];
+	DECLARE_BITMAP(wanted, GPADL_BLOCK_PAGES);
+};
+
+/**
+ * struct gpadl_pins - pages to be pinned, then where they are
+ * @first: number of the first block
+ * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
+ *	GPADL_BLOCK_CONTIGUOUS as in struct gpadl_resident; else its struct gpadl_pin_block.
+ *	NULL if these pins are not taken by the block
+ * @wanted: the blocks with something wanted, as they came
+ * @nr_wanted: number of these
+ * @room: at most
+ */
+struct gpadl_pins {
+	unsigned long first;
+	u64 *blocks;
+	struct gpadl_pin_block *wanted;
+	unsigned long nr_wanted;
+	unsigned long room;
+};
+
+int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
+		    unsigned long nr);
+void gpadl_pins_free(struct gpadl_pins *pins);
+bool gpadl_pins_want_more(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
+int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin);
+phys_addr_t gpadl_pins_find_page(const struct gpadl_pin_block *b, unsigned long hva,
+				 unsigned long end, unsigned long *bytes);
+
+/**
+ * gpadl_pins_want() - Note pages that are to be pinned
+ * @pins: the pins
+ * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pins_init()
+ * @nr: host pages
+ *
+ * Context: any.
+ * Return: false if there are too many blocks for too few pages.
+ */
+static inline bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva,
+				   unsigned long nr)
+{
+	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
+
+	/* One page, of a block that is known: with shuffled pages this is the rule. */
+	if (nr == 1 && block) {
+		struct gpadl_pin_block *b = (void *)(unsigned long)block;
+
+		__set_bit((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT, b->wanted);
+		return true;
+	}
+	return gpadl_pins_want_more(pins, hva, nr);
+}
+
+/**
+ * gpadl_pins_find() - Where is a pinned page?
+ * @pins: the pins, taken
+ * @hva: an address in one of them
+ * @end: where to end looking
+ * @bytes: so many follow each other physically from there on; beyond @end, or not as far
+ *	as they could
+ *
+ * Context: any.
+ * Return: the physical address.
+ */
+static inline phys_addr_t gpadl_pins_find(const struct gpadl_pins *pins, unsigned long hva,
+					  unsigned long end, unsigned long *bytes)
+{
+	unsigned long in_block = hva & ~GPADL_BLOCK_MASK;
+	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
+
+	if (block & GPADL_BLOCK_CONTIGUOUS) {
+		*bytes = GPADL_BLOCK_SIZE - in_block;
+		return block - GPADL_BLOCK_CONTIGUOUS + in_block;
+	}
+	return gpadl_pins_find_page((void *)(unsigned long)block, hva, end, bytes);
+}
+
+#endif /* _GPADL_PINS_H */
