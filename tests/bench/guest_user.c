@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guests of /dev/vmbus-gpadl-bench, and their GPADLs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "bench_user.h"
+
+/* Touched in order, as a VMM's memory is by a guest that boots. Not for children. */
+void *guest_memory(enum memory kind)
+{
+	char *mem = memory_alloc(kind, MEM_BYTES);
+
+	if (!mem)
+		die("no memory for a guest: %s", strerror(errno));
+	memset(mem, 0x5a, MEM_BYTES);
+	if (madvise(mem, MEM_BYTES, MADV_DONTFORK))
+		die("madvise: %s", strerror(errno));
+	return mem;
+}
+
+void guest_memory_free(void *mem)
+{
+	munmap(mem, MEM_BYTES);
+}
+
+int bench_guest(const void *mem, bool resident)
+{
+	struct bench_create c = {
+		.hva = PTR(mem),
+		.bytes = MEM_BYTES,
+		.resident = resident,
+	};
+	int fd = open("/dev/vmbus-gpadl-bench", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, BENCH_CREATE, &c))
+		die("/dev/vmbus-gpadl-bench: %s", strerror(errno));
+	return fd;
+}
+
+void gpadl_create(int fd, __u32 relid, __u32 handle, const struct list *l)
+{
+	static struct gpadl g;
+	struct reply r;
+	__u32 i;
+
+	gpadl_init(&g, handle);
+	gpadl_range(&g, 0, l->nr * HV_PAGE);
+	for (i = 0; i < l->nr; i++)
+		gpadl_pages(&g, l->pfn[i], 1);
+	if (guest_gpadl(fd, relid, &g, false))
+		die("a message of GPADL %#x is refused", handle);
+	r = reply_read(fd);
+	if (r.type != MSG_GPADL_CREATED || r.handle != handle || r.status)
+		die("GPADL %#x is not created: %#x", handle, r.status);
+}
+
+void gpadl_tear_down(int fd, __u32 relid, __u32 handle)
+{
+	struct reply r;
+
+	if (guest_teardown(fd, relid, handle))
+		die("the teardown of GPADL %#x is refused", handle);
+	r = reply_read(fd);
+	if (r.type != MSG_GPADL_TORNDOWN || r.handle != handle)
+		die("GPADL %#x is not torn down", handle);
+}
+
+/* The runs of a list, upwards only, as the kernel's pin function takes them */
+static __u32 list_runs(const struct list *l, const void *mem, struct bench_run *runs)
+{
+	__u32 i, nr = 0;
+
+	for (i = 0; i < l->nr; i++) {
+		if (i && l->pfn[i] == l->pfn[i - 1] + 1) {
+			runs[nr - 1].nr++;
+			continue;
+		}
+		runs[nr++] = (struct bench_run) {
+			.hva = PTR(mem) + l->pfn[i] * HV_PAGE,
+			.nr = 1,
+		};
+	}
+	return nr;
+}
+
+void bench_gpadl(int fd, __u32 handle, const struct list *l, const void *mem)
+{
+	static struct bench_run runs[MAX_PAGES];
+	struct bench_yardstick y = {
+		.handle = handle,
+		.nr_runs = list_runs(l, mem, runs),
+		.runs = PTR(runs),
+	};
+
+	gpadl_create(fd, BENCH_RELID, handle, l);
+	if (ioctl(fd, BENCH_YARDSTICK, &y))
+		die("the yardstick: %s", strerror(errno));
+}
+
+void bench_gpadl_end(int fd, __u32 handle)
+{
+	gpadl_tear_down(fd, BENCH_RELID, handle);
+}
+
+void bench_time(int fd, struct bench_time *t)
+{
+	if (ioctl(fd, BENCH_TIME, t))
+		die("%s cannot be mapped: %s", t->what == BENCH_YARD ? "The yardstick" :
+		    "GPADL", strerror(errno));
+}
