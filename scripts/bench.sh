@@ -43,12 +43,32 @@ show()
 	}' "$1"
 }
 
+# Instructions by function, of the whole case; the yardstick's or ours
+show_profile()
+{
+	awk '{ map[$3] += $1; unmap[$3] += $2; m += $1; u += $2 }
+	     END {
+		for (f in map)
+			printf "%9d %9d  %5.1f %%  %s\n", map[f], unmap[f],
+				100 * (map[f] + unmap[f]) / (m + u), f
+		printf "%9d %9d  100.0 %%  (all)\n", m, u
+	     }' "$1" | sort -k3,3nr | awk '$3 >= 0.1'
+}
+
 "$top/scripts/deps.sh"
+lock=$(echo "$dir" | tr / _)
 case ${1-} in
 raw)	shift
-	with_lock "$(echo "$dir" | tr / _)" measure "$@"
+	with_lock "$lock" measure "$@"
 	for what in "$@"; do
-		show "$logs/$what.csv"
+		case $what in
+		cases | quick)	show "$logs/$what.csv" ;;
+		*)		column -s, -t "$logs/$what.csv" ;;
+		esac
 	done ;;
-*)	die "usage: bench.sh raw WHAT..." ;;
+profile)
+	with_lock "$lock" measure "profile ${2:?HOLDING,MEMORY,LAYOUT,PAGES,WHO}"
+	printf '%9s %9s\n' map unmap
+	show_profile "$logs/profile.csv" ;;
+*)	die "usage: bench.sh raw WHAT... | profile HOLDING,MEMORY,LAYOUT,PAGES,WHO" ;;
 esac

@@ -10,9 +10,10 @@ while read -r m; do
 	load "$m"
 done </ko/order
 
-while read -r what; do
-	say "bench $what"
-	/bench "$what" >/tmp/output 2>/tmp/errors || fail "bench $what: $(cat /tmp/errors)"
+while read -r what arguments; do
+	say "bench $what $arguments"
+	# shellcheck disable=SC2086 # words
+	/bench "$what" $arguments >/tmp/output 2>/tmp/errors || fail "bench $what: $(cat /tmp/errors)"
 	result "$what.csv" </tmp/output
 done </measure
 

@@ -21,9 +21,11 @@
 
 #include "compat.h"
 #include "vmbus_gpadl_map.h"
+#include "watch.h"
 #include "yardstick.h"
 
 #define MAX_RUNS	8192
+#define MAX_TEXT	(4 << 20)
 
 /**
  * struct bench - a guest
@@ -169,6 +171,12 @@ static int bench_do_by_kthread(struct bench *b, struct bench_time *t)
 	return w.ret;
 }
 
+static bool bench_time_valid(const struct bench_time *t)
+{
+	return t->what <= BENCH_LOOKUP && t->sg < BENCH_NR_SG &&
+	       t->unpin < BENCH_NR_UNPIN;
+}
+
 static int bench_ioctl_time(struct bench *b, void __user *arg)
 {
 	struct bench_time t;
@@ -176,7 +184,7 @@ static int bench_ioctl_time(struct bench *b, void __user *arg)
 
 	if (copy_from_user(&t, arg, sizeof(t)))
 		return -EFAULT;
-	if (t.what > BENCH_LOOKUP || t.sg >= BENCH_NR_SG || t.unpin >= BENCH_NR_UNPIN)
+	if (!bench_time_valid(&t))
 		return -EINVAL;
 	t.map_ns = 0;
 	t.unmap_ns = 0;
@@ -185,6 +193,75 @@ static int bench_ioctl_time(struct bench *b, void __user *arg)
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &t, sizeof(t)) ? -EFAULT : 0;
+}
+
+/* ---- Watching ---- */
+
+static int bench_step(struct bench *b, const struct bench_time *t, struct profile *prof)
+{
+	struct sg_table *sgt;
+	int ret;
+
+	profile_begin(prof, WATCH_MAP);
+	ret = bench_map(b, t, &sgt);
+	profile_end(prof);
+	if (ret)
+		return ret;
+	profile_begin(prof, WATCH_UNMAP);
+	bench_unmap(b, t);
+	profile_end(prof);
+	return 0;
+}
+
+static int bench_profile_to_user(struct bench_profile *p, const struct profile *prof)
+{
+	char *text = kvmalloc(MAX_TEXT, GFP_KERNEL);
+	ssize_t len;
+	int ret = 0;
+
+	if (!text)
+		return -ENOMEM;
+	len = profile_print(prof, text, MAX_TEXT);
+	if (len < 0 || len > p->len)
+		ret = -ENOSPC;
+	else if (copy_to_user(u64_to_user_ptr(p->data), text, len))
+		ret = -EFAULT;
+	p->len = len;
+	kvfree(text);
+	return ret;
+}
+
+static int bench_ioctl_profile(struct bench *b, void __user *arg)
+{
+	struct bench_profile p;
+	struct profile *prof;
+	int ret;
+
+	if (copy_from_user(&p, arg, sizeof(p)))
+		return -EFAULT;
+	if (!bench_time_valid(&p.time))
+		return -EINVAL;
+	prof = profile_create();
+	if (!prof)
+		return -ENOMEM;
+	ret = bench_step(b, &p.time, prof);
+	if (!ret)
+		ret = bench_profile_to_user(&p, prof);
+	profile_destroy(prof);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &p, sizeof(p)) ? -EFAULT : 0;
+}
+
+static int bench_ioctl_allocs(void __user *arg)
+{
+	struct bench_allocs a;
+	int ret;
+
+	ret = allocs_end(&a.asked, &a.taken);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
 }
 
 /* ---- Setting up ---- */
@@ -268,6 +345,12 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return bench_ioctl_yardstick(b, uarg);
 	case BENCH_TIME:
 		return bench_ioctl_time(b, uarg);
+	case BENCH_PROFILE:
+		return bench_ioctl_profile(b, uarg);
+	case BENCH_ALLOCS_BEGIN:
+		return allocs_begin();
+	case BENCH_ALLOCS_END:
+		return bench_ioctl_allocs(uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -60,7 +60,8 @@ void bench_gpadl_end(int fd, __u32 handle);
 void bench_time(int fd, struct bench_time *t);
 
 /* A GPADL on any file that takes a guest's messages: HEADER to CREATED */
-void gpadl_create(int fd, __u32 relid, __u32 handle, const struct list *l);
+void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l);
+void gpadl_create(int fd, __u32 relid, const struct gpadl *g);
 /* TEARDOWN to TORNDOWN */
 void gpadl_tear_down(int fd, __u32 relid, __u32 handle);
 
@@ -69,5 +70,8 @@ void gpadl_tear_down(int fd, __u32 relid, __u32 handle);
 void cases_run(bool quick);
 void establish_run(void);
 void lookup_run(void);
+void idle_run(void);
+/* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
+void profile_run(const char *name);
 
 #endif /* _BENCH_USER_H */

@@ -2,8 +2,11 @@
 /*
  * Map and unmap, by the yardstick and by us, in every case.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -33,11 +36,14 @@ static const struct {
 
 #define NR_MEMORIES	(sizeof(memories) / sizeof(memories[0]))
 
-/* What is timed, and what has come out; by both ways */
+#define NR_WAYS	(BENCH_NR_SG * BENCH_NR_UNPIN)
+
+/* What is timed, and what has come out; by both ways. @tried: each way of the yardstick */
 struct result {
 	__u32 pages;
 	struct bench_time yard;
 	struct bench_time ours;
+	__u64 tried[NR_WAYS];
 };
 
 struct point {
@@ -55,21 +61,23 @@ static __u64 cost(const struct bench_time *t)
 }
 
 /* Try every way once, then measure the best: it is the yardstick. */
-static void time_yardstick(int fd, struct bench_time *t)
+static void time_yardstick(int fd, struct result *r)
 {
-	struct bench_time best = {}, try = *t;
+	struct bench_time best = {}, try = r->yard;
+	int i;
 
 	try.rounds = 1;
-	for (try.sg = 0; try.sg < BENCH_NR_SG; try.sg++) {
-		for (try.unpin = 0; try.unpin < BENCH_NR_UNPIN; try.unpin++) {
-			bench_time(fd, &try);
-			if (!best.rounds || cost(&try) < cost(&best))
-				best = try;
-		}
+	for (i = 0; i < NR_WAYS; i++) {
+		try.sg = i / BENCH_NR_UNPIN;
+		try.unpin = i % BENCH_NR_UNPIN;
+		bench_time(fd, &try);
+		r->tried[i] = cost(&try);
+		if (!best.rounds || cost(&try) < cost(&best))
+			best = try;
 	}
 	best.rounds = ROUNDS;
 	bench_time(fd, &best);
-	*t = best;
+	r->yard = best;
 }
 
 /* The first map finds what no later one does: it does not count. */
@@ -86,7 +94,7 @@ static void time_both(int fd, const struct point *p, struct result *r)
 		r->yard = t;
 		r->yard.what = BENCH_YARD;
 		bench_time(fd, &r->yard);
-		time_yardstick(fd, &r->yard);
+		time_yardstick(fd, r);
 	}
 	r->ours = t;
 	r->ours.what = BENCH_OURS;
@@ -133,19 +141,30 @@ static void result_of(int fd, const struct point *p, const struct list *l,
 
 static void print_head(void)
 {
+	int i;
+
 	printf("holding,memory,layout,pages,access,thread,yard_sg,yard_unpin,"
-	       "yard_map,yard_unmap,yard_entries,map,unmap,entries\n");
+	       "yard_map,yard_unmap,yard_entries,map,unmap,entries");
+	for (i = 0; i < NR_WAYS; i++)
+		printf(",%s+%s", sg_names[i / BENCH_NR_UNPIN],
+		       unpin_names[i % BENCH_NR_UNPIN]);
+	printf("\n");
 }
 
 static void print(enum holding holding, const char *memory, const char *layout,
 		  const struct point *p, const struct result *r)
 {
-	printf("%s,%s,%s,%u,%s,%s,%s,%s,%llu,%llu,%u,%llu,%llu,%u\n",
+	int i;
+
+	printf("%s,%s,%s,%u,%s,%s,%s,%s,%llu,%llu,%u,%llu,%llu,%u",
 	       holding_names[holding], memory, layout, r->pages,
 	       p->read_only ? "ro" : "rw", thread_names[p->thread],
 	       sg_names[r->yard.sg], unpin_names[r->yard.unpin],
 	       r->yard.map_ns, r->yard.unmap_ns, r->yard.entries,
 	       r->ours.map_ns, r->ours.unmap_ns, r->ours.entries);
+	for (i = 0; i < NR_WAYS; i++)
+		printf(",%llu", r->tried[i]);
+	printf("\n");
 	fflush(stdout);
 }
 
@@ -169,13 +188,24 @@ static void run_point(const struct pair *pair, const struct point *p)
 	}
 }
 
-static void add(struct bench_time *sum, const struct bench_time *t)
+static void add_time(struct bench_time *sum, const struct bench_time *t)
 {
 	sum->sg = t->sg;
 	sum->unpin = t->unpin;
 	sum->map_ns += t->map_ns;
 	sum->unmap_ns += t->unmap_ns;
 	sum->entries += t->entries;
+}
+
+static void add_result(struct result *sum, const struct result *r)
+{
+	int i;
+
+	sum->pages += r->pages;
+	add_time(&sum->yard, &r->yard);
+	add_time(&sum->ours, &r->ours);
+	for (i = 0; i < NR_WAYS; i++)
+		sum->tried[i] += r->tried[i];
 }
 
 /* The large buffers of real guests, all of them, summed */
@@ -192,9 +222,7 @@ static void run_real(const struct pair *pair)
 
 		for (h = HOLD_DEMAND; h <= HOLD_RESIDENT; h++) {
 			result_of(pair->fd[h], &p, &l, pair->mem, &r);
-			sum[h].pages += r.pages;
-			add(&sum[h].yard, &r.yard);
-			add(&sum[h].ours, &r.ours);
+			add_result(&sum[h], &r);
 		}
 	}
 	for (h = HOLD_DEMAND; h <= HOLD_RESIDENT; h++)
@@ -259,4 +287,68 @@ void cases_run(bool quick)
 		close(pair.fd[HOLD_RESIDENT]);
 		guest_memory_free(pair.mem);
 	}
+}
+
+/* ---- Where the instructions go ---- */
+
+static char text[4 << 20];
+
+static void profile(int fd, struct bench_time *t)
+{
+	struct bench_profile p = { .time = *t, .data = PTR(text), .len = sizeof(text) };
+
+	if (ioctl(fd, BENCH_PROFILE, &p))
+		die("there is no profile: %s", strerror(errno));
+	fwrite(text, 1, p.len, stdout);
+}
+
+static int find(const char *name, const char *const *names, int nr)
+{
+	while (nr--)
+		if (!strcmp(name, names[nr]))
+			return nr;
+	die("what is '%s'?", name);
+}
+
+/* The list that is called so; of real guests' lists the longest */
+static void list_named(struct list *l, const char *name, __u32 pages)
+{
+	static struct list try;
+	unsigned int i;
+
+	if (strcmp(name, "real")) {
+		list_make(l, find(name, layout_names, LAYOUT_SHUFFLED + 1), pages);
+		return;
+	}
+	l->nr = 0;
+	for (i = 0; list_real(&try, i); i++)
+		if (try.nr > l->nr)
+			*l = try;
+}
+
+void profile_run(const char *name)
+{
+	char holding[16], memory[16], layout[16], who[16];
+	const char *names[NR_MEMORIES];
+	static struct list l;
+	struct result r = {};
+	unsigned int i;
+	__u32 pages;
+	void *mem;
+	int fd;
+
+	if (sscanf(name, "%15[^,],%15[^,],%15[^,],%u,%15s", holding, memory, layout, &pages,
+		   who) != 5 || pages > MAX_PAGES)
+		die("a profile is HOLDING,MEMORY,LAYOUT,PAGES,WHO");
+	for (i = 0; i < NR_MEMORIES; i++)
+		names[i] = memories[i].name;
+	mem = guest_memory(memories[find(memory, names, NR_MEMORIES)].kind);
+	fd = bench_guest(mem, find(holding, holding_names, 2) == HOLD_RESIDENT);
+	list_named(&l, layout, pages);
+	bench_gpadl(fd, HANDLE, &l, mem);
+	time_both(fd, &(struct point) {}, &r);
+	profile(fd, strcmp(who, "ours") ? &r.yard : &r.ours);
+	bench_gpadl_end(fd, HANDLE);
+	close(fd);
+	guest_memory_free(mem);
 }

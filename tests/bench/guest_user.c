@@ -10,14 +10,25 @@
 
 #include "bench_user.h"
 
-/* Touched in order, as a VMM's memory is by a guest that boots. Not for children. */
+/*
+ * Touched here and there, as guests do: small pages that adjoin in the VMM's addresses do
+ * not adjoin physically then, whatever memory the machine happens to have. Not for
+ * children.
+ */
 void *guest_memory(enum memory kind)
 {
+	static struct list l;
 	char *mem = memory_alloc(kind, MEM_BYTES);
+	size_t done;
+	__u32 i;
 
 	if (!mem)
 		die("no memory for a guest: %s", strerror(errno));
-	memset(mem, 0x5a, MEM_BYTES);
+	list_make(&l, LAYOUT_SHUFFLED, MAX_PAGES);
+	for (done = 0; done < MEM_BYTES; done += MAX_PAGES * HV_PAGE)
+		for (i = 0; i < MAX_PAGES; i++)
+			if (done + l.pfn[i] * HV_PAGE < MEM_BYTES)
+				mem[done + l.pfn[i] * HV_PAGE] = 0x5a;
 	if (madvise(mem, MEM_BYTES, MADV_DONTFORK))
 		die("madvise: %s", strerror(errno));
 	return mem;
@@ -42,21 +53,25 @@ int bench_guest(const void *mem, bool resident)
 	return fd;
 }
 
-void gpadl_create(int fd, __u32 relid, __u32 handle, const struct list *l)
+void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l)
 {
-	static struct gpadl g;
-	struct reply r;
 	__u32 i;
 
-	gpadl_init(&g, handle);
-	gpadl_range(&g, 0, l->nr * HV_PAGE);
+	gpadl_init(g, handle);
+	gpadl_range(g, 0, l->nr * HV_PAGE);
 	for (i = 0; i < l->nr; i++)
-		gpadl_pages(&g, l->pfn[i], 1);
-	if (guest_gpadl(fd, relid, &g, false))
-		die("a message of GPADL %#x is refused", handle);
+		gpadl_pages(g, l->pfn[i], 1);
+}
+
+void gpadl_create(int fd, __u32 relid, const struct gpadl *g)
+{
+	struct reply r;
+
+	if (guest_gpadl(fd, relid, g, false))
+		die("a message of GPADL %#x is refused", g->handle);
 	r = reply_read(fd);
-	if (r.type != MSG_GPADL_CREATED || r.handle != handle || r.status)
-		die("GPADL %#x is not created: %#x", handle, r.status);
+	if (r.type != MSG_GPADL_CREATED || r.handle != g->handle || r.status)
+		die("GPADL %#x is not created: %#x", g->handle, r.status);
 }
 
 void gpadl_tear_down(int fd, __u32 relid, __u32 handle)
@@ -91,13 +106,15 @@ static __u32 list_runs(const struct list *l, const void *mem, struct bench_run *
 void bench_gpadl(int fd, __u32 handle, const struct list *l, const void *mem)
 {
 	static struct bench_run runs[MAX_PAGES];
+	static struct gpadl g;
 	struct bench_yardstick y = {
 		.handle = handle,
 		.nr_runs = list_runs(l, mem, runs),
 		.runs = PTR(runs),
 	};
 
-	gpadl_create(fd, BENCH_RELID, handle, l);
+	gpadl_prepare(&g, handle, l);
+	gpadl_create(fd, BENCH_RELID, &g);
 	if (ioctl(fd, BENCH_YARDSTICK, &y))
 		die("the yardstick: %s", strerror(errno));
 }

@@ -28,7 +28,15 @@ int main(int argc, char **argv)
 		cases_run(false);
 	else if (!strcmp(what, "quick"))
 		cases_run(true);
+	else if (!strcmp(what, "establish"))
+		establish_run();
+	else if (!strcmp(what, "lookup"))
+		lookup_run();
+	else if (!strcmp(what, "idle"))
+		idle_run();
+	else if (!strcmp(what, "profile") && argc > 2)
+		profile_run(argv[2]);
 	else
-		die("usage: bench cases | quick");
+		die("usage: bench cases | quick | establish | lookup | idle | profile CASE");
 	return 0;
 }

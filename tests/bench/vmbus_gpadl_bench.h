@@ -81,4 +81,25 @@ struct bench_time {
 
 #define BENCH_TIME	_IOWR(0xBD, 2, struct bench_time)
 
+/*
+ * Do it once, step by step. @data gets a line for each instruction that was executed: how
+ * often by the map, how often by the unmap, and the function that it stands in.
+ */
+struct bench_profile {
+	struct bench_time time;
+	__aligned_u64 data;
+	__aligned_u64 len;	/* room in @data; out: of the text */
+};
+
+#define BENCH_PROFILE	_IOWR(0xBD, 3, struct bench_profile)
+
+/* Between the two, what the caller's thread kmalloc()s is watched: what is left of it */
+struct bench_allocs {
+	__aligned_u64 asked;	/* out: bytes that were asked for */
+	__aligned_u64 taken;	/* out: bytes with what allocations are rounded up to */
+};
+
+#define BENCH_ALLOCS_BEGIN	_IO(0xBD, 4)
+#define BENCH_ALLOCS_END	_IOR(0xBD, 5, struct bench_allocs)
+
 #endif /* _VMBUS_GPADL_BENCH_H */

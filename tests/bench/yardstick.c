@@ -206,27 +206,46 @@ static int yard_sg_single(struct sg_table *sgt, struct page **pages, u32 nr)
 	return 0;
 }
 
+/* Where each struct page stands beside the next, no numbers are needed. */
+static bool yard_follows(struct page *page, struct page *prev)
+{
+	if (IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
+		return page == prev + 1;
+	return page_to_pfn(page) == page_to_pfn(prev) + 1;
+}
+
+static unsigned int yard_count_merged(struct page **pages, u32 nr)
+{
+	struct page **end = pages + nr, *prev = *pages;
+	unsigned int nents = 1;
+
+	while (++pages < end) {
+		if (unlikely(!yard_follows(*pages, prev)))
+			nents++;
+		prev = *pages;
+	}
+	return nents;
+}
+
 static int yard_sg_merged(struct sg_table *sgt, struct page **pages, u32 nr)
 {
+	struct page **end = pages + nr, **first = pages, *prev = *pages;
 	struct scatterlist *sg;
-	unsigned int nents = 1;
-	u32 i, first = 0;
 	int ret;
 
-	for (i = 1; i < nr; i++)
-		nents += page_to_pfn(pages[i]) != page_to_pfn(pages[i - 1]) + 1;
-	ret = sg_alloc_table(sgt, nents, GFP_KERNEL_ACCOUNT);
+	ret = sg_alloc_table(sgt, yard_count_merged(pages, nr), GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
 	sg = sgt->sgl;
-	for (i = 1; i < nr; i++) {
-		if (page_to_pfn(pages[i]) == page_to_pfn(pages[i - 1]) + 1)
-			continue;
-		sg_set_page(sg, pages[first], (i - first) << PAGE_SHIFT, 0);
-		sg = sg_next(sg);
-		first = i;
+	while (++pages < end) {
+		if (unlikely(!yard_follows(*pages, prev))) {
+			sg_set_page(sg, *first, (pages - first) << PAGE_SHIFT, 0);
+			sg = sg_next(sg);
+			first = pages;
+		}
+		prev = *pages;
 	}
-	sg_set_page(sg, pages[first], (nr - first) << PAGE_SHIFT, 0);
+	sg_set_page(sg, *first, (end - first) << PAGE_SHIFT, 0);
 	return 0;
 }
 
