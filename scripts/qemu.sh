@@ -16,6 +16,8 @@
 #	TIMEOUT=300	seconds for all of it
 #	ACCEL=kvm	use KVM, if the processor can. Never by itself: that
 #			/dev/kvm is there does not mean that it runs any kernel
+#	ICOUNT=1	one CPU, whose clock counts the instructions that it executes, a
+#			nanosecond each, whatever else the machine does
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
 #	STOP=REGEX	end it as soon as the guest prints this
@@ -33,6 +35,11 @@ if [ "${ACCEL-}" = kvm ]; then
 		die "ACCEL=kvm, but this processor shows neither svm nor vmx" \
 		    "run it without ACCEL=kvm"
 	accel=(-accel kvm -cpu host)
+elif [ "${ICOUNT-}" = 1 ]; then
+	# Without these features, the kernel clears and copies without the string
+	# instructions, which count once for each of their iterations
+	accel=(-accel tcg -icount "shift=0,sleep=off" -cpu "max,-erms,-fsrm")
+	SMP=1
 fi
 
 console=(-serial "file:$logs/console.log")

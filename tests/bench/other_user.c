@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is measured beside map and unmap: establish, look-up, memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <sys/ioctl.h>
+
+#include "bench_user.h"
+
+#define ROUNDS	5
+
+static __u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* ---- Establish: what a VMM does with /dev/vmbus-host ---- */
+
+static int host_guest(const void *mem)
+{
+	int fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || vmm_create(fd) || vmm_region(fd, 0, 0, 0, MEM_BYTES, mem) ||
+	    vmm_channel(fd, BENCH_RELID, 0, NULL))
+		die("/dev/vmbus-host: %s", strerror(errno));
+	return fd;
+}
+
+static void establish(int fd, const char *layout, const struct list *l)
+{
+	static struct gpadl g;
+	__u64 best = 0;
+	int i;
+
+	gpadl_prepare(&g, HANDLE, l);
+	for (i = 0; i <= ROUNDS; i++) {
+		__u64 begin = now(), took;
+
+		gpadl_create(fd, BENCH_RELID, &g);
+		took = now() - begin;
+		gpadl_tear_down(fd, BENCH_RELID, HANDLE);
+		if (i && (!best || took < best))
+			best = took;
+	}
+	printf("%s,%u,%llu\n", layout, l->nr, best);
+}
+
+void establish_run(void)
+{
+	static const __u32 sizes[] = { 8, 64, 256, 4096, 7936, 8190 };
+	static struct list l;
+	void *mem = guest_memory(MEM_MEMFD);
+	int layout, fd = host_guest(mem);
+	unsigned int i;
+
+	printf("layout,pages,instructions\n");
+	for (layout = LAYOUT_CONTIGUOUS; layout <= LAYOUT_SHUFFLED; layout++) {
+		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			list_make(&l, layout, sizes[i]);
+			establish(fd, layout_names[layout], &l);
+		}
+	}
+	for (i = 0; list_real(&l, i); i++)
+		establish(fd, "real", &l);
+	close(fd);
+	guest_memory_free(mem);
+}
+
+/* ---- Look-up among many ---- */
+
+#define LOOKUPS	1000
+
+static __u64 least(int fd, struct bench_time t)
+{
+	__u64 best = 0;
+	int i;
+
+	for (i = 0; i <= ROUNDS; i++) {
+		bench_time(fd, &t);
+		if (i && (!best || t.all_ns < best))
+			best = t.all_ns;
+	}
+	return best;
+}
+
+static void lookup(const void *mem, __u32 nr)
+{
+	struct bench_time t = { .handle = HANDLE + nr / 2 };
+	static struct gpadl g;
+	static struct list l;
+	int fd = bench_guest(mem, true);
+	__u64 lookups, map;
+	__u32 i;
+
+	list_make(&l, LAYOUT_CONTIGUOUS, 1);
+	gpadl_prepare(&g, HANDLE, &l);
+	for (i = 0; i < nr; i++, g.handle++)
+		gpadl_create(fd, BENCH_RELID, &g);
+	t.what = BENCH_LOOKUP;
+	t.rounds = LOOKUPS;
+	lookups = least(fd, t);
+	t.what = BENCH_OURS;
+	t.rounds = 1;
+	map = least(fd, t);
+	printf("%u,%.1f,%llu\n", nr, (double)lookups / LOOKUPS, map);
+	fflush(stdout);
+	close(fd);
+}
+
+void lookup_run(void)
+{
+	static const __u32 numbers[] = { 1, 1000, 100000 };
+	void *mem = guest_memory(MEM_HUGETLB_MEMFD);
+	unsigned int i;
+
+	if (param_set("max_gpadls", "131072"))
+		die("max_gpadls cannot be set");
+	printf("gpadls,look_up,map_and_unmap_one_page\n");
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		lookup(mem, numbers[i]);
+	guest_memory_free(mem);
+}
+
+/* ---- Memory of an idle GPADL ---- */
+
+static void idle(int fd, const char *layout, const struct list *l)
+{
+	static struct gpadl g;
+	struct bench_allocs a;
+
+	gpadl_prepare(&g, HANDLE, l);
+	if (ioctl(fd, BENCH_ALLOCS_BEGIN))
+		die("allocations cannot be watched: %s", strerror(errno));
+	gpadl_create(fd, BENCH_RELID, &g);
+	if (ioctl(fd, BENCH_ALLOCS_END, &a))
+		die("allocations cannot be watched: %s", strerror(errno));
+	gpadl_tear_down(fd, BENCH_RELID, HANDLE);
+	printf("%s,%u,%llu,%llu\n", layout, l->nr, a.asked, a.taken);
+}
+
+void idle_run(void)
+{
+	static const __u32 sizes[] = { 8, 64, 256, 1024, 4096, 7936, 8190 };
+	static struct list l;
+	void *mem = guest_memory(MEM_MEMFD);
+	int layout, fd = bench_guest(mem, false);
+	unsigned int i;
+
+	printf("layout,pages,asked,taken\n");
+	for (layout = LAYOUT_CONTIGUOUS; layout <= LAYOUT_SHUFFLED; layout++) {
+		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			list_make(&l, layout, sizes[i]);
+			idle(fd, layout_names[layout], &l);
+		}
+	}
+	for (i = 0; list_real(&l, i); i++)
+		idle(fd, "real", &l);
+	close(fd);
+	guest_memory_free(mem);
+}
