@@ -80,16 +80,6 @@ static void walk_init(struct extent_walk *walk, const struct gpadl_wire *w,
 	*walk = (struct extent_walk) { .w = w, .table = table };
 }
 
-/*
- * A word that is a run of one page, and up, is no more than its page frame number; any
- * other is larger than one. So is this the index of a page in @region (if it is below
- * region_pages()), of the run that the word is.
- */
-static u64 word_in_region(u64 word, const struct gpadl_region *region)
-{
-	return word - (region->what.gpa >> GPADL_PAGE_SHIFT);
-}
-
 static u64 region_pages(const struct gpadl_region *region)
 {
 	return region->what.bytes >> GPADL_PAGE_SHIFT;
@@ -167,9 +157,12 @@ static __always_inline bool walk_next(struct extent_walk *walk)
 	struct extent *e = &walk->e;
 	u64 i;
 
-	/* A run of one page, in the region of the one before: in a long list, the rule. */
+	/*
+	 * A run of one page, in the region of the one before: in a long list, the rule. Such
+	 * a word is no more than a page frame number; any other is beyond every region.
+	 */
 	if (walk->pages_left && !walk->run.nr && e->region) {
-		i = word_in_region(walk->w->words[walk->next], e->region);
+		i = walk->w->words[walk->next] - (e->region->what.gpa >> GPADL_PAGE_SHIFT);
 		if (i < region_pages(e->region)) {
 			e->hva = e->region->what.hva + (i << GPADL_PAGE_SHIFT);
 			e->nr = 1;
@@ -205,6 +198,8 @@ static unsigned long extent_pins(const struct extent *e)
 static void lookup_region(struct gpadl_lookup *found, const struct extent *e)
 {
 	__set_bit(e->index, found->used);
+	found->first_region = min_t(int, found->first_region, e->index);
+	found->last_region = max_t(int, found->last_region, e->index);
 	if (e->region->what.flags & VMBUS_GPA_REGION_READ_ONLY)
 		found->read_only = true;
 }
@@ -228,7 +223,11 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
 	const struct gpadl_region *region = NULL;
 	struct extent_walk walk;
 
-	*found = (struct gpadl_lookup) { .generation = table->generation };
+	*found = (struct gpadl_lookup) {
+		.generation = table->generation,
+		.first_region = VMBUS_GPA_REGION_SLOTS,
+		.last_region = -1,
+	};
 	walk_init(&walk, w, table);
 	while (walk_next(&walk)) {
 		if (!walk.e.region) {
@@ -240,7 +239,25 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
 		region = walk.e.region;
 		if (!region->resident)
 			lookup_pins(found, &walk.e);
+		found->nr_extents++;
 	}
+	found->hva = walk.e.hva;
+	found->down = walk.e.down;
+}
+
+/*
+ * A GPADL of one extent, as a ring is: what would be found by a walk. All its pages are in
+ * the only region used.
+ */
+static struct extent lone_extent(const struct gpadl_mapping *m, const struct gpadl_wire *w)
+{
+	return (struct extent) {
+		.region = m->table->regions[m->found.first_region],
+		.hva = m->found.hva,
+		.nr = w->nr_pages,
+		.down = m->found.down,
+		.first = true,
+	};
 }
 
 /**
@@ -266,24 +283,34 @@ bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
 
 /* ---- Using regions ---- */
 
-static void mapping_put_regions(struct gpadl_mapping *m, unsigned int end)
+/* The next region after @i with pages of the GPADL. Mostly there is none: no search then. */
+static int lookup_next_region(const struct gpadl_lookup *found, int i)
 {
-	struct gpadl_region_table *table = m->table;
-	unsigned int i;
+	if (i == found->last_region)
+		return i + 1;
+	return find_next_bit(found->used, found->last_region, i + 1);
+}
 
-	for_each_set_bit(i, m->found.used, end)
-		refcount_dec(&table->regions[i]->users);
-	gpadl_region_table_put(table);
+#define for_each_region_found(i, found, end)					\
+	for (i = (found)->first_region; i < (end);				\
+	     i = lookup_next_region(found, i))
+
+static void mapping_put_regions(struct gpadl_mapping *m, int end)
+{
+	int i;
+
+	for_each_region_found(i, &m->found, end)
+		refcount_dec(&m->table->regions[i]->users);
+	gpadl_region_table_put(m->table);
 }
 
 /* Become a user of all regions found, or of none: one of them has just been removed. */
 static bool mapping_use_regions(struct gpadl_mapping *m)
 {
-	struct gpadl_region_table *table = m->table;
-	unsigned int i;
+	int i;
 
-	for_each_set_bit(i, m->found.used, table->nr) {
-		struct gpadl_region *region = table->regions[i];
+	for_each_region_found(i, &m->found, m->found.last_region + 1) {
+		struct gpadl_region *region = m->table->regions[i];
 
 		if (!refcount_inc_not_zero(&region->users)) {
 			mapping_put_regions(m, i);
@@ -334,20 +361,22 @@ static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire 
 	return true;
 }
 
-/* Get ready to pin by the block, or leave pins->blocks NULL. */
+/* How to pin: by the block, if pins->blocks is not NULL after. */
 static int mapping_plan(const struct gpadl_mapping *m, const struct gpadl_wire *w,
 			struct gpadl_pins *pins)
 {
 	const struct gpadl_lookup *found = &m->found;
 	int ret;
 
-	*pins = (struct gpadl_pins) {};
+	pins->blocks = NULL;
 	if (found->nr_pins <= PINS_BY_RUN_MAX ||
 	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
 		return 0;
 	ret = gpadl_pins_init(pins, found->first_block, found->last_block, found->nr_pins);
-	if (ret || !mapping_want(m, w, pins))
+	if (ret || !mapping_want(m, w, pins)) {
 		gpadl_pins_free(pins);
+		pins->blocks = NULL;
+	}
 	return ret;
 }
 
@@ -357,6 +386,9 @@ static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wi
 {
 	struct extent_walk walk;
 	int ret;
+
+	if (m->found.nr_extents == 1)
+		return gpadl_mem_pin(pin, m->found.hva & PAGE_MASK, m->found.nr_pins);
 
 	walk_init(&walk, w, m->table);
 	while (walk_next(&walk)) {
@@ -389,7 +421,7 @@ struct sg_builder {
 	struct page **pages;
 };
 
-static int sg_builder_grow(struct sg_builder *b, unsigned int room)
+static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 {
 	struct scatterlist *sgl;
 
@@ -398,17 +430,22 @@ static int sg_builder_grow(struct sg_builder *b, unsigned int room)
 		return -ENOMEM;
 	if (b->nents)
 		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
-	kvfree(b->sgl);
+	if (b->sgl)
+		kvfree(b->sgl);
 	b->sgl = sgl;
 	b->room = room;
 	return 0;
 }
 
-static __always_inline void sg_fill(struct scatterlist *sg, phys_addr_t phys,
-				    unsigned int len)
+/* All of an entry at once. (sg_set_page() keeps flags that a new entry does not have.) */
+static __always_inline void sg_fill(struct scatterlist *sg, struct page *page,
+				    unsigned int len, unsigned int offset)
 {
-	*sg = (struct scatterlist) {};
-	sg_set_page(sg, pfn_to_page(PHYS_PFN(phys)), len, offset_in_page(phys));
+	*sg = (struct scatterlist) {
+		.page_link = (unsigned long)page,
+		.offset = offset,
+		.length = len,
+	};
 }
 
 /* Add @len bytes; @apart: not to the entry before, even if they follow it. */
@@ -423,52 +460,158 @@ static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int l
 		return 0;
 	}
 	if (b->nents == b->room) {
-		ret = sg_builder_grow(b, 2 * b->room);
+		ret = sg_builder_resize(b, 2 * b->room);
 		if (ret)
 			return ret;
 	}
-	sg_fill(&b->sgl[b->nents++], phys, len);
+	sg_fill(&b->sgl[b->nents++], pfn_to_page(PHYS_PFN(phys)), len, offset_in_page(phys));
 	b->end = phys + len;
 	return 0;
 }
 
-/* Where page @i of an extent is, and how many from there on follow it physically. */
-static u32 sg_find(const struct sg_builder *b, const struct extent *e, u32 i,
-		   phys_addr_t *phys)
+/**
+ * struct sg_piece - pages of an extent that are found by one look
+ * @nr: guest pages, at least 1
+ * @phys: address of the first; the others lie above it, or below, as the extent goes
+ * @slot: if they do not: its place in a list of host pages in which they follow
+ */
+struct sg_piece {
+	u32 nr;
+	phys_addr_t phys;
+	struct page **slot;
+};
+
+/* So many of @max pages, from @hva on, lie in the same aligned @size bytes. */
+static u32 pages_in(unsigned long hva, unsigned long size, bool down, u32 max)
 {
-	unsigned long hva = extent_hva(e, i), bytes;
-	unsigned long end = e->down ? hva + GPADL_PAGE_SIZE : extent_last(e) + 1;
+	unsigned long before = (hva & (size - 1)) >> GPADL_PAGE_SHIFT;
 
-	if (e->region->resident) {
-		*phys = gpadl_resident_find(e->region->resident, hva, &bytes);
-	} else if (b->pins) {
-		*phys = gpadl_pins_find(b->pins, hva, end, &bytes);
-	} else {
-		unsigned long n = (hva >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT);
-		unsigned long nr = ((end - 1) >> PAGE_SHIFT) - (hva >> PAGE_SHIFT) + 1;
-
-		*phys = page_to_phys(b->pages[n]) + offset_in_page(hva);
-		bytes = (gpadl_pages_follow(b->pages + n, nr) << PAGE_SHIFT) -
-			offset_in_page(hva);
-	}
-	return min(bytes, end - hva) >> GPADL_PAGE_SHIFT;
+	return min_t(unsigned long, max,
+		     down ? before + 1 : (size >> GPADL_PAGE_SHIFT) - before);
 }
 
-/* As many pages at a time as follow each other. */
-static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from, u32 *left)
+/* The pages of an extent from page @i on. */
+static struct sg_piece sg_find(const struct sg_builder *b, const struct extent *e, u32 i)
 {
-	phys_addr_t phys;
-	u32 i, nr, len;
+	unsigned long hva = extent_hva(e, i), bytes, size = GPADL_BLOCK_SIZE;
+	struct sg_piece p = {};
+
+	if (e->region->resident) {
+		p.phys = gpadl_resident_find(e->region->resident, hva, &bytes);
+		if (bytes <= PAGE_SIZE)
+			size = PAGE_SIZE;
+	} else if (b->pins) {
+		p.phys = gpadl_pins_find(b->pins, hva, &p.slot);
+	} else {
+		p.slot = b->pages + ((hva >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT));
+		p.phys = page_to_phys(*p.slot) + offset_in_page(hva);
+	}
+	/* A list of host pages is one of guest pages only if they are of one size. */
+	if (p.slot && PAGE_SIZE > GPADL_PAGE_SIZE) {
+		p.slot = NULL;
+		size = PAGE_SIZE;
+	}
+	if (p.slot && !b->pins) {
+		p.nr = e->nr - i;
+		if (!e->down && gpadl_pages_follow(p.slot, p.nr) == p.nr)
+			p.slot = NULL;
+	} else {
+		p.nr = pages_in(hva, size, e->down, e->nr - i);
+	}
+	return p;
+}
+
+/*
+ * Add a whole guest page, where there is room: what loops are made of. @sg and @end are the
+ * builder's next entry and its end, in registers.
+ */
+static __always_inline void sg_add_page(struct scatterlist **sg, phys_addr_t *end,
+					phys_addr_t phys)
+{
+	unsigned int offset = PAGE_SIZE > GPADL_PAGE_SIZE ? offset_in_page(phys) : 0;
+
+	if (phys == *end)
+		(*sg)[-1].length += GPADL_PAGE_SIZE;
+	else
+		sg_fill((*sg)++, pfn_to_page(PHYS_PFN(phys)), GPADL_PAGE_SIZE, offset);
+	*end = phys + GPADL_PAGE_SIZE;
+}
+
+/* Page @i of a piece. */
+static __always_inline phys_addr_t piece_page(const struct sg_piece *p, bool down, u32 i)
+{
+	long n = down ? -(long)i : i;
+
+	return p->slot ? page_to_phys(p->slot[n]) : p->phys + n * (long)GPADL_PAGE_SIZE;
+}
+
+/* @nr whole pages of a piece, from page @i on. */
+static void sg_add_whole_pages(struct sg_builder *b, const struct sg_piece *piece,
+			       bool down, u32 i, u32 nr)
+{
+	struct scatterlist *sg = &b->sgl[b->nents];
+	const struct sg_piece p = *piece;
+	phys_addr_t end = b->end;
+
+	if (p.slot && !down)
+		for (; nr; nr--)
+			sg_add_page(&sg, &end, piece_page(&p, false, i++));
+	else
+		for (; nr; nr--)
+			sg_add_page(&sg, &end, piece_page(&p, down, i++));
+	b->nents = sg - b->sgl;
+	b->end = end;
+}
+
+/* The pages of a piece, one by one. */
+static int sg_add_pages(struct sg_builder *b, const struct sg_piece *p, bool down, u32 from,
+			u32 *left, bool apart)
+{
+	u32 i = 0, nr, len;
 	int ret;
 
-	for (i = 0; i < e->nr; i += nr) {
-		nr = sg_find(b, e, i, &phys);
-		len = min_t(u32, *left, (nr << GPADL_PAGE_SHIFT) - from);
-		ret = sg_builder_add(b, phys + from, len, e->first && !i);
+	while (i < p->nr) {
+		nr = min3(p->nr - i, *left >> GPADL_PAGE_SHIFT, b->room - b->nents);
+		if (!nr || from || apart) {
+			/* The first or the last of the range, or there is no room. */
+			nr = 1;
+			len = min_t(u32, *left, GPADL_PAGE_SIZE - from);
+			ret = sg_builder_add(b, piece_page(p, down, i) + from, len, apart);
+			if (ret)
+				return ret;
+			from = 0;
+			apart = false;
+		} else {
+			len = nr << GPADL_PAGE_SHIFT;
+			sg_add_whole_pages(b, p, down, i, nr);
+		}
+		*left -= len;
+		i += nr;
+	}
+	return 0;
+}
+
+/* A piece at a time: most of memory is in pieces of many pages. */
+static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from, u32 *left)
+{
+	u32 i, len;
+	int ret;
+
+	for (i = 0; i < e->nr;) {
+		struct sg_piece p = sg_find(b, e, i);
+		bool apart = e->first && !i;
+
+		if (p.slot || e->down) {
+			ret = sg_add_pages(b, &p, e->down, from, left, apart);
+		} else {
+			len = min_t(u32, *left, (p.nr << GPADL_PAGE_SHIFT) - from);
+			ret = sg_builder_add(b, p.phys + from, len, apart);
+			*left -= len;
+		}
 		if (ret)
 			return ret;
-		*left -= len;
 		from = 0;
+		i += p.nr;
 	}
 	if (!e->region->resident && !b->pins)
 		b->pages += extent_pins(e);
@@ -476,8 +619,8 @@ static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from,
 }
 
 /*
- * The runs of one page that come next, all in the region of the extent before and none
- * of them the last page of its range: shuffled pages, one entry each for the most part.
+ * The runs of one page that come next (see walk_next()), all in the region of the extent
+ * before and none of them the last page of its range: shuffled pages, one entry each for the most part.
  * As tight as can be: in resident memory this is all of a map that goes by the page.
  */
 static __always_inline void sg_add_single_pages(struct sg_builder *b,
@@ -486,38 +629,33 @@ static __always_inline void sg_add_single_pages(struct sg_builder *b,
 {
 	const struct gpadl_region *region = walk->e.region;
 	const struct gpadl_resident *r = region->resident;
-	const u64 *begin = &walk->w->words[walk->next];
-	const u64 *word = begin, *end = begin + walk->pages_left - 1;
-	struct scatterlist *sg = &b->sgl[b->nents], *sg_end = &b->sgl[b->room];
-	phys_addr_t phys, behind = b->end;
-	unsigned long hva, unused;
+	const u64 first = region->what.gpa >> GPADL_PAGE_SHIFT, nr = region_pages(region);
+	const unsigned long hva = region->what.hva;
+	const u64 *begin = &walk->w->words[walk->next], *word = begin;
+	const u64 *last = begin + min(walk->pages_left - 1, b->room - b->nents);
+	struct scatterlist *sg = &b->sgl[b->nents];
+	phys_addr_t end = b->end;
+	unsigned long bytes;
+	struct page **slot;
 	u64 i;
 
-	for (; word < end; word++) {
-		i = word_in_region(*word, region);
-		if (i >= region_pages(region))
+	for (; word < last; word++) {
+		i = *word - first;
+		if (i >= nr)
 			break;
-		hva = region->what.hva + (i << GPADL_PAGE_SHIFT);
-		phys = resident ? gpadl_resident_find(r, hva, &unused) :
-		       gpadl_pins_find(b->pins, hva, hva + GPADL_PAGE_SIZE, &unused);
-		if (phys == behind) {
-			sg[-1].length += GPADL_PAGE_SIZE;
-		} else {
-			if (sg == sg_end)
-				break;
-			sg_fill(sg++, phys, GPADL_PAGE_SIZE);
-		}
-		behind = phys + GPADL_PAGE_SIZE;
+		i = hva + (i << GPADL_PAGE_SHIFT);
+		sg_add_page(&sg, &end, resident ? gpadl_resident_find(r, i, &bytes) :
+						  gpadl_pins_find(b->pins, i, &slot));
 	}
 	b->nents = sg - b->sgl;
-	b->end = behind;
+	b->end = end;
 	walk->next += word - begin;
 	walk->pages_left -= word - begin;
 	*left -= (word - begin) << GPADL_PAGE_SHIFT;
 }
 
-static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
-		    const struct gpadl_mapping *m)
+static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
+		      const struct gpadl_mapping *m)
 {
 	struct extent_walk walk;
 	u32 left = 0;
@@ -541,26 +679,64 @@ static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
 		else if (b->pins)
 			sg_add_single_pages(b, &walk, &left, false);
 	}
-	sg_mark_end(&b->sgl[b->nents - 1]);
 	return 0;
+}
+
+static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
+		    const struct gpadl_mapping *m)
+{
+	int ret;
+
+	if (m->found.nr_extents == 1) {
+		struct gpadl_wire_range range = gpadl_wire_range(w->words[0]);
+		struct extent e = lone_extent(m, w);
+
+		ret = sg_add_extent(b, &e, range.offset, &range.count);
+	} else {
+		ret = sg_add_all(b, w, m);
+	}
+	if (!ret)
+		sg_mark_end(&b->sgl[b->nents - 1]);
+	return ret;
 }
 
 /* Entries that a scatterlist has room for at first: for a ring's pages, wherever they are. */
 #define SG_ROOM		16u
 
-/* It begins with an entry for each run, which most need, and doubles. */
+/*
+ * An entry for each run is what most need, more where pinned pages are seen to be scattered,
+ * and one for each page is enough for all. What this does not see, it grows for.
+ */
+static u32 sg_room(const struct sg_builder *b, const struct gpadl_wire *w)
+{
+	unsigned long room = w->nr_runs;
+
+	if (b->pins)
+		room += b->pins->nr_scattered + b->pins->nr_wanted;
+	return min_t(unsigned long, w->nr_pages, max_t(unsigned long, room, SG_ROOM));
+}
+
+/* What was too much is given back, if it was much. */
+static void sg_trim(struct sg_builder *b)
+{
+	if (b->room > SG_ROOM && b->nents < b->room / 2)
+		/* If there is no memory for less, there is enough. */
+		(void)sg_builder_resize(b, b->nents);
+}
+
 static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
 		   struct sg_builder *b)
 {
 	int ret;
 
-	ret = sg_builder_grow(b, max(w->nr_runs, min(w->nr_pages, SG_ROOM)));
+	ret = sg_builder_resize(b, sg_room(b, w));
 	if (!ret)
 		ret = sg_build(b, w, m);
 	if (ret) {
 		kvfree(b->sgl);
 		return ret;
 	}
+	sg_trim(b);
 	m->sgt.sgl = b->sgl;
 	m->sgt.nents = b->nents;
 	m->sgt.orig_nents = b->nents;
@@ -582,10 +758,47 @@ static int mapping_pin(struct gpadl_mapping *m, const struct gpadl_wire *w,
 		return ret;
 	if (pins.blocks)
 		b.pins = &pins;
-	ret = b.pins ? gpadl_pins_take(&pins, pin) : mapping_pin_runs(m, w, pin);
+	ret = b.pins ? gpadl_pins_take(&pins, pin, &m->pinned) :
+		       mapping_pin_runs(m, w, pin);
 	if (!ret)
 		ret = sg_make(m, w, &b);
-	gpadl_pins_free(&pins);
+	if (b.pins)
+		gpadl_pins_free(&pins);
+	return ret;
+}
+
+/*
+ * As few pages as a ring has, one after the other: what is pinned is what is listed, and
+ * needs no list of its own.
+ */
+static int mapping_pin_few(struct gpadl_mapping *m, const struct gpadl_wire *w,
+			   struct gpadl_pinning *pin)
+{
+	struct page *few[PINS_BY_RUN_MAX];
+	int ret;
+
+	pin->pages = few;
+	ret = mapping_pin(m, w, pin);
+	if (ret)
+		unpin_user_pages(few, pin->done);
+	m->is_listed = !ret;
+	return ret;
+}
+
+static int mapping_pin_many(struct gpadl_mapping *m, const struct gpadl_wire *w,
+			    struct gpadl_pinning *pin)
+{
+	int ret;
+
+	pin->pages = kvmalloc_array(m->found.nr_pins, sizeof(*pin->pages),
+				    GFP_KERNEL_ACCOUNT);
+	if (!pin->pages)
+		return -ENOMEM;
+	ret = mapping_pin(m, w, pin);
+	m->pinned.pages = pin->pages;
+	m->pinned.nr_pages = pin->done;
+	if (ret)
+		gpadl_pinned_drop(&m->pinned, false);
 	return ret;
 }
 
@@ -593,26 +806,20 @@ static int mapping_pin(struct gpadl_mapping *m, const struct gpadl_wire *w,
 static int mapping_charge_and_pin(struct gpadl_mem *mem, const struct gpadl_wire *w,
 				  struct gpadl_mapping *m, struct gpadl_pinning *pin)
 {
+	const struct gpadl_lookup *found = &m->found;
 	int ret;
 
-	ret = gpadl_mem_charge(mem, m->found.nr_pins);
+	ret = gpadl_mem_charge(mem, found->nr_pins);
 	if (ret)
 		return ret;
-	ret = -ENOMEM;
 	pin->write = m->writable;
-	pin->pages = kvmalloc_array(m->found.nr_pins, sizeof(*pin->pages),
-				    GFP_KERNEL_ACCOUNT);
-	if (pin->pages)
-		ret = mapping_pin(m, w, pin);
-	if (ret) {
-		unpin_user_pages(pin->pages, pin->done);
-		kvfree(pin->pages);
-		gpadl_mem_uncharge(mem, m->found.nr_pins);
-		return ret;
-	}
-	m->pages = pin->pages;
-	m->nr_pages = pin->done;
-	return 0;
+	if (found->nr_extents == 1 && !found->down && found->nr_pins <= PINS_BY_RUN_MAX)
+		ret = mapping_pin_few(m, w, pin);
+	else
+		ret = mapping_pin_many(m, w, pin);
+	if (ret)
+		gpadl_mem_uncharge(mem, found->nr_pins);
+	return ret;
 }
 
 static int mapping_make(struct gpadl_mem *mem, const struct gpadl_wire *w,
@@ -668,8 +875,8 @@ int gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool wr
 	int ret;
 
 	m->writable = write;
-	m->pages = NULL;
-	m->nr_pages = 0;
+	m->is_listed = false;
+	m->pinned = (struct gpadl_pinned) {};
 	mapping_look_up(mem, w, m);
 	if (write && m->found.read_only)
 		ret = -EACCES;
@@ -678,10 +885,33 @@ int gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool wr
 	else
 		ret = mapping_make_resident(mem, w, m);
 	if (ret)
-		mapping_put_regions(m, m->table->nr);
+		mapping_put_regions(m, m->found.last_region + 1);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);
+
+/* Host pages that an entry touches. */
+static unsigned long sg_pages(const struct scatterlist *sg)
+{
+	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
+}
+
+/* What mapping_pin_few() has pinned. Scattered pages are cheaper to unpin all at once. */
+static void mapping_unpin_few(struct gpadl_mapping *m)
+{
+	struct scatterlist *sg = m->sgt.sgl, *end = sg + m->sgt.nents;
+	struct page *few[PINS_BY_RUN_MAX];
+	unsigned long i, nr = 0;
+
+	if (m->sgt.nents == 1) {
+		unpin_user_page_range_dirty_lock(sg_page(sg), sg_pages(sg), m->writable);
+		return;
+	}
+	for (; sg < end; sg++)
+		for (i = 0; i < sg_pages(sg); i++)
+			few[nr++] = nth_page(sg_page(sg), i);
+	unpin_user_pages_dirty_lock(few, nr, m->writable);
+}
 
 /**
  * gpadl_mapping_unmap() - Unpin what gpadl_mapping_map() pinned
@@ -694,23 +924,19 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);
 void gpadl_mapping_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, mem, m);
-	if (m->pages) {
-		unpin_user_pages_dirty_lock(m->pages, m->nr_pages, m->writable);
-		kvfree(m->pages);
+	if (m->found.nr_pins) {
+		if (m->is_listed)
+			mapping_unpin_few(m);
+		else
+			gpadl_pinned_drop(&m->pinned, m->writable);
 		gpadl_mem_uncharge(mem, m->found.nr_pins);
 	}
 	kvfree(m->sgt.sgl);
-	mapping_put_regions(m, m->table->nr);
+	mapping_put_regions(m, m->found.last_region + 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
 
 /* ---- Virtual mapping ---- */
-
-/* Host pages that an entry touches. */
-static unsigned long sg_pages(const struct scatterlist *sg)
-{
-	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
-}
 
 /* Can the entries be laid side by side, page by page? Always, if pages are 4 KiB. */
 static bool mapping_is_pagewise(const struct gpadl_mapping *m)

@@ -194,7 +194,8 @@ int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr
 		pin->done += ret;
 		nr -= ret;
 		hva += ret << PAGE_SHIFT;
-		cond_resched();
+		if (nr)
+			cond_resched();
 	}
 	return 0;
 }

@@ -12,7 +12,9 @@
  * addresses that one of its pages backs is backed by it alone, with the same access. (Not
  * so with a transparent huge page: the process may have mapped any part of it anywhere.)
  *
- * The bitmaps live for as long as it takes to make the scatterlist.
+ * The bitmaps live for as long as it takes to make the scatterlist. What is kept while the
+ * GPADL is mapped is a range for each block whose pages follow each other physically, and
+ * the list of the other pages.
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>
@@ -43,13 +45,15 @@ int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long 
 	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
 	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
 				      GFP_KERNEL_ACCOUNT);
+	pins->ranges = kvmalloc_array(pins->room, sizeof(*pins->ranges),
+				      GFP_KERNEL_ACCOUNT);
 	pins->blocks = kvcalloc(last - first + 1, sizeof(*pins->blocks),
 				GFP_KERNEL_ACCOUNT);
-	return pins->wanted && pins->blocks ? 0 : -ENOMEM;
+	return pins->wanted && pins->ranges && pins->blocks ? 0 : -ENOMEM;
 }
 
 /**
- * gpadl_pins_free() - Free what gpadl_pins_init() has allocated; the pins stay
+ * gpadl_pins_free() - Free what gpadl_pins_init() has allocated; what is pinned stays
  * @pins: the pins
  *
  * Context: process.
@@ -57,9 +61,8 @@ int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long 
 void gpadl_pins_free(struct gpadl_pins *pins)
 {
 	kvfree(pins->wanted);
+	kvfree(pins->ranges);
 	kvfree(pins->blocks);
-	pins->wanted = NULL;
-	pins->blocks = NULL;
 }
 
 static struct gpadl_pin_block *pins_begin_block(struct gpadl_pins *pins,
@@ -147,80 +150,110 @@ scattered:
 	return (unsigned long)b;
 }
 
-/* @probe: see first whether one pin is enough; not again once it was not. */
-static int block_pin(struct gpadl_pin_block *b, struct gpadl_pinning *pin, bool *probe,
-		     u64 *entry)
+/* Pin the wanted pages of a block; @first of them is pinned already, if @begun. */
+static int block_pin(struct gpadl_pin_block *b, struct gpadl_pinning *pin,
+		     unsigned long first, bool begun)
 {
-	unsigned long hva = b->number << GPADL_BLOCK_SHIFT, end;
-	unsigned long i = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
+	unsigned long hva = b->number << GPADL_BLOCK_SHIFT;
+	unsigned long begin = first + begun, end;
+	int ret;
+
+	for_each_set_bitrange_from(begin, end, b->wanted, GPADL_BLOCK_PAGES) {
+		ret = gpadl_mem_pin(pin, hva + (begin << PAGE_SHIFT), end - begin);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* The last @nr of the pages pinned so far need no list: they follow each other. */
+static void pinned_make_range(struct gpadl_pinned *pinned, struct gpadl_pinning *pin,
+			      unsigned long nr)
+{
+	struct gpadl_pin_range *range = &pinned->ranges[pinned->nr_ranges++];
+
+	pin->done -= nr;
+	range->page = pin->pages[pin->done];
+	range->nr = nr;
+}
+
+/*
+ * Pin what is wanted of a block. @probe: see first whether one pin is enough; not again
+ * once it was not.
+ */
+static int pins_take_block(struct gpadl_pins *pins, struct gpadl_pin_block *b,
+			   struct gpadl_pinning *pin, struct gpadl_pinned *pinned,
+			   bool *probe)
+{
+	unsigned long first = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
+	u64 *entry = &pins->blocks[b->number - pins->first];
+	unsigned long nr, begun = pin->done;
 	int ret;
 
 	b->pages = pin->pages + pin->done;
 	if (*probe) {
-		ret = gpadl_mem_pin(pin, hva + (i << PAGE_SHIFT), 1);
+		ret = gpadl_mem_pin(pin, (b->number << GPADL_BLOCK_SHIFT) +
+				    (first << PAGE_SHIFT), 1);
 		if (ret)
 			return ret;
-		*probe = page_fills_block(b->pages[0], i);
+		*probe = page_fills_block(b->pages[0], first);
 		if (*probe) {
-			*entry = block_contiguous(b->pages[0], i);
+			*entry = block_contiguous(b->pages[0], first);
+			pinned_make_range(pinned, pin, 1);
 			return 0;
 		}
-		i++;
 	}
-	for_each_set_bitrange_from(i, end, b->wanted, GPADL_BLOCK_PAGES) {
-		ret = gpadl_mem_pin(pin, hva + (i << PAGE_SHIFT), end - i);
-		if (ret)
-			return ret;
-	}
+	ret = block_pin(b, pin, first, pin->done > begun);
+	if (ret)
+		return ret;
+
+	nr = pin->done - begun;
 	*entry = block_entry(b);
+	if (!(*entry & GPADL_BLOCK_CONTIGUOUS))
+		pins->nr_scattered += nr;
+	else if (find_next_zero_bit(b->wanted, GPADL_BLOCK_PAGES, first) == first + nr)
+		pinned_make_range(pinned, pin, nr);
 	return 0;
 }
 
 /**
  * gpadl_pins_take() - Pin what is wanted
  * @pins: the pins
- * @pin: has room for as many pages as were wanted; those pinned are the caller's, also
- *	on error
+ * @pin: has room for as many pages as were wanted
+ * @pinned: for gpadl_pinned_drop(), also on error. Its pages are those of @pin
  *
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin)
+int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
+		    struct gpadl_pinned *pinned)
 {
 	bool probe = true;
 	unsigned long n;
-	int ret;
+	int ret = 0;
 
-	for (n = 0; n < pins->nr_wanted; n++) {
-		struct gpadl_pin_block *b = &pins->wanted[n];
-
-		ret = block_pin(b, pin, &probe, &pins->blocks[b->number - pins->first]);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	pinned->ranges = pins->ranges;
+	pins->ranges = NULL;
+	for (n = 0; !ret && n < pins->nr_wanted; n++)
+		ret = pins_take_block(pins, &pins->wanted[n], pin, pinned, &probe);
+	return ret;
 }
 
 /**
- * gpadl_pins_find_page() - gpadl_pins_find() in a block that is not contiguous
- * @b: the block
- * @hva: an address in a pinned page
- * @end: where to end looking; up to there all pages are pinned
- * @bytes: so many follow each other physically from there on
+ * gpadl_pinned_drop() - Unpin
+ * @pinned: what; its lists are freed
+ * @dirty: the pages may have been written to
  *
- * Context: any.
- * Return: the physical address.
+ * Context: process, may sleep, allocates nothing. Any thread.
  */
-phys_addr_t gpadl_pins_find_page(const struct gpadl_pin_block *b, unsigned long hva,
-				 unsigned long end, unsigned long *bytes)
+void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty)
 {
-	unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
-	unsigned long last = (end - 1 - (b->number << GPADL_BLOCK_SHIFT)) >> PAGE_SHIFT;
-	unsigned long below = b->wanted[BIT_WORD(i)] & (BIT_MASK(i) - 1);
-	struct page **pages = b->pages + b->before[BIT_WORD(i)] + hweight_long(below);
+	unsigned long i;
 
-	last = min(last, GPADL_BLOCK_PAGES - 1);
-	*bytes = (gpadl_pages_follow(pages, last - i + 1) << PAGE_SHIFT) -
-		 offset_in_page(hva);
-	return page_to_phys(*pages) + offset_in_page(hva);
+	for (i = 0; i < pinned->nr_ranges; i++)
+		unpin_user_page_range_dirty_lock(pinned->ranges[i].page,
+						 pinned->ranges[i].nr, dirty);
+	unpin_user_pages_dirty_lock(pinned->pages, pinned->nr_pages, dirty);
+	kvfree(pinned->ranges);
+	kvfree(pinned->pages);
 }

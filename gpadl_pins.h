@@ -17,7 +17,7 @@
 /**
  * struct gpadl_pin_block - a block with pages that are to be pinned
  * @number: address of the block, in blocks
- * @pages: its pages, once they are pinned, lowest first
+ * @pages: its pages, once they are pinned, lowest first; of no use if it is contiguous
  * @before: for each long of @wanted, the pages that those before it name
  * @wanted: the pages
  */
@@ -29,6 +29,30 @@ struct gpadl_pin_block {
 };
 
 /**
+ * struct gpadl_pin_range - pinned pages that follow each other physically
+ * @page: the first
+ * @nr: how many pins: of so many pages, or of the hugetlb page that @page is part of
+ */
+struct gpadl_pin_range {
+	struct page *page;
+	unsigned long nr;
+};
+
+/**
+ * struct gpadl_pinned - what has been pinned and is to be unpinned
+ * @pages: pages, each for itself
+ * @nr_pages: number of these
+ * @ranges: and ranges of pages
+ * @nr_ranges: number of these
+ */
+struct gpadl_pinned {
+	struct page **pages;
+	unsigned long nr_pages;
+	struct gpadl_pin_range *ranges;
+	unsigned long nr_ranges;
+};
+
+/**
  * struct gpadl_pins - pages to be pinned, then where they are
  * @first: number of the first block
  * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
@@ -37,6 +61,8 @@ struct gpadl_pin_block {
  * @wanted: the blocks with something wanted, as they came
  * @nr_wanted: number of these
  * @room: at most
+ * @ranges: room for a range of each block
+ * @nr_scattered: pages that are pinned in blocks that are not contiguous
  */
 struct gpadl_pins {
 	unsigned long first;
@@ -44,15 +70,17 @@ struct gpadl_pins {
 	struct gpadl_pin_block *wanted;
 	unsigned long nr_wanted;
 	unsigned long room;
+	struct gpadl_pin_range *ranges;
+	unsigned long nr_scattered;
 };
 
 int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
 		    unsigned long nr);
 void gpadl_pins_free(struct gpadl_pins *pins);
 bool gpadl_pins_want_more(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
-int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin);
-phys_addr_t gpadl_pins_find_page(const struct gpadl_pin_block *b, unsigned long hva,
-				 unsigned long end, unsigned long *bytes);
+int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
+		    struct gpadl_pinned *pinned);
+void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty);
 
 /**
  * gpadl_pins_want() - Note pages that are to be pinned
@@ -79,27 +107,43 @@ static inline bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva,
 }
 
 /**
+ * gpadl_pins_slot() - Where is a page, of a block that is not contiguous, in its list?
+ * @b: the block
+ * @hva: an address in a pinned page of it
+ *
+ * Context: any.
+ * Return: its place in @b->pages. Of pinned pages with adjoining addresses the places
+ * adjoin.
+ */
+static inline struct page **gpadl_pins_slot(const struct gpadl_pin_block *b,
+					    unsigned long hva)
+{
+	unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
+	unsigned long below = b->wanted[BIT_WORD(i)] & (BIT_MASK(i) - 1);
+
+	return b->pages + b->before[BIT_WORD(i)] + hweight_long(below);
+}
+
+/**
  * gpadl_pins_find() - Where is a pinned page?
  * @pins: the pins, taken
  * @hva: an address in one of them
- * @end: where to end looking
- * @bytes: so many follow each other physically from there on; beyond @end, or not as far
- *	as they could
+ * @slot: its place in the list of its block; NULL if the block needs none, being contiguous
  *
  * Context: any.
  * Return: the physical address.
  */
 static inline phys_addr_t gpadl_pins_find(const struct gpadl_pins *pins, unsigned long hva,
-					  unsigned long end, unsigned long *bytes)
+					  struct page ***slot)
 {
-	unsigned long in_block = hva & ~GPADL_BLOCK_MASK;
 	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
-		*bytes = GPADL_BLOCK_SIZE - in_block;
-		return block - GPADL_BLOCK_CONTIGUOUS + in_block;
+		*slot = NULL;
+		return block - GPADL_BLOCK_CONTIGUOUS + (hva & ~GPADL_BLOCK_MASK);
 	}
-	return gpadl_pins_find_page((void *)(unsigned long)block, hva, end, bytes);
+	*slot = gpadl_pins_slot((void *)(unsigned long)block, hva);
+	return page_to_phys(**slot) + offset_in_page(hva);
 }
 
 #endif /* _GPADL_PINS_H */

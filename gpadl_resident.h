@@ -47,10 +47,10 @@ struct gpadl_resident {
 /* How many of the first pages follow each other physically; @nr is at least 1. */
 static inline unsigned long gpadl_pages_follow(struct page *const *pages, unsigned long nr)
 {
-	unsigned long i, pfn = page_to_pfn(pages[0]);
+	unsigned long i;
 
-	/* Page frame numbers, not addresses of struct page: these may leap. */
-	for (i = 1; i < nr && page_to_pfn(pages[i]) == pfn + i; i++)
+	/* nth_page(): not every kernel has a struct page beside the one before. */
+	for (i = 1; i < nr && pages[i] == nth_page(pages[0], i); i++)
 		;
 	return i;
 }

@@ -214,7 +214,13 @@ static void gpadl_settle(struct gpadl *g)
 	if (revoked)
 		partition_unwatch_revoked(chan->p);
 	atomic_dec(&chan->nr_busy);
-	wake_up_all(&chan->p->idle);
+	/*
+	 * Whoever waits first shows itself, then looks whether it must. Not to take the
+	 * lock of the queue for nothing: all maps of the partition would share it.
+	 */
+	smp_mb__after_atomic();
+	if (waitqueue_active(&chan->p->idle))
+		wake_up_all(&chan->p->idle);
 	spin_unlock(&g->lock);
 
 	if (dead)
