@@ -21,6 +21,9 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
+/* Rounds of which the one that took least counts; more in wall time than in instructions */
+extern __u32 rounds;
+
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* ---- Lists of guest pages (layout_user.c) ---- */
@@ -71,6 +74,7 @@ void cases_run(bool quick);
 void establish_run(void);
 void lookup_run(void);
 void idle_run(void);
+void parallel_run(void);
 /* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
 void profile_run(const char *name);
 

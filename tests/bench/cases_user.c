@@ -12,8 +12,6 @@
 
 #include "bench_user.h"
 
-#define ROUNDS	5
-
 enum thread {
 	THREAD_OWN,
 	THREAD_KERNEL,
@@ -66,7 +64,8 @@ static void time_yardstick(int fd, struct result *r)
 	struct bench_time best = {}, try = r->yard;
 	int i;
 
-	try.rounds = 1;
+	/* One tells all where instructions are counted. */
+	try.rounds = (rounds + 4) / 5;
 	for (i = 0; i < NR_WAYS; i++) {
 		try.sg = i / BENCH_NR_UNPIN;
 		try.unpin = i % BENCH_NR_UNPIN;
@@ -75,7 +74,7 @@ static void time_yardstick(int fd, struct result *r)
 		if (!best.rounds || cost(&try) < cost(&best))
 			best = try;
 	}
-	best.rounds = ROUNDS;
+	best.rounds = rounds;
 	bench_time(fd, &best);
 	r->yard = best;
 }
@@ -99,7 +98,7 @@ static void time_both(int fd, const struct point *p, struct result *r)
 	r->ours = t;
 	r->ours.what = BENCH_OURS;
 	bench_time(fd, &r->ours);
-	r->ours.rounds = ROUNDS;
+	r->ours.rounds = rounds;
 	bench_time(fd, &r->ours);
 }
 

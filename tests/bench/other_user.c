@@ -11,8 +11,6 @@
 
 #include "bench_user.h"
 
-#define ROUNDS	5
-
 static __u64 now(void)
 {
 	struct timespec t;
@@ -37,10 +35,10 @@ static void establish(int fd, const char *layout, const struct list *l)
 {
 	static struct gpadl g;
 	__u64 best = 0;
-	int i;
+	__u32 i;
 
 	gpadl_prepare(&g, HANDLE, l);
-	for (i = 0; i <= ROUNDS; i++) {
+	for (i = 0; i <= rounds; i++) {
 		__u64 begin = now(), took;
 
 		gpadl_create(fd, BENCH_RELID, &g);
@@ -80,9 +78,9 @@ void establish_run(void)
 static __u64 least(int fd, struct bench_time t)
 {
 	__u64 best = 0;
-	int i;
+	__u32 i;
 
-	for (i = 0; i <= ROUNDS; i++) {
+	for (i = 0; i <= rounds; i++) {
 		bench_time(fd, &t);
 		if (i && (!best || t.all_ns < best))
 			best = t.all_ns;
