@@ -142,11 +142,22 @@ def idle_rows(lines):
         yield row
 
 
+def region_rows(lines):
+    """What a resident region costs more than one on demand, when it is set"""
+    for line in lines:
+        pages = int(line["pages"])
+        yield Row(f"set a resident region, {line['memory']}", None,
+                  int(line["instructions"]) / pages, "per page")
+        yield Row(f"table of a resident region, {line['memory']}, bytes", None,
+                  int(line["bytes"]), f"of {pages} pages, {pages // 512} blocks of 2 MiB")
+
+
 def rows_of(logs):
     yield from case_rows(read(logs, "cases.csv"))
     yield from establish_rows(read(logs, "establish.csv"))
     yield from lookup_rows(read(logs, "lookup.csv"))
     yield from idle_rows(read(logs, "idle.csv"))
+    yield from region_rows(read(logs, "region.csv"))
 
 
 def write(path, rows):

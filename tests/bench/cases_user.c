@@ -23,17 +23,6 @@ static const char *const holding_names[] = { "demand", "resident" };
 static const char *const sg_names[] = { "from_pages", "merged", "single" };
 static const char *const unpin_names[] = { "ranges", "pages" };
 
-static const struct {
-	enum memory kind;
-	const char *name;
-} memories[] = {
-	{ MEM_MEMFD, "shmem" },
-	{ MEM_THP, "thp" },
-	{ MEM_HUGETLB_MEMFD, "hugetlb" },
-};
-
-#define NR_MEMORIES	(sizeof(memories) / sizeof(memories[0]))
-
 #define NR_WAYS	(BENCH_NR_SG * BENCH_NR_UNPIN)
 
 /* What is timed, and what has come out; by both ways. @tried: each way of the yardstick */

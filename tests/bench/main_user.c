@@ -42,6 +42,7 @@ static const struct {
 	{ "establish", establish_run },
 	{ "lookup", lookup_run },
 	{ "idle", idle_run },
+	{ "region", region_run },
 	{ "parallel", parallel_run },
 };
 
@@ -62,5 +63,5 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench: cases, quick, establish, lookup, idle, parallel or profile CASE");
+	die("bench: cases, quick, establish, lookup, idle, region, parallel or profile CASE");
 }
