@@ -40,6 +40,12 @@ model:
 stress:
 	STRESS_SECONDS=$(SECONDS) scripts/selftest.sh stress_test
 
+bench:
+	scripts/bench.sh
+
+bench-wall:
+	scripts/bench.sh wall
+
 coverage:
 	scripts/coverage.sh
 
@@ -72,12 +78,15 @@ help:
 	@echo "  make wire         the wire format in user space, under AddressSanitizer"
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
+	@echo "  scripts/check.sh bench  is a map as fast as it was?"
 	@echo
 	@echo "More, that make check leaves out:"
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo "  make model        check every interleaving of a GPADL's life with Spin"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
+	@echo "  make bench        what a map costs, in instructions, beside the kernel's own way"
+	@echo "  make bench-wall   the same in time (ACCEL=kvm, or MACHINE=1: on this machine)"
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
 	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
@@ -88,4 +97,4 @@ help:
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
 .PHONY: modules modules_install clean demo check check-full static wire kunit selftest fuzz \
-	proof model stress coverage mutants htmldocs distclean help
+	proof model stress bench bench-wall coverage mutants htmldocs distclean help

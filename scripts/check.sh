@@ -24,6 +24,7 @@ stage_prepare()
 	"$scripts/kernel.sh" stock >&2 &&
 	"$scripts/kernel.sh" stock "$series_old" >&2 &&
 	"$scripts/kernel.sh" build debug >&2 &&
+	"$scripts/kernel.sh" build bench >&2 &&
 	echo "1 passed, 0 failed"
 }
 
@@ -31,11 +32,12 @@ stage_prepare()
 stages()
 {
 	cat <<-END
-	prepare|get packages, Debian's kernels, and build the debug kernel|stage_prepare
+	prepare|get packages, Debian's kernels, and build two of our own|stage_prepare
 	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|$scripts/static.sh
 	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C $top/tests/host check
 	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|$scripts/kunit.sh
 	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh
+	bench|a map costs no more instructions than it did|$scripts/bench.sh check
 	demo|end to end: a stock guest's GPADLs, mapped|stage_demo
 	END
 }

@@ -25,7 +25,8 @@ sources()
 
 kbuild()
 {
-	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" GPADL_TESTS=m "${@:2}" \
+	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" GPADL_TESTS=m GPADL_BENCH=m \
+		"${@:2}" \
 		modules
 }
 

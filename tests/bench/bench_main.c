@@ -336,8 +336,14 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	struct bench *b = file->private_data;
 	void __user *uarg = (void __user *)arg;
 
-	if (cmd == BENCH_CREATE)
+	switch (cmd) {
+	case BENCH_CREATE:
 		return bench_ioctl_create(b, uarg);
+	case BENCH_ALLOCS_BEGIN:
+		return allocs_begin();
+	case BENCH_ALLOCS_END:
+		return bench_ioctl_allocs(uarg);
+	}
 	if (!b->p)
 		return -EINVAL;
 	switch (cmd) {
@@ -347,10 +353,6 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return bench_ioctl_time(b, uarg);
 	case BENCH_PROFILE:
 		return bench_ioctl_profile(b, uarg);
-	case BENCH_ALLOCS_BEGIN:
-		return allocs_begin();
-	case BENCH_ALLOCS_END:
-		return bench_ioctl_allocs(uarg);
 	default:
 		return -ENOTTY;
 	}

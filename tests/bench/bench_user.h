@@ -21,6 +21,9 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
+/* Rounds of which the one that took least counts; more in wall time than in instructions */
+extern __u32 rounds;
+
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* ---- Lists of guest pages (layout_user.c) ---- */
@@ -49,6 +52,15 @@ enum holding {
 	HOLD_RESIDENT,	/* pinned when the region is set */
 };
 
+#define NR_MEMORIES	3
+
+struct memory_name {
+	enum memory kind;
+	const char *name;
+};
+
+extern const struct memory_name memories[NR_MEMORIES];
+
 void *guest_memory(enum memory kind);
 void guest_memory_free(void *mem);
 
@@ -58,6 +70,10 @@ int bench_guest(const void *mem, bool resident);
 void bench_gpadl(int fd, __u32 handle, const struct list *l, const void *mem);
 void bench_gpadl_end(int fd, __u32 handle);
 void bench_time(int fd, struct bench_time *t);
+
+/* Between the two, what is allocated for this thread is watched */
+void allocs_watch(int fd);
+struct bench_allocs allocs_seen(int fd);
 
 /* A GPADL on any file that takes a guest's messages: HEADER to CREATED */
 void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l);
@@ -71,6 +87,8 @@ void cases_run(bool quick);
 void establish_run(void);
 void lookup_run(void);
 void idle_run(void);
+void region_run(void);
+void parallel_run(void);
 /* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
 void profile_run(const char *name);
 

@@ -12,8 +12,6 @@
 
 #include "bench_user.h"
 
-#define ROUNDS	5
-
 enum thread {
 	THREAD_OWN,
 	THREAD_KERNEL,
@@ -24,17 +22,6 @@ static const char *const thread_names[] = { "own", "kernel", "foreign" };
 static const char *const holding_names[] = { "demand", "resident" };
 static const char *const sg_names[] = { "from_pages", "merged", "single" };
 static const char *const unpin_names[] = { "ranges", "pages" };
-
-static const struct {
-	enum memory kind;
-	const char *name;
-} memories[] = {
-	{ MEM_MEMFD, "shmem" },
-	{ MEM_THP, "thp" },
-	{ MEM_HUGETLB_MEMFD, "hugetlb" },
-};
-
-#define NR_MEMORIES	(sizeof(memories) / sizeof(memories[0]))
 
 #define NR_WAYS	(BENCH_NR_SG * BENCH_NR_UNPIN)
 
@@ -66,7 +53,8 @@ static void time_yardstick(int fd, struct result *r)
 	struct bench_time best = {}, try = r->yard;
 	int i;
 
-	try.rounds = 1;
+	/* One tells all where instructions are counted. */
+	try.rounds = (rounds + 4) / 5;
 	for (i = 0; i < NR_WAYS; i++) {
 		try.sg = i / BENCH_NR_UNPIN;
 		try.unpin = i % BENCH_NR_UNPIN;
@@ -75,7 +63,7 @@ static void time_yardstick(int fd, struct result *r)
 		if (!best.rounds || cost(&try) < cost(&best))
 			best = try;
 	}
-	best.rounds = ROUNDS;
+	best.rounds = rounds;
 	bench_time(fd, &best);
 	r->yard = best;
 }
@@ -99,7 +87,7 @@ static void time_both(int fd, const struct point *p, struct result *r)
 	r->ours = t;
 	r->ours.what = BENCH_OURS;
 	bench_time(fd, &r->ours);
-	r->ours.rounds = ROUNDS;
+	r->ours.rounds = rounds;
 	bench_time(fd, &r->ours);
 }
 

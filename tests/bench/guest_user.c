@@ -10,6 +10,12 @@
 
 #include "bench_user.h"
 
+const struct memory_name memories[NR_MEMORIES] = {
+	{ MEM_MEMFD, "shmem" },
+	{ MEM_THP, "thp" },
+	{ MEM_HUGETLB_MEMFD, "hugetlb" },
+};
+
 /*
  * Touched here and there, as guests do: small pages that adjoin in the VMM's addresses do
  * not adjoin physically then, whatever memory the machine happens to have. Not for
@@ -39,6 +45,15 @@ void guest_memory_free(void *mem)
 	munmap(mem, MEM_BYTES);
 }
 
+static int bench_open(void)
+{
+	int fd = open("/dev/vmbus-gpadl-bench", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die("/dev/vmbus-gpadl-bench: %s", strerror(errno));
+	return fd;
+}
+
 int bench_guest(const void *mem, bool resident)
 {
 	struct bench_create c = {
@@ -46,10 +61,10 @@ int bench_guest(const void *mem, bool resident)
 		.bytes = MEM_BYTES,
 		.resident = resident,
 	};
-	int fd = open("/dev/vmbus-gpadl-bench", O_RDWR | O_CLOEXEC);
+	int fd = bench_open();
 
-	if (fd < 0 || ioctl(fd, BENCH_CREATE, &c))
-		die("/dev/vmbus-gpadl-bench: %s", strerror(errno));
+	if (ioctl(fd, BENCH_CREATE, &c))
+		die("a guest: %s", strerror(errno));
 	return fd;
 }
 
@@ -129,4 +144,19 @@ void bench_time(int fd, struct bench_time *t)
 	if (ioctl(fd, BENCH_TIME, t))
 		die("%s cannot be mapped: %s", t->what == BENCH_YARD ? "The yardstick" :
 		    "GPADL", strerror(errno));
+}
+
+void allocs_watch(int fd)
+{
+	if (ioctl(fd, BENCH_ALLOCS_BEGIN))
+		die("allocations cannot be watched: %s", strerror(errno));
+}
+
+struct bench_allocs allocs_seen(int fd)
+{
+	struct bench_allocs a;
+
+	if (ioctl(fd, BENCH_ALLOCS_END, &a))
+		die("allocations were not watched: %s", strerror(errno));
+	return a;
 }

@@ -50,7 +50,6 @@ void list_make(struct list *l, enum layout layout, __u32 nr)
 
 /* ---- Real guests' ---- */
 
-#define BUFFERS		"/guest-buffers.txt"
 #define HUGE_PFNS	512u
 
 static int cmp_u64(const void *a, const void *b)
@@ -107,7 +106,7 @@ static void list_parse(struct list *l, char *line)
 
 		if (sscanf(word, "%llu%c%u", &first, &dir, &nr) != 3 ||
 		    (dir != '+' && dir != '-') || l->nr + nr > MAX_PAGES)
-			die(BUFFERS ": what is '%s'?", word);
+			die("a list of pages has '%s'", word);
 		while (nr--)
 			l->pfn[l->nr++] = dir == '+' ? first++ : first--;
 	}
@@ -115,12 +114,13 @@ static void list_parse(struct list *l, char *line)
 
 bool list_real(struct list *l, unsigned int i)
 {
+	const char *name = getenv("GUEST_BUFFERS") ?: "/guest-buffers.txt";
 	static char line[65536];
 	bool found = false;
-	FILE *f = fopen(BUFFERS, "r");
+	FILE *f = fopen(name, "r");
 
 	if (!f)
-		die("there is no " BUFFERS);
+		die("there is no %s", name);
 	while (!found && fgets(line, sizeof(line), f))
 		found = line[0] != '#' && line[0] != '\n' && !i--;
 	fclose(f);

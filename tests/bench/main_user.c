@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The benchmark's program. Its argument is what to measure; what comes out is CSV.
+ * The benchmark's program: bench WHAT [ROUNDS]. What comes out is CSV, in nanoseconds,
+ * which are instructions where QEMU counts them.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #include "bench_user.h"
+
+__u32 rounds = 5;
 
 void die(const char *fmt, ...)
 {
@@ -20,23 +23,45 @@ void die(const char *fmt, ...)
 	exit(1);
 }
 
+static void all_cases(void)
+{
+	cases_run(false);
+}
+
+static void quick_cases(void)
+{
+	cases_run(true);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} whats[] = {
+	{ "cases", all_cases },
+	{ "quick", quick_cases },
+	{ "establish", establish_run },
+	{ "lookup", lookup_run },
+	{ "idle", idle_run },
+	{ "region", region_run },
+	{ "parallel", parallel_run },
+};
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
+	unsigned int i;
 
-	if (!strcmp(what, "cases"))
-		cases_run(false);
-	else if (!strcmp(what, "quick"))
-		cases_run(true);
-	else if (!strcmp(what, "establish"))
-		establish_run();
-	else if (!strcmp(what, "lookup"))
-		lookup_run();
-	else if (!strcmp(what, "idle"))
-		idle_run();
-	else if (!strcmp(what, "profile") && argc > 2)
+	if (!strcmp(what, "profile") && argc > 2) {
 		profile_run(argv[2]);
-	else
-		die("usage: bench cases | quick | establish | lookup | idle | profile CASE");
-	return 0;
+		return 0;
+	}
+	if (argc > 2)
+		rounds = atoi(argv[2]);
+	for (i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
+		if (!strcmp(what, whats[i].name)) {
+			whats[i].run();
+			return 0;
+		}
+	}
+	die("bench: cases, quick, establish, lookup, idle, region, parallel or profile CASE");
 }

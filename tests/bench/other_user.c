@@ -7,11 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <sys/ioctl.h>
 
 #include "bench_user.h"
-
-#define ROUNDS	5
 
 static __u64 now(void)
 {
@@ -37,10 +34,10 @@ static void establish(int fd, const char *layout, const struct list *l)
 {
 	static struct gpadl g;
 	__u64 best = 0;
-	int i;
+	__u32 i;
 
 	gpadl_prepare(&g, HANDLE, l);
-	for (i = 0; i <= ROUNDS; i++) {
+	for (i = 0; i <= rounds; i++) {
 		__u64 begin = now(), took;
 
 		gpadl_create(fd, BENCH_RELID, &g);
@@ -80,9 +77,9 @@ void establish_run(void)
 static __u64 least(int fd, struct bench_time t)
 {
 	__u64 best = 0;
-	int i;
+	__u32 i;
 
-	for (i = 0; i <= ROUNDS; i++) {
+	for (i = 0; i <= rounds; i++) {
 		bench_time(fd, &t);
 		if (i && (!best || t.all_ns < best))
 			best = t.all_ns;
@@ -136,11 +133,9 @@ static void idle(int fd, const char *layout, const struct list *l)
 	struct bench_allocs a;
 
 	gpadl_prepare(&g, HANDLE, l);
-	if (ioctl(fd, BENCH_ALLOCS_BEGIN))
-		die("allocations cannot be watched: %s", strerror(errno));
+	allocs_watch(fd);
 	gpadl_create(fd, BENCH_RELID, &g);
-	if (ioctl(fd, BENCH_ALLOCS_END, &a))
-		die("allocations cannot be watched: %s", strerror(errno));
+	a = allocs_seen(fd);
 	gpadl_tear_down(fd, BENCH_RELID, HANDLE);
 	printf("%s,%u,%llu,%llu\n", layout, l->nr, a.asked, a.taken);
 }
@@ -164,4 +159,52 @@ void idle_run(void)
 		idle(fd, "real", &l);
 	close(fd);
 	guest_memory_free(mem);
+}
+
+/* ---- What a resident region costs ---- */
+
+struct region_cost {
+	__u64 ns;
+	__u64 bytes;
+};
+
+/* Of a guest with one region, and all that it has besides */
+static struct region_cost guest_cost(int watcher, const void *mem, bool resident)
+{
+	struct region_cost cost = {};
+	__u32 i;
+
+	for (i = 0; i < rounds; i++) {
+		__u64 begin = now(), took;
+		int fd = bench_guest(mem, resident);
+
+		took = now() - begin;
+		close(fd);
+		if (!i || took < cost.ns)
+			cost.ns = took;
+	}
+	allocs_watch(watcher);
+	i = bench_guest(mem, resident);
+	cost.bytes = allocs_seen(watcher).taken;
+	close(i);
+	return cost;
+}
+
+/* What the resident one costs more than the one on demand */
+void region_run(void)
+{
+	unsigned int i;
+
+	printf("memory,pages,instructions,bytes\n");
+	for (i = 0; i < NR_MEMORIES; i++) {
+		void *mem = guest_memory(memories[i].kind);
+		int watcher = bench_guest(mem, false);
+		struct region_cost demand = guest_cost(watcher, mem, false);
+		struct region_cost resident = guest_cost(watcher, mem, true);
+
+		printf("%s,%lu,%llu,%llu\n", memories[i].name, MEM_BYTES / HV_PAGE,
+		       resident.ns - demand.ns, resident.bytes - demand.bytes);
+		close(watcher);
+		guest_memory_free(mem);
+	}
 }

@@ -176,7 +176,7 @@ struct alloc {
 
 /* Of one thread, whose pieces are few */
 static struct task_struct *allocs_task;
-static struct alloc allocs[64];
+static struct alloc allocs[256];
 static bool allocs_lost;
 
 /* A large one is told twice. */

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the benchmark has measured, as tables.
+
+	bench.py report LOGS DEST	one table for eyes on stdout; results.csv and goals.csv
+					in DEST, per page where a case has pages
+	bench.py parallel CSV LOCKS	two threads against one, as CSV on stdout
+	bench.py bars DEST		what the picture shows, for gnuplot, on stdout
+	bench.py ratios CSV		ours to the yardstick, case by case, on stdout
+	bench.py check CSV RATIOS	compare with those; ends with 'N passed, N failed'
+
+LOGS has the CSV files of tests/bench/bin/bench, in instructions.
+"""
+import csv
+import os
+import sys
+
+# A ratio may be so much worse than the one that is committed
+TOLERANCE = 1.05
+
+MEMORIES = ("shmem", "thp", "hugetlb")
+LAYOUTS = ("contiguous", "reversed", "shuffled", "real")
+
+# The goals: case, most of the ratio, most instructions
+GOALS = [
+    ("demand shmem contiguous 7936", 1.00, None),
+    ("demand hugetlb contiguous 7936", 0.50, None),
+    ("demand thp contiguous 7936", 0.50, None),
+    ("demand hugetlb real 36608", 0.25, None),
+    ("demand shmem real 36608", 0.85, None),
+    ("demand hugetlb shuffled 7936", 0.15, None),
+    ("demand shmem shuffled 7936", 0.90, None),
+    ("resident hugetlb shuffled 7936", 0.05, 40),
+    ("resident hugetlb real 36608", 0.10, None),
+    ("resident hugetlb contiguous 7936", 0.10, None),
+    ("demand shmem contiguous 8", 1.15, None),
+    ("demand thp contiguous 8", 1.15, None),
+    ("demand hugetlb contiguous 8", 1.15, None),
+    ("establish contiguous 7936", None, 120),
+    ("establish reversed 7936", None, 120),
+    ("establish shuffled 7936", None, 120),
+    ("establish real 36608", None, 120),
+    ("look-up among 100000, against 1", 1.5, None),
+]
+
+
+class Row:
+    """A line of the table: costs are instructions, of a page or of what the case says."""
+
+    def __init__(self, case, yardstick, ours, note=""):
+        self.case = case
+        self.yardstick = yardstick
+        self.ours = ours
+        self.note = note
+        self.most_ratio = self.most = None
+        for goal, ratio, most in GOALS:
+            if goal == case:
+                self.most_ratio, self.most = ratio, most
+
+    @property
+    def ratio(self):
+        return self.ours / self.yardstick if self.yardstick else None
+
+    @property
+    def goal(self):
+        goals = []
+        if self.most_ratio is not None:
+            goals.append(f"<= {self.most_ratio:.2f} x")
+        if self.most is not None:
+            goals.append(f"<= {self.most:g}")
+        return " and ".join(goals)
+
+    @property
+    def met(self):
+        if not self.goal:
+            return ""
+        good = (self.most_ratio is None or self.ratio <= self.most_ratio) and \
+               (self.most is None or self.ours <= self.most)
+        return "met" if good else "NOT MET"
+
+    def cells(self):
+        def number(value, form):
+            return "" if value is None else format(value, form)
+        return [self.case, number(self.yardstick, ".1f"), number(self.ours, ".1f"),
+                number(self.ratio, ".3f"), self.goal, self.met, self.note]
+
+
+HEAD = ["case", "yardstick", "ours", "ratio", "goal", "", "note"]
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="ascii") as f:
+        return list(csv.DictReader(f))
+
+
+def case_name(line):
+    name = "{holding} {memory} {layout} {pages}".format(**line)
+    if line["access"] == "ro":
+        name += " read-only"
+    if line["thread"] != "own":
+        name += f" {line['thread']} thread" if line["thread"] == "kernel" else \
+                " foreign process"
+    return name
+
+
+def case_rows(lines):
+    for line in lines:
+        pages = int(line["pages"])
+        yield Row(case_name(line),
+                  (int(line["yard_map"]) + int(line["yard_unmap"])) / pages,
+                  (int(line["map"]) + int(line["unmap"])) / pages,
+                  "yardstick: sg {yard_sg}, unpin by {yard_unpin}".format(**line))
+
+
+def establish_rows(lines):
+    real = [line for line in lines if line["layout"] == "real"]
+    for line in lines:
+        if line not in real:
+            pages = int(line["pages"])
+            yield Row(f"establish {line['layout']} {pages}", None,
+                      int(line["instructions"]) / pages)
+    pages = sum(int(line["pages"]) for line in real)
+    yield Row(f"establish real {pages}", None,
+              sum(int(line["instructions"]) for line in real) / pages)
+
+
+def lookup_rows(lines):
+    one = float(lines[0]["look_up"])
+    for line in lines[1:]:
+        yield Row(f"look-up among {line['gpadls']}, against 1", one,
+                  float(line["look_up"]), "the yardstick is the look-up of the only one")
+
+
+def idle_rows(lines):
+    """Bytes of a GPADL that nobody maps, the nodes of xarrays apart"""
+    for line in lines:
+        pages, taken = int(line["pages"]), int(line["taken"])
+        row = Row(f"idle memory {line['layout']} {pages}, bytes", None, taken,
+                  f"asked for: {line['asked']}")
+        if line["layout"] == "shuffled":
+            row.most = 8 * pages + 512
+        yield row
+
+
+def region_rows(lines):
+    """What a resident region costs more than one on demand, when it is set"""
+    for line in lines:
+        pages = int(line["pages"])
+        yield Row(f"set a resident region, {line['memory']}", None,
+                  int(line["instructions"]) / pages, "per page")
+        yield Row(f"table of a resident region, {line['memory']}, bytes", None,
+                  int(line["bytes"]), f"of {pages} pages, {pages // 512} blocks of 2 MiB")
+
+
+def rows_of(logs):
+    yield from case_rows(read(logs, "cases.csv"))
+    yield from establish_rows(read(logs, "establish.csv"))
+    yield from lookup_rows(read(logs, "lookup.csv"))
+    yield from idle_rows(read(logs, "idle.csv"))
+    yield from region_rows(read(logs, "region.csv"))
+
+
+def write(path, rows):
+    with open(path, "w", encoding="ascii", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(HEAD)
+        out.writerows(row.cells() for row in rows)
+
+
+def show(rows):
+    table = [HEAD] + [row.cells() for row in rows]
+    widths = [max(len(line[i]) for line in table) for i in range(len(HEAD))]
+    for line in table:
+        print("  ".join(cell.rjust(width) if 0 < i < 4 else cell.ljust(width)
+                        for i, (cell, width) in enumerate(zip(line, widths))).rstrip())
+
+
+def report(logs, dest):
+    rows = list(rows_of(logs))
+    goals = [row for row in rows if row.goal]
+    order = [goal[0] for goal in GOALS]
+    goals.sort(key=lambda row: order.index(row.case) if row.case in order else len(order))
+    missing = set(order) - {row.case for row in goals}
+    if missing:
+        sys.exit(f"not measured: {', '.join(sorted(missing))}")
+    write(os.path.join(dest, "results.csv"), rows)
+    write(os.path.join(dest, "goals.csv"), goals)
+    show(goals + [row for row in rows if not row.goal])
+
+
+def parallel(times, locks):
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["who", "memory", "two threads against one", "locks waited for"])
+    for line, lock in zip(read(times), read(locks)):
+        who = line["who"] + ("" if line["who"] == "yardstick" else f", {line['holding']}")
+        out.writerow([who, line["memory"],
+                      f"{int(line['two_ns']) / int(line['one_ns']):.1f}",
+                      f"{lock['contended']} of {2 * int(lock['rounds'])} maps"])
+
+
+def bars(dest):
+    results = {row["case"]: row for row in read(dest, "results.csv")}
+    for memory in MEMORIES:
+        for layout in LAYOUTS:
+            case = f"{memory} {layout} {36608 if layout == 'real' else 7936}"
+            demand, resident = results[f"demand {case}"], results[f"resident {case}"]
+            print(f'"{layout}, {memory}"', demand["yardstick"], demand["ours"],
+                  resident["ours"])
+
+
+def ratios(path):
+    for row in case_rows(read(path)):
+        print(f"{row.ratio:.3f} {row.case}")
+
+
+def check(path, committed):
+    found = {row.case: row for row in case_rows(read(path))}
+    passed = failed = 0
+    with open(committed, encoding="ascii") as f:
+        wanted = [line.split(maxsplit=1) for line in f if not line.startswith("#")]
+    for ratio, case in wanted:
+        row = found.get(case.strip())
+        if row and row.ratio <= float(ratio) * TOLERANCE:
+            passed += 1
+            continue
+        failed += 1
+        what = f"{row.ratio:.3f} x the yardstick" if row else "not measured"
+        print(f"  {case.strip()}: {what}; it was {ratio}", file=sys.stderr)
+    if failed:
+        print("  next: scripts/bench.sh profile CASE shows where the instructions go; if it"
+              " is to be so,\n  make bench writes the new ratios", file=sys.stderr)
+    print(f"{passed} passed, {failed} failed")
+    return failed == 0 and passed > 0
+
+
+def main():
+    commands = {"report": report, "parallel": parallel, "bars": bars, "ratios": ratios,
+                "check": check}
+    if len(sys.argv) < 3 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    sys.exit(commands[sys.argv[1]](*sys.argv[2:]) is False)
+
+
+main()

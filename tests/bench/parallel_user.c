@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Different GPADLs of one guest, mapped and unmapped by one thread, and by two at once,
+ * each on a processor of its own.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench_user.h"
+
+#define PAGES	256
+#define ROUNDS	2000
+
+/* In memory that the other does not touch: what they share is what the mapper shares */
+#define APART	1024
+
+struct mapper {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	unsigned int cpu;
+	int fd;
+	struct bench_time time;
+};
+
+static void *mapper_run(void *arg)
+{
+	struct mapper *m = arg;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(m->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("there is no processor %u: %s", m->cpu, strerror(errno));
+	pthread_barrier_wait(m->barrier);
+	bench_time(m->fd, &m->time);
+	return NULL;
+}
+
+/* Nanoseconds that the slowest of @nr threads takes for all its rounds */
+static __u64 run(int fd, enum bench_what what, unsigned int nr)
+{
+	pthread_barrier_t barrier;
+	struct mapper m[2] = {};
+	__u64 longest = 0;
+	unsigned int i;
+
+	pthread_barrier_init(&barrier, NULL, nr);
+	for (i = 0; i < nr; i++) {
+		m[i] = (struct mapper) {
+			.barrier = &barrier,
+			.cpu = i,
+			.fd = fd,
+			.time = { .what = what, .handle = HANDLE + i, .rounds = ROUNDS },
+		};
+		pthread_create(&m[i].thread, NULL, mapper_run, &m[i]);
+	}
+	for (i = 0; i < nr; i++) {
+		pthread_join(m[i].thread, NULL);
+		if (m[i].time.all_ns > longest)
+			longest = m[i].time.all_ns;
+	}
+	return longest;
+}
+
+/* ---- Contended locks, on a kernel that counts them ---- */
+
+#define LOCK_STAT	"/proc/lock_stat"
+
+static void put(const char *file, const char *value)
+{
+	FILE *f = fopen(file, "w");
+
+	if (!f)
+		return;
+	fputs(value, f);
+	fclose(f);
+}
+
+/*
+ * Locks that somebody had to wait for. A line of a lock is "NAME: contention-bounces
+ * contentions ..."; those of the places where it was waited for have no colon there.
+ */
+static long contended(void)
+{
+	FILE *f = fopen(LOCK_STAT, "r");
+	long sum = 0, bounces, n;
+	char line[512], *colon;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		colon = strrchr(line, ':');
+		if (!colon || sscanf(colon + 1, "%ld %ld", &bounces, &n) != 2 || !n)
+			continue;
+		*colon = 0;
+		fprintf(stderr, "contended: %s %ld\n", line + strspn(line, " "), n);
+		sum += n;
+	}
+	fclose(f);
+	return sum;
+}
+
+static void parallel(const void *mem, const char *memory, bool resident,
+		     enum bench_what what)
+{
+	int fd = bench_guest(mem, resident);
+	static struct list l;
+	unsigned int i, j;
+	__u64 ns[2] = {};
+	long locks = 0;
+
+	list_make(&l, LAYOUT_SHUFFLED, PAGES);
+	for (i = 0; i < 2; i++) {
+		bench_gpadl(fd, HANDLE + i, &l, mem);
+		for (j = 0; j < l.nr; j++)
+			l.pfn[j] += APART;
+	}
+	for (i = 0; i < 2; i++) {
+		put(LOCK_STAT, "0");
+		put("/proc/sys/kernel/lock_stat", "1");
+		ns[i] = run(fd, what, i + 1);
+		put("/proc/sys/kernel/lock_stat", "0");
+		locks = contended();
+	}
+	printf("%s,%s,%s,%u,%llu,%llu,%ld\n", what == BENCH_YARD ? "yardstick" : "ours",
+	       resident ? "resident" : "demand", memory, ROUNDS, ns[0] / ROUNDS,
+	       ns[1] / ROUNDS, locks);
+	fflush(stdout);
+	close(fd);
+}
+
+/* The last column: contended acquisitions with two threads; -1: this kernel counts none */
+void parallel_run(void)
+{
+	void *mem;
+
+	printf("who,holding,memory,rounds,one_ns,two_ns,contended\n");
+	mem = guest_memory(MEM_MEMFD);
+	parallel(mem, "shmem", false, BENCH_YARD);
+	parallel(mem, "shmem", false, BENCH_OURS);
+	parallel(mem, "shmem", true, BENCH_OURS);
+	guest_memory_free(mem);
+	mem = guest_memory(MEM_HUGETLB_MEMFD);
+	parallel(mem, "hugetlb", false, BENCH_YARD);
+	parallel(mem, "hugetlb", false, BENCH_OURS);
+	parallel(mem, "hugetlb", true, BENCH_OURS);
+	guest_memory_free(mem);
+}
