@@ -123,7 +123,8 @@ static bool walk_next_run(struct extent_walk *walk)
 	return true;
 }
 
-static bool walk_next_slow(struct extent_walk *walk)
+/* Find the next extent. False: there is none. */
+static bool walk_next(struct extent_walk *walk)
 {
 	struct extent *e = &walk->e;
 	u64 gpa;
@@ -151,29 +152,43 @@ static bool walk_next_slow(struct extent_walk *walk)
 	return true;
 }
 
-/* Find the next extent. False: there is none. */
-static __always_inline bool walk_next(struct extent_walk *walk)
-{
-	struct extent *e = &walk->e;
-	u64 i;
+/**
+ * struct single_pages - runs of one page that come next in a walk
+ * @words: the first; each is no more than a page frame number (and any other word is
+ *	larger than all of these)
+ * @nr: of so many
+ * @first: page frame number at which the region of the extent before begins
+ * @nr_region: pages of it
+ *
+ * In a long list of pages that are scattered they are the rule. So each step of a map has a
+ * loop for them that is as tight as can be, and ends where a page is not in the region; the
+ * walk then goes on behind what it has taken.
+ */
+struct single_pages {
+	const u64 *words;
+	u32 nr;
+	u64 first;
+	u64 nr_region;
+};
 
-	/*
-	 * A run of one page, in the region of the one before: in a long list, the rule. Such
-	 * a word is no more than a page frame number; any other is beyond every region.
-	 */
-	if (walk->pages_left && !walk->run.nr && e->region) {
-		i = walk->w->words[walk->next] - (e->region->what.gpa >> GPADL_PAGE_SHIFT);
-		if (i < region_pages(e->region)) {
-			e->hva = e->region->what.hva + (i << GPADL_PAGE_SHIFT);
-			e->nr = 1;
-			e->down = false;
-			e->first = false;
-			walk->next++;
-			walk->pages_left--;
-			return true;
-		}
+/* None of them is the last page of its range, which may not be whole. */
+static struct single_pages walk_single_pages(const struct extent_walk *walk)
+{
+	const struct gpadl_region *region = walk->e.region;
+	struct single_pages s = { .words = &walk->w->words[walk->next] };
+
+	if (region && !walk->run.nr && walk->pages_left > 1) {
+		s.nr = walk->pages_left - 1;
+		s.first = region->what.gpa >> GPADL_PAGE_SHIFT;
+		s.nr_region = region_pages(region);
 	}
-	return walk_next_slow(walk);
+	return s;
+}
+
+static void walk_skip(struct extent_walk *walk, u32 nr)
+{
+	walk->next += nr;
+	walk->pages_left -= nr;
 }
 
 /* Address of guest page @i of an extent, in the order of the GPADL. */
@@ -204,16 +219,40 @@ static void lookup_region(struct gpadl_lookup *found, const struct extent *e)
 		found->read_only = true;
 }
 
-static void lookup_pins(struct gpadl_lookup *found, const struct extent *e)
+/* @nr pages are to be pinned that lie from address @first to @last. */
+static void lookup_pins(struct gpadl_lookup *found, unsigned long first, unsigned long last,
+			unsigned long nr)
 {
-	unsigned long first = e->hva >> GPADL_BLOCK_SHIFT;
-	unsigned long last = extent_last(e) >> GPADL_BLOCK_SHIFT;
-
+	first >>= GPADL_BLOCK_SHIFT;
+	last >>= GPADL_BLOCK_SHIFT;
 	if (!found->nr_pins || first < found->first_block)
 		found->first_block = first;
 	if (!found->nr_pins || last > found->last_block)
 		found->last_block = last;
-	found->nr_pins += extent_pins(e);
+	found->nr_pins += nr;
+}
+
+static void lookup_single_pages(struct gpadl_lookup *found, struct extent_walk *walk)
+{
+	const struct gpadl_region *region = walk->e.region;
+	struct single_pages s = walk_single_pages(walk);
+	u64 page, lowest = U64_MAX, highest = 0;
+	u32 i;
+
+	for (i = 0; i < s.nr; i++) {
+		page = s.words[i] - s.first;
+		if (page >= s.nr_region)
+			break;
+		lowest = min(lowest, page);
+		highest = max(highest, page);
+	}
+	if (!i)
+		return;
+	walk_skip(walk, i);
+	found->nr_extents += i;
+	if (!region->resident)
+		lookup_pins(found, region->what.hva + (lowest << GPADL_PAGE_SHIFT),
+			    region->what.hva + (highest << GPADL_PAGE_SHIFT), i);
 }
 
 /* Look all pages up in a table. */
@@ -238,8 +277,10 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
 			lookup_region(found, &walk.e);
 		region = walk.e.region;
 		if (!region->resident)
-			lookup_pins(found, &walk.e);
+			lookup_pins(found, walk.e.hva, extent_last(&walk.e),
+				    extent_pins(&walk.e));
 		found->nr_extents++;
+		lookup_single_pages(found, &walk);
 	}
 	found->hva = walk.e.hva;
 	found->down = walk.e.down;
@@ -344,8 +385,24 @@ static void mapping_look_up(struct gpadl_mem *mem, const struct gpadl_wire *w,
  * By the run: where there are few pages, and where they are so far apart that a bitmap of
  * their blocks would be larger than their scatterlist, or lie in blocks of their own.
  */
-#define PINS_BY_RUN_MAX		32u
+#define PINS_BY_RUN_MAX		16u
 #define BLOCKS_PER_PIN_MAX	4
+
+static void want_single_pages(struct gpadl_pins *pins, struct extent_walk *walk)
+{
+	const unsigned long hva = walk->e.region->what.hva;
+	struct single_pages s = walk_single_pages(walk);
+	u64 page;
+	u32 i;
+
+	for (i = 0; i < s.nr; i++) {
+		page = s.words[i] - s.first;
+		if (page >= s.nr_region ||
+		    !gpadl_pins_want_page(pins, hva + (page << GPADL_PAGE_SHIFT)))
+			break;
+	}
+	walk_skip(walk, i);
+}
 
 /* Note all that is to be pinned. False: too thin, to be pinned by the run. */
 static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire *w,
@@ -354,10 +411,13 @@ static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire 
 	struct extent_walk walk;
 
 	walk_init(&walk, w, m->table);
-	while (walk_next(&walk))
-		if (!walk.e.region->resident &&
-		    !gpadl_pins_want(pins, walk.e.hva & PAGE_MASK, extent_pins(&walk.e)))
+	while (walk_next(&walk)) {
+		if (walk.e.region->resident)
+			continue;
+		if (!gpadl_pins_want(pins, walk.e.hva & PAGE_MASK, extent_pins(&walk.e)))
 			return false;
+		want_single_pages(pins, &walk);
+	}
 	return true;
 }
 
@@ -618,40 +678,32 @@ static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from,
 	return 0;
 }
 
-/*
- * The runs of one page that come next (see walk_next()), all in the region of the extent
- * before and none of them the last page of its range: shuffled pages, one entry each for the most part.
- * As tight as can be: in resident memory this is all of a map that goes by the page.
- */
+/* In resident memory this is all of a map that goes by the page. */
 static __always_inline void sg_add_single_pages(struct sg_builder *b,
 						struct extent_walk *walk, u32 *left,
 						bool resident)
 {
-	const struct gpadl_region *region = walk->e.region;
-	const struct gpadl_resident *r = region->resident;
-	const u64 first = region->what.gpa >> GPADL_PAGE_SHIFT, nr = region_pages(region);
-	const unsigned long hva = region->what.hva;
-	const u64 *begin = &walk->w->words[walk->next], *word = begin;
-	const u64 *last = begin + min(walk->pages_left - 1, b->room - b->nents);
+	const struct gpadl_resident *r = walk->e.region->resident;
+	const unsigned long hva = walk->e.region->what.hva;
+	struct single_pages s = walk_single_pages(walk);
 	struct scatterlist *sg = &b->sgl[b->nents];
+	const u64 *word = s.words, *last = word + min(s.nr, b->room - b->nents);
 	phys_addr_t end = b->end;
-	unsigned long bytes;
+	unsigned long addr, bytes;
 	struct page **slot;
-	u64 i;
 
 	for (; word < last; word++) {
-		i = *word - first;
-		if (i >= nr)
+		addr = *word - s.first;
+		if (addr >= s.nr_region)
 			break;
-		i = hva + (i << GPADL_PAGE_SHIFT);
-		sg_add_page(&sg, &end, resident ? gpadl_resident_find(r, i, &bytes) :
-						  gpadl_pins_find(b->pins, i, &slot));
+		addr = hva + (addr << GPADL_PAGE_SHIFT);
+		sg_add_page(&sg, &end, resident ? gpadl_resident_find(r, addr, &bytes) :
+						  gpadl_pins_find(b->pins, addr, &slot));
 	}
 	b->nents = sg - b->sgl;
 	b->end = end;
-	walk->next += word - begin;
-	walk->pages_left -= word - begin;
-	*left -= (word - begin) << GPADL_PAGE_SHIFT;
+	walk_skip(walk, word - s.words);
+	*left -= (word - s.words) << GPADL_PAGE_SHIFT;
 }
 
 static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
@@ -672,8 +724,6 @@ static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
 		ret = sg_add_extent(b, &walk.e, from, &left);
 		if (ret)
 			return ret;
-		if (walk.run.nr || walk.pages_left < 2)
-			continue;
 		if (walk.e.region->resident)
 			sg_add_single_pages(b, &walk, &left, true);
 		else if (b->pins)

@@ -80,15 +80,15 @@ static struct gpadl_pin_block *pins_begin_block(struct gpadl_pins *pins,
 }
 
 /**
- * gpadl_pins_want_more() - gpadl_pins_want() where it is not simple
+ * gpadl_pins_want() - Note pages that are to be pinned
  * @pins: the pins
- * @hva: of the first page
+ * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pins_init()
  * @nr: host pages
  *
  * Context: any.
  * Return: false if there are too many blocks for too few pages.
  */
-bool gpadl_pins_want_more(struct gpadl_pins *pins, unsigned long hva, unsigned long nr)
+bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long nr)
 {
 	while (nr) {
 		unsigned long number = hva >> GPADL_BLOCK_SHIFT;

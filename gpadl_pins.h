@@ -77,33 +77,28 @@ struct gpadl_pins {
 int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
 		    unsigned long nr);
 void gpadl_pins_free(struct gpadl_pins *pins);
-bool gpadl_pins_want_more(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
+bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
 int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 		    struct gpadl_pinned *pinned);
 void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty);
 
 /**
- * gpadl_pins_want() - Note pages that are to be pinned
+ * gpadl_pins_want_page() - gpadl_pins_want() for a page of a block that is known
  * @pins: the pins
- * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pins_init()
- * @nr: host pages
+ * @hva: an address in the page; in the blocks of gpadl_pins_init()
  *
  * Context: any.
- * Return: false if there are too many blocks for too few pages.
+ * Return: false if the block is not known yet: this is then for gpadl_pins_want().
  */
-static inline bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva,
-				   unsigned long nr)
+static inline bool gpadl_pins_want_page(struct gpadl_pins *pins, unsigned long hva)
 {
 	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
+	struct gpadl_pin_block *b = (void *)(unsigned long)block;
 
-	/* One page, of a block that is known: with shuffled pages this is the rule. */
-	if (nr == 1 && block) {
-		struct gpadl_pin_block *b = (void *)(unsigned long)block;
-
-		__set_bit((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT, b->wanted);
-		return true;
-	}
-	return gpadl_pins_want_more(pins, hva, nr);
+	if (!b)
+		return false;
+	__set_bit((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT, b->wanted);
+	return true;
 }
 
 /**

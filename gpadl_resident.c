@@ -50,6 +50,7 @@ struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr)
 		return NULL;
 	r->nr_blocks = nr_blocks;
 	r->hva = hva;
+	r->first = hva >> GPADL_BLOCK_SHIFT;
 	r->nr = nr;
 	return r;
 }

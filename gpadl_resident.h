@@ -27,6 +27,7 @@
 /**
  * struct gpadl_resident - pinned pages of one range of addresses
  * @hva: where it begins
+ * @first: number of the first block, that is, its address in blocks
  * @nr: host pages in all
  * @done: host pages that are in, and whose pins belong to the table
  * @nr_blocks: blocks that it touches
@@ -37,6 +38,7 @@
  */
 struct gpadl_resident {
 	unsigned long hva;
+	unsigned long first;
 	unsigned long nr;
 	unsigned long done;
 	unsigned long nr_blocks;
@@ -75,7 +77,7 @@ static inline phys_addr_t gpadl_resident_find(const struct gpadl_resident *r,
 					      unsigned long hva, unsigned long *bytes)
 {
 	unsigned long in_block = hva & ~GPADL_BLOCK_MASK;
-	u64 block = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - (r->hva >> GPADL_BLOCK_SHIFT)];
+	u64 block = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - r->first];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
 		*bytes = GPADL_BLOCK_SIZE - in_block;
