@@ -533,12 +533,14 @@ static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int l
  * struct sg_piece - pages of an extent that are found by one look
  * @nr: guest pages, at least 1
  * @phys: address of the first; the others lie above it, or below, as the extent goes
- * @slot: if they do not: its place in a list of host pages in which they follow
+ * @slot: if they do not: its place in a list of host pages in which they follow,
+ * @leaf: or in one of addresses of host pages
  */
 struct sg_piece {
 	u32 nr;
 	phys_addr_t phys;
 	struct page **slot;
+	const u64 *leaf;
 };
 
 /* So many of @max pages, from @hva on, lie in the same aligned @size bytes. */
@@ -558,8 +560,7 @@ static struct sg_piece sg_find(const struct sg_builder *b, const struct extent *
 
 	if (e->region->resident) {
 		p.phys = gpadl_resident_find(e->region->resident, hva, &bytes);
-		if (bytes <= PAGE_SIZE)
-			size = PAGE_SIZE;
+		p.leaf = gpadl_resident_leaf(e->region->resident, hva);
 	} else if (b->pins) {
 		p.phys = gpadl_pins_find(b->pins, hva, &p.slot);
 	} else {
@@ -567,8 +568,9 @@ static struct sg_piece sg_find(const struct sg_builder *b, const struct extent *
 		p.phys = page_to_phys(*p.slot) + offset_in_page(hva);
 	}
 	/* A list of host pages is one of guest pages only if they are of one size. */
-	if (p.slot && PAGE_SIZE > GPADL_PAGE_SIZE) {
+	if ((p.slot || p.leaf) && PAGE_SIZE > GPADL_PAGE_SIZE) {
 		p.slot = NULL;
+		p.leaf = NULL;
 		size = PAGE_SIZE;
 	}
 	if (p.slot && !b->pins) {
@@ -602,7 +604,9 @@ static __always_inline phys_addr_t piece_page(const struct sg_piece *p, bool dow
 {
 	long n = down ? -(long)i : i;
 
-	return p->slot ? page_to_phys(p->slot[n]) : p->phys + n * (long)GPADL_PAGE_SIZE;
+	if (p->slot)
+		return page_to_phys(p->slot[n]);
+	return p->leaf ? p->leaf[n] : p->phys + n * (long)GPADL_PAGE_SIZE;
 }
 
 /* @nr whole pages of a piece, from page @i on. */
@@ -615,7 +619,10 @@ static void sg_add_whole_pages(struct sg_builder *b, const struct sg_piece *piec
 
 	if (p.slot && !down)
 		for (; nr; nr--)
-			sg_add_page(&sg, &end, piece_page(&p, false, i++));
+			sg_add_page(&sg, &end, page_to_phys(p.slot[i++]));
+	else if (p.leaf && !down)
+		for (; nr; nr--)
+			sg_add_page(&sg, &end, p.leaf[i++]);
 	else
 		for (; nr; nr--)
 			sg_add_page(&sg, &end, piece_page(&p, down, i++));
@@ -661,7 +668,7 @@ static int sg_add_extent(struct sg_builder *b, const struct extent *e, u32 from,
 		struct sg_piece p = sg_find(b, e, i);
 		bool apart = e->first && !i;
 
-		if (p.slot || e->down) {
+		if (p.slot || p.leaf || e->down) {
 			ret = sg_add_pages(b, &p, e->down, from, left, apart);
 		} else {
 			len = min_t(u32, *left, (p.nr << GPADL_PAGE_SHIFT) - from);

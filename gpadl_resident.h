@@ -88,4 +88,24 @@ static inline phys_addr_t gpadl_resident_find(const struct gpadl_resident *r,
 	       offset_in_page(hva);
 }
 
+/**
+ * gpadl_resident_leaf() - Where is a page in the list of its block?
+ * @r: the table, with all pages in
+ * @hva: an address in its range
+ *
+ * Context: any.
+ * Return: the place that has the physical address of its page, those of the next pages of
+ * the block behind it; NULL if the pages of the block follow each other physically.
+ */
+static inline const u64 *gpadl_resident_leaf(const struct gpadl_resident *r,
+					     unsigned long hva)
+{
+	u64 block = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - r->first];
+
+	if (block & GPADL_BLOCK_CONTIGUOUS)
+		return NULL;
+	return (const u64 *)(unsigned long)block +
+	       ((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT);
+}
+
 #endif /* _GPADL_RESIDENT_H */
