@@ -65,16 +65,24 @@ static void map_of_runs(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
+/* Pages from VM_BIG_PFN on, in any order. */
+static void shuffled_range(struct vm *vm, u32 nr, u64 seed)
+{
+	u32 i, j;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, nr);
+	for (i = nr; i > 1; i--) {
+		j = 1 + guest_random(&seed) % i;
+		swap(vm->s.words[i], vm->s.words[j]);
+	}
+}
+
 static void map_of_shuffled_pages(struct kunit *test)
 {
 	struct vm *vm = test->priv;
-	u64 seed = 4711;
-	u32 i;
 
-	vm_begin(vm);
-	vm_range(vm, VM_BIG_PFN, 1000);
-	for (i = 1000; i > 1; i--)
-		swap(vm->s.words[i], vm->s.words[1 + guest_random(&seed) % i]);
+	shuffled_range(vm, 1000, 4711);
 	vm_expect_maps(vm, 0);
 }
 
@@ -328,7 +336,7 @@ static void adjoining_pages_are_pinned_together(struct kunit *test)
 	KUNIT_EXPECT_LE(test, atomic_xchg(&vm->pins, 0), 3 + 1);
 
 	vm_begin(vm);
-	vm_range(vm, VM_HIGH_PFN - 10, 20);
+	vm_range(vm, VM_HIGH_PFN - 5, 10);
 	vm_expect_maps(vm, 0);
 	KUNIT_EXPECT_EQ(test, atomic_xchg(&vm->pins, 0), 2);
 }
@@ -337,13 +345,8 @@ static void adjoining_pages_are_pinned_together(struct kunit *test)
 static void shuffled_pages_are_pinned_together(struct kunit *test)
 {
 	struct vm *vm = test->priv;
-	u64 seed = 815;
-	u32 i;
 
-	vm_begin(vm);
-	vm_range(vm, VM_BIG_PFN, 1024);
-	for (i = 1024; i > 1; i--)
-		swap(vm->s.words[i], vm->s.words[1 + guest_random(&seed) % i]);
+	shuffled_range(vm, 1024, 815);
 	vm_expect_maps(vm, 0);
 	KUNIT_EXPECT_LE(test, atomic_read(&vm->pins), 3 + 1);
 }
