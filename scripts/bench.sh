@@ -154,8 +154,9 @@ machine_restore()
 
 wall_machine()
 {
-	local kdir=/lib/modules/$(uname -r)/build tree=$dir/build-machine m
+	local kdir tree=$dir/build-machine m
 
+	kdir=/lib/modules/$(uname -r)/build
 	[ "$(id -u)" -eq 0 ] || die "modules are loaded: that takes root" "sudo"
 	[ -d "$kdir" ] || die "there are no headers of the running kernel" \
 		"apt-get install linux-headers-$(uname -r)"

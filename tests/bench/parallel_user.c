@@ -83,7 +83,7 @@ static void put(const char *file, const char *value)
  * Locks that somebody had to wait for. A line of a lock is "NAME: contention-bounces
  * contentions ..."; those of the places where it was waited for have no colon there.
  */
-static long contended(void)
+static long count_contended(void)
 {
 	FILE *f = fopen(LOCK_STAT, "r");
 	long sum = 0, bounces, n;
@@ -123,7 +123,7 @@ static void parallel(const void *mem, const char *memory, bool resident,
 		put("/proc/sys/kernel/lock_stat", "1");
 		ns[i] = run(fd, what, i + 1);
 		put("/proc/sys/kernel/lock_stat", "0");
-		locks = contended();
+		locks = count_contended();
 	}
 	printf("%s,%s,%s,%u,%llu,%llu,%ld\n", what == BENCH_YARD ? "yardstick" : "ours",
 	       resident ? "resident" : "demand", memory, ROUNDS, ns[0] / ROUNDS,
