@@ -22,9 +22,14 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
-/* Rounds of which the one that took least counts; more in wall time than in instructions */
+/*
+ * Rounds of which the one that took least counts; more in wall time than in instructions.
+ * Of a small GPADL it takes more: what happens in one round of some, a timer tick or a
+ * refill of a cache, is much of it.
+ */
 extern __u32 rounds;
 
+__u32 rounds_for(__u32 pages);
 
 __printf(1, 2) __noreturn void die(const char *fmt, ...);
 

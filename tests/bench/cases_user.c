@@ -53,8 +53,7 @@ static void time_yardstick(int fd, struct result *r)
 	struct bench_time best = {}, try = r->yard;
 	int i;
 
-	/* One tells all where instructions are counted. */
-	try.rounds = (rounds + 4) / 5;
+	try.rounds = rounds_for(r->pages) / 2;
 	for (i = 0; i < NR_WAYS; i++) {
 		try.sg = i / BENCH_NR_UNPIN;
 		try.unpin = i % BENCH_NR_UNPIN;
@@ -63,7 +62,7 @@ static void time_yardstick(int fd, struct result *r)
 		if (!best.rounds || cost(&try) < cost(&best))
 			best = try;
 	}
-	best.rounds = rounds;
+	best.rounds = rounds_for(r->pages);
 	bench_time(fd, &best);
 	r->yard = best;
 }
@@ -87,7 +86,7 @@ static void time_both(int fd, const struct point *p, struct result *r)
 	r->ours = t;
 	r->ours.what = BENCH_OURS;
 	bench_time(fd, &r->ours);
-	r->ours.rounds = rounds;
+	r->ours.rounds = rounds_for(r->pages);
 	bench_time(fd, &r->ours);
 }
 
@@ -333,6 +332,7 @@ void profile_run(const char *name)
 	fd = bench_guest(mem, find(holding, holding_names, 2) == HOLD_RESIDENT);
 	list_named(&l, layout, pages);
 	bench_gpadl(fd, HANDLE, &l, mem);
+	r.pages = l.nr;
 	time_both(fd, &(struct point) {}, &r);
 	step(fd, strcmp(who, "ours") ? &r.yard : &r.ours);
 	bench_gpadl_end(fd, HANDLE);

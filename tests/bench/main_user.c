@@ -12,6 +12,11 @@
 
 __u32 rounds = 5;
 
+__u32 rounds_for(__u32 pages)
+{
+	return rounds * (1 + 512 / pages);
+}
+
 void die(const char *fmt, ...)
 {
 	va_list args;

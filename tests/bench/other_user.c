@@ -37,7 +37,7 @@ static void establish(int fd, const char *layout, const struct list *l)
 	__u32 i;
 
 	gpadl_prepare(&g, HANDLE, l);
-	for (i = 0; i <= rounds; i++) {
+	for (i = 0; i <= rounds_for(l->nr); i++) {
 		__u64 begin = now(), took;
 
 		gpadl_create(fd, BENCH_RELID, &g);
