@@ -88,6 +88,8 @@ static void time_both(int fd, const struct point *p, struct result *r)
 	bench_time(fd, &r->ours);
 	r->ours.rounds = rounds_for(r->pages);
 	bench_time(fd, &r->ours);
+	if (r->ours.pages != r->yard.pages)
+		die("the two ways do not map the same pages");
 }
 
 /* In a process that is not the VMM; what comes out is in shared memory. */
