@@ -190,12 +190,14 @@ def report(logs, dest):
 
 def parallel(times, locks):
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(["who", "memory", "two threads against one", "locks waited for"])
+    out.writerow(["who", "memory", "two threads against one", "waited for a lock"])
     for line, lock in zip(read(times), read(locks)):
         who = line["who"] + ("" if line["who"] == "yardstick" else f", {line['holding']}")
+        waited = f"{lock['contended']} times in {lock['maps']} maps"
+        if lock["locks"]:
+            waited += f": {lock['locks'].strip()}"
         out.writerow([who, line["memory"],
-                      f"{int(line['two_ns']) / int(line['one_ns']):.1f}",
-                      f"{lock['contended']} of {2 * int(lock['rounds'])} maps"])
+                      f"{int(line['two_ns']) / int(line['one_ns']):.1f}", waited])
 
 
 def bars(dest):

@@ -6,6 +6,8 @@
 #	bench.sh		everything, in guest instructions: a table on stdout;
 #				results.csv, goals.csv, parallel.csv and ratios.txt in
 #				tests/bench, and the picture in Documentation
+#	bench.sh instructions	that, but for two threads at once (parallel.csv)
+#	bench.sh parallel	only those
 #	bench.sh check		the smallest cases, compared with tests/bench/ratios.txt;
 #				the last line on stdout is 'N passed, N failed'
 #	bench.sh wall		the cases in wall time, in QEMU (ACCEL=kvm, where the
@@ -62,9 +64,8 @@ count()
 # The same in wall time has to be measured more often
 rounds=50
 
-everything()
+instructions()
 {
-	"$top/scripts/deps.sh" gnuplot-nox
 	count cases establish lookup idle region
 	"$report" report "$logs" "$bench"
 	count quick
@@ -75,8 +76,13 @@ everything()
 		END
 		"$report" ratios "$logs/quick.csv"
 	} >"$bench/ratios.txt"
-	parallel
 	picture
+}
+
+everything()
+{
+	instructions
+	parallel
 }
 
 # Wall time on the bench kernel; waits for locks on one that counts them
@@ -154,8 +160,9 @@ machine_restore()
 
 wall_machine()
 {
-	local kdir=/lib/modules/$(uname -r)/build tree=$dir/build-machine m
+	local kdir tree=$dir/build-machine m
 
+	kdir=/lib/modules/$(uname -r)/build
 	[ "$(id -u)" -eq 0 ] || die "modules are loaded: that takes root" "sudo"
 	[ -d "$kdir" ] || die "there are no headers of the running kernel" \
 		"apt-get install linux-headers-$(uname -r)"
@@ -222,7 +229,7 @@ case ${1-} in
 "")	command=everything ;;
 wall)	command=wall
 	[ "${MACHINE-}" != 1 ] || command=wall_machine ;;
-check | raw)
+check | raw | instructions | parallel)
 	command=$1
 	shift ;;
 profile)
@@ -230,9 +237,9 @@ profile)
 		"scripts/bench.sh profile demand,hugetlb,shuffled,7936,ours"
 	command=$1
 	shift ;;
-*)	die "usage: bench.sh [check | wall | profile CASE | raw WHAT...]" ;;
+*)	die "usage: bench.sh [instructions | parallel | check | wall | profile CASE | raw WHAT...]" ;;
 esac
 
-"$top/scripts/deps.sh" bsdextrautils
+"$top/scripts/deps.sh" bsdextrautils gnuplot-nox
 mkdir -p "$dir"
 with_lock "$(echo "$dir" | tr / _)" "$command" "$@"

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
+#include "../../tools/vmm/compiler.h"
 #include "../selftest/vmbus_guest.h"
 #include "../selftest/vmm.h"
 #include "vmbus_gpadl_bench.h"
@@ -21,10 +22,16 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
-/* Rounds of which the one that took least counts; more in wall time than in instructions */
+/*
+ * Rounds of which the one that took least counts; more in wall time than in instructions.
+ * Of a small GPADL it takes more: what happens in one round of some, a timer tick or a
+ * refill of a cache, is much of it.
+ */
 extern __u32 rounds;
 
-void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+__u32 rounds_for(__u32 pages);
+
+__printf(1, 2) __noreturn void die(const char *fmt, ...);
 
 /* ---- Lists of guest pages (layout_user.c) ---- */
 
@@ -41,7 +48,7 @@ enum layout {
 
 extern const char *const layout_names[];
 
-void list_make(struct list *l, enum layout layout, __u32 nr);
+void list_make(struct list *l, enum layout how, __u32 nr);
 /* List number @i of a real guest; false: there are no more */
 bool list_real(struct list *l, unsigned int i);
 

@@ -53,8 +53,7 @@ static void time_yardstick(int fd, struct result *r)
 	struct bench_time best = {}, try = r->yard;
 	int i;
 
-	/* One tells all where instructions are counted. */
-	try.rounds = (rounds + 4) / 5;
+	try.rounds = rounds_for(r->pages) / 2;
 	for (i = 0; i < NR_WAYS; i++) {
 		try.sg = i / BENCH_NR_UNPIN;
 		try.unpin = i % BENCH_NR_UNPIN;
@@ -63,7 +62,7 @@ static void time_yardstick(int fd, struct result *r)
 		if (!best.rounds || cost(&try) < cost(&best))
 			best = try;
 	}
-	best.rounds = rounds;
+	best.rounds = rounds_for(r->pages);
 	bench_time(fd, &best);
 	r->yard = best;
 }
@@ -87,8 +86,10 @@ static void time_both(int fd, const struct point *p, struct result *r)
 	r->ours = t;
 	r->ours.what = BENCH_OURS;
 	bench_time(fd, &r->ours);
-	r->ours.rounds = rounds;
+	r->ours.rounds = rounds_for(r->pages);
 	bench_time(fd, &r->ours);
+	if (r->ours.pages != r->yard.pages)
+		die("the two ways do not map the same pages");
 }
 
 /* In a process that is not the VMM; what comes out is in shared memory. */
@@ -131,8 +132,8 @@ static void print_head(void)
 {
 	int i;
 
-	printf("holding,memory,layout,pages,access,thread,yard_sg,yard_unpin,"
-	       "yard_map,yard_unmap,yard_entries,map,unmap,entries");
+	printf("holding,memory,layout,pages,access,thread,yard_sg,yard_unpin,");
+	printf("yard_map,yard_unmap,yard_entries,map,unmap,entries");
 	for (i = 0; i < NR_WAYS; i++)
 		printf(",%s+%s", sg_names[i / BENCH_NR_UNPIN],
 		       unpin_names[i % BENCH_NR_UNPIN]);
@@ -218,7 +219,6 @@ static void run_real(const struct pair *pair)
 }
 
 static const __u32 sizes[] = { 8, 64, 256, 4096, 7936, 8190 };
-#define NR_SIZES	(sizeof(sizes) / sizeof(sizes[0]))
 #define NR_QUICK	3
 
 static void run_layouts(const struct pair *pair, bool quick)
@@ -227,7 +227,7 @@ static void run_layouts(const struct pair *pair, bool quick)
 	unsigned int i;
 
 	for (p.layout = LAYOUT_CONTIGUOUS; p.layout <= LAYOUT_SHUFFLED; p.layout++) {
-		for (i = 0; i < (quick ? NR_QUICK : NR_SIZES); i++) {
+		for (i = 0; i < (quick ? NR_QUICK : ARRAY_SIZE(sizes)); i++) {
 			p.pages = sizes[i];
 			run_point(pair, &p);
 		}
@@ -281,7 +281,7 @@ void cases_run(bool quick)
 
 static char text[4 << 20];
 
-static void profile(int fd, struct bench_time *t)
+static void step(int fd, struct bench_time *t)
 {
 	struct bench_profile p = { .time = *t, .data = PTR(text), .len = sizeof(text) };
 
@@ -334,8 +334,9 @@ void profile_run(const char *name)
 	fd = bench_guest(mem, find(holding, holding_names, 2) == HOLD_RESIDENT);
 	list_named(&l, layout, pages);
 	bench_gpadl(fd, HANDLE, &l, mem);
+	r.pages = l.nr;
 	time_both(fd, &(struct point) {}, &r);
-	profile(fd, strcmp(who, "ours") ? &r.yard : &r.ours);
+	step(fd, strcmp(who, "ours") ? &r.yard : &r.ours);
 	bench_gpadl_end(fd, HANDLE);
 	close(fd);
 	guest_memory_free(mem);

@@ -37,14 +37,14 @@ static void list_shuffle(struct list *l)
 	}
 }
 
-void list_make(struct list *l, enum layout layout, __u32 nr)
+void list_make(struct list *l, enum layout how, __u32 nr)
 {
 	__u32 i;
 
 	l->nr = nr;
 	for (i = 0; i < nr; i++)
-		l->pfn[i] = layout == LAYOUT_REVERSED ? nr - 1 - i : i;
-	if (layout == LAYOUT_SHUFFLED)
+		l->pfn[i] = how == LAYOUT_REVERSED ? nr - 1 - i : i;
+	if (how == LAYOUT_SHUFFLED)
 		list_shuffle(l);
 }
 
@@ -99,7 +99,8 @@ static void list_parse(struct list *l, char *line)
 	char *word, *save;
 
 	l->nr = 0;
-	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+	line[strcspn(line, "\n")] = 0;
+	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		unsigned long long first;
 		unsigned int nr;
 		char dir;

@@ -12,6 +12,11 @@
 
 __u32 rounds = 5;
 
+__u32 rounds_for(__u32 pages)
+{
+	return rounds * (1 + 512 / pages);
+}
+
 void die(const char *fmt, ...)
 {
 	va_list args;
@@ -36,7 +41,7 @@ static void quick_cases(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} whats[] = {
+} measures[] = {
 	{ "cases", all_cases },
 	{ "quick", quick_cases },
 	{ "establish", establish_run },
@@ -57,9 +62,9 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2)
 		rounds = atoi(argv[2]);
-	for (i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
-		if (!strcmp(what, whats[i].name)) {
-			whats[i].run();
+	for (i = 0; i < ARRAY_SIZE(measures); i++) {
+		if (!strcmp(what, measures[i].name)) {
+			measures[i].run();
 			return 0;
 		}
 	}

@@ -37,7 +37,7 @@ static void establish(int fd, const char *layout, const struct list *l)
 	__u32 i;
 
 	gpadl_prepare(&g, HANDLE, l);
-	for (i = 0; i <= rounds; i++) {
+	for (i = 0; i <= rounds_for(l->nr); i++) {
 		__u64 begin = now(), took;
 
 		gpadl_create(fd, BENCH_RELID, &g);
@@ -59,7 +59,7 @@ void establish_run(void)
 
 	printf("layout,pages,instructions\n");
 	for (layout = LAYOUT_CONTIGUOUS; layout <= LAYOUT_SHUFFLED; layout++) {
-		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			list_make(&l, layout, sizes[i]);
 			establish(fd, layout_names[layout], &l);
 		}
@@ -120,7 +120,7 @@ void lookup_run(void)
 	if (param_set("max_gpadls", "131072"))
 		die("max_gpadls cannot be set");
 	printf("gpadls,look_up,map_and_unmap_one_page\n");
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
 		lookup(mem, numbers[i]);
 	guest_memory_free(mem);
 }
@@ -150,7 +150,7 @@ void idle_run(void)
 
 	printf("layout,pages,asked,taken\n");
 	for (layout = LAYOUT_CONTIGUOUS; layout <= LAYOUT_SHUFFLED; layout++) {
-		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			list_make(&l, layout, sizes[i]);
 			idle(fd, layout_names[layout], &l);
 		}

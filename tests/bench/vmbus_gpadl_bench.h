@@ -74,6 +74,7 @@ struct bench_time {
 	__u32 sg;
 	__u32 unpin;
 	__u32 entries;		/* out: of the scatterlist */
+	__aligned_u64 pages;	/* out: a hash of its pages, in their order */
 	__aligned_u64 map_ns;	/* out: of the round that took least in all */
 	__aligned_u64 unmap_ns;
 	__aligned_u64 all_ns;	/* out: of all rounds */

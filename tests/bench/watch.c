@@ -13,7 +13,6 @@
 #include <linux/hash.h>
 #include <linux/kallsyms.h>
 #include <linux/kdebug.h>
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -75,7 +74,6 @@ static int profile_notify(struct notifier_block *nb, unsigned long val, void *da
 	profile_place(prof, args->regs->ip)->n[prof->phase]++;
 	return NOTIFY_STOP;
 }
-NOKPROBE_SYMBOL(profile_notify);
 
 static struct notifier_block profile_nb = { .notifier_call = profile_notify };
 

@@ -35,6 +35,9 @@
 
 #define PIN_BATCH	512ul
 
+/* So few pages, those of the smallest ring, are listed on the stack, as splice() does. */
+#define PAGES_ON_STACK	8
+
 enum yard_state {
 	YARD_READY,
 	YARD_BUSY,
@@ -265,28 +268,49 @@ static int yard_sg_make(struct yard_gpadl *g, struct page **pages, enum bench_sg
 
 /* ---- Mapping ---- */
 
-static int yard_pin_and_list(struct yardstick *y, struct yard_gpadl *g, bool write,
-			     struct yardstick_how how)
+/* Into @pages, which is room for them all; what is pinned on error is unpinned. */
+static __always_inline
+int yard_pin_and_list(struct yardstick *y, struct yard_gpadl *g, bool write,
+		      struct yardstick_how how, struct page **pages)
 {
-	struct page **pages;
-	unsigned long done;
+	unsigned long done = yard_pin(y, g, write, pages);
 	int ret = -EFAULT;
 
-	pages = kvmalloc_array(g->nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
-	if (!pages)
-		return -ENOMEM;
-	done = yard_pin(y, g, write, pages);
 	if (done == g->nr_pages)
 		ret = yard_sg_make(g, pages, how.sg);
 	if (ret)
 		unpin_user_pages(pages, done);
-	if (ret || how.unpin == BENCH_UNPIN_RANGES) {
-		kvfree(pages);
-		pages = NULL;
-	}
-	g->pages = pages;
+	return ret;
+}
+
+/* Apart from the others, which would pay for clearing the list. */
+static noinline int yard_make_few(struct yardstick *y, struct yard_gpadl *g, bool write,
+				  struct yardstick_how how)
+{
+	struct page *pages[PAGES_ON_STACK];
+
+	return yard_pin_and_list(y, g, write, how, pages);
+}
+
+/* The list of pages is needed for a moment only, if entries are unpinned one by one. */
+static int yard_make(struct yardstick *y, struct yard_gpadl *g, bool write,
+		     struct yardstick_how how)
+{
+	struct page **pages;
+	int ret;
+
 	g->how = how;
 	g->write = write;
+	if (how.unpin == BENCH_UNPIN_RANGES && g->nr_pages <= PAGES_ON_STACK)
+		return yard_make_few(y, g, write, how);
+	pages = kvmalloc_array(g->nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return -ENOMEM;
+	ret = yard_pin_and_list(y, g, write, how, pages);
+	if (!ret && how.unpin == BENCH_UNPIN_PAGES)
+		g->pages = pages;
+	else
+		kvfree(pages);
 	return ret;
 }
 
@@ -298,7 +322,7 @@ static int yard_fill(struct yardstick *y, struct yard_gpadl *g, bool write,
 	ret = yard_charge(y, g->nr_pages);
 	if (ret)
 		return ret;
-	ret = yard_pin_and_list(y, g, write, how);
+	ret = yard_make(y, g, write, how);
 	if (ret)
 		yard_uncharge(y, g->nr_pages);
 	return ret;
