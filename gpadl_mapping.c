@@ -466,20 +466,30 @@ static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wi
 /**
  * struct sg_builder - a scatterlist that grows
  * @sgl: one flat array: no chain to follow
+ * @one: @sgl at first, of one entry: most rings need no more if huge pages back them
  * @nents: entries
  * @room: entries that @sgl has room for
+ * @more: what it is to have room for next
  * @end: physical address behind the last entry
  * @pins: where the pages are that are not resident, if pinned by the block
  * @pages: else, the pages of the current extent and those that follow
  */
 struct sg_builder {
 	struct scatterlist *sgl;
+	struct scatterlist *one;
 	unsigned int nents;
 	unsigned int room;
+	unsigned int more;
 	phys_addr_t end;
 	const struct gpadl_pins *pins;
 	struct page **pages;
 };
+
+static void sg_free(struct scatterlist *sgl, const struct scatterlist *one)
+{
+	if (sgl != one)
+		kvfree(sgl);
+}
 
 static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 {
@@ -490,10 +500,10 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 		return -ENOMEM;
 	if (b->nents)
 		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
-	if (b->sgl)
-		kvfree(b->sgl);
+	sg_free(b->sgl, b->one);
 	b->sgl = sgl;
 	b->room = room;
+	b->more = 2 * room;
 	return 0;
 }
 
@@ -520,7 +530,7 @@ static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int l
 		return 0;
 	}
 	if (b->nents == b->room) {
-		ret = sg_builder_resize(b, 2 * b->room);
+		ret = sg_builder_resize(b, b->more);
 		if (ret)
 			return ret;
 	}
@@ -637,6 +647,12 @@ static int sg_add_pages(struct sg_builder *b, const struct sg_piece *p, bool dow
 	u32 i = 0, nr, len;
 	int ret;
 
+	/* One entry will not be enough. */
+	if (b->sgl == b->one && p->nr > 1) {
+		ret = sg_builder_resize(b, b->more);
+		if (ret)
+			return ret;
+	}
 	while (i < p->nr) {
 		nr = min3(p->nr - i, *left >> GPADL_PAGE_SHIFT, b->room - b->nents);
 		if (!nr || from || apart) {
@@ -739,25 +755,7 @@ static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
 	return 0;
 }
 
-static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
-		    const struct gpadl_mapping *m)
-{
-	int ret;
-
-	if (m->found.nr_extents == 1) {
-		struct gpadl_wire_range range = gpadl_wire_range(w->words[0]);
-		struct extent e = lone_extent(m, w);
-
-		ret = sg_add_extent(b, &e, range.offset, &range.count);
-	} else {
-		ret = sg_add_all(b, w, m);
-	}
-	if (!ret)
-		sg_mark_end(&b->sgl[b->nents - 1]);
-	return ret;
-}
-
-/* Entries that a scatterlist has room for at first: for a ring's pages, wherever they are. */
+/* Entries that an array has room for: for a ring's pages, wherever they are. */
 #define SG_ROOM		16u
 
 /*
@@ -781,19 +779,39 @@ static void sg_trim(struct sg_builder *b)
 		(void)sg_builder_resize(b, b->nents);
 }
 
+static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
+		    const struct gpadl_mapping *m)
+{
+	int ret;
+
+	if (m->found.nr_extents == 1) {
+		struct gpadl_wire_range range = gpadl_wire_range(w->words[0]);
+		struct extent e = lone_extent(m, w);
+
+		ret = sg_add_extent(b, &e, range.offset, &range.count);
+	} else {
+		ret = sg_add_all(b, w, m);
+	}
+	if (!ret)
+		sg_trim(b);
+	return ret;
+}
+
 static int sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
 		   struct sg_builder *b)
 {
 	int ret;
 
-	ret = sg_builder_resize(b, sg_room(b, w));
-	if (!ret)
-		ret = sg_build(b, w, m);
+	b->one = &m->one;
+	b->sgl = &m->one;
+	b->room = 1;
+	b->more = sg_room(b, w);
+	ret = sg_build(b, w, m);
 	if (ret) {
-		kvfree(b->sgl);
+		sg_free(b->sgl, b->one);
 		return ret;
 	}
-	sg_trim(b);
+	sg_mark_end(&b->sgl[b->nents - 1]);
 	m->sgt.sgl = b->sgl;
 	m->sgt.nents = b->nents;
 	m->sgt.orig_nents = b->nents;
@@ -988,7 +1006,7 @@ void gpadl_mapping_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m)
 			gpadl_pinned_drop(&m->pinned, m->writable);
 		gpadl_mem_uncharge(mem, m->found.nr_pins);
 	}
-	kvfree(m->sgt.sgl);
+	sg_free(m->sgt.sgl, &m->one);
 	mapping_put_regions(m, m->found.last_region + 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);

@@ -56,6 +56,7 @@ struct gpadl_lookup {
  * @table: while mapped: where @found was looked up; has a reference, and each region in
  *	@found a user
  * @sgt: while mapped: covers the GPADL's ranges in order, to the byte
+ * @one: its entry, if it is the only one: of a ring in huge pages
  * @pinned: while mapped: what this mapping has pinned; empty if all is resident
  * @is_listed: while mapped: what it has pinned is what @sgt lists, each page once; @pinned
  *	does not say so again
@@ -65,6 +66,7 @@ struct gpadl_mapping {
 	struct gpadl_lookup found;
 	struct gpadl_region_table *table;
 	struct sg_table sgt;
+	struct scatterlist one;
 	struct gpadl_pinned pinned;
 	bool is_listed;
 	bool writable;
