@@ -2,9 +2,9 @@
 /*
  * Guest memory: whose it is, what is charged for it, and how its pages get pinned.
  *
- * Four files, arrows one way: a mapping of a GPADL (gpadl_mapping.c) looks its pages up in
- * the regions (gpadl_region.c) and pins those that are not resident, many by the block
- * (gpadl_pins.c). All pin through gpadl_mem_pin() here.
+ * Arrows one way: a mapping of a GPADL (gpadl_mapping.c) looks its pages up in the regions
+ * (gpadl_walk.c, gpadl_region.c), pins those that are not resident (many by the block:
+ * gpadl_pins.c), and lists them (gpadl_sg.c). All pin through gpadl_mem_pin() here.
  *
  * Whoever pins charges the owner before the first pin is taken, and uncharges after the
  * last is dropped. Unpinning allocates nothing and cannot fail.

@@ -214,11 +214,9 @@ static void gpadl_settle(struct gpadl *g)
 	if (revoked)
 		partition_unwatch_revoked(chan->p);
 	atomic_dec(&chan->nr_busy);
-	/*
-	 * Whoever waits first shows itself, then looks whether it must. Not to take the
-	 * lock of the queue for nothing: all maps of the partition would share it.
-	 */
+	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
 	smp_mb__after_atomic();
+	/* Not to take the queue's lock for nothing: all maps of the partition share it. */
 	if (waitqueue_active(&chan->p->idle))
 		wake_up_all(&chan->p->idle);
 	spin_unlock(&g->lock);
@@ -542,8 +540,9 @@ static int gpadl_finish_map(struct gpadl *g, bool write, int ret)
  * writing to the pages: read what must not change once, into a copy.
  *
  * The backend serialises map, vmap, vunmap and unmap of one GPADL. Different GPADLs are
- * mapped concurrently: what they share is the owner's count of pinned pages and the use
- * counts of regions, once per map.
+ * mapped concurrently, under no common lock: what they share is the owner's count of
+ * pinned pages, the use counts of regions and the channel's count of busy GPADLs, once
+ * per map.
  *
  * Does what VmbChannelMapGpadl() of vmbkmcl.sys does.
  *
