@@ -309,9 +309,9 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	p->ops = ops;
 	p->priv = priv;
 	mutex_init(&p->rx_mutex);
-	xa_init(&p->channels);
+	xa_init_flags(&p->channels, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&p->all_channels);
-	xa_init(&p->handles);
+	xa_init_flags(&p->handles, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&p->idle);
 	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
 	INIT_WORK(&p->free_work, partition_free_work);
@@ -499,7 +499,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->p = p;
 	chan->ops = ops;
 	chan->priv = priv;
-	xa_init(&chan->gpadls);
+	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
 	INIT_WORK(&chan->revoke_work, channel_revoke_work);
 	INIT_WORK(&chan->free_work, channel_free_work);
 	chan->wq = alloc_ordered_workqueue("vmbus/%d.%u", 0, p->id, relid);
