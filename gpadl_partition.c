@@ -238,6 +238,8 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan)
 	while ((g = gpadl_next(chan, &handle))) {
 		gpadl_drop(g);
 		gpadl_put(g);
+		/* There may be LIMIT_GPADLS of them. */
+		cond_resched();
 	}
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
