@@ -132,7 +132,8 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 	EXPECT_LT(nr * (2 * LONELY_NODES * NODE_BYTES + 2 * pages * 8), charged() - before);
 
 	ranges(&g, HANDLE, pages);
-	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, g.nr_ranges, g.nr_words,
+				  g.words, HEADER_WORDS));
 	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_QUOTA_EXCEEDED);
 }
 
