@@ -18,7 +18,7 @@
 #define LONELY_NODES	3
 
 /* What may be charged ahead, or not yet: 64 pages for each CPU */
-#define SLACK		(1l << 20)
+#define SLACK		(1024l * 1024)
 
 FIXTURE(memcg) {
 	struct vmm vmm;
