@@ -176,7 +176,7 @@ mkdir -p "$dir"
 wanted=" $* "
 side=
 # Whole, or the stages named; the latter in the order in which they stand above
-if [ $# -eq 0 ] && $list | grep -q '^&'; then
+if [ $# -eq 0 ] && $list | grep '^&' >/dev/null; then
 	# In a process group of its own, which goes when this does
 	set -m
 	beside < <($list | sed -n 's/^&//p') 3>&- &
