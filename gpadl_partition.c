@@ -812,7 +812,8 @@ static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel
 			found.here = g;
 		else
 			found.elsewhere = true;
-		if (READ_ONCE(g->state) == GPADL_ASSEMBLING)
+		/* A backend may be at it; but this state comes and goes under rx_mutex. */
+		if (data_race(g->state) == GPADL_ASSEMBLING)
 			found.assembling = g;
 		if (READ_ONCE(g->leaving))
 			found.leaving = true;
