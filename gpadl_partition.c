@@ -238,6 +238,8 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan)
 	while ((g = gpadl_next(chan, &handle))) {
 		gpadl_drop(g);
 		gpadl_put(g);
+		/* There may be LIMIT_GPADLS of them. */
+		cond_resched();
 	}
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
@@ -309,9 +311,9 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	p->ops = ops;
 	p->priv = priv;
 	mutex_init(&p->rx_mutex);
-	xa_init(&p->channels);
+	xa_init_flags(&p->channels, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&p->all_channels);
-	xa_init(&p->handles);
+	xa_init_flags(&p->handles, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&p->idle);
 	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
 	INIT_WORK(&p->free_work, partition_free_work);
@@ -499,7 +501,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->p = p;
 	chan->ops = ops;
 	chan->priv = priv;
-	xa_init(&chan->gpadls);
+	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
 	INIT_WORK(&chan->revoke_work, channel_revoke_work);
 	INIT_WORK(&chan->free_work, channel_free_work);
 	chan->wq = alloc_ordered_workqueue("vmbus/%d.%u", 0, p->id, relid);
@@ -810,7 +812,8 @@ static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel
 			found.here = g;
 		else
 			found.elsewhere = true;
-		if (READ_ONCE(g->state) == GPADL_ASSEMBLING)
+		/* A backend may be at it; but this state comes and goes under rx_mutex. */
+		if (data_race(g->state) == GPADL_ASSEMBLING)
 			found.assembling = g;
 		if (READ_ONCE(g->leaving))
 			found.leaving = true;

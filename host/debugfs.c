@@ -39,6 +39,12 @@ static int guests_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(guests);
 
+static bool glance(const bool *flag)
+{
+	/* Without its lock: for people, flags may be of different moments. */
+	return data_race(*flag);
+}
+
 static void endpoint_show(struct seq_file *m, struct vmbus_endpoint *ep)
 {
 	struct endpoint_counts *c = &ep->counts;
@@ -46,13 +52,13 @@ static void endpoint_show(struct seq_file *m, struct vmbus_endpoint *ep)
 	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %d refused %d kicks %d calls %d received %lld sent %lld%s%s\n",
 		   ep->host->owner, ep->relid, &ep->if_type, &ep->if_instance,
 		   endpoint_state_name(ep),
-		   READ_ONCE(ep->rescinded) ? " rescinded" : "",
-		   READ_ONCE(ep->released) ? " released" : "",
+		   glance(&ep->rescinded) ? " rescinded" : "",
+		   glance(&ep->released) ? " released" : "",
 		   atomic_read(&c->opens), atomic_read(&c->refused),
 		   atomic_read(&c->kicks), atomic_read(&c->calls),
 		   atomic64_read(&c->received), atomic64_read(&c->sent),
-		   READ_ONCE(ep->in.broken) ? " bad-in-ring" : "",
-		   READ_ONCE(ep->out.broken) ? " bad-out-ring" : "");
+		   glance(&ep->in.broken) ? " bad-in-ring" : "",
+		   glance(&ep->out.broken) ? " bad-out-ring" : "");
 }
 
 static int endpoints_show(struct seq_file *m, void *unused)

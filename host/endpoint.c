@@ -194,6 +194,18 @@ static int endpoint_bind(struct vmbus_endpoint *ep)
 	return ret;
 }
 
+/* The backend may have begun to read already. */
+static bool endpoint_has_input(struct vmbus_endpoint *ep)
+{
+	unsigned long irq;
+	bool has;
+
+	spin_lock_irqsave(&ep->in_lock, irq);
+	has = !vmbus_ring_is_empty(&ep->in);
+	spin_unlock_irqrestore(&ep->in_lock, irq);
+	return has;
+}
+
 static int endpoint_do_open(struct vmbus_endpoint *ep)
 {
 	int ret;
@@ -207,7 +219,7 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 		return ret;
 	}
 	/* The signal for what is there already may have come when nobody listened. */
-	if (!vmbus_ring_is_empty(&ep->in))
+	if (endpoint_has_input(ep))
 		vmbus_endpoint_kick(ep);
 	return 0;
 }
@@ -367,7 +379,8 @@ void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
 void endpoint_rescind(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->lock);
-	ep->rescinded = true;
+	/* receive_released() looks without the lock. */
+	WRITE_ONCE(ep->rescinded, true);
 	spin_unlock(&ep->lock);
 	endpoint_close(ep, ENDPOINT_LEAVE);
 }
@@ -535,7 +548,8 @@ const char *endpoint_state_name(struct vmbus_endpoint *ep)
 		[ENDPOINT_CLOSING] = "closing",
 	};
 
-	return names[READ_ONCE(ep->state)];
+	/* Without the lock: it may be another one when this returns, with it too. */
+	return names[data_race(READ_ONCE(ep->state))];
 }
 
 /* ---- What the backend uses ---- */

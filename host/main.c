@@ -81,7 +81,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&host->lock);
 	mutex_init(&host->read_lock);
-	xa_init(&host->endpoints);
+	xa_init_flags(&host->endpoints, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&host->wait);
 	INIT_LIST_HEAD(&host->node);
 	atomic_inc(&nr_hosts);

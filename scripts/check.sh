@@ -42,13 +42,15 @@ stages()
 	END
 }
 
-# Those of make check-full
+# Those of make check-full. What begins with & runs beside the others, with low
+# priority: it boots no guest, and most guests keep only one of two processors busy.
 stages_full()
 {
 	cat <<-END
+	&kernels|build the kernels for kcsan and coverage|stage_kernels
+	&model|every interleaving of a GPADL's life, by Spin|$scripts/model.sh
+	&proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
-	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
-	model|every interleaving of a GPADL's life, by Spin|stage_model
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
@@ -62,9 +64,11 @@ stages_all()
 	stages_full
 }
 
-stage_model()
+# Those that other stages would wait for
+stage_kernels()
 {
-	"$scripts/deps.sh" spin gcc && "$scripts/model.sh" >&2 &&
+	"$scripts/kernel.sh" build kcsan >&2 &&
+	"$scripts/kernel.sh" build gcov >&2 &&
 	echo "1 passed, 0 failed"
 }
 
@@ -102,13 +106,18 @@ stage_demo()
 	fi
 }
 
+# run_stage COMMAND LAST-LINE-FILE: what it says of its own goes to stderr
 run_stage()
 {
-	local name=$1 what=$2 command=$3 p=0 f=0 start=$SECONDS last
+	$1 | tail -n 1 >"$2" || true
+}
 
-	printf '\n== %s: %s\n' "$name" "$what"
-	last=$($command 2>&3 | tail -n 1) || true
-	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+# record NAME SECONDS LAST-LINE: a stage has ended
+record()
+{
+	local name=$1 p=0 f=0 line
+
+	if [[ $3 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
 		p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]}
 	else
 		echo "The stage did not run to its end."
@@ -116,10 +125,41 @@ run_stage()
 	# No test is not a success
 	[ $((p + f)) -gt 0 ] || f=1
 	passed=$((passed + p)) failed=$((failed + f))
-	last=$(printf '%-9s %4d passed %4d failed %5d s' \
-		"$name" "$p" "$f" $((SECONDS - start)))
-	summary+=("$last")
-	printf -- '-- %s\n' "$last"
+	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$p" "$f" "$2")
+	summary+=("$line")
+	printf -- '-- %s\n' "$line"
+}
+
+now()
+{
+	local name=$1 what=$2 start=$SECONDS
+
+	printf '\n== %s: %s\n' "$name" "$what"
+	run_stage "$3" "$dir/$name.last" 2>&3
+	record "$name" $((SECONDS - start)) "$(cat "$dir/$name.last")"
+}
+
+# Those beside, one after the other; nothing is shown before show_beside
+beside()
+{
+	local name what command start
+
+	while IFS='|' read -r name what command; do
+		start=$SECONDS
+		run_stage "$command" "$dir/$name.last" 2>"$dir/$name.log" </dev/null
+		echo $((SECONDS - start)) >"$dir/$name.seconds"
+	done
+}
+
+show_beside()
+{
+	local name what
+
+	while IFS='|' read -r name what _; do
+		printf '\n== %s: %s, beside the others\n' "$name" "$what"
+		cat "$dir/$name.log"
+		record "$name" "$(cat "$dir/$name.seconds")" "$(cat "$dir/$name.last")"
+	done
 }
 
 if [ "${1-}" = full ]; then
@@ -131,11 +171,30 @@ else
 	list=stages_all
 fi
 
+dir=$out/check
+mkdir -p "$dir"
 wanted=" $* "
+side=
+# Whole, or the stages named; the latter in the order in which they stand above
+if [ $# -eq 0 ] && $list | grep '^&' >/dev/null; then
+	# In a process group of its own, which goes when this does
+	set -m
+	beside < <($list | sed -n 's/^&//p') 3>&- &
+	side=$!
+	set +m
+	trap 'kill -- -$side 2>/dev/null || true' EXIT
+fi
 while IFS='|' read -r name what command <&4; do
+	[[ -z $side || $name != "&"* ]] || continue
+	name=${name#&}
 	[ $# -eq 0 ] || [[ $wanted == *" $name "* ]] || continue
-	run_stage "$name" "$what" "$command"
+	now "$name" "$what" "$command"
 done 4< <($list)
+if [ -n "$side" ]; then
+	wait "$side" || true
+	trap - EXIT
+	show_beside < <($list | sed -n 's/^&//p')
+fi
 
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -2,45 +2,145 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Check the model of a GPADL's life (tests/model/gpadl.pml) in every interleaving, with
-# Spin. The model's states are made of the code's.
-set -euo pipefail
+# Spin; then break it, one rule at a time, and see that it is noticed.
+#
+#	model.sh [OPTION]...	options for Spin's pan, for example -m20000
+#
+# The model's states are made of the code's. The last line on stdout is 'N passed, N
+# failed': one for the model as it is, and one for each rule.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-out=$top/out/model
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-for tool in spin gcc; do
-	command -v "$tool" >/dev/null || {
-		echo "model.sh: $tool is missing" >&2
-		echo "model.sh  next: apt-get install $tool" >&2
-		exit 1
-	}
-done
+dir=$out/model
+model=$top/tests/model/gpadl.pml
 
-mkdir -p "$out"
-echo "Making the model's states of enum gpadl_state ..."
-awk '/^enum gpadl_state {/ { inside = 1; next }
-     inside && /^}/ { exit }
-     inside { gsub(/[,\t ]/, ""); if ($0) printf "#define %s %d\n", $0, n++ }' \
-	"$top/gpadl_priv.h" >"$out/states.pml"
-[ -s "$out/states.pml" ] || { echo "model.sh: no enum gpadl_state in gpadl_priv.h" >&2; exit 1; }
-while read -r _ name _; do
-	grep -q "\\<$name\\>" "$top/tests/model/gpadl.pml" || {
-		echo "model.sh: the model does not know the state $name" >&2
-		echo "model.sh  next: bring tests/model/gpadl.pml up to the code" >&2
-		exit 1
-	}
-done <"$out/states.pml"
+# The rules that the model's first comment explains, and the assertion of Spin's that
+# must fail when each is broken
+rules()
+{
+	cat <<-'END'
+	TORNDOWN_TWICE	assertion violated  !(wait_torndown[
+	TORNDOWN_LOST	assertion violated ( !(wait_torndown[0])&& !(wait_torndown[1]))
+	TORNDOWN_EARLY	assertion violated  !(pinned[
+	CREATED_TWICE	assertion violated wait_created[
+	CREATED_LOST	assertion violated ( !(wait_created[
+	CREATED_LATE	assertion violated  !(torndown_done[
+	UNPIN_EARLY	assertion violated ((state[g]==3)&&pinned[g])
+	RESCIND_EARLY	assertion violated ( !(pinned[0])&& !(pinned[1]))
+	RESCIND_LATE	assertion violated ( !((state[0]==3))&& !((state[1]==3)))
+	RESET_EARLY	assertion violated ( !((before_reset[0]&&pinned[0]))
+	LEAK	assertion violated  !(pinned[
+	CLOSE_WAITS	invalid end state
+	NOT_TOLD	invalid end state
+	TOLD_TOO_SOON	invalid end state
+	DEADLOCK	invalid end state
+	FULL_LOSES	assertion violated (free_slots>0)
+	SLOT_LEAK	assertion violated (free_slots==1)
+	END
+}
 
-cp "$top/tests/model/gpadl.pml" "$out/"
-cd "$out"
-echo "Checking every interleaving ..."
-spin -a gpadl.pml
-gcc -O2 -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=8000 -w -o pan pan.c
-./pan -m1000000 "$@" | tee pan.log | grep -E '^State-vector|states, stored|errors:|^pan:|elapsed' || true
-if ! grep -q 'errors: 0$' pan.log ||
-   grep -q 'search depth too small\|out of memory\|reached -DMEMLIM' pan.log; then
-	echo "model.sh: the model has a fault, or is too large to be checked" >&2
-	echo "model.sh  next: (cd $out && ./pan -r gpadl.pml) shows the way to a fault" >&2
-	exit 1
-fi
-echo "No interleaving breaks a rule."
+# The states of the code, and numbers for the rules
+make_definitions()
+{
+	local name n=0
+
+	awk '/^enum gpadl_state {/ { inside = 1; next }
+	     inside && /^}/ { exit }
+	     inside { gsub(/[,\t ]/, ""); if ($0) printf "#define %s %d\n", $0, n++ }' \
+		"$top/gpadl_priv.h" >"$dir/states.pml"
+	[ -s "$dir/states.pml" ] || die "there is no enum gpadl_state in gpadl_priv.h" \
+		"bring tests/model/gpadl.pml up to the code"
+	: >"$dir/breaks.pml"
+	while read -r name _; do
+		n=$((n + 1))
+		echo "#define $name $n" >>"$dir/breaks.pml"
+	done < <(rules)
+}
+
+# Does the model know every state of the code, and the code every function that the model
+# says it is made of?
+compare_with_code()
+{
+	local name
+
+	while read -r _ name _; do
+		grep -q "\\<$name\\>" "$model" || die "the model does not know the state $name" \
+			"bring tests/model/gpadl.pml up to the code"
+	done <"$dir/states.pml"
+	grep -oE '\<(gpadl|vmbus|channel|rx|host|wait)_[a-z_]+\(\)' "$model" | sort -u |
+		while read -r name; do
+			name=${name%()}
+			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/host/*.c ||
+			grep -qE "^inline $name\(" "$model" ||
+				die "the model is made of $name(), which the code does not have" \
+				    "bring tests/model/gpadl.pml up to the code"
+		done
+}
+
+# check NUMBER LOG [OPTION]...: with that rule broken; 0: none is
+check()
+{
+	local rule=$1 log=$2
+	shift 2
+
+	BREAK=$rule nice ./pan -m10000 "$@" >"$log" 2>&1 9>&- || true
+	! grep -q 'search depth too small\|out of memory\|reached -DMEMLIM' "$log"
+}
+
+check_all()
+{
+	say "Checking every interleaving, two or three minutes ..."
+	check 0 pan.log -w26 "$@" &
+	wait_for $! || return 1
+	sed -n 's/^ *\([0-9]*\) states, stored/  states: \1/p
+		s/^ *\([0-9]*\).*total actual memory usage/  memory: \1 MB/p' pan.log >&2
+	grep -q 'errors: 0$' pan.log
+}
+
+# Each rule is broken in turn: the right check must fail.
+check_breaks()
+{
+	local rule expected found n=0
+
+	while IFS=$'\t' read -r rule expected; do
+		n=$((n + 1))
+		rm -f gpadl.pml.trail
+		check "$n" "break-$rule.log" || true
+		found=$(sed -n 's/^pan:1: //p' "break-$rule.log")
+		if [[ $found == "$expected"* ]]; then
+			passed=$((passed + 1))
+		else
+			say "  $rule is broken, and found is: ${found:-nothing}"
+			failed=$((failed + 1))
+		fi
+	done < <(rules)
+	say "  rules broken, and found by their checks: $passed of $n"
+}
+
+run()
+{
+	local passed=0 failed=0
+
+	mkdir -p "$dir"
+	make_definitions
+	compare_with_code
+	cp "$model" "$dir/"
+	cd "$dir"
+	spin -a gpadl.pml >&2
+	gcc -O2 -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 -w -o pan pan.c
+	say "Breaking the model, rule by rule ..."
+	check_breaks
+	rm -f gpadl.pml.trail
+	if check_all "$@"; then
+		passed=$((passed + 1))
+	else
+		say "  the model breaks a rule, or is too large to be checked"
+		say "  next: (cd $dir && ./pan -r gpadl.pml) shows the way to it"
+		failed=$((failed + 1))
+	fi
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
+
+"$top/scripts/deps.sh" spin gcc
+with_lock "$(echo "$dir" | tr / _)" run "$@"

@@ -14,6 +14,7 @@
 #	SMP=2		virtual CPUs
 #	MEM=2G		memory
 #	TIMEOUT=300	seconds for all of it
+#	BOOT_TIMEOUT=300	of these, until code of ours runs; then once more
 #	ACCEL=kvm	use KVM, if the processor can. Never by itself: that
 #			/dev/kvm is there does not mean that it runs any kernel
 #	ICOUNT=1	one CPU, whose clock counts the instructions that it executes, a
@@ -27,7 +28,7 @@
 [ $# -ge 3 ] || die "usage: qemu.sh KERNEL INITRAMFS LOGDIR [APPEND]..."
 kernel=$1 initramfs=$2 logs=$3
 shift 3
-timeout=${TIMEOUT:-300}
+timeout=${TIMEOUT:-300} boot_timeout=${BOOT_TIMEOUT:-300}
 
 accel=(-accel "tcg,thread=multi" -cpu max)
 if [ "${ACCEL-}" = kvm ]; then
@@ -65,6 +66,7 @@ boot()
 		-kernel "$kernel" -initrd "$initramfs" \
 		-append "console=ttyS0 panic=-1 $*" </dev/null >&2 &
 	qemu=$!
+	await_begin "$qemu" &
 	if [ -n "${STOP-}" ]; then
 		stop_at "$STOP" "$qemu" &
 	fi
@@ -74,6 +76,25 @@ boot()
 	wait_for "$qemu" || status=$?
 	qemu=
 	return $status
+}
+
+began()
+{
+	grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null
+}
+
+# End process PID if it hangs before any code of ours has run
+await_begin()
+{
+	local start=$SECONDS
+
+	while kill -0 "$1" 2>/dev/null && ! began; do
+		if [ $((SECONDS - start)) -ge "$boot_timeout" ]; then
+			kill "$1" 2>/dev/null || true
+			return
+		fi
+		sleep 1
+	done
 }
 
 # End process PID when the guest prints what matches a regular expression
@@ -112,11 +133,6 @@ split_results()
 		/^@@ /  { gsub(/[^A-Za-z0-9._-]/, "_", $2)
 			  file = dir $2; printf "" > file; next }
 		file    { print > file }' "$logs/result.log"
-}
-
-began()
-{
-	grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null
 }
 
 status=0

@@ -2,24 +2,42 @@
 /*
  * Model of the life of a GPADL, for Spin: what vmbus_gpadl_map.c and gpadl_partition.c do
  * under their locks, step by step. scripts/model.sh makes states.pml of enum gpadl_state,
- * so that a state that is renamed, added or dropped there stops this from compiling.
+ * so that a state that is renamed, added or dropped there stops this from compiling; and
+ * it looks whether the functions that are named here are still there.
  *
- * One channel, two GPADLs, a backend thread for each, two threads that pass messages of
+ * One channel, two GPADLs, a backend's thread for each, two threads that pass messages of
  * the guest on (the guest may send what it likes, in any order), one that reads the
- * replies, the channel's ordered work, and a VMM that rescinds, resets, or closes the file
- * or dies at any point.
+ * replies, the channel's ordered work, and a VMM that rescinds, resets, releases, and
+ * closes the file or dies at any point. A GPADL may be there, complete, from the start.
  *
- * A lock's critical section is one atomic step: that is what a lock is for. What is done
- * outside (pinning, unpinning, waiting) is a step of its own.
+ * What is a step: a critical section is one, for that is what a lock is for. So is a whole
+ * message, although several locks are taken for it: all of it happens under rx_mutex, of
+ * the rest only the section under the GPADL's lock can be seen by a backend, and slots are
+ * taken under rx_mutex only, so that nobody can tell whether it was taken a bit earlier.
+ * What is done without a lock (pinning, unpinning, waiting, telling the backend) is a step
+ * of its own.
  *
- * Checked, in every interleaving:
- *  - CREATED exactly once for each HEADER that made a GPADL, never after its TORNDOWN;
- *  - TORNDOWN at most once, never before the last page is unpinned, and exactly once if
- *    the guest waits for it and the channel is not released;
- *  - no page is pinned when a rescind or a reset has returned, nor at the end;
- *  - the last close does not wait;
- *  - a full reply queue changes nothing and loses nothing;
- *  - no deadlock: every end is one where all threads are through.
+ * Checked, in every interleaving; by the name of the switch that breaks the model so that
+ * it must be found (scripts/model.sh does that too):
+ *
+ *  TORNDOWN_TWICE	a TEARDOWN gets one TORNDOWN,
+ *  TORNDOWN_LOST	not none, unless the channel is released,
+ *  TORNDOWN_EARLY	and not before the last page is unpinned.
+ *  CREATED_TWICE	A HEADER that makes a GPADL gets one CREATED,
+ *  CREATED_LOST	not none, unless it is dropped,
+ *  CREATED_LATE	and not after TORNDOWN.
+ *  UNPIN_EARLY		Who has a mapping has its pages.
+ *  RESCIND_EARLY	Nothing is pinned when a rescind has returned,
+ *  RESCIND_LATE	nor mapped after that,
+ *  RESET_EARLY		nor when a reset has returned,
+ *  LEAK		nor in the end.
+ *  CLOSE_WAITS		The last close does not wait, not even for a backend that waits in
+ *			a page fault for the VMM;
+ *  NOT_TOLD		a backend that keeps a mapping is told when it is wanted back,
+ *  TOLD_TOO_SOON	and not of one that it was not given yet: it would be told once.
+ *  DEADLOCK		Every end is one where all threads are through.
+ *  FULL_LOSES		A full reply queue loses no reply,
+ *  SLOT_LEAK		and every slot is free again when its reply has been read.
  */
 #include "states.pml"
 
@@ -32,29 +50,35 @@
 #define MESSAGES 2	/* messages that each writer passes on */
 #endif
 
+/* What is broken: 0, or one of the names above, numbered by scripts/model.sh */
+#include "breaks.pml"
+byte break_rule;
+#define broken(rule)	(break_rule == rule)
+
 /* ---- struct gpadl ---- */
 byte state[NR] = GPADL_DEAD;
 bool leaving[NR], owe_torndown[NR], revoked[NR], mark[NR];
 bool pinned[NR];
 
 /* ---- channel and partition ---- */
-bool closing, released, dead;
+bool closing, released;
 byte nr_busy, nr_revoked;
 bool rx_mutex;
-byte free_slots = SLOTS;
 
-/* ---- the reply queue, by what waits in it ---- */
-bool q_created[NR], q_torndown[NR];
-byte q_slots;
+/* ---- replies that have a slot ---- */
+byte free_slots = SLOTS, q_slots;
 
 /* ---- what the guest knows: for the checks only ---- */
 bool wait_created[NR];		/* a HEADER made a GPADL, no CREATED queued yet */
 bool wait_torndown[NR];		/* a TEARDOWN was accepted, no TORNDOWN queued yet */
 bool torndown_done[NR];		/* TORNDOWN of this GPADL was queued */
+bool before_reset[NR];		/* was busy when the partition was reset */
 bool rescind_done;		/* RESCIND_CHANNELOFFER may be posted */
 
 /* ---- threads ---- */
+bool has[NR];			/* the backend has a mapping, and may unmap it */
 byte backends = NR, writers = 2;
+byte stuck;			/* backends that wait for the VMM in a page fault */
 bool vmm_done;
 
 #define busy(g)	(state[g] == GPADL_MAPPING || state[g] == GPADL_MAPPED || \
@@ -63,10 +87,10 @@ bool vmm_done;
 /* gpadl_reply_created() */
 inline reply_created(g)
 {
-	assert(wait_created[g]);
 	assert(!torndown_done[g]);
-	wait_created[g] = false;
-	q_created[g] = true;
+	assert(wait_created[g]);
+	assert(!released);
+	wait_created[g] = false
 }
 
 /* gpadl_die() */
@@ -74,16 +98,21 @@ inline die(g)
 {
 	assert(state[g] != GPADL_DEAD);
 	assert(!pinned[g]);
+	assert(!wait_created[g] || broken(CREATED_LATE));
 	state[g] = GPADL_DEAD;
 	mark[g] = false;
+	before_reset[g] = false;
 	if
 	:: owe_torndown[g] ->
-		assert(wait_torndown[g] && !torndown_done[g]);
+		assert(wait_torndown[g]);
+		assert(!torndown_done[g]);
+		assert(!released);
 		wait_torndown[g] = false;
 		torndown_done[g] = true;
-		q_torndown[g] = true
+		owe_torndown[g] = false
 	:: else
-	fi
+	fi;
+	leaving[g] = false
 }
 
 /* gpadl_settle(): the end of a busy state, under the lock */
@@ -91,7 +120,7 @@ inline settle(g)
 {
 	state[g] = GPADL_READY;
 	if
-	:: leaving[g] -> die(g)
+	:: leaving[g] && !(broken(TORNDOWN_LOST) && owe_torndown[g]) -> die(g)
 	:: else
 	fi;
 	if
@@ -109,8 +138,8 @@ inline want_back(g)
 		revoked[g] = true;
 		nr_revoked++;
 		if
-		:: state[g] == GPADL_MAPPED -> mark[g] = true
-		:: else
+		:: state[g] == GPADL_MAPPED -> mark[g] = !broken(NOT_TOLD)
+		:: else -> mark[g] = broken(TOLD_TOO_SOON)
 		fi
 	:: else
 	fi
@@ -122,7 +151,12 @@ inline leave(g, owe)
 	leaving[g] = true;
 	owe_torndown[g] = owe;
 	if
-	:: busy(g) -> want_back(g)
+	:: busy(g) && !(broken(TORNDOWN_EARLY) && state[g] == GPADL_MAPPED) ->
+		if
+		:: broken(UNPIN_EARLY) -> pinned[g] = false
+		:: else
+		fi;
+		want_back(g)
 	:: else -> die(g)
 	fi
 }
@@ -139,319 +173,366 @@ inline drop(g)
 	fi
 }
 
-/* channel_drop_gpadls(), under rx_mutex: one GPADL's lock at a time, then the replies */
-inline drop_all()
+/*
+ * channel_drop_gpadls(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
+ * channel is released then, is under rx_mutex too.
+ */
+inline drop_all(release)
 {
-	atomic { drop(0) };
-	atomic { drop(1) };
-	d_step {
-		q_created[0] = false; q_created[1] = false;
-		q_torndown[0] = false; q_torndown[1] = false;
-		free_slots = free_slots + q_slots;
-		q_slots = 0
+	atomic { !rx_mutex -> rx_mutex = true; before_reset[0] = busy(0); drop(0) };
+	atomic {
+		before_reset[1] = busy(1);
+		drop(1);
+		if
+		:: broken(SLOT_LEAK)
+		:: else -> free_slots = free_slots + q_slots
+		fi;
+		q_slots = 0;
+		released = release;
+		rx_mutex = false
 	}
-}
-
-inline rx_lock()
-{
-	atomic { !rx_mutex -> rx_mutex = true }
 }
 
 /* ---- vmbus_gpadl_map() and vmbus_gpadl_unmap() ---- */
 
+/* From MAPPED, set by gpadl_begin_unmap(), or from MAPPING, by gpadl_finish_map() */
+inline unpin(g)
+{
+	atomic {
+		assert(pinned[g] || broken(UNPIN_EARLY));
+		pinned[g] = broken(LEAK) && !leaving[g]
+	};
+	atomic {
+		if
+		:: broken(DEADLOCK) -> !rx_mutex
+		:: else
+		fi;
+		settle(g)
+	}
+}
+
 inline unmap(g)
 {
 	atomic {
-		assert(state[g] == GPADL_MAPPED);
+		assert(state[g] == GPADL_MAPPED && pinned[g]);
 		state[g] = GPADL_UNMAPPING
 	};
-	pinned[g] = false;
-	atomic { settle(g) }
+	unpin(g)
 }
 
-/* Who may unmap: the backend's thread and its revoke() agree; here, by a token. */
-bool has[NR];
+#define may_map(g)	(state[g] == GPADL_READY && !leaving[g] && \
+			 (!closing || broken(RESCIND_LATE)))
+#define is_wanted(g)	(leaving[g] || closing)
 
 proctype backend(byte g)
 {
 	byte tries = TRIES;
-	bool failed, undo;
 
 	do
-	:: tries > 0 ->
+	/* gpadl_begin_map() */
+	:: atomic { tries > 0 && may_map(g) ->
 		tries--;
-		atomic {
-			if
-			:: state[g] == GPADL_READY && !leaving[g] && !closing ->
-				state[g] = GPADL_MAPPING;
-				nr_busy++;
-				failed = false
-			:: else -> failed = true
-			fi
-		};
+		state[g] = GPADL_MAPPING;
+		nr_busy++
+	   };
+		/* gpadl_mapping_map(): works, does not, or waits for as long as the VMM likes */
 		if
-		:: failed -> skip
-		:: else ->
-			/* Pinning: it works, or it does not. */
+		:: pinned[g] = true
+		:: true
+		:: stuck++;
+			atomic { vmm_done -> stuck-- }
+		fi;
+		/* gpadl_finish_map() */
+		if
+		:: atomic { !pinned[g] -> settle(g) }
+		:: atomic { pinned[g] && is_wanted(g) && !broken(TOLD_TOO_SOON) &&
+			    !broken(RESCIND_LATE) -> state[g] = GPADL_UNMAPPING };
+			unpin(g)
+		:: atomic { pinned[g] && (!is_wanted(g) || broken(TOLD_TOO_SOON) ||
+					  broken(RESCIND_LATE)) ->
+			state[g] = GPADL_MAPPED;
+			has[g] = true
+		   };
+			/* It unmaps when it likes, or keeps it until it is told. */
 			if
-			:: pinned[g] = true
-			:: failed = true
-			fi;
-			atomic {
-				if
-				:: failed -> settle(g)
-				:: !failed && (leaving[g] || closing) ->
-					state[g] = GPADL_UNMAPPING;
-					undo = true
-				:: else ->
-					state[g] = GPADL_MAPPED;
-					has[g] = true
-				fi
-			};
-			if
-			:: undo ->
-				undo = false;
-				pinned[g] = false;
-				atomic { settle(g) }
-			:: else ->
-				/* Work on it; a revoke() may take it meanwhile. */
-				skip;
-				atomic {
-					if
-					:: has[g] -> has[g] = false; failed = false
-					:: else -> failed = true
-					fi
-				};
-				if
-				:: !failed -> unmap(g)
-				:: else
-				fi
+			:: atomic { has[g] -> has[g] = false };
+				unmap(g)
+			:: true ->
+				!has[g]
 			fi
 		fi
-	:: break
-	od;
-	atomic { backends-- }
+	:: atomic { true -> backends--; break }
+	od
 }
 
-/* gpadl_tell_revoked(): the backend's revoke() unmaps */
+/* gpadl_tell_revoked() */
 proctype ordered_work()
 {
 	byte g;
-	bool mapped;
 
 	do
-	:: mark[0] || mark[1] ->
-		atomic {
-			if
-			:: mark[0] -> g = 0
-			:: mark[1] -> g = 1
-			:: else -> g = NR
-			fi;
-			mapped = false;
-			if
-			:: g < NR ->
-				mark[g] = false;
-				mapped = (state[g] == GPADL_MAPPED && revoked[g] && has[g]);
-				if
-				:: mapped -> has[g] = false
-				:: else
-				fi
-			:: else
-			fi
-		};
+	:: atomic { mark[0] || mark[1] ->
+		g = (mark[0] -> 0 : 1);
+		mark[g] = false;
+		/* revoke() comes when the lock has been dropped. */
 		if
-		:: mapped -> unmap(g)
-		:: else
+		:: state[g] == GPADL_MAPPED && revoked[g]
+		:: else -> g = NR
 		fi
-	:: backends == 0 && writers == 0 && vmm_done && !mark[0] && !mark[1] -> break
+	   };
+		/* revoke(): the backend's thread and this agree who unmaps */
+		if
+		:: atomic { g < NR && has[g] -> has[g] = false };
+			unmap(g)
+		:: atomic { g == NR || !has[g] -> skip }
+		fi
+	:: atomic { backends == 0 && writers == 0 && vmm_done && !mark[0] && !mark[1] ->
+		break }
 	od
 }
 
 /* ---- vmbus_partition_receive() ---- */
 
-/* A reply that belongs to no object; the slot was reserved before. */
+/* A reply that belongs to no object; gpadl_reply_reserve() was before. */
 inline slot_reply()
 {
-	assert(slot);
-	slot = false;
+	assert(free_slots > 0);
+	free_slots--;
 	q_slots++
+}
+
+/* Complete with this message: gpadl_complete(), or refused: gpadl_reject(); or not yet */
+inline complete(g)
+{
+	if
+	:: true -> state[g] = GPADL_READY; reply_created(g)
+	:: true -> reply_created(g); die(g)
+	:: true
+	fi
 }
 
 inline rx_header(g)
 {
-	atomic {
-		if
-		:: state[g] != GPADL_DEAD -> slot_reply()	/* collision */
-		:: q_created[g] || q_torndown[g] -> skip	/* the guest waits for those */
-		:: else ->
-			state[g] = GPADL_ASSEMBLING;
-			leaving[g] = false;
-			owe_torndown[g] = false;
-			torndown_done[g] = false;
-			wait_created[g] = true
-		fi
-	}
+	if
+	:: state[g] != GPADL_DEAD -> slot_reply()	/* collision */
+	:: else ->
+		state[g] = GPADL_ASSEMBLING;
+		torndown_done[g] = false;
+		wait_created[g] = true;
+		complete(g)
+	fi
 }
 
 inline rx_body(g)
 {
-	atomic {
-		if
-		:: state[g] == GPADL_ASSEMBLING ->
-			if
-			:: state[g] = GPADL_READY; reply_created(g)
-			:: reply_created(g); die(g)	/* refused */
-			fi
-		:: else
-		fi
-	}
+	if
+	:: state[g] == GPADL_ASSEMBLING -> complete(g)
+	:: broken(CREATED_TWICE) && state[g] == GPADL_READY -> reply_created(g)
+	:: else
+	fi
 }
 
+/* gpadl_teardown() */
 inline rx_teardown(g)
 {
-	atomic {
+	if
+	:: state[g] == GPADL_DEAD || (broken(TORNDOWN_TWICE) && leaving[g]) ->
+		/* Unknown: TORNDOWN at once */
+		assert(!wait_torndown[g]);
+		slot_reply()
+	:: else ->
+		wait_torndown[g] = true;
 		if
-		:: state[g] == GPADL_DEAD -> slot_reply()	/* unknown: TORNDOWN */
-		:: else ->
-			if
-			:: state[g] == GPADL_ASSEMBLING -> reply_created(g)
-			:: else
-			fi;
-			wait_torndown[g] = true;
-			leave(g, true)
+		:: state[g] == GPADL_ASSEMBLING && !broken(CREATED_LATE) &&
+		   !broken(CREATED_LOST) -> reply_created(g); leave(g, true)
+		:: state[g] == GPADL_ASSEMBLING && broken(CREATED_LATE) ->
+			leave(g, true); reply_created(g)
+		:: else -> leave(g, true)
 		fi
-	}
+	fi
+}
+
+/* rx_locked(), or -EAGAIN, -ENXIO with nothing changed */
+inline receive(g)
+{
+	if
+	:: (free_slots == 0 && !broken(FULL_LOSES)) || released
+	:: else ->
+		if
+		:: true -> rx_header(g)
+		:: true -> rx_body(g)
+		:: true -> rx_teardown(g)
+		fi
+	fi
 }
 
 proctype writer()
 {
-	byte n = MESSAGES, g;
-	bool slot;
+	byte n = MESSAGES;
 
 	do
-	:: n > 0 && !dead ->
+	:: atomic { n > 0 && !rx_mutex ->
 		n--;
 		if
-		:: g = 0
-		:: g = 1
-		fi;
-		rx_lock();
-		atomic {
-			slot = (free_slots > 0);
-			if
-			:: slot -> free_slots--
-			:: else
-			fi
-		};
-		if
-		:: !slot || released || dead -> skip	/* -EAGAIN, -ENXIO: nothing changed */
-		:: else ->
-			if
-			:: true -> rx_header(g)
-			:: true -> rx_body(g)
-			:: true -> rx_teardown(g)
-			fi
-		fi;
-		atomic {
-			if
-			:: slot -> free_slots++; slot = false
-			:: else
-			fi;
-			rx_mutex = false
-		}
-	:: break
-	od;
-	atomic { writers-- }
+		:: true -> receive(0)
+		:: true -> receive(1)
+		fi
+	   }
+	:: atomic { true -> writers--; break }
+	od
 }
 
-/* vmbus_partition_next_reply() */
+/* vmbus_partition_next_reply(): those that have no slot cannot be too many */
 proctype reader()
 {
 end:	do
-	:: atomic { q_created[0] -> q_created[0] = false }
-	:: atomic { q_created[1] -> q_created[1] = false }
-	/* A GPADL's CREATED stands before its TORNDOWN in the queue. */
-	:: atomic { q_torndown[0] && !q_created[0] -> q_torndown[0] = false }
-	:: atomic { q_torndown[1] && !q_created[1] -> q_torndown[1] = false }
-	:: atomic { q_slots > 0 -> q_slots--; free_slots++ }
+	:: atomic { q_slots > 0 ->
+		q_slots--;
+		if
+		:: broken(SLOT_LEAK)
+		:: else -> free_slots++
+		fi
+	   }
 	od
 }
 
 /* ---- The VMM ---- */
 
-inline rescind()
+/*
+ * wait_killable(): until @nr is 0, or until it is killed, which happens at the latest when
+ * it waits for a backend that waits for it.
+ */
+inline await(nr)
 {
-	rx_lock();
-	closing = true;
-	atomic { if :: busy(0) -> want_back(0) :: else fi };
-	atomic { if :: busy(1) -> want_back(1) :: else fi };
-	rx_mutex = false;
-	/* Killable: it may go away unsatisfied. */
 	if
-	:: nr_busy == 0 ->
-		assert(!pinned[0] && !pinned[1]);
-		rescind_done = true
+	:: true ->
+		if
+		:: nr == 0 -> satisfied = true
+		:: stuck > 0
+		fi
 	:: true
 	fi
 }
 
+/* vmbus_gpadl_channel_rescind() */
+inline rescind()
+{
+	atomic { !rx_mutex ->
+		rx_mutex = true;
+		closing = true;
+		if
+		:: busy(0) -> want_back(0)
+		:: else
+		fi
+	};
+	atomic {
+		if
+		:: busy(1) -> want_back(1)
+		:: else
+		fi;
+		rx_mutex = false
+	};
+	if
+	:: broken(RESCIND_EARLY) -> satisfied = true
+	:: else -> await(nr_busy)
+	fi;
+	atomic {
+		if
+		:: satisfied -> assert(!pinned[0] && !pinned[1])
+		:: else
+		fi;
+		rescind_done = satisfied;
+		satisfied = false
+	}
+}
+
+/*
+ * vmbus_partition_reset(). The VMM may pass on messages of a new life meanwhile, and what
+ * they make may be mapped.
+ */
 inline reset()
 {
-	rx_lock();
-	drop_all();
-	rx_mutex = false;
+	drop_all(released);
 	if
-	:: nr_revoked == 0
-	:: true
-	fi
+	:: broken(DEADLOCK) -> rx_mutex = true
+	:: else
+	fi;
+	if
+	:: broken(RESET_EARLY) -> satisfied = true
+	:: else -> await(nr_revoked)
+	fi;
+	atomic {
+		if
+		:: satisfied -> assert(!(before_reset[0] && pinned[0]) &&
+				       !(before_reset[1] && pinned[1]))
+		:: else
+		fi;
+		satisfied = false;
+		if
+		:: broken(DEADLOCK) -> rx_mutex = false
+		:: else
+		fi
+	}
 }
 
 proctype vmm()
 {
+	bool satisfied;
+
 	if
-	:: true -> rescind()
-	:: true -> reset()
-	:: true -> rescind(); reset()
+	:: rescind()
 	:: true
 	fi;
 	if
-	:: closing ->
-		/* RELID_RELEASED */
-		rx_lock();
-		drop_all();
-		released = true;
-		rx_mutex = false
+	:: reset()
 	:: true
 	fi;
-	/* Last close: no message comes any more, and this does not wait for anything. */
 	if
-	:: atomic { writers == 0 -> dead = true };
-		assert(!rx_mutex);
-		rx_mutex = true;
-		drop_all();
-		rx_mutex = false
+	/* vmbus_gpadl_channel_release() */
+	:: closing -> drop_all(true)
+	:: true
+	fi;
+	/* Last close, host_fop_release(): who writes has the file open. */
+	atomic { writers == 0 -> assert(!rx_mutex) };
+	drop_all(released);
+	if
+	:: broken(CLOSE_WAITS) -> nr_busy == 0
+	:: else
 	fi;
 	vmm_done = true
 }
 
-/* Nothing gets pinned once RESCIND_CHANNELOFFER may have been posted. */
+#define is_mapped(g)	(state[g] == GPADL_MAPPED)
+#define is_owed(g)	(wait_torndown[g] && !busy(g))
+
+/* What holds at any time, and in the end. */
 active proctype watch()
 {
 end:	do
-	:: atomic { rescind_done && (state[0] == GPADL_MAPPED || state[1] == GPADL_MAPPED) ->
-		assert(false) }
+	/* Nothing gets mapped once RESCIND_CHANNELOFFER may have been posted. */
+	:: atomic { rescind_done && (is_mapped(0) || is_mapped(1)) ->
+		assert(!is_mapped(0) && !is_mapped(1)) }
+	/* A guest waits for a TORNDOWN only for as long as a backend is at it. */
+	:: atomic { is_owed(0) || is_owed(1) ->
+		assert(!wait_torndown[0] && !wait_torndown[1]) }
 	:: atomic { backends == 0 && writers == 0 && vmm_done && nr_busy == 0 &&
-		    !mark[0] && !mark[1] ->
+		    !mark[0] && !mark[1] && q_slots == 0 ->
 		assert(!pinned[0] && !pinned[1]);
+		assert(free_slots == SLOTS);
 		assert(nr_revoked == 0);
 		assert(state[0] == GPADL_DEAD && state[1] == GPADL_DEAD);
-		assert(!wait_torndown[0] && !wait_torndown[1]);
 		break }
 	od
 }
 
 init {
 	atomic {
+		c_code { now.break_rule = getenv("BREAK") ? atoi(getenv("BREAK")) : 0; };
+		if
+		:: true
+		:: state[0] = GPADL_READY
+		:: state[0] = GPADL_READY; state[1] = GPADL_READY
+		fi;
 		run backend(0);
 		run backend(1);
 		run ordered_work();

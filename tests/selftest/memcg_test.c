@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who pays: all that the host stores for a guest is charged to the VMM's memory cgroup,
+ * whichever thread it is that has it stored. And how much that is, for
+ * Documentation/security.rst.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "fixture.h"
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define CGROUP		CGROUPS "/vmbus-memcg-test"
+
+/* An xarray has a node for each six bits of an index of 32 that it does not share. */
+#define NODE_BYTES	576
+#define LONELY_NODES	3
+
+/* What may be charged ahead, or not yet: 64 pages for each CPU */
+#define SLACK		(1024l * 1024)
+
+FIXTURE(memcg) {
+	struct vmm vmm;
+};
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* Bytes that are charged to the cgroup now */
+static long charged(void)
+{
+	char text[32] = {};
+	int fd = open(CGROUP "/memory.current", O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return -1;
+	close(fd);
+	return atol(text);
+}
+
+FIXTURE_SETUP(memcg)
+{
+	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	if (mkdir(CGROUP, 0755))
+		ASSERT_EQ(EEXIST, errno);
+	ASSERT_EQ(0, put(CGROUP "/cgroup.procs", "0"));
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	/* All of it is there, and charged, before anything is measured. */
+	memset(self->vmm.mem, 1, MEM_BYTES);
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
+FIXTURE_TEARDOWN(memcg)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+	EXPECT_EQ(0, put(CGROUPS "/cgroup.procs", "0"));
+}
+
+/* A GPADL of @nr pages, no two of which adjoin */
+static void scattered(struct gpadl *g, __u32 handle, unsigned int nr)
+{
+	unsigned int i;
+
+	gpadl_init(g, handle);
+	gpadl_range(g, 0, nr * HV_PAGE);
+	for (i = 0; i < nr; i++)
+		gpadl_pages(g, MEM_PFN + 2 * i % MEM_PAGES, 1);
+}
+
+/* A GPADL of @nr ranges of a page each: the most words that @nr pages can take */
+static void ranges(struct gpadl *g, __u32 handle, unsigned int nr)
+{
+	unsigned int i;
+
+	gpadl_init(g, handle);
+	for (i = 0; i < nr; i++) {
+		gpadl_range(g, 0, HV_PAGE);
+		gpadl_pages(g, MEM_PFN + i, 1);
+	}
+}
+
+/* Handles as far apart as can be: they share few nodes of an xarray. */
+static void make_many(struct __test_metadata *_metadata, int fd, unsigned int nr,
+		      unsigned int pages)
+{
+	static struct gpadl g;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		ranges(&g, i * (0xffffffff / nr), pages);
+		ASSERT_EQ(0, guest_gpadl(fd, RELID, &g, false));
+		EXPECT_CREATED(fd, RELID, g.handle, STATUS_SUCCESS);
+	}
+}
+
+/* Two tables: the channel's, and the partition's */
+TEST_F_TIMEOUT(memcg, tables, 300)
+{
+	const long nr = 1024;
+	long before = charged();
+
+	ASSERT_LT(0, before);
+	make_many(_metadata, self->vmm.fd, nr, 1);
+	EXPECT_LT(nr * 2 * LONELY_NODES * NODE_BYTES, charged() - before + SLACK / 4);
+	TH_LOG("a GPADL of one page: %ld bytes", (charged() - before) / nr);
+}
+
+/*
+ * What costs the host most under the default limits: 524288 pages, and 4096 GPADLs. Of 129
+ * ranges a GPADL has 258 words, just above a power of 2, which is what they are stored in.
+ */
+TEST_F_TIMEOUT(memcg, limits, 900)
+{
+	const long nr = 4064, pages = 129;
+	long before = charged();
+	static struct gpadl g;
+
+	ASSERT_LT(0, before);
+	make_many(_metadata, self->vmm.fd, nr, pages);
+	TH_LOG("%ld GPADLs of %ld pages: %ld kB", nr, pages, (charged() - before) / 1024);
+	EXPECT_LT(nr * (2 * LONELY_NODES * NODE_BYTES + 2 * pages * 8), charged() - before);
+
+	ranges(&g, HANDLE, pages);
+	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, g.nr_ranges, g.nr_words,
+				  g.words, HEADER_WORDS));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_QUOTA_EXCEEDED);
+}
+
+/* ---- Channels ---- */
+
+/* Bytes of memory that the kernel has in use for itself, charged or not */
+static long used_by_kernel(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kb, sum = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SUnreclaim: %ld", &kb) == 1 ||
+		    sscanf(line, "Percpu: %ld", &kb) == 1 ||
+		    sscanf(line, "KernelStack: %ld", &kb) == 1)
+			sum += kb * 1024;
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* What is not charged is the kernel's workqueue: this tells how much, no more. */
+TEST_F_TIMEOUT(memcg, channels, 120)
+{
+	const long nr = 1000;
+	long before = charged(), all = used_by_kernel();
+	__u32 i;
+
+	for (i = 0; i < nr; i++)
+		ASSERT_EQ(0, vmm_channel(self->vmm.fd, 100 + i, 0, NULL));
+	TH_LOG("a channel: %ld bytes charged, %ld in all", (charged() - before) / nr,
+	       (used_by_kernel() - all) / nr);
+	EXPECT_LT(nr * 512, charged() - before);
+}
+
+/* ---- Maps ---- */
+
+#define MAPS	16
+
+/* Bytes that are charged for a map of @nr pages, no two of which adjoin */
+static long cost_of_map(struct __test_metadata *_metadata, struct vmm *v, unsigned int nr,
+			int (*map)(int fd, __u32 handle, __u32 map_flags))
+{
+	static struct gpadl g;
+	long before;
+	__u32 i;
+
+	for (i = 0; i < MAPS; i++) {
+		scattered(&g, i, nr);
+		EXPECT_EQ(0, guest_gpadl(v->fd, RELID, &g, false));
+		EXPECT_CREATED(v->fd, RELID, i, STATUS_SUCCESS);
+	}
+	before = charged();
+	for (i = 0; i < MAPS; i++)
+		EXPECT_EQ(0, map(v->backend, i, 0));
+	return (charged() - before) / MAPS;
+}
+
+#define SG_BYTES	32	/* struct scatterlist, on 64 bits */
+
+TEST_F_TIMEOUT(memcg, map, 120)
+{
+	long cost = cost_of_map(_metadata, &self->vmm, 8190, backend_map);
+
+	TH_LOG("a map of 8190 pages: %ld bytes", cost);
+	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
+}
+
+TEST_HARNESS_MAIN
