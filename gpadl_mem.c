@@ -79,7 +79,10 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
  */
 void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *acct)
 {
-	acct->memcg = current->mm == mem->mm ? NULL : get_mem_cgroup_from_mm(mem->mm);
+	/* A kernel thread pays nothing by itself, not even with the VMM's address space. */
+	bool is_vmm = current->mm == mem->mm && !(current->flags & PF_KTHREAD);
+
+	acct->memcg = is_vmm ? NULL : get_mem_cgroup_from_mm(mem->mm);
 	if (acct->memcg)
 		acct->old = set_active_memcg(acct->memcg);
 }

@@ -203,4 +203,12 @@ TEST_F_TIMEOUT(memcg, map, 120)
 	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
 }
 
+TEST_F_TIMEOUT(memcg, map_by_kthread, 120)
+{
+	long cost = cost_of_map(_metadata, &self->vmm, 8190, backend_map_by_kthread);
+
+	TH_LOG("a map of 8190 pages: %ld bytes", cost);
+	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
+}
+
 TEST_HARNESS_MAIN
