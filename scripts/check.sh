@@ -49,6 +49,7 @@ stages_full()
 	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
 	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	model|every interleaving of a GPADL's life, by Spin|stage_model
+	fault|what can fail fails, one after the other, in each operation|$scripts/fault.sh
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
