@@ -34,8 +34,8 @@ fuzz:
 proof:
 	scripts/proof.sh
 
-model:
-	scripts/check.sh model
+model fault:
+	scripts/check.sh $@
 
 stress:
 	STRESS_SECONDS=$(SECONDS) scripts/selftest.sh stress_test
@@ -84,6 +84,7 @@ help:
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format in user space, under ASan"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo "  make model        check every interleaving of a GPADL's life with Spin"
+	@echo "  make fault        let fail what can, one after the other, in each operation"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
 	@echo "  make bench        what a map costs, in instructions, beside the kernel's own way"
 	@echo "  make bench-wall   the same in time (ACCEL=kvm, or MACHINE=1: on this machine)"
@@ -97,4 +98,4 @@ help:
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
 .PHONY: modules modules_install clean demo check check-full static wire kunit selftest fuzz \
-	proof model stress bench bench-wall coverage mutants htmldocs distclean help
+	proof model fault stress bench bench-wall coverage mutants htmldocs distclean help

@@ -423,6 +423,26 @@ static void release_takes_replies_along(struct kunit *test)
 	vm_check(vm);
 }
 
+/* An answer to what a channel was asked, which came when it had been put already */
+static void reset_takes_replies_of_put_channel(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
+	struct gpadl_reply *r;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	r = vmbus_partition_reserve_reply(vm->p);
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	/* What is mapped keeps it. */
+	vm_put_channel(&vm->c[0]);
+	vmbus_partition_queue_reply(chan, r, "late", 4);
+	vmbus_gpadl_unmap(chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_reset(vm->p), 0);
+	vm_expect_silence(vm);
+	vm_check(vm);
+}
+
 static struct kunit_case handle_cases[] = {
 	KUNIT_CASE(handle_ready_here),
 	KUNIT_CASE(handle_mapped_here),
@@ -446,6 +466,7 @@ static struct kunit_case handle_cases[] = {
 	KUNIT_CASE(header_on_released_channel),
 	KUNIT_CASE(header_after_release),
 	KUNIT_CASE(release_takes_replies_along),
+	KUNIT_CASE(reset_takes_replies_of_put_channel),
 	{}
 };
 

@@ -337,6 +337,30 @@ static void esrch_vmm_gone(struct kunit *test)
 	vm_destroy(vm);
 }
 
+/* What the channel layer wants to have pinned, in a thread of its own */
+static void esrch_pin_when_vmm_gone(struct kunit *test)
+{
+	struct vm *vm = other_vmm(test->priv, task_other_vmm)->other;
+	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
+	struct vmbus_gpa_region region = {
+		.slot = VM_FREE_SLOT,
+		.flags = VMBUS_GPA_REGION_RESIDENT,
+		.gpa = (u64)VM_HOLE_PFN << PAGE_SHIFT,
+		.bytes = 3 << PAGE_SHIFT,
+		.hva = hva,
+	};
+	struct page *page;
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1), -ESRCH);
+	vm_check(vm);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, hva, &page), -ESRCH);
+	vm_check(vm);
+	/* It is not pinned: without its memory it can be set. */
+	region.flags = 0;
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1), 0);
+	vm_destroy(vm);
+}
+
 /* The backend goes on working with what it has. */
 static void unmap_when_vmm_gone(struct kunit *test)
 {
@@ -613,6 +637,7 @@ static struct kunit_case name[] = {			\
 	KUNIT_CASE(eacces_created_read_only),		\
 	KUNIT_CASE(eacces_read_only_region),		\
 	KUNIT_CASE(esrch_vmm_gone),			\
+	KUNIT_CASE(esrch_pin_when_vmm_gone),		\
 	KUNIT_CASE(efault_no_region),			\
 	KUNIT_CASE(efault_no_memory_behind_region),	\
 	KUNIT_CASE(efault_memory_not_writable),		\

@@ -51,6 +51,7 @@ stages_full()
 	&model|every interleaving of a GPADL's life, by Spin|$scripts/model.sh
 	&proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
+	fault|what can fail fails, one after the other, in each operation|$scripts/fault.sh
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh

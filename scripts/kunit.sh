@@ -35,6 +35,13 @@ cases_defined()
 	cat "$top"/kunit/*.c | grep -cE '^[[:space:]]*KUNIT_CASE[A-Z_]*\(' || true
 }
 
+# How many faults the cases of a suite have injected, if they have
+count_faults()
+{
+	awk '/faults: [0-9]+/ { sub(/.*faults: /, ""); n += $1 }
+	     END { if (n) print "    faults injected: " n }' "$1"
+}
+
 run()
 {
 	local passed=0 failed=0 ok=0 ktap p f defined
@@ -58,6 +65,7 @@ run()
 		suite_complaints "$ktap" >&2 || true
 		read -r p f < <(count_results "$ktap" '    ')
 		say "  $(basename -s .ktap "$ktap"): $p passed, $f failed"
+		count_faults "$ktap" >&2
 		passed=$((passed + p)) failed=$((failed + f))
 	done
 

@@ -8,13 +8,15 @@
 #
 # SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
 # bugs. STRESS_SECONDS is how long stress_test takes, 5 if not told. SMP, TIMEOUT, SHOW
-# and ACCEL are those of qemu.sh. Logs stay in out/selftest-*/. The last line on stdout
-# is 'N passed, N failed'.
+# and ACCEL are those of qemu.sh. SUITE=NAME takes the programs of tests/NAME, run by
+# guest/NAME.sh. Logs stay in out/selftest-*/. The last line on stdout is 'N passed, N
+# failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 want=${SERIES:-$series}
-dir=$out/selftest-${CONFIG:-$want}
+suite=${SUITE:-selftest}
+dir=$out/$suite-${CONFIG:-$want}
 logs=$dir/log
 
 "$top/scripts/deps.sh"
@@ -32,7 +34,7 @@ fi
 
 build_programs()
 {
-	nice make -s -C "$dir/build/tests/selftest" \
+	nice make -s -C "$dir/build/tests/$suite" \
 		KSELFTEST="$source/tools/testing/selftests" >&2 ||
 		die "the selftests do not build" "see above"
 }
@@ -42,8 +44,8 @@ programs()
 {
 	local p
 
-	for p in "$dir"/build/tests/selftest/bin/*; do
-		[ -e "$top/tests/selftest/${p##*/}.c" ] || continue
+	for p in "$dir/build/tests/$suite"/bin/*; do
+		[ -e "$top/tests/$suite/${p##*/}.c" ] || continue
 		[ -z "${1-}" ] || [ "$1" = "${p##*/}" ] || continue
 		echo "$p=/tests/${p##*/}"
 	done
@@ -57,7 +59,7 @@ run()
 	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
 	build_programs
 	mapfile -t programs < <(programs "${1-}")
-	[ ${#programs[@]} -gt 0 ] || die "there is no selftest ${1-}" "ls tests/selftest"
+	[ ${#programs[@]} -gt 0 ] || die "there is no ${1-} in tests/$suite" "ls tests/$suite"
 	shift || true
 
 	rm -rf "$dir/ko" "$dir/fs"
@@ -69,12 +71,12 @@ run()
 
 	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \
 		"$dir/ko" "$dir/fs" "$dir/arguments" "$top/scripts/guest/lib.sh" \
-		"$top/scripts/guest/selftest.sh=/run"
+		"$top/scripts/guest/$suite.sh=/run"
 
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
 		"$image" "$dir/initramfs" "$logs" hugepages=64 \
-		"STRESS_SECONDS=${STRESS_SECONDS:-5}" || ok=1
+		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "LEAKS=${LEAKS:-1}" || ok=1
 
 	for tap in "$logs"/*.tap; do
 		[ -e "$tap" ] || continue

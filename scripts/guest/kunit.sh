@@ -5,15 +5,8 @@
 
 . /lib.sh
 
-# Cases set current->fail_nth: then any allocation of theirs may fail, also one that may
-# sleep, and also one of a single page
-for d in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
-	[ -d $d ] || continue
-	for knob in ignore-gfp-wait=N ignore-gfp-highmem=N cache-filter=N min-order=0 \
-		verbose=0; do
-		[ ! -e "$d/${knob%=*}" ] || echo "${knob#*=}" >"$d/${knob%=*}"
-	done
-done
+# Cases set current->fail_nth
+spare_no_allocation
 
 while read -r m; do
 	load "$m"

@@ -41,6 +41,21 @@ unload_all()
 	done || fail "a module does not unload"
 }
 
+# Have fault injection spare nothing: by itself it does so with allocations that may sleep
+# and with single pages, which are nearly all that there are here
+spare_no_allocation()
+{
+	for d in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
+		[ -d $d ] || continue
+		for knob in ignore-gfp-wait=N ignore-gfp-highmem=N cache-filter=N \
+			min-order=0 verbose=0; do
+			[ ! -e "$d/${knob%=*}" ] || echo "${knob#*=}" >"$d/${knob%=*}"
+		done
+	done
+	[ ! -d /sys/kernel/debug/fail_usercopy ] ||
+		echo 0 >/sys/kernel/debug/fail_usercopy/verbose
+}
+
 # Pages that are pinned in the whole machine. The counters lag per CPU, hence
 # the refresh.
 pinned_pages()

@@ -237,6 +237,28 @@ TEST_F(channel, close_follows_open)
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
 }
 
+/* The close comes while the rings are being mapped: opened, and closed again, unseen */
+TEST_F(channel, close_while_opening)
+{
+	int uffd = memory_stall(self->vmm.ring, RING_BYTES);
+	struct reply r;
+	__u32 i;
+
+	ASSERT_LE(0, uffd);
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	ASSERT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	for (i = 0; i < RING_PAGES; i++)
+		EXPECT_EQ(0, memory_fill(uffd, self->vmm.ring + i * HV_PAGE, 0));
+	r = reply_wait(self->vmm.fd);
+	EXPECT_EQ(MSG_OPENCHANNEL_RESULT, r.type);
+	EXPECT_EQ(STATUS_CANCELLED, r.status);
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_SILENCE(self->vmm.fd);
+	close(uffd);
+}
+
 TEST_F(channel, teardown_of_the_ring_closes)
 {
 	vmm_open_channel(_metadata, &self->vmm);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading the modules, while first the 1st, then the 2nd, 3rd ... of what their init
+ * functions allocate fails: a module is loaded, or it is not and nothing of it is left.
+ *
+ * What the kernel's loader allocates before and after is its own affair, and much.
+ */
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include "fixture.h"
+#include "fault.h"
+
+#define IDLE		3u
+#define POINTS_MOST	2000u
+#define NR_MODULES	4
+#define DEBUGFS		"/sys/kernel/debug/"
+
+/* A module, and what its load makes */
+struct module {
+	const char *name;
+	const char *device;	/* in /dev, or NULL */
+	const char *debugfs;	/* directory in there, or NULL */
+};
+
+/* In the order in which they are loaded */
+static const struct module modules[NR_MODULES] = {
+	{ .name = "vmbus_gpadl", .debugfs = DEBUGFS "vmbus_gpadl" },
+	{ .name = "vmbus_host", .device = "/dev/vmbus-host", .debugfs = DEBUGFS "vmbus_host" },
+	{ .name = "vmbus_gpadl_test", .device = "/dev/vmbus-gpadl-test" },
+	{ .name = "vmbus_heartbeat" },
+};
+
+static int unload(const struct module *m)
+{
+	return syscall(SYS_delete_module, m->name, O_NONBLOCK) ? -errno : 0;
+}
+
+static int load_file(int fd)
+{
+	return syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+}
+
+static int open_module(const struct module *m)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/ko/%s.ko", m->name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int load(const struct module *m)
+{
+	int fd = open_module(m), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = load_file(fd);
+	close(fd);
+	return ret;
+}
+
+static bool is_there(const struct module *m)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", m->name);
+	return !access(path, F_OK);
+}
+
+/* Nothing that it has made is left. */
+static void expect_gone(struct __test_metadata *_metadata, const struct module *m)
+{
+	EXPECT_FALSE(is_there(m));
+	if (m->device)
+		EXPECT_NE(0, access(m->device, F_OK));
+	if (m->debugfs)
+		EXPECT_NE(0, access(m->debugfs, F_OK));
+}
+
+struct loads {
+	int nr;		/* so many modules are loaded */
+	unsigned int points, failures;
+};
+
+FIXTURE(module) {
+	struct loads l;
+};
+
+FIXTURE_VARIANT(module) {
+	int index;
+};
+
+FIXTURE_VARIANT_ADD(module, vmbus_gpadl) {
+	.index = 0,
+};
+
+FIXTURE_VARIANT_ADD(module, vmbus_host) {
+	.index = 1,
+};
+
+FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) {
+	.index = 2,
+};
+
+FIXTURE_VARIANT_ADD(module, vmbus_heartbeat) {
+	.index = 3,
+};
+
+/* All of those before it are loaded. */
+FIXTURE_SETUP(module)
+{
+	ASSERT_EQ(0, fault_init());
+	for (self->l.nr = NR_MODULES; self->l.nr > variant->index; self->l.nr--)
+		ASSERT_TRUE(WAIT_FOR(unload(&modules[self->l.nr - 1]) == 0));
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	while (self->l.nr < NR_MODULES)
+		EXPECT_EQ(0, load(&modules[self->l.nr++]));
+}
+
+static enum fault_result load_nth(struct __test_metadata *_metadata, struct loads *l,
+				  const struct module *m, unsigned int nth)
+{
+	int fd = open_module(m), ret;
+	enum fault_result result;
+
+	ASSERT_LE(0, fd);
+	fault_begin_nth(FAULT_THIS, nth, code_of_kernel("do_one_initcall"));
+	ret = load_file(fd);
+	result = fault_end_nth();
+	close(fd);
+	if (ret) {
+		l->failures++;
+		EXPECT_EQ(-ENOMEM, ret);
+		EXPECT_EQ(FAULT_INJECTED, result);
+		expect_gone(_metadata, m);
+		ASSERT_EQ(0, load(m));
+	}
+	EXPECT_TRUE(is_there(m));
+	ASSERT_TRUE(WAIT_FOR(unload(m) == 0));
+	expect_gone(_metadata, m);
+	if (result == FAULT_INJECTED)
+		l->points++;
+	return result;
+}
+
+TEST_F_TIMEOUT(module, each_fails, 300)
+{
+	const struct module *m = &modules[variant->index];
+	struct loads *l = &self->l;
+	unsigned int nth, idle = 0;
+
+	ASSERT_NE(0, code_of_kernel("do_one_initcall").end);
+	for (nth = 1; idle < IDLE && _metadata->exit_code == KSFT_PASS; nth++) {
+		ASSERT_GT(POINTS_MOST, nth);
+		if (load_nth(_metadata, l, m, nth) == FAULT_INJECTED)
+			idle = 0;
+		else
+			idle++;
+		EXPECT_TRUE(_metadata->exit_code == KSFT_PASS) {
+			TH_LOG("... when number %u failed", nth);
+		}
+	}
+	printf("# faults: insmod_%s each places %u errors %u\n", m->name, l->points,
+	       l->failures);
+	fflush(stdout);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a VMM, a guest and a backend do, as operations that can be done again and again,
+ * and of which each part may fail.
+ */
+#ifndef _OPERATION_H
+#define _OPERATION_H
+
+#include "../selftest/layout.h"
+#include "fault.h"
+
+/* Memory that an operation brings in: pages of which no two follow each other */
+#define SPARE_SLOT	10u
+#define SPARE_SLOT2	11u
+#define SPARE_GPA	0x200000000ull
+#define SPARE_PAGES	48u	/* more than a scatterlist has room for at first */
+#define SPARE_HALF	(SPARE_PAGES / 2)
+#define SPARE_BYTES	(SPARE_PAGES * HV_PAGE)
+
+/* struct rig - a VMM that does operations */
+struct rig {
+	struct vmm vmm;
+	int other;		/* another file of /dev/vmbus-host, or -1 */
+	int kick, call;		/* eventfds */
+	char *spare;
+	struct gpadl gpadl;
+};
+
+/*
+ * Which errnos an operation may come to. What goes to or comes from user space can be
+ * EFAULT, all else is ENOMEM.
+ */
+#define MAY_ENOMEM	1u
+#define MAY_EFAULT	2u
+
+/**
+ * struct operation - something that is done, and undone
+ * @name: for people
+ * @setup: once, before all; or NULL
+ * @prepare: before each time; or NULL
+ * @run: the operation, 0 or a negative errno; alone in this, something may fail
+ * @outcome: what came of it, if @run does not tell: 0 or a negative errno; or NULL
+ * @undo: after each success: takes back @prepare and @run; or NULL
+ * @cleanup: once, after all; or NULL
+ * @may: the errnos that it may come to
+ * @by_workers: its work is done by the kernel's workers; it is over when @outcome is
+ * @mapper_only: only what vmbus_gpadl.ko allocates is to fail, not what the backend of
+ *	the tests does before it calls
+ * @open: the channel is open, and this test its backend
+ */
+struct operation {
+	const char *name;
+	int (*setup)(struct rig *r);
+	int (*prepare)(struct rig *r);
+	int (*run)(struct rig *r);
+	int (*outcome)(struct rig *r, int ret);
+	int (*undo)(struct rig *r);
+	int (*cleanup)(struct rig *r);
+	unsigned int may;
+	bool by_workers;
+	bool mapper_only;
+	bool open;
+};
+
+/* The memory of spare; NULL if there is none */
+char *spare_alloc(void);
+
+/* How many partitions there are, those that are closed and not yet freed too */
+int debugfs_partitions(void);
+
+extern const struct operation op_open_file;
+extern const struct operation op_create;
+extern const struct operation op_create_many;
+extern const struct operation op_regions;
+extern const struct operation op_regions_many;
+extern const struct operation op_region_resident;
+extern const struct operation op_region_to_resident;
+extern const struct operation op_region_remove;
+extern const struct operation op_channel_create;
+extern const struct operation op_channel_modify;
+extern const struct operation op_rescind;
+extern const struct operation op_destroy;
+extern const struct operation op_reset;
+extern const struct operation op_post;
+extern const struct operation op_header;
+extern const struct operation op_header_large;
+extern const struct operation op_header_same_handle;
+extern const struct operation op_body;
+extern const struct operation op_teardown;
+extern const struct operation op_read_reply;
+extern const struct operation op_poll_file;
+extern const struct operation op_open_message;
+extern const struct operation op_open_by_worker;
+extern const struct operation op_close_message;
+extern const struct operation op_released;
+extern const struct operation op_map;
+extern const struct operation op_map_read_only;
+extern const struct operation op_map_large;
+extern const struct operation op_map_resident;
+extern const struct operation op_map_mixed;
+extern const struct operation op_map_by_worker;
+extern const struct operation op_unmap;
+extern const struct operation op_vmap;
+extern const struct operation op_vmap_large;
+extern const struct operation op_vunmap;
+extern const struct operation op_debugfs;
+extern const struct operation op_close_file;
+
+#endif /* _OPERATION_H */
