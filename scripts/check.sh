@@ -46,7 +46,7 @@ stages()
 stages_full()
 {
 	cat <<-END
-	fuzz|the wire format, fuzzed in user space|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
+	fuzz|the wire format, the device and the rings, fuzzed|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
 	proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	model|every interleaving of a GPADL's life, by Spin|stage_model
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What make check replays: seeds of the fuzzers, with the number of their operations, and
+ * those that once found a bug.
+ */
+#ifdef DEVICE_SEED
+DEVICE_SEED(1, 400)
+DEVICE_SEED(2, 400)
+DEVICE_SEED(3, 400)
+DEVICE_SEED(4, 400)
+#endif
+
+#ifdef RING_SEED
+RING_SEED(1, 400)
+RING_SEED(2, 400)
+RING_SEED(3, 400)
+RING_SEED(4, 400)
+#endif
