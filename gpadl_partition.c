@@ -239,6 +239,8 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan)
 		gpadl_drop(g);
 		gpadl_put(g);
 	}
+	/* One that an unmap has just taken out was not met: its reply is still to be. */
+	gpadl_wait_dying(chan);
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
 

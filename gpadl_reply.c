@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat.h"
 #include "gpadl_reply.h"
 
 /**
@@ -98,11 +99,13 @@ bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
  */
 void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_reply_post, q, r);
 	spin_lock(&q->lock);
 	r->id = ++q->nr_posted;
 	list_add_tail(&r->node, &q->queued);
 	spin_unlock(&q->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_post);
 
 /* Called without the lock: a release may drop the last reference to anything. */
 static void reply_done(struct gpadl_reply_queue *q, struct gpadl_reply *r)
