@@ -78,7 +78,8 @@ run()
 		"$image" "$dir/initramfs" "$logs" hugepages=64 \
 		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE-}" "FUZZ_SEED=${FUZZ_SEED-}" \
-		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" "LEAKS=${LEAKS-}" || ok=1
+		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
+		"LEAKS=${LEAKS-}" || ok=1
 
 	for tap in "$logs"/*.tap; do
 		[ -e "$tap" ] || continue

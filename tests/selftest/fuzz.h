@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
 /* ---- Numbers from a seed ---- */
 
 struct dice {
@@ -63,7 +67,7 @@ unsigned int fuzz_choose(struct dice *d, const struct fuzz_op *ops, unsigned int
 void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret);
 
 /* With FUZZ_TRACE in the environment: say what is done */
-void fuzz_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void fuzz_trace(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
 
 /* ---- What all processes of all lives share ---- */
 
@@ -96,8 +100,8 @@ struct fuzz_shared {
 extern struct fuzz_shared *fuzz;
 
 /* Ends the process; the first one to say so is heard. */
-void fuzz_fail(const char *format, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
+_Noreturn void fuzz_fail(const char *format, ...)
+	__attribute__((__format__(__printf__, 1, 2)));
 
 /* Memory that is shared with those who are forked */
 void *fuzz_share(unsigned long bytes);
@@ -137,8 +141,8 @@ struct fuzz_kind {
 
 /*
  * The seeds of @kind, then others for FUZZ_SECONDS from FUZZ_BASE on; or only FUZZ_SEED,
- * with FUZZ_OPS operations, FUZZ_TIMES times at most. All of these are of the environment. Returns how many lives
- * have failed.
+ * with FUZZ_OPS operations, FUZZ_TIMES times at most. All of these are of the
+ * environment. Returns how many lives have failed.
  */
 unsigned int fuzz_run(const struct fuzz_kind *kind);
 

@@ -575,7 +575,8 @@ static void junk_roll(struct life *l, __u64 *words, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		words[i] = junk_page(l);
 		if (one_in(&l->dice, 10))
-			words[i] = range_word(roll(&l->dice, HV_PAGE), roll(&l->dice, 20) * HV_PAGE);
+			words[i] = range_word(roll(&l->dice, HV_PAGE),
+					      roll(&l->dice, 20) * HV_PAGE);
 		if (one_in(&l->dice, 40))
 			words[i] = roll64(&l->dice);
 	}
@@ -702,8 +703,6 @@ static int run_odd_read(struct life *l)
 /* Nothing is lost by it. */
 static int run_bad_read(struct life *l)
 {
-	void *volatile nowhere = (void *)8;
-
 	return read(the_vm(l)->fd, nowhere, VMBUS_HOST_MSG_MAX) < 0 ? -errno : 0;
 }
 
@@ -1108,18 +1107,16 @@ static int run_look(struct life *l)
 
 /* ---- What there is to do ---- */
 
-#define OF_WRITE	EBADMSG, EOPNOTSUPP, ENXIO, ENOENT, EAGAIN, EFAULT
-#define OF_MAP		EBADF, ENODEV, EINVAL, ENOENT, ESHUTDOWN, EBUSY, EACCES, EFAULT, ENOMEM
-#define OF_RING		EBADF, ENODEV, EAGAIN, EMSGSIZE, EIO
-#define OF_SIGNALS	EINVAL, EBADF, EFAULT, ENOMEM, EOPNOTSUPP
 
 /* EBADF of a backend's: there is none */
 static const struct fuzz_op ops[NR_OPS] = {
 	[CREATE] = { "create", 1, run_create, { EBUSY } },
 	[REGIONS] = { "regions", 16, run_regions,
 		      { EINVAL, EOPNOTSUPP, EEXIST, ENOENT, EBUSY, EFAULT, ENOMEM } },
-	[CHANNEL] = { "channel", 4, run_channel, { EEXIST, ENOSPC, OF_SIGNALS } },
-	[MODIFY] = { "modify", 4, run_modify, { ENOENT, OF_SIGNALS } },
+	[CHANNEL] = { "channel", 4, run_channel,
+		{ EEXIST, ENOSPC, EINVAL, EBADF, EFAULT, ENOMEM, EOPNOTSUPP } },
+	[MODIFY] = { "modify", 4, run_modify,
+		{ ENOENT, EINVAL, EBADF, EFAULT, ENOMEM, EOPNOTSUPP } },
 	[RESCIND] = { "rescind", 2, run_rescind, { ENOENT } },
 	[DESTROY] = { "destroy", 2, run_destroy, { ENOENT } },
 	[RESET] = { "reset", 3, run_reset, {} },
@@ -1135,7 +1132,8 @@ static const struct fuzz_op ops[NR_OPS] = {
 	[RELEASE] = { "release", 1, run_release, { ENXIO } },
 	[JUNK_HEADER] = { "junk", 8, run_junk_header, { ENXIO, EAGAIN } },
 	[JUNK_BODY] = { "junk body", 8, run_junk_body, { ENOENT, EAGAIN } },
-	[GARBAGE] = { "garbage", 8, run_garbage, { OF_WRITE } },
+	[GARBAGE] = { "garbage", 8, run_garbage,
+		{ EBADMSG, EOPNOTSUPP, ENXIO, ENOENT, EAGAIN, EFAULT } },
 	[BURST] = { "burst", 1, run_burst, { ENXIO, EAGAIN } },
 	[BAD_WRITE] = { "bad write", 2, run_bad_write, { EFAULT, EBADMSG } },
 	[KICK] = { "kick", 4, run_kick, { EAGAIN } },
@@ -1151,21 +1149,28 @@ static const struct fuzz_op ops[NR_OPS] = {
 	[UNBIND] = { "unbind", 1, run_unbind, {} },
 	[POLICY] = { "policy", 6, run_policy, { EBADF } },
 	[HOLD] = { "hold", 2, run_hold, { EBADF } },
-	[MAP] = { "map", 24, run_map, { OF_MAP } },
-	[KTHREAD_MAP] = { "kthread map", 8, run_kthread_map, { OF_MAP } },
-	[ASYNC_MAP] = { "async map", 10, run_async_map, { OF_MAP } },
-	[WAIT] = { "wait", 8, run_wait, { OF_MAP } },
+	[MAP] = { "map", 24, run_map,
+		{ EBADF, ENODEV, EINVAL, ENOENT, ESHUTDOWN, EBUSY, EACCES, EFAULT, ENOMEM } },
+	[KTHREAD_MAP] = { "kthread map", 8, run_kthread_map,
+		{ EBADF, ENODEV, EINVAL, ENOENT, ESHUTDOWN, EBUSY, EACCES, EFAULT, ENOMEM } },
+	[ASYNC_MAP] = { "async map", 10, run_async_map,
+		{ EBADF, ENODEV, EINVAL, ENOENT, ESHUTDOWN, EBUSY, EACCES, EFAULT, ENOMEM } },
+	[WAIT] = { "wait", 8, run_wait,
+		{ EBADF, ENODEV, EINVAL, ENOENT, ESHUTDOWN, EBUSY, EACCES, EFAULT, ENOMEM } },
 	[UNMAP] = { "unmap", 14, run_unmap, { EBADF, ENODEV, ENOENT } },
-	[VMAP] = { "vmap", 10, run_vmap, { EBADF, ENODEV, ENOENT, EOPNOTSUPP, EBUSY, ENOMEM } },
+	[VMAP] = { "vmap", 10, run_vmap,
+		{ EBADF, ENODEV, ENOENT, EOPNOTSUPP, EBUSY, ENOMEM } },
 	[VUNMAP] = { "vunmap", 4, run_vunmap, { EBADF, ENODEV, ENOENT } },
 	[COPY_OUT] = { "copy out", 14, run_copy_out, { EBADF, ENODEV, ENOENT, EINVAL } },
-	[COPY_IN] = { "copy in", 10, run_copy_in, { EBADF, ENODEV, ENOENT, EINVAL, EACCES } },
+	[COPY_IN] = { "copy in", 10, run_copy_in,
+		{ EBADF, ENODEV, ENOENT, EINVAL, EACCES } },
 	[VCOPY_OUT] = { "vcopy out", 6, run_vcopy_out, { EBADF, ENODEV, ENOENT, EINVAL } },
-	[VCOPY_IN] = { "vcopy in", 6, run_vcopy_in, { EBADF, ENODEV, ENOENT, EINVAL, EACCES } },
+	[VCOPY_IN] = { "vcopy in", 6, run_vcopy_in,
+		{ EBADF, ENODEV, ENOENT, EINVAL, EACCES } },
 	[DMA_DIR] = { "dma dir", 2, run_dma_dir, { EBADF, ENODEV } },
 	[SG] = { "sg", 6, run_sg, { EBADF, ENODEV, ENOENT } },
-	[SEND] = { "send", 6, run_send, { OF_RING } },
-	[RECV] = { "recv", 8, run_recv, { OF_RING } },
+	[SEND] = { "send", 6, run_send, { EBADF, ENODEV, EAGAIN, EMSGSIZE, EIO } },
+	[RECV] = { "recv", 8, run_recv, { EBADF, ENODEV, EAGAIN, EMSGSIZE, EIO } },
 	[STATE] = { "state", 2, run_state, {} },
 	[EVICT] = { "evict", 8, run_evict, {} },
 	[FORK] = { "fork", 1, run_fork, {} },
@@ -1243,7 +1248,7 @@ static void plan(struct life *l)
 		return;
 	}
 	script = scripts[roll(&l->dice, one_in(&l->dice, 2) ? GENTLE_SCRIPTS :
-			      sizeof(scripts) / sizeof(scripts[0]))];
+			      ARRAY_SIZE(scripts))];
 	if (one_in(&l->dice, 2))
 		for (i = 0; i < QUEUE / 2 && script[i] != NR_OPS; i++)
 			enqueue(l, script[i]);
@@ -1431,7 +1436,7 @@ static const struct fuzz_kind kind = {
 	.before = restore_limits,
 	.life = life,
 	.seeds = seeds,
-	.nr_seeds = sizeof(seeds) / sizeof(seeds[0]),
+	.nr_seeds = ARRAY_SIZE(seeds),
 	.length = 400,
 };
 

@@ -34,12 +34,12 @@
 #define BUF		(2 * DATA_BYTES)
 
 struct ring_control {
-	__u32 write_index;
-	__u32 read_index;
-	__u32 interrupt_mask;
-	__u32 pending_send_sz;
+	_Atomic __u32 write_index;
+	_Atomic __u32 read_index;
+	_Atomic __u32 interrupt_mask;
+	_Atomic __u32 pending_send_sz;
 	__u32 reserved[12];
-	__u32 feature_bits;
+	_Atomic __u32 feature_bits;
 };
 
 struct desc {
@@ -58,7 +58,7 @@ struct desc {
  * @broken: the host has seen nonsense
  */
 struct ring {
-	volatile struct ring_control *control;
+	struct ring_control *control;
 	__u8 *data;
 	__u32 index;
 	bool broken;
@@ -190,7 +190,7 @@ static __u32 odd_value(struct dice *d)
 
 	switch (roll(d, 4)) {
 	case 0:
-		return edges[roll(d, sizeof(edges) / sizeof(edges[0]))];
+		return edges[roll(d, ARRAY_SIZE(edges))];
 	case 1:
 		return roll64(d);
 	default:
@@ -418,7 +418,7 @@ static int run_send(struct life *l)
 static void spoil(struct life *l, struct dice *d)
 {
 	struct ring *ring = one_in(d, 2) ? &l->out : &l->in;
-	volatile __u16 *half = (void *)(l->in.data + roll(d, DATA_BYTES / 8) * 8);
+	_Atomic __u16 *half = (void *)(l->in.data + roll(d, DATA_BYTES / 8) * 8);
 
 	switch (roll(d, 16)) {
 	case 0:
@@ -505,14 +505,13 @@ static int run_reopen(struct life *l)
 
 /* ---- The life ---- */
 
-#define OF_RING		EAGAIN, EMSGSIZE, EIO
 
 static const struct fuzz_op ops[NR_OPS] = {
 	[PACKET] = { "packet", 24, run_packet, { ENOSPC } },
 	[NONSENSE] = { "nonsense", 4, run_nonsense, {} },
 	[CONTROL] = { "control", 3, run_control, {} },
-	[RECV] = { "recv", 32, run_recv, { OF_RING } },
-	[SEND] = { "send", 24, run_send, { OF_RING } },
+	[RECV] = { "recv", 32, run_recv, { EAGAIN, EMSGSIZE, EIO } },
+	[SEND] = { "send", 24, run_send, { EAGAIN, EMSGSIZE, EIO } },
 	[KICK] = { "kick", 4, run_kick, { EAGAIN } },
 	[READ_OUT] = { "read out", 8, run_read_out, {} },
 	[REOPEN] = { "reopen", 5, run_reopen, {} },
@@ -559,7 +558,7 @@ static const struct fuzz_kind kind = {
 	.nr_ops = NR_OPS,
 	.life = life,
 	.seeds = seeds,
-	.nr_seeds = sizeof(seeds) / sizeof(seeds[0]),
+	.nr_seeds = ARRAY_SIZE(seeds),
 	.length = 2000,
 };
 

@@ -82,7 +82,7 @@ static const struct area areas[] = {
 
 static void range_roll(struct dice *d, struct gpadl *g)
 {
-	const struct area *area = &areas[roll(d, sizeof(areas) / sizeof(areas[0]))];
+	const struct area *area = &areas[roll(d, ARRAY_SIZE(areas))];
 	__u32 pages = 1 + roll(d, 10), first = roll(d, area->pages), i;
 	__u32 offset = one_in(d, 2) ? 0 : roll(d, HV_PAGE / 2);
 	__u32 cut = one_in(d, 2) ? 0 : roll(d, HV_PAGE / 2);
@@ -335,7 +335,7 @@ static void heard(struct vm *vm, const struct reply *r)
 {
 	int c = channel_index(r->relid);
 
-	fuzz_trace("#   heard type %u, channel %u, handle %#x, status %#x\n", r->type, r->relid,
+	fuzz_trace("#   comes: type %u, channel %u, handle %#x, status %#x\n", r->type, r->relid,
 		   r->handle, r->status);
 	if (r->type == MSG_GPADL_CREATED)
 		heard_created(vm, r);

@@ -562,9 +562,6 @@ TEST_F(file, read_short_loses_nothing)
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
 }
 
-/* No compiler is to know that there is nothing. */
-static void *volatile const nowhere = (void *)8;
-
 TEST_F(file, read_faulting_loses_nothing)
 {
 	char *pages = mmap(NULL, 2 * HV_PAGE, PROT_READ | PROT_WRITE,
