@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdnoreturn.h>
 #include <linux/types.h>
 
 #ifndef ARRAY_SIZE
@@ -67,7 +68,7 @@ unsigned int fuzz_choose(struct dice *d, const struct fuzz_op *ops, unsigned int
 void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret);
 
 /* With FUZZ_TRACE in the environment: say what is done */
-void fuzz_trace(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
+void fuzz_trace(const char *format, ...);
 
 /* ---- What all processes of all lives share ---- */
 
@@ -100,8 +101,7 @@ struct fuzz_shared {
 extern struct fuzz_shared *fuzz;
 
 /* Ends the process; the first one to say so is heard. */
-_Noreturn void fuzz_fail(const char *format, ...)
-	__attribute__((__format__(__printf__, 1, 2)));
+noreturn void fuzz_fail(const char *format, ...);
 
 /* Memory that is shared with those who are forked */
 void *fuzz_share(unsigned long bytes);

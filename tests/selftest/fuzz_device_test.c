@@ -1107,7 +1107,6 @@ static int run_look(struct life *l)
 
 /* ---- What there is to do ---- */
 
-
 /* EBADF of a backend's: there is none */
 static const struct fuzz_op ops[NR_OPS] = {
 	[CREATE] = { "create", 1, run_create, { EBUSY } },

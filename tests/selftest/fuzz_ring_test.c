@@ -34,12 +34,12 @@
 #define BUF		(2 * DATA_BYTES)
 
 struct ring_control {
-	_Atomic __u32 write_index;
-	_Atomic __u32 read_index;
-	_Atomic __u32 interrupt_mask;
-	_Atomic __u32 pending_send_sz;
+	atomic_uint write_index;
+	atomic_uint read_index;
+	atomic_uint interrupt_mask;
+	atomic_uint pending_send_sz;
 	__u32 reserved[12];
-	_Atomic __u32 feature_bits;
+	atomic_uint feature_bits;
 };
 
 struct desc {
@@ -418,7 +418,7 @@ static int run_send(struct life *l)
 static void spoil(struct life *l, struct dice *d)
 {
 	struct ring *ring = one_in(d, 2) ? &l->out : &l->in;
-	_Atomic __u16 *half = (void *)(l->in.data + roll(d, DATA_BYTES / 8) * 8);
+	atomic_ushort *half = (void *)(l->in.data + roll(d, DATA_BYTES / 8) * 8);
 
 	switch (roll(d, 16)) {
 	case 0:
@@ -504,7 +504,6 @@ static int run_reopen(struct life *l)
 }
 
 /* ---- The life ---- */
-
 
 static const struct fuzz_op ops[NR_OPS] = {
 	[PACKET] = { "packet", 24, run_packet, { ENOSPC } },
