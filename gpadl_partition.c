@@ -241,6 +241,8 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan)
 		/* There may be LIMIT_GPADLS of them. */
 		cond_resched();
 	}
+	/* One that an unmap has just taken out was not met: its reply is still to be. */
+	gpadl_wait_dying(chan);
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
 
@@ -663,6 +665,41 @@ int vmbus_partition_next_reply(struct vmbus_partition *p, void *buf, size_t len)
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_next_reply, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_peek_reply() - Look at the oldest message for the guest
+ * @p: the partition
+ * @reply: where a copy goes
+ *
+ * It stays in the queue, until vmbus_partition_take_reply(), or until its channel is
+ * released or the partition reset. Who peeks serialises that with who takes.
+ *
+ * Context: any but hard interrupts.
+ * Return: 0; -EAGAIN if there is none.
+ */
+int vmbus_partition_peek_reply(struct vmbus_partition *p,
+			       struct vmbus_partition_reply *reply)
+{
+	return gpadl_reply_peek(&p->replies, reply);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_peek_reply, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_take_reply() - A message for the guest has been delivered
+ * @p: the partition
+ * @id: which one, as vmbus_partition_peek_reply() said
+ *
+ * Nothing happens if it is not there any more.
+ *
+ * Context: process, may sleep.
+ */
+void vmbus_partition_take_reply(struct vmbus_partition *p, u64 id)
+{
+	/* A slot may have become free. */
+	if (gpadl_reply_take(&p->replies, id))
+		partition_wake(p);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_take_reply, VMBUS_GPADL_NS);
 
 /**
  * vmbus_partition_poll() - What can be done without waiting

@@ -239,6 +239,7 @@ struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
 void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg);
 bool gpadl_teardown(struct gpadl *g);
 void gpadl_drop(struct gpadl *g);
+void gpadl_wait_dying(struct vmbus_gpadl_channel *chan);
 void gpadl_rescind(struct gpadl *g);
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
 struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);

@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat.h"
 #include "gpadl_reply.h"
 
 /**
@@ -98,10 +99,13 @@ bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
  */
 void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_reply_post, q, r);
 	spin_lock(&q->lock);
+	r->id = ++q->nr_posted;
 	list_add_tail(&r->node, &q->queued);
 	spin_unlock(&q->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_post);
 
 /* Called without the lock: a release may drop the last reference to anything. */
 static void reply_done(struct gpadl_reply_queue *q, struct gpadl_reply *r)
@@ -142,6 +146,52 @@ int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
 	memcpy(buf, r->msg, n);
 	reply_done(q, r);
 	return n;
+}
+
+/**
+ * gpadl_reply_peek() - Look at the oldest reply in the queue
+ * @q: the queue
+ * @copy: where it goes
+ *
+ * Context: any but hard interrupts.
+ * Return: 0; -EAGAIN if none waits.
+ */
+int gpadl_reply_peek(struct gpadl_reply_queue *q, struct vmbus_partition_reply *copy)
+{
+	struct gpadl_reply *r;
+
+	guard(spinlock)(&q->lock);
+	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
+	if (!r)
+		return -EAGAIN;
+	copy->id = r->id;
+	copy->len = r->len;
+	memcpy(copy->msg, r->msg, r->len);
+	return 0;
+}
+
+/**
+ * gpadl_reply_take() - Take a reply out of the queue, if it is still the oldest
+ * @q: the queue
+ * @id: what gpadl_reply_peek() said
+ *
+ * Context: process, may sleep: an object may be freed.
+ * Return: true if it was there.
+ */
+bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id)
+{
+	struct gpadl_reply *r;
+
+	spin_lock(&q->lock);
+	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
+	if (r && r->id == id)
+		list_del_init(&r->node);
+	else
+		r = NULL;
+	spin_unlock(&q->lock);
+	if (r)
+		reply_done(q, r);
+	return r;
 }
 
 /**

@@ -24,6 +24,7 @@
  * @node: in gpadl_reply_queue.queued or .free; empty if in neither
  * @chan: the channel that it is about
  * @release: gives the reply back to its object; NULL for a slot
+ * @id: which one it is of all that have ever been queued
  * @len: bytes of @msg in use
  * @msg: the message
  */
@@ -31,6 +32,7 @@ struct gpadl_reply {
 	struct list_head node;
 	const struct vmbus_gpadl_channel *chan;
 	void (*release)(struct gpadl_reply *r);
+	u64 id;
 	u32 len;
 	u8 msg[VMBUS_GPADL_MAX_REPLY];
 };
@@ -41,6 +43,7 @@ struct gpadl_reply {
  * @queued: replies that wait, in the order of the changes that they tell of
  * @free: slots that are neither reserved nor queued
  * @slots: all slots
+ * @nr_posted: replies that have ever been queued
  *
  * A pointer @chan of a queued reply is only compared, never followed; the channel
  * purges its replies before it goes.
@@ -50,6 +53,7 @@ struct gpadl_reply_queue {
 	struct list_head queued;
 	struct list_head free;
 	struct gpadl_reply *slots;
+	u64 nr_posted;
 };
 
 int gpadl_reply_queue_init(struct gpadl_reply_queue *q);
@@ -59,6 +63,8 @@ struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q);
 bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r);
 void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r);
 int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len);
+int gpadl_reply_peek(struct gpadl_reply_queue *q, struct vmbus_partition_reply *copy);
+bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id);
 void gpadl_reply_purge(struct gpadl_reply_queue *q,
 		       const struct vmbus_gpadl_channel *chan);
 bool gpadl_reply_readable(struct gpadl_reply_queue *q);

@@ -117,7 +117,8 @@ static void handle_unlink(struct vmbus_partition *p, struct gpadl *g)
 {
 	struct gpadl *head;
 
-	xa_lock(&p->handles);
+	/* Inside the lock of a channel's table, which is of the same class. */
+	xa_lock_nested(&p->handles, SINGLE_DEPTH_NESTING);
 	head = xa_load(&p->handles, g->handle);
 	if (head == g) {
 		/* Storing over an entry allocates nothing; NULL erases it. */
@@ -185,15 +186,37 @@ static void gpadl_reply_torndown(struct gpadl *g)
 
 /* ---- States ---- */
 
-/* The end. The caller drops the tables' reference when it has dropped the lock. */
+/*
+ * The end. The caller drops the tables' reference when it has dropped the lock.
+ *
+ * Out of the table first: the guest may use the handle again as soon as it has the reply.
+ * Both under the table's lock: whoever drops what is there, and finds this one gone, waits
+ * for its reply (gpadl_wait_dying()).
+ */
 static void gpadl_die(struct gpadl *g)
 {
+	struct vmbus_gpadl_channel *chan = g->chan;
+
 	lockdep_assert_held(&g->lock);
 	g->state = GPADL_DEAD;
-	xa_erase(&g->chan->gpadls, g->handle);
-	handle_unlink(g->chan->p, g);
+	xa_lock(&chan->gpadls);
+	__xa_erase(&chan->gpadls, g->handle);
+	handle_unlink(chan->p, g);
 	if (g->owe_torndown)
 		gpadl_reply_torndown(g);
+	xa_unlock(&chan->gpadls);
+}
+
+/**
+ * gpadl_wait_dying() - Wait until each GPADL that is out of the table has replied
+ * @chan: the channel
+ *
+ * Context: process.
+ */
+void gpadl_wait_dying(struct vmbus_gpadl_channel *chan)
+{
+	xa_lock(&chan->gpadls);
+	xa_unlock(&chan->gpadls);
 }
 
 /*

@@ -132,6 +132,26 @@ int vmbus_partition_set_regions(struct vmbus_partition *p,
 int vmbus_partition_receive(struct vmbus_partition *p, const void *msg, size_t len,
 			    u32 flags);
 int vmbus_partition_next_reply(struct vmbus_partition *p, void *buf, size_t len);
+
+/**
+ * struct vmbus_partition_reply - a reply that waits, as vmbus_partition_peek_reply() saw it
+ * @id: which one it is
+ * @len: bytes of @msg in use
+ * @msg: a copy of the message
+ */
+struct vmbus_partition_reply {
+	u64 id;
+	u32 len;
+	u8 msg[VMBUS_GPADL_MAX_REPLY];
+};
+
+/*
+ * The same in two steps, for a channel layer that may fail to deliver it: the reply is in
+ * the queue until it is taken, and goes with its channel.
+ */
+int vmbus_partition_peek_reply(struct vmbus_partition *p,
+			       struct vmbus_partition_reply *reply);
+void vmbus_partition_take_reply(struct vmbus_partition *p, u64 id);
 int vmbus_partition_reset(struct vmbus_partition *p);
 
 /**

@@ -40,9 +40,7 @@ struct signals;
  *	vmbus_endpoint.released. Never held while waiting for a backend or for the VMM
  * @endpoints: by relid; each holds one reference
  * @wait: woken when there is a reply or room for one, and when an endpoint has closed
- * @read_lock: serialises readers; protects @unread and @nr_unread
- * @unread: a reply that was fetched but could not be copied to the reader
- * @nr_unread: its length in bytes; 0 if there is none
+ * @read_lock: serialises readers, from the look at a reply until it is out of the queue
  * @nr_bad: messages that were too short or too long
  * @node: in the list of all guests, for debugfs
  */
@@ -53,8 +51,6 @@ struct host {
 	struct xarray endpoints;
 	wait_queue_head_t wait;
 	struct mutex read_lock;
-	u8 unread[VMBUS_GPADL_MAX_REPLY];
-	u32 nr_unread;
 	atomic_t nr_bad;
 	struct list_head node;
 };

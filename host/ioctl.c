@@ -268,18 +268,18 @@ static int host_wait_all_closed(struct host *host)
 	return ret;
 }
 
-static int host_drop_unread(struct host *host)
+/* Whoever has looked at a reply by now has delivered it, or has failed. */
+static int host_wait_reader(struct host *host)
 {
 	if (mutex_lock_killable(&host->read_lock))
 		return -EINTR;
-	WRITE_ONCE(host->nr_unread, 0);
 	mutex_unlock(&host->read_lock);
 	return 0;
 }
 
 /*
- * In this order: what is closed quietly adds no reply to those that are dropped, and a
- * reader that fails takes no reply out of a queue that is empty.
+ * In this order: what is closed quietly adds no reply to those that are dropped, and no
+ * reader comes with one of them after this.
  */
 static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonblock)
 {
@@ -290,7 +290,7 @@ static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonbl
 	host_close_all(host);
 	ret = vmbus_partition_reset(host->p);
 	if (!ret)
-		ret = host_drop_unread(host);
+		ret = host_wait_reader(host);
 	return ret ?: host_wait_all_closed(host);
 }
 

@@ -164,36 +164,27 @@ static ssize_t host_fop_write(struct file *file, const char __user *from, size_t
 
 static bool host_is_readable(struct host *host)
 {
-	return READ_ONCE(host->nr_unread) ||
-	       vmbus_partition_poll(host->p) & VMBUS_PARTITION_READABLE;
+	return vmbus_partition_poll(host->p) & VMBUS_PARTITION_READABLE;
 }
 
 /*
- * A reply leaves the queue into host->unread and is gone only when it has reached the
- * reader. Returns its length, or -EAGAIN if there is none.
+ * A reply leaves the queue only when it has reached the reader: one that does not is not
+ * lost, and still goes with its channel. Returns its length, or -EAGAIN if there is none.
  */
 static ssize_t host_read_one(struct host *host, void __user *to)
 {
-	ssize_t len;
+	struct vmbus_partition_reply reply;
+	ssize_t ret;
 
 	if (mutex_lock_interruptible(&host->read_lock))
 		return -ERESTARTSYS;
-	if (!host->nr_unread) {
-		len = vmbus_partition_next_reply(host->p, host->unread,
-						 sizeof(host->unread));
-		if (len < 0)
-			goto out_unlock;
-		WRITE_ONCE(host->nr_unread, len);
-	}
-	len = host->nr_unread;
-	if (copy_to_user(to, host->unread, len)) {
-		len = -EFAULT;
-		goto out_unlock;
-	}
-	WRITE_ONCE(host->nr_unread, 0);
-out_unlock:
+	ret = vmbus_partition_peek_reply(host->p, &reply);
+	if (!ret && copy_to_user(to, reply.msg, reply.len))
+		ret = -EFAULT;
+	if (!ret)
+		vmbus_partition_take_reply(host->p, reply.id);
 	mutex_unlock(&host->read_lock);
-	return len;
+	return ret ?: reply.len;
 }
 
 static ssize_t host_fop_read(struct file *file, char __user *to, size_t len, loff_t *pos)

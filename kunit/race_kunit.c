@@ -5,10 +5,12 @@
  * The first cases make a certain thing happen at a certain time. The others let threads
  * run against each other, many times.
  */
+#include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
+#include "gpadl_reply.h"
 #include "suites.h"
 #include "vm.h"
 
@@ -117,6 +119,50 @@ static void torndown_after_the_last_unpin(struct kunit *test)
 	/* It is on its way back anyhow. */
 	vm_flush_revokes(c);
 	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 0);
+}
+
+/* What the unmap that ends a GPADL and the reset wait for each other with. */
+static atomic_t dying, resetting;
+
+/* A GPADL is out of the table, and its TORNDOWN is not in the queue yet. */
+static void post_late(struct gpadl_reply_queue *q, struct gpadl_reply *r)
+{
+	struct kunit *test = current->kunit_test;
+	unsigned int ms;
+
+	atomic_set(&dying, 1);
+	for (ms = 0; ms < 10000 && !atomic_read(&resetting); ms++)
+		mdelay(1);
+	/* It goes on, as far as it comes. */
+	mdelay(100);
+	current->kunit_test = NULL;
+	gpadl_reply_post(q, r);
+	current->kunit_test = test;
+}
+
+/* No reply comes after a reset, not even of a GPADL that the reset did not find. */
+static void reset_while_dying(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[0];
+	struct vm_task *t;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_flush_revokes(c);
+
+	atomic_set(&dying, 0);
+	atomic_set(&resetting, 0);
+	kunit_activate_static_stub(test, gpadl_reply_post, post_late);
+	t = vm_start(vm, vm_task_unmap, c, 0, VM_HANDLE);
+	while (!atomic_read(&dying))
+		usleep_range(100, 1000);
+	atomic_set(&resetting, 1);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_reset(vm->p), 0);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	kunit_deactivate_static_stub(test, gpadl_reply_post);
+	vm_expect_silence(vm);
 }
 
 /* A slow map holds nothing that other GPADLs, or the guest's messages, need. */
@@ -576,6 +622,7 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(teardown_while_mapping),
 	KUNIT_CASE(map_while_mapping),
 	KUNIT_CASE(torndown_after_the_last_unpin),
+	KUNIT_CASE(reset_while_dying),
 	KUNIT_CASE(others_while_mapping),
 	KUNIT_CASE(waits_end_when_backend_obeys),
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),

@@ -1,28 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fuzz gpadl_wire.c in user space; see tests/fuzz/README.
+# Fuzz the wire format in user space, and the device and the rings on the debug kernel;
+# see tests/fuzz/README.
 #
-#	fuzz.sh [SECONDS]	60 if not told
+#	fuzz.sh [SECONDS]		all of them, SECONDS in all (60), a third each
+#	fuzz.sh wire|device|ring [SECONDS]	one of them
+#	FUZZ_SEED=n FUZZ_OPS=n fuzz.sh device|ring	that life, and no other
 #
-# FUZZER_OPTIONS are passed to libFuzzer. The last line on stdout is
-# 'N passed, N failed': the run, and the coverage of the committed corpus.
+# FUZZER_OPTIONS are passed to libFuzzer. FUZZ_BASE is the first seed of device and ring,
+# the time if not told; FUZZ_TRACE=1 has every operation said. The last line on stdout is
+# 'N passed, N failed': the runs, the coverage of the committed corpus, and the kernel.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+what=all
+case ${1-} in
+wire|device|ring)
+	what=$1
+	shift ;;
+esac
 seconds=${1:-60}
 dir=$out/fuzz
+kernel_logs=$out/selftest-debug/log
 corpus=$top/tests/fuzz/corpus
 sources=("$top/tests/fuzz/fuzz_wire.c" "$top/tests/host/compare.c"
 	 "$top/tests/host/reference.c" "$top/gpadl_wire.c")
 flags=(-std=gnu11 -g -Wall -Wextra -Werror -Wno-sign-compare
        -Wno-missing-field-initializers
        -I"$top/tests/host/include" -I"$top/tests/host" -I"$top")
+passed=0 failed=0
 
 # The fuzzer's own words are in the log; this is what they come to
 fuzz()
 {
-	local log=$dir/fuzz.log rc=0
+	local seconds=$1 log=$dir/fuzz.log rc=0
 
 	say "Fuzzing gpadl_wire.c for $seconds s ..."
 	mkdir -p "$dir/corpus"
@@ -58,23 +70,54 @@ print(*("%d/%d" % (t[k]["covered"], t[k]["count"]) for k in ("lines", "branches"
 	[ "${lines%/*}" = "${lines#*/}" ] && [ "${branches%/*}" = "${branches#*/}" ]
 }
 
-run()
+count()
 {
-	local passed=0 failed=0 step
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
 
+wire()
+{
 	mkdir -p "$dir"
 	say "Building the fuzzer ..."
 	clang-14 "${flags[@]}" -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o "$dir/fuzz_wire" "${sources[@]}"
 	clang-14 "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
 		-o "$dir/replay" "$top/tests/fuzz/replay.c" "${sources[@]}"
-	for step in fuzz coverage; do
-		if "$step"; then
-			passed=$((passed + 1))
-		else
-			failed=$((failed + 1))
-		fi
-	done
+	count fuzz "$1"
+	count coverage
+}
+
+# The programs of tests/selftest that a pattern fits, for so long each
+on_kernel()
+{
+	local last
+
+	say "Fuzzing $2 on the debug kernel, $3 s each ..."
+	last=$(CONFIG=debug FUZZ_SECONDS=$3 FUZZ_BASE=${FUZZ_BASE:-$(date +%s)} \
+		TIMEOUT=$(($3 * 3 + 900)) "$top/scripts/selftest.sh" "$1" | tail -n 1) || true
+	grep -hE '^# (FUZZ_SEED|device:|ring:)' "$kernel_logs"/fuzz_*.tap >&2 || true
+	say "  what operations returned: $kernel_logs/fuzz_*.tap"
+	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+run()
+{
+	case $what in
+	wire)	wire "$seconds" ;;
+	device)	on_kernel fuzz_device_test "the device" "$seconds" ;;
+	ring)	on_kernel fuzz_ring_test "the rings" "$seconds" ;;
+	all)	wire $((seconds / 3))
+		on_kernel 'fuzz_*_test' "the device and the rings" $((seconds / 3)) ;;
+	esac
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

@@ -4,13 +4,14 @@
 # Run the selftests of the uAPI in QEMU on Debian's own kernel, with the modules
 # as they are shipped.
 #
-#	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map -t pin
+#	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map_test -t pin
 #
-# SERIES=6.1 takes that Debian kernel, CONFIG=debug one that is built to find
-# bugs. STRESS_SECONDS is how long stress_test takes, 5 if not told. SMP, TIMEOUT, SHOW
-# and ACCEL are those of qemu.sh. SUITE=NAME takes the programs of tests/NAME, run by
-# guest/NAME.sh. Logs stay in out/selftest-*/. The last line on stdout is 'N passed, N
-# failed'.
+# PROGRAM may be a pattern: 'fuzz_*'. SERIES=6.1 takes that Debian kernel, CONFIG=debug
+# one that is built to find bugs. STRESS_SECONDS is how long stress_test takes, 5 if not
+# told; FUZZ_SECONDS, FUZZ_BASE, FUZZ_SEED and FUZZ_OPS are for the fuzzers (fuzz.sh). SMP,
+# TIMEOUT, SHOW and ACCEL are those of qemu.sh. SUITE=NAME takes the programs of
+# tests/NAME, run by guest/NAME.sh. LEAKS=0 leaves out the search for leaks. Logs stay in
+# out/selftest-*/. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -46,7 +47,8 @@ programs()
 
 	for p in "$dir/build/tests/$suite"/bin/*; do
 		[ -e "$top/tests/$suite/${p##*/}.c" ] || continue
-		[ -z "${1-}" ] || [ "$1" = "${p##*/}" ] || continue
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ ${p##*/} == ${1:-*} ]] || continue
 		echo "$p=/tests/${p##*/}"
 	done
 }
@@ -76,7 +78,10 @@ run()
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
 		"$image" "$dir/initramfs" "$logs" hugepages=64 \
-		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "LEAKS=${LEAKS:-1}" || ok=1
+		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
+		"FUZZ_BASE=${FUZZ_BASE-}" "FUZZ_SEED=${FUZZ_SEED-}" \
+		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
+		"LEAKS=${LEAKS:-1}" || ok=1
 
 	for tap in "$logs"/*.tap; do
 		[ -e "$tap" ] || continue

@@ -40,6 +40,9 @@ for t in /tests/*; do
 	check_pins "after $name"
 done
 
+# A kernel that looks for leaks finds them while the modules are there, and after
+[ ! -e /sys/kernel/debug/kmemleak ] || check_leaks "by the tests"
+
 unload_all
 check_pins "after the modules are gone"
 umount /mnt

@@ -583,6 +583,25 @@ TEST_F(file, read_faulting_loses_nothing)
 	EXPECT_SILENCE(self->vmm.fd);
 }
 
+/* What a reader could not take goes with its channel like the rest. */
+TEST_F(file, read_faulting_keeps_nothing_of_a_released_channel)
+{
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1));
+	EXPECT_EQ(-1, read(self->vmm.fd, nowhere, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, read_faulting_keeps_nothing_of_a_destroyed_channel)
+{
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1));
+	EXPECT_EQ(-1, read(self->vmm.fd, nowhere, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
 /* ---- What waits ---- */
 
 static void set_blocking(int fd)

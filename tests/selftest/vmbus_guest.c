@@ -167,17 +167,10 @@ static int reply_len(__u32 type)
 	return type == MSG_GPADL_TORNDOWN ? 12 : 20;
 }
 
-struct reply reply_read(int fd)
+struct reply reply_parse(const __u32 *msg, int len)
 {
-	__u32 msg[VMBUS_HOST_MSG_MAX / 4] = {};
-	struct reply r = {};
+	struct reply r = { .len = len, .type = msg[0] };
 
-	r.len = read(fd, msg, sizeof(msg));
-	if (r.len < 0) {
-		r.len = -errno;
-		return r;
-	}
-	r.type = msg[0];
 	if (r.len != reply_len(r.type))
 		r.len = -EPROTO;
 
@@ -199,6 +192,16 @@ struct reply reply_read(int fd)
 		r.len = -EPROTO;
 	}
 	return r;
+}
+
+struct reply reply_read(int fd)
+{
+	__u32 msg[VMBUS_HOST_MSG_MAX / 4] = {};
+	int len = read(fd, msg, sizeof(msg));
+
+	if (len < 0)
+		return (struct reply){ .len = -errno };
+	return reply_parse(msg, len);
 }
 
 struct reply reply_wait(int fd)

@@ -133,6 +133,7 @@ struct reply {
 	__u32 status;
 };
 
+struct reply reply_parse(const __u32 *msg, int len);	/* what read() has returned */
 struct reply reply_read(int fd);	/* at once */
 struct reply reply_wait(int fd);	/* waits, -ETIMEDOUT after long */
 

@@ -92,6 +92,9 @@ enum memory {
 /* @bytes: a multiple of 2 MiB for the huge ones. NULL if there is none. */
 void *memory_alloc(enum memory kind, size_t bytes);
 
+/* An address where nothing is; no compiler knows that. */
+extern void *const nowhere;
+
 /* A userfaultfd that stops whoever touches the memory for the first time */
 int memory_stall(void *mem, size_t bytes);
 bool memory_is_touched(int uffd);	/* somebody waits */

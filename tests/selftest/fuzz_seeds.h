@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What make check replays: seeds of the fuzzers, with the number of their operations, and
+ * those that once found a bug.
+ */
+#ifdef DEVICE_SEED
+/* The first one is lived twice, and must come to its end. */
+DEVICE_SEED(3, 400)
+DEVICE_SEED(1, 400)
+/* A reply that could not be read, and came after its channel had gone */
+DEVICE_SEED(2, 400)
+DEVICE_SEED(4, 400)
+/* A TORNDOWN after the last look at the queue: a partition that never went */
+DEVICE_SEED(1795570775, 400)
+#endif
+
+#ifdef RING_SEED
+/* Odd ones have a guest that does not wait. */
+RING_SEED(1, 400)
+RING_SEED(2, 400)
+RING_SEED(3, 400)
+RING_SEED(4, 400)
+#endif
