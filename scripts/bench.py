@@ -197,7 +197,9 @@ def parallel(times, locks):
     out.writerow(["who", "memory", "two threads against one", "waited for a lock"])
     for line, lock in zip(read(times), read(locks)):
         who = line["who"] + ("" if line["who"] == "yardstick" else f", {line['holding']}")
-        waited = f"{lock['contended']} times in {lock['maps']} maps"
+        waited = "not counted"
+        if int(lock["contended"]) >= 0:
+            waited = f"{lock['contended']} times in {lock['maps']} maps"
         if lock["locks"]:
             waited += f": {lock['locks'].strip()}"
         out.writerow([who, line["memory"],
