@@ -40,7 +40,8 @@ GOALS = [
     ("establish reversed 7936", None, 120),
     ("establish shuffled 7936", None, 120),
     ("establish real 36608", None, 120),
-    ("look-up among 100000, against 1", 1.5, None),
+    ("look-up among 100000 against 1, handles from 0xe1e10", 1.5, None),
+    ("look-up among 100000 against 1, handles from 0x1", 1.5, None),
 ]
 
 
@@ -125,10 +126,13 @@ def establish_rows(lines):
 
 
 def lookup_rows(lines):
-    one = float(lines[0]["look_up"])
-    for line in lines[1:]:
-        yield Row(f"look-up among {line['gpadls']}, against 1", one,
-                  float(line["look_up"]), "the yardstick is the look-up of the only one")
+    """The yardstick is the look-up of the only one"""
+    one = {line["first"]: float(line["look_up"]) for line in lines
+           if line["gpadls"] == "1"}
+    for line in lines:
+        if line["gpadls"] != "1":
+            yield Row(f"look-up among {line['gpadls']} against 1, handles from"
+                      f" {line['first']}", one[line["first"]], float(line["look_up"]))
 
 
 def idle_rows(lines):
@@ -193,7 +197,9 @@ def parallel(times, locks):
     out.writerow(["who", "memory", "two threads against one", "waited for a lock"])
     for line, lock in zip(read(times), read(locks)):
         who = line["who"] + ("" if line["who"] == "yardstick" else f", {line['holding']}")
-        waited = f"{lock['contended']} times in {lock['maps']} maps"
+        waited = "not counted"
+        if int(lock["contended"]) >= 0:
+            waited = f"{lock['contended']} times in {lock['maps']} maps"
         if lock["locks"]:
             waited += f": {lock['locks'].strip()}"
         out.writerow([who, line["memory"],

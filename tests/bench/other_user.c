@@ -87,9 +87,10 @@ static __u64 least(int fd, struct bench_time t)
 	return best;
 }
 
-static void lookup(const void *mem, __u32 nr)
+/* Of the one in the middle of @nr, whose handles are counted from @first */
+static void lookup(const void *mem, __u32 first, __u32 nr)
 {
-	struct bench_time t = { .handle = HANDLE + nr / 2 };
+	struct bench_time t = { .handle = first + nr / 2 };
 	static struct gpadl g;
 	static struct list l;
 	int fd = bench_guest(mem, true);
@@ -97,7 +98,7 @@ static void lookup(const void *mem, __u32 nr)
 	__u32 i;
 
 	list_make(&l, LAYOUT_CONTIGUOUS, 1);
-	gpadl_prepare(&g, HANDLE, &l);
+	gpadl_prepare(&g, first, &l);
 	for (i = 0; i < nr; i++, g.handle++)
 		gpadl_create(fd, BENCH_RELID, &g);
 	t.what = BENCH_LOOKUP;
@@ -106,22 +107,23 @@ static void lookup(const void *mem, __u32 nr)
 	t.what = BENCH_OURS;
 	t.rounds = 1;
 	map = least(fd, t);
-	printf("%u,%.1f,%llu\n", nr, (double)lookups / LOOKUPS, map);
+	printf("%#x,%u,%.1f,%llu\n", first, nr, (double)lookups / LOOKUPS, map);
 	fflush(stdout);
 	close(fd);
 }
 
 void lookup_run(void)
 {
-	static const __u32 numbers[] = { 1, 1000, 100000 };
+	static const __u32 firsts[] = { HANDLE, 1 }, numbers[] = { 1, 1000, 100000 };
 	void *mem = guest_memory(MEM_HUGETLB_MEMFD);
-	unsigned int i;
+	unsigned int i, j;
 
 	if (param_set("max_gpadls", "131072"))
 		die("max_gpadls cannot be set");
-	printf("gpadls,look_up,map_and_unmap_one_page\n");
-	for (i = 0; i < ARRAY_SIZE(numbers); i++)
-		lookup(mem, numbers[i]);
+	printf("first,gpadls,look_up,map_and_unmap_one_page\n");
+	for (i = 0; i < ARRAY_SIZE(firsts); i++)
+		for (j = 0; j < ARRAY_SIZE(numbers); j++)
+			lookup(mem, firsts[i], numbers[j]);
 	guest_memory_free(mem);
 }
 
