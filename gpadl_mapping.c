@@ -264,6 +264,7 @@ static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wi
 		ret = gpadl_mem_pin(pin, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));
 		if (ret)
 			return ret;
+		cond_resched();
 	}
 	return 0;
 }
@@ -321,8 +322,13 @@ static int mapping_pin_many(struct gpadl_mapping *m, const struct gpadl_wire *w,
 	ret = mapping_pin(m, w, pin);
 	m->pinned.pages = pin->pages;
 	m->pinned.nr_pages = pin->done;
-	if (ret)
+	if (ret) {
 		gpadl_pinned_drop(&m->pinned, false);
+	} else if (!pin->done) {
+		/* Huge pages: all of it is ranges. */
+		kvfree(m->pinned.pages);
+		m->pinned.pages = NULL;
+	}
 	return ret;
 }
 

@@ -21,6 +21,7 @@
 #include <linux/hugetlb.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "gpadl_pins.h"
@@ -234,8 +235,10 @@ int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 
 	pinned->ranges = pins->ranges;
 	pins->ranges = NULL;
-	for (n = 0; !ret && n < pins->nr_wanted; n++)
+	for (n = 0; !ret && n < pins->nr_wanted; n++) {
 		ret = pins_take_block(pins, &pins->wanted[n], pin, pinned, &probe);
+		cond_resched();
+	}
 	return ret;
 }
 
