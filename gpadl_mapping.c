@@ -177,7 +177,7 @@ static void mapping_look_up(struct gpadl_mem *mem, const struct gpadl_wire *w,
 {
 	for (;;) {
 		m->table = gpadl_region_table_get(mem);
-		if (!m->found.generation || m->found.generation != m->table->generation)
+		if (m->found.generation != m->table->generation)
 			lookup(&m->found, w, m->table);
 		if (mapping_use_regions(m))
 			return;

@@ -266,6 +266,7 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	table = gpadl_region_table_alloc(0);
 	if (!table)
 		return -ENOMEM;
+	table->generation = 1;
 
 	mmgrab(current->mm);
 	mem->mm = current->mm;

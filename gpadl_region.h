@@ -38,7 +38,7 @@ struct gpadl_region {
  * struct gpadl_region_table - all regions at one time; does not change once published
  * @ref: 1 for being the current one, and 1 for each mapping made from it
  * @rcu: frees it
- * @generation: a table published later has a larger one; 0 is the first, without regions
+ * @generation: a table published later has a larger one; the first, without regions, has 1
  * @nr: number of regions
  * @regions: sorted by guest physical address, disjoint
  */

@@ -194,7 +194,7 @@ static void sg_add_whole_pages(struct sg_builder *b, const struct sg_piece *piec
 			sg_add_page(&sg, &end, p.leaf[i++]);
 	else
 		for (; nr; nr--)
-			sg_add_page(&sg, &end, piece_page(&p, down, i++));
+			sg_add_page(&sg, &end, piece_page(&p, true, i++));
 	b->nents = sg - b->sgl;
 	b->end = end;
 }

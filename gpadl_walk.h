@@ -85,13 +85,16 @@ struct gpadl_single_pages {
 	u64 nr_region;
 };
 
-/* None of them is the last page of its range, which may not be whole. */
+/*
+ * Those behind an extent that lies in a region. None of them is the last page of its range,
+ * which may not be whole.
+ */
 static inline struct gpadl_single_pages gpadl_walk_single_pages(const struct gpadl_walk *walk)
 {
 	const struct gpadl_region *region = walk->e.region;
 	struct gpadl_single_pages s = { .words = &walk->w->words[walk->next] };
 
-	if (region && !walk->run.nr && walk->pages_left > 1) {
+	if (!walk->run.nr && walk->pages_left > 1) {
 		s.nr = walk->pages_left - 1;
 		s.first = region->what.gpa >> GPADL_PAGE_SHIFT;
 		s.nr_region = region_pages(region);

@@ -263,6 +263,38 @@ TEST_F(map, a_page_is_another)
 	check_bytes(_metadata, &self->vmm, &g, 0);
 }
 
+/* Pages of two pieces of memory that are as far apart as the VMM likes */
+TEST_F(map, pages_far_apart)
+{
+	const __u64 far_pfn = 0x200000;
+	char *far = self->vmm.mem - (8ull << 30), seen[20 * HV_PAGE];
+	struct gpadl g;
+	unsigned int i;
+
+	ASSERT_EQ(far, mmap(far, 10 * HV_PAGE, PROT_READ | PROT_WRITE,
+			    MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	fill_pattern(self->vmm.mem, 10 * HV_PAGE);
+	memset(far, 'f', 10 * HV_PAGE);
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 7, 0, far_pfn * HV_PAGE,
+				10 * HV_PAGE, far));
+	gpadl_init(&g, HANDLE);
+	gpadl_range(&g, 0, 20 * HV_PAGE);
+	for (i = 0; i < 10; i++) {
+		gpadl_pages(&g, MEM_PFN + i, 1);
+		gpadl_pages(&g, far_pfn + 9 - i, 1);
+	}
+	ASSERT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, seen, sizeof(seen)));
+	for (i = 0; i < 10; i++) {
+		EXPECT_EQ(0, memcmp(seen + 2 * i * HV_PAGE, self->vmm.mem + i * HV_PAGE,
+				    HV_PAGE));
+		EXPECT_EQ(0, memcmp(seen + (2 * i + 1) * HV_PAGE, far, HV_PAGE));
+	}
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+}
+
 TEST_F(map, guest_reads_what_the_backend_wrote)
 {
 	char *expected = malloc(MEM_BYTES);
