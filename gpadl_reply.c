@@ -160,14 +160,15 @@ int gpadl_reply_peek(struct gpadl_reply_queue *q, struct vmbus_partition_reply *
 {
 	struct gpadl_reply *r;
 
-	guard(spinlock)(&q->lock);
+	spin_lock(&q->lock);
 	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
-	if (!r)
-		return -EAGAIN;
-	copy->id = r->id;
-	copy->len = r->len;
-	memcpy(copy->msg, r->msg, r->len);
-	return 0;
+	if (r) {
+		copy->id = r->id;
+		copy->len = r->len;
+		memcpy(copy->msg, r->msg, r->len);
+	}
+	spin_unlock(&q->lock);
+	return r ? 0 : -EAGAIN;
 }
 
 /**
