@@ -354,7 +354,8 @@ TEST_F(file, no_such_channel)
 	EXPECT_EQ(-ENOENT, vmm_destroy(self->vmm.fd, RELID2));
 }
 
-TEST_F(file, all_relids)
+/* Two thousand channels, on a kernel that looks at each access to memory: it takes long */
+TEST_F_TIMEOUT(file, all_relids, 300)
 {
 	__u32 relid;
 	int ret = 0;
