@@ -53,6 +53,94 @@ static void revoke_before_map_has_returned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 1);
 }
 
+/*
+ * What happens while wake() is called: the reply can be read, and the lock of the GPADL
+ * that it is about is held.
+ */
+static struct {
+	struct task_struct *task;	/* who reads it, and acts */
+	bool acts;			/* it does */
+	bool late;			/* somebody went on too early */
+} at_wake;
+
+/* Let the other thread wait for the lock before it is dropped: it is the next to have it. */
+static void wake_and_let_act(struct vm *vm)
+{
+	struct gpadl *g = vm_gpadl(&vm->c[0], VM_HANDLE);
+	unsigned long end = jiffies + 10 * HZ;
+
+	if (current == READ_ONCE(at_wake.task))
+		return;
+	while (!spin_is_contended(&g->lock) && time_before(jiffies, end))
+		cpu_relax();
+}
+
+static int task_map_when_created(struct vm_task *t)
+{
+	u8 reply[VMBUS_GPADL_MAX_REPLY];
+
+	WRITE_ONCE(at_wake.task, current);
+	while (vmbus_partition_next_reply(t->vm->p, reply, sizeof(reply)) < 0)
+		cond_resched();
+	return vm_task_map(t);
+}
+
+/* When the guest can know that its GPADL is there, it can be mapped. */
+static void map_as_soon_as_created(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[0];
+	struct vm_task *t;
+
+	memset(&at_wake, 0, sizeof(at_wake));
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, PAGES);
+	t = vm_start(vm, task_map_when_created, c, 0, VM_HANDLE);
+	while (!READ_ONCE(at_wake.task))
+		cond_resched();
+	vm->on_wake = wake_and_let_act;
+	KUNIT_EXPECT_EQ(test, vm_send(vm, c, VM_HANDLE), 0);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm->on_wake = NULL;
+	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+}
+
+/* Those who wait for it would go on by now if they could. */
+static void wake_and_look(struct vm *vm)
+{
+	mdelay(20);
+	at_wake.late = READ_ONCE(at_wake.acts);
+}
+
+static int task_rescind_and_act(struct vm_task *t)
+{
+	int ret = vm_task_rescind(t);
+
+	WRITE_ONCE(at_wake.acts, true);
+	return ret;
+}
+
+/* When nothing is mapped any more, the guest can have been told so. */
+static void rescind_ends_after_torndown(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[0];
+	struct vm_task *t;
+
+	memset(&at_wake, 0, sizeof(at_wake));
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	t = vm_start(vm, task_rescind_and_act, c, 0, 0);
+	vm_wait_asleep(t);
+	vm->on_wake = wake_and_look;
+	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	vm->on_wake = NULL;
+	KUNIT_EXPECT_FALSE(test, at_wake.late);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+}
+
 /* What the backend was never given is never asked back. */
 static void teardown_while_mapping(struct kunit *test)
 {
@@ -619,6 +707,8 @@ static void maps_against_region_changes(struct kunit *test)
 
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE(revoke_before_map_has_returned),
+	KUNIT_CASE(map_as_soon_as_created),
+	KUNIT_CASE(rescind_ends_after_torndown),
 	KUNIT_CASE(teardown_while_mapping),
 	KUNIT_CASE(map_while_mapping),
 	KUNIT_CASE(torndown_after_the_last_unpin),

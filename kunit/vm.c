@@ -26,6 +26,8 @@ static void vm_wake(void *priv)
 	struct vm *vm = priv;
 
 	atomic_inc(&vm->wakes);
+	if (vm->on_wake)
+		vm->on_wake(vm);
 }
 
 static void vm_released(void *priv)

@@ -110,6 +110,7 @@ struct vm_stall {
  * @msg: message that was sent last
  * @page: room for a page's content
  * @wakes: calls of wake()
+ * @on_wake: called there, under whatever lock; or NULL
  * @releases: calls of the partition's release()
  * @released: completed by it
  * @tasks: threads of vm_start()
@@ -133,6 +134,7 @@ struct vm {
 	struct guest_msg msg;
 	u64 *page;
 	atomic_t wakes;
+	void (*on_wake)(struct vm *vm);
 	atomic_t releases;
 	struct completion released;
 	struct list_head tasks;

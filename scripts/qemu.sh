@@ -22,6 +22,7 @@
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
 #	STOP=REGEX	end it as soon as the guest prints this
+#	STALL=SECONDS	end it when the guest prints nothing for so long
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -67,8 +68,8 @@ boot()
 		-append "console=ttyS0 panic=-1 $*" </dev/null >&2 &
 	qemu=$!
 	await_begin "$qemu" &
-	if [ -n "${STOP-}" ]; then
-		stop_at "$STOP" "$qemu" &
+	if [ -n "${STOP-}${STALL-}" ]; then
+		stop_at "${STOP:-.^}" "${STALL:-$timeout}" "$qemu" &
 	fi
 	if [ -n "${FOLLOW-}" ]; then
 		follow "$qemu"
@@ -97,12 +98,19 @@ await_begin()
 	done
 }
 
-# End process PID when the guest prints what matches a regular expression
+# stop_at REGEX SECONDS PID: end a process when the guest prints what matches, or nothing
+# for so many seconds
 stop_at()
 {
-	while kill -0 "$2" 2>/dev/null; do
-		if grep -qE "$1" "$logs/console.log" "$logs/result.log" 2>/dev/null; then
-			kill "$2" 2>/dev/null || true
+	local said=("$logs/console.log" "$logs/result.log") size last='' since=$SECONDS
+
+	while kill -0 "$3" 2>/dev/null; do
+		size=$(cat "${said[@]}" 2>/dev/null | wc -c)
+		[ "$size" = "$last" ] || since=$SECONDS
+		last=$size
+		if [ $((SECONDS - since)) -ge "$2" ] ||
+		   grep -qE "$1" "${said[@]}" 2>/dev/null; then
+			kill "$3" 2>/dev/null || true
 			return
 		fi
 		sleep 1

@@ -4,6 +4,7 @@
 
 	apply.py mutants.txt TREE	list them: number, key, file, why it survives
 	apply.py mutants.txt TREE N	put the Nth into TREE, print what it is
+	apply.py mutants.txt TREE N say	print only what it is
 
 The key stands for the fault and for the file that it is put into.
 """
@@ -62,8 +63,9 @@ def main():
             print(n, key, fault.file, ' '.join(fault.reason))
         return
     fault = faults[int(sys.argv[3]) - 1]
-    path = tree / fault.file
-    path.write_text(fault.apply(path.read_text()))
+    if sys.argv[4:] != ['say']:
+        path = tree / fault.file
+        path.write_text(fault.apply(path.read_text()))
     print(f'{fault.file}: {fault.what}')
 
 
