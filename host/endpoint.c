@@ -243,6 +243,7 @@ static void endpoint_set_closed(struct vmbus_endpoint *ep)
 	lockdep_assert_held(&ep->lock);
 	ep->state = ENDPOINT_CLOSED;
 	ep->leave = ENDPOINT_STAY;
+	ep->nr_closed++;
 	wake_up_all(&ep->host->wait);
 }
 
@@ -346,16 +347,9 @@ void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
 	spin_unlock(&ep->lock);
 }
 
-/**
- * endpoint_close() - The channel is to be closed
- * @ep: the endpoint
- * @how: whether an OPENCHANNEL that waits is answered
- *
- * Context: process. Waits for nothing; the caller holds a reference.
- */
-void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
+static void endpoint_close_locked(struct vmbus_endpoint *ep, enum endpoint_leave how)
 {
-	spin_lock(&ep->lock);
+	lockdep_assert_held(&ep->lock);
 	if (ep->request.reply) {
 		if (how == ENDPOINT_LEAVE_QUIETLY)
 			open_drop(ep, &ep->request);
@@ -367,6 +361,19 @@ void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
 		ep->leave = max_t(u8, ep->leave, how);
 		endpoint_queue(ep);
 	}
+}
+
+/**
+ * endpoint_close() - The channel is to be closed
+ * @ep: the endpoint
+ * @how: whether an OPENCHANNEL that waits is answered
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
+{
+	spin_lock(&ep->lock);
+	endpoint_close_locked(ep, how);
 	spin_unlock(&ep->lock);
 }
 
@@ -405,6 +412,45 @@ static bool endpoint_is_closed(struct vmbus_endpoint *ep)
 int endpoint_wait_closed(struct vmbus_endpoint *ep)
 {
 	return wait_event_killable(ep->host->wait, endpoint_is_closed(ep)) ? -EINTR : 0;
+}
+
+/**
+ * endpoint_reset() - The channel is to be closed; the guest may open it again at once
+ * @ep: the endpoint
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_reset(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->lock);
+	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
+	ep->reset_at = ep->nr_closed + (ep->state != ENDPOINT_CLOSED);
+	spin_unlock(&ep->lock);
+}
+
+static bool endpoint_is_reset(struct vmbus_endpoint *ep)
+{
+	bool reset;
+
+	spin_lock(&ep->lock);
+	reset = (s32)(ep->nr_closed - ep->reset_at) >= 0;
+	spin_unlock(&ep->lock);
+	return reset;
+}
+
+/**
+ * endpoint_wait_reset() - Wait until what endpoint_reset() has found is closed
+ * @ep: the endpoint, held by the caller
+ *
+ * Not until the endpoint is: the guest, who can open it any time, could have us wait for
+ * as long as it likes.
+ *
+ * Context: process, may sleep for as long as a backend likes.
+ * Return: 0; -EINTR on a fatal signal.
+ */
+int endpoint_wait_reset(struct vmbus_endpoint *ep)
+{
+	return wait_event_killable(ep->host->wait, endpoint_is_reset(ep)) ? -EINTR : 0;
 }
 
 /* ---- What the backend is told ---- */

@@ -117,11 +117,13 @@ struct endpoint_counts {
  * @if_instance: names the device
  * @node: in the list of all endpoints, for debugfs
  * @released: rescinded, and then released by the guest: for it, not here any more
- * @lock: protects @state, @leave, @rescinded and @request
+ * @lock: protects @state, @leave, @rescinded, @request, @nr_closed and @reset_at
  * @state: &enum endpoint_state
  * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
  * @request: what is to be opened once the endpoint is CLOSED
+ * @nr_closed: how often it has become CLOSED
+ * @reset_at: @nr_closed when what the last reset found is closed
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
  * @open: the request that was last taken up; belongs to @state_work
@@ -152,6 +154,8 @@ struct vmbus_endpoint {
 	u8 leave;
 	bool rescinded;
 	struct open_request request;
+	u32 nr_closed;
+	u32 reset_at;
 
 	struct work_struct state_work;
 	struct work_struct kick_work;
@@ -195,6 +199,8 @@ void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
 void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
 void endpoint_rescind(struct vmbus_endpoint *ep);
 int endpoint_wait_closed(struct vmbus_endpoint *ep);
+void endpoint_reset(struct vmbus_endpoint *ep);
+int endpoint_wait_reset(struct vmbus_endpoint *ep);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
 void endpoint_wait_gone(void);
 

@@ -244,25 +244,25 @@ static int ioctl_post(struct host *host, const union ioctl_arg *arg, bool nonblo
 				 nonblock);
 }
 
-static void host_close_all(struct host *host)
+static void host_reset_all(struct host *host)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 
 	while ((ep = host_next_endpoint(host, &relid))) {
-		endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
+		endpoint_reset(ep);
 		endpoint_put(ep);
 	}
 }
 
-static int host_wait_all_closed(struct host *host)
+static int host_wait_all_reset(struct host *host)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 	int ret = 0;
 
 	while (!ret && (ep = host_next_endpoint(host, &relid))) {
-		ret = endpoint_wait_closed(ep);
+		ret = endpoint_wait_reset(ep);
 		endpoint_put(ep);
 	}
 	return ret;
@@ -287,11 +287,11 @@ static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonbl
 
 	if (arg->reset.flags)
 		return -EOPNOTSUPP;
-	host_close_all(host);
+	host_reset_all(host);
 	ret = vmbus_partition_reset(host->p);
 	if (!ret)
 		ret = host_wait_reader(host);
-	return ret ?: host_wait_all_closed(host);
+	return ret ?: host_wait_all_reset(host);
 }
 
 /* ---- Dispatch ---- */

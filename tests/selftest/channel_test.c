@@ -494,6 +494,29 @@ TEST_F(channel, reset_waits_for_the_backend)
 	EXPECT_SILENCE(self->vmm.fd);
 }
 
+/* The guest can open a channel again before the reset is through: that is not waited for. */
+TEST_F(channel, reset_does_not_wait_for_the_guest)
+{
+	unsigned int closes;
+	struct task t;
+
+	hold_gpadl(_metadata, &self->vmm);
+	closes = state(&self->vmm).closes;
+	task_start(&t, do_reset, &self->vmm);
+	EXPECT_TRUE(WAIT_FOR(state(&self->vmm).closes > closes));
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, HANDLE2, RING_SPLIT));
+	EXPECT_SILENCE(self->vmm.fd);
+
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+	EXPECT_TRUE(WAIT_FOR(task_is_done(&t)));
+	EXPECT_EQ(RING_KB, pinned_kb(0));
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_EQ(0, task_join(&t));
+}
+
 /* Channels and regions stay; GPADLs and replies go */
 TEST_F(channel, reset)
 {

@@ -12,6 +12,8 @@ DEVICE_SEED(2, 400)
 DEVICE_SEED(4, 400)
 /* A TORNDOWN after the last look at the queue: a partition that never went */
 DEVICE_SEED(1795570775, 400)
+/* A channel opened before a reset was through, which then waited for its close */
+DEVICE_SEED(1795574441, 400)
 #endif
 
 #ifdef RING_SEED

@@ -272,8 +272,9 @@ struct vmbus_host_post {
  *
  * The guest unloaded its VMBus driver (UNLOAD) or the machine was reset: close
  * every channel, take back and forget every GPADL and every reply that was not
- * read. Channels and regions stay. Waits until nothing is mapped; EINTR as for
- * RESCIND. Post UNLOAD_RESPONSE when it has returned 0.
+ * read. Channels and regions stay. Waits until nothing of that is mapped, whatever
+ * the guest opens and maps anew meanwhile; EINTR as for RESCIND. Post UNLOAD_RESPONSE
+ * when it has returned 0.
  */
 struct vmbus_host_reset {
 	__u32 size;
