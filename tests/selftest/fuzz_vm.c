@@ -429,8 +429,10 @@ void vm_forget_channel(struct vm *vm, unsigned int c)
 
 	for (h = 0; h < HANDLES; h++)
 		vm->needed[c][h] = -1;
-	/* What is on its way may still come. */
-	if (vm->loose || vm->forked || vm->threads)
+	/* What is on its way may still come, or may be gone: nobody knows. */
+	if (vm->forked || vm->threads)
+		vm->loose = true;
+	if (vm->loose)
 		return;
 	for (h = 0; h < HANDLES; h++) {
 		ledger->headers[c][h] = 0;
@@ -444,7 +446,7 @@ void vm_forget(struct vm *vm)
 {
 	unsigned int c, h;
 
-	vm->loose = vm->forked || vm->threads;
+	vm->loose = false;
 	for (c = 0; c < CHANNELS; c++)
 		vm_forget_channel(vm, c);
 	for (h = 0; h < HANDLES; h++)
