@@ -50,7 +50,7 @@ stages_full()
 	&kernels|build the kernels for kcsan and coverage|stage_kernels
 	&model|every interleaving of a GPADL's life, by Spin|$scripts/model.sh
 	&proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
-	fuzz|the wire format, the device and the rings, fuzzed|$scripts/fuzz.sh ${FUZZ_SECONDS:-30}
+	fuzz|the wire format, the device and the rings, fuzzed|env FUZZ_BASE=${FUZZ_BASE:-1} $scripts/fuzz.sh ${FUZZ_SECONDS:-60}
 	fault|what can fail fails, one after the other, in each operation|$scripts/fault.sh
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
