@@ -196,7 +196,7 @@ def parallel(times, locks):
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(["who", "memory", "two threads against one", "waited for a lock"])
     for line, lock in zip(read(times), read(locks)):
-        who = line["who"] + ("" if line["who"] == "yardstick" else f", {line['holding']}")
+        who = line["who"] + ("" if line["who"] == "yardstick" else f" {line['holding']}")
         waited = "not counted"
         if int(lock["contended"]) >= 0:
             waited = f"{lock['contended']} times in {lock['maps']} maps"
