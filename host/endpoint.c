@@ -386,10 +386,27 @@ void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
 void endpoint_rescind(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->lock);
-	/* receive_released() looks without the lock. */
+	/* endpoint_let_go() looks without the lock. */
 	WRITE_ONCE(ep->rescinded, true);
 	spin_unlock(&ep->lock);
 	endpoint_close(ep, ENDPOINT_LEAVE);
+}
+
+/**
+ * endpoint_let_go() - The guest has nothing to do with the channel any more
+ * @ep: the endpoint
+ *
+ * It hears nothing more of it: what waits is dropped, and if the channel was rescinded,
+ * nothing comes. One that was not can be offered and used again.
+ *
+ * Context: process. Waits for nothing; host.lock is held.
+ */
+void endpoint_let_go(struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->host->lock);
+	endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
+	vmbus_gpadl_channel_release(ep->chan);
+	ep->released = READ_ONCE(ep->rescinded);
 }
 
 static bool endpoint_is_closed(struct vmbus_endpoint *ep)

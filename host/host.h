@@ -198,6 +198,7 @@ void endpoint_put(struct vmbus_endpoint *ep);
 void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
 void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
 void endpoint_rescind(struct vmbus_endpoint *ep);
+void endpoint_let_go(struct vmbus_endpoint *ep);
 int endpoint_wait_closed(struct vmbus_endpoint *ep);
 void endpoint_reset(struct vmbus_endpoint *ep);
 int endpoint_wait_reset(struct vmbus_endpoint *ep);

@@ -209,6 +209,23 @@ static bool host_unpublish_endpoint(struct host *host, struct vmbus_endpoint *ep
 	return xa_cmpxchg(&host->endpoints, ep->relid, ep, NULL, 0) == ep;
 }
 
+/* Whoever has looked at a reply by now has delivered it, or has failed. */
+static int host_wait_reader(struct host *host)
+{
+	if (mutex_lock_killable(&host->read_lock))
+		return -EINTR;
+	mutex_unlock(&host->read_lock);
+	return 0;
+}
+
+/* After this, no reader comes with a reply about the channel; it is rescinded. */
+static int host_let_go(struct host *host, struct vmbus_endpoint *ep)
+{
+	scoped_guard(mutex, &host->lock)
+		endpoint_let_go(ep);
+	return host_wait_reader(host);
+}
+
 static int ioctl_channel_destroy(struct host *host, const union ioctl_arg *arg,
 				 bool nonblock)
 {
@@ -221,6 +238,9 @@ static int ioctl_channel_destroy(struct host *host, const union ioctl_arg *arg,
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep);
+	if (!ret)
+		ret = host_let_go(host, ep);
+	/* Last: until then, the call can be repeated. */
 	if (!ret) {
 		if (host_unpublish_endpoint(host, ep))
 			endpoint_put(ep);
@@ -266,15 +286,6 @@ static int host_wait_all_reset(struct host *host)
 		endpoint_put(ep);
 	}
 	return ret;
-}
-
-/* Whoever has looked at a reply by now has delivered it, or has failed. */
-static int host_wait_reader(struct host *host)
-{
-	if (mutex_lock_killable(&host->read_lock))
-		return -EINTR;
-	mutex_unlock(&host->read_lock);
-	return 0;
 }
 
 /*

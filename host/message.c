@@ -49,14 +49,6 @@ static int receive_open(struct host *host, struct vmbus_endpoint *ep,
 	return 0;
 }
 
-/* The guest has nothing to do with the channel any more; it may be offered again. */
-static void receive_released(struct vmbus_endpoint *ep)
-{
-	endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
-	vmbus_gpadl_channel_release(ep->chan);
-	ep->released = READ_ONCE(ep->rescinded);
-}
-
 /* A message on a channel, long enough for its type. */
 static int receive_on_channel(struct host *host, const struct message *msg)
 {
@@ -74,7 +66,7 @@ static int receive_on_channel(struct host *host, const struct message *msg)
 		endpoint_close(ep, ENDPOINT_LEAVE);
 		return 0;
 	default:
-		receive_released(ep);
+		endpoint_let_go(ep);
 		return 0;
 	}
 }

@@ -615,6 +615,82 @@ static int do_read(void *arg)
 	return reply_read(*(int *)arg).len;
 }
 
+/* A reader whose buffer is not there yet: it has looked at a reply, and cannot go on. */
+struct slow_reader {
+	struct vmm vmm;
+	char *page;
+	int uffd;
+	struct task task;
+};
+
+static int do_read_slowly(void *arg)
+{
+	struct slow_reader *r = arg;
+	int len = read(r->vmm.fd, r->page, VMBUS_HOST_MSG_MAX);
+
+	return len < 0 ? -errno : len;
+}
+
+FIXTURE(slow_reader) {
+	struct slow_reader r;
+};
+
+FIXTURE_SETUP(slow_reader)
+{
+	vmm_start(_metadata, &self->r.vmm, MEM_ANON, 0);
+	self->r.page = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->r.page);
+	self->r.uffd = memory_stall(self->r.page, HV_PAGE);
+	ASSERT_LE(0, self->r.uffd);
+	EXPECT_EQ(0, guest_teardown(self->r.vmm.fd, RELID, HANDLE));
+	task_start(&self->r.task, do_read_slowly, &self->r);
+	ASSERT_TRUE(WAIT_FOR(memory_is_touched(self->r.uffd)));
+}
+
+FIXTURE_TEARDOWN(slow_reader)
+{
+	close(self->r.uffd);
+	munmap(self->r.page, HV_PAGE);
+	vmm_stop(&self->r.vmm);
+}
+
+static int do_destroy(void *arg)
+{
+	return vmm_destroy(((struct vmm *)arg)->fd, RELID);
+}
+
+static int do_reset(void *arg)
+{
+	return vmm_reset(((struct vmm *)arg)->fd);
+}
+
+/* When @fn has returned, no reader comes with a reply that is older. */
+static void expect_reader_first(struct __test_metadata *_metadata,
+				struct slow_reader *r, int (*fn)(void *arg))
+{
+	struct task t;
+
+	task_start(&t, fn, &r->vmm);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_EQ(0, memory_fill(r->uffd, r->page, 0));
+	EXPECT_EQ(12, task_join(&r->task));
+	EXPECT_EQ(0, task_join(&t));
+	EXPECT_SILENCE(r->vmm.fd);
+}
+
+TEST_F(slow_reader, destroy)
+{
+	expect_reader_first(_metadata, &self->r, do_destroy);
+	EXPECT_EQ(0, vmm_channel(self->r.vmm.fd, RELID, 0, NULL));
+}
+
+TEST_F(slow_reader, reset)
+{
+	expect_reader_first(_metadata, &self->r, do_reset);
+}
+
 static int do_teardown(void *arg)
 {
 	return guest_teardown(*(int *)arg, RELID, HANDLE);
