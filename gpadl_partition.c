@@ -229,14 +229,14 @@ static void partition_stuck_work(struct work_struct *work)
 }
 
 /* Called with rx_mutex held. The guest hears no more of these. */
-static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan)
+static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan, bool reset)
 {
 	unsigned long handle = 0;
 	struct gpadl *g;
 
 	lockdep_assert_held(&chan->p->rx_mutex);
 	while ((g = gpadl_next(chan, &handle))) {
-		gpadl_drop(g);
+		gpadl_drop(g, reset);
 		gpadl_put(g);
 		/* There may be LIMIT_GPADLS of them. */
 		cond_resched();
@@ -332,7 +332,7 @@ static void partition_drop_gpadls(struct vmbus_partition *p)
 	unsigned long relid;
 
 	xa_for_each(&p->channels, relid, chan)
-		channel_drop_gpadls(chan);
+		channel_drop_gpadls(chan, true);
 	gpadl_reply_purge(&p->replies, NULL);
 }
 
@@ -410,7 +410,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_set_regions, VMBUS_GPADL_NS);
  * @p: the partition
  *
  * Revokes and forgets every GPADL, and forgets every reply, also of the channel layer's
- * own. Channels and regions stay. Waits until nothing is mapped.
+ * own. Channels and regions stay. Waits until nothing of that is mapped; not for what the
+ * guest makes meanwhile, who could have it wait for ever.
  *
  * Context: process, may sleep for as long as a backend likes.
  * Return: 0; -EINTR on a fatal signal: ask again.
@@ -421,7 +422,7 @@ int vmbus_partition_reset(struct vmbus_partition *p)
 	partition_drop_gpadls(p);
 	mutex_unlock(&p->rx_mutex);
 	partition_wake(p);
-	return wait_killable(p, &p->nr_revoked);
+	return wait_killable(p, &p->nr_resetting);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_reset, VMBUS_GPADL_NS);
 
@@ -614,7 +615,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
 void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
-	channel_drop_gpadls(chan);
+	channel_drop_gpadls(chan, false);
 	chan->released = chan->closing;
 	mutex_unlock(&chan->p->rx_mutex);
 	partition_wake(chan->p);
@@ -634,7 +635,7 @@ void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
 	WRITE_ONCE(chan->closing, true);
-	channel_drop_gpadls(chan);
+	channel_drop_gpadls(chan, false);
 	xa_erase(&chan->p->channels, chan->relid);
 	chan->p->nr_channels--;
 	mutex_unlock(&chan->p->rx_mutex);

@@ -112,6 +112,8 @@ enum gpadl_state {
  * @nr_gpadls: GPADLs not freed yet, replies not read included
  * @nr_pages: HV pages that they were announced to have
  * @nr_revoked: busy GPADLs that are wanted back
+ * @nr_resetting: of these, those that a reset has found: what the guest makes and tears
+ *	down after that is not waited for
  * @idle: woken when a GPADL stops to be busy
  * @stuck_work: complains of those that stay busy; holds a reference while pending
  * @counts: of &enum gpadl_reason
@@ -136,6 +138,7 @@ struct vmbus_partition {
 	atomic_t nr_gpadls;
 	atomic_t nr_pages;
 	atomic_t nr_revoked;
+	atomic_t nr_resetting;
 	wait_queue_head_t idle;
 	struct delayed_work stuck_work;
 
@@ -194,11 +197,12 @@ struct vmbus_gpadl_channel {
  *	of vmbus_partition.handles
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
- * @lock: protects @state, @leaving, @owe_torndown, @revoked and @since
+ * @lock: protects @state, @leaving, @owe_torndown, @revoked, @reset and @since
  * @state: &enum gpadl_state
  * @leaving: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and wanted back; the backend is told if it is MAPPED
+ * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was wanted back, in jiffies
  * @mapping: while busy; belongs to the thread that set MAPPING or UNMAPPING, and while
  *	MAPPED does not change
@@ -222,6 +226,7 @@ struct gpadl {
 	bool leaving;
 	bool owe_torndown;
 	bool revoked;
+	bool reset;
 	unsigned long since;
 	struct gpadl_mapping mapping;
 	void *vaddr;
@@ -238,12 +243,15 @@ struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
 			   const struct gpadl_wire_msg *header, bool read_only);
 void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg);
 bool gpadl_teardown(struct gpadl *g);
-void gpadl_drop(struct gpadl *g);
+void gpadl_drop(struct gpadl *g, bool reset);
 void gpadl_wait_dying(struct vmbus_gpadl_channel *chan);
 void gpadl_rescind(struct gpadl *g);
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
 struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
 void gpadl_put(struct gpadl *g);
+#if IS_ENABLED(CONFIG_KUNIT)
+int gpadl_store(struct xarray *xa, struct gpadl *g);
+#endif
 
 /* gpadl_partition.c: partitions, channels, and the guest's messages */
 extern struct workqueue_struct *gpadl_wq;

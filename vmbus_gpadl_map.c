@@ -50,6 +50,7 @@ void gpadl_put(struct gpadl *g)
 	if (refcount_dec_and_test(&g->ref))
 		gpadl_free(g);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_put);
 
 /*
  * Find a GPADL by its handle, and hold it. Takes no lock that another GPADL's map takes;
@@ -91,6 +92,14 @@ struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle
 
 /* ---- Tables ---- */
 
+/* Called with the xarray's lock held. Drops it to allocate; only rx_mutex holders insert. */
+VISIBLE_IF_KUNIT int gpadl_store(struct xarray *xa, struct gpadl *g)
+{
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_store, xa, g);
+	return xa_err(__xa_store(xa, g->handle, g, GFP_KERNEL_ACCOUNT));
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_store);
+
 /*
  * GPADLs of one handle on several channels are a list, whose head stands in the
  * partition's xarray.
@@ -106,8 +115,7 @@ static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 		g->same_handle = head->same_handle;
 		head->same_handle = g;
 	} else {
-		/* Drops the lock to allocate; only rx_mutex holders insert. */
-		ret = xa_err(__xa_store(&p->handles, g->handle, g, GFP_KERNEL_ACCOUNT));
+		ret = gpadl_store(&p->handles, g);
 	}
 	xa_unlock(&p->handles);
 	return ret;
@@ -139,7 +147,9 @@ static int gpadl_link(struct gpadl *g)
 	ret = handle_link(chan->p, g);
 	if (ret)
 		return ret;
-	ret = xa_err(xa_store(&chan->gpadls, g->handle, g, GFP_KERNEL_ACCOUNT));
+	xa_lock(&chan->gpadls);
+	ret = gpadl_store(&chan->gpadls, g);
+	xa_unlock(&chan->gpadls);
 	if (ret)
 		handle_unlink(chan->p, g);
 	return ret;
@@ -236,6 +246,8 @@ static void gpadl_settle(struct gpadl *g)
 	/* Only now, with the reply queued, may those who wait for this go on. */
 	if (revoked)
 		partition_unwatch_revoked(chan->p);
+	if (g->reset)
+		atomic_dec(&chan->p->nr_resetting);
 	atomic_dec(&chan->nr_busy);
 	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
 	smp_mb__after_atomic();
@@ -438,26 +450,33 @@ bool gpadl_teardown(struct gpadl *g)
 		gpadl_put(g);
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_teardown);
 
 /**
  * gpadl_drop() - A GPADL's channel is released, or the partition reset
  * @g: the GPADL, held by the caller
+ * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
  *
  * Like a teardown of which the guest wants to hear nothing.
  *
  * Context: process; rx_mutex is held.
  */
-void gpadl_drop(struct gpadl *g)
+void gpadl_drop(struct gpadl *g, bool reset)
 {
 	bool dead = false;
 
 	spin_lock(&g->lock);
 	if (g->state != GPADL_DEAD)
 		dead = gpadl_leave(g, false);
+	if (reset && gpadl_is_busy(g) && !g->reset) {
+		g->reset = true;
+		atomic_inc(&g->chan->p->nr_resetting);
+	}
 	spin_unlock(&g->lock);
 	if (dead)
 		gpadl_put(g);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_drop);
 
 /**
  * gpadl_rescind() - A GPADL's channel is being rescinded

@@ -4,6 +4,8 @@
  * not there, or are too many, and on channels that go. See input_kunit.c for those that
  * are not well-formed.
  */
+#include <kunit/static_stub.h>
+
 #include "suites.h"
 #include "vm.h"
 
@@ -280,6 +282,51 @@ static void out_of_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->counts[GPADL_REASON_NO_MEMORY]), failed);
 }
 
+/* The table that has no room for an entry */
+static struct xarray *full;
+
+static int store_unless_full(struct xarray *xa, struct gpadl *g)
+{
+	return xa == full ? -ENOMEM :
+	       xa_err(__xa_store(xa, g->handle, g, GFP_KERNEL_ACCOUNT));
+}
+
+/* The GPADL of that handle on the other channel, if there is one, is as it was. */
+static void expect_no_room(struct vm *vm, struct xarray *xa)
+{
+	struct vm_channel *c = &vm->c[0];
+	struct gpadl *head = xa_load(&vm->p->handles, VM_HANDLE);
+	struct guest_msg m;
+
+	full = xa;
+	vm_valid_header(vm, &m, c, VM_HANDLE);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), 0);
+	vm_expect_created(vm, c, VM_HANDLE, 0xC000009A);
+	vm_expect_silence(vm);
+	KUNIT_EXPECT_NULL(vm->test, vm_gpadl(c, VM_HANDLE));
+	KUNIT_EXPECT_PTR_EQ(vm->test, xa_load(&vm->p->handles, VM_HANDLE), head);
+	vm_check(vm);
+
+	/* The handle is free. */
+	full = NULL;
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+}
+
+/* An xarray that has no memory tries again: what fails once does not make it fail. */
+static void no_room_in_a_table(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	kunit_activate_static_stub(test, gpadl_store, store_unless_full);
+	expect_no_room(vm, &vm->p->handles);
+	expect_no_room(vm, &vm->c[0].chan->gpadls);
+	vm_establish(vm, &vm->c[1], VM_HANDLE, VM_LOW_PFN, 1);
+	expect_no_room(vm, &vm->c[0].chan->gpadls);
+	kunit_deactivate_static_stub(test, gpadl_store);
+}
+
 /* ---- TEARDOWN ---- */
 
 static void teardown_while_assembling(struct kunit *test)
@@ -364,6 +411,32 @@ static void teardown_after_teardown(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
+/*
+ * Who has found a GPADL by its handle, or in a walk, comes to its lock just after an unmap
+ * that has ended it.
+ */
+static void dead_when_it_is_reached(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpadl *g;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	g = vm_gpadl(&vm->c[0], VM_HANDLE);
+	refcount_inc(&g->ref);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, g->state, GPADL_DEAD);
+
+	mutex_lock(&vm->p->rx_mutex);
+	KUNIT_EXPECT_FALSE(test, gpadl_teardown(g));
+	gpadl_drop(g, false);
+	gpadl_drop(g, true);
+	mutex_unlock(&vm->p->rx_mutex);
+	vm_expect_silence(vm);
+	gpadl_put(g);
+	vm_expect_no_gpadl(vm, &vm->c[0]);
+}
+
 /* ---- A channel that goes ---- */
 
 static void header_on_rescinded_channel(struct kunit *test)
@@ -402,6 +475,17 @@ static void header_after_release(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+}
+
+/* The largest handle there can be: a walk ends after it, and not before. */
+static void release_of_last_handle(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_establish(vm, &vm->c[0], U32_MAX, VM_LOW_PFN, 2);
+	vmbus_gpadl_channel_release(vm->c[0].chan);
+	KUNIT_EXPECT_NULL(test, vm_gpadl(&vm->c[0], U32_MAX));
+	vm_expect_silence(vm);
 }
 
 /* Replies that wait go with their channel, those of others stay. */
@@ -458,15 +542,18 @@ static struct kunit_case handle_cases[] = {
 	KUNIT_CASE(replies_never_read),
 	KUNIT_CASE(unread_replies_of_gpadls),
 	KUNIT_CASE(out_of_memory),
+	KUNIT_CASE(no_room_in_a_table),
 	KUNIT_CASE(teardown_while_assembling),
 	KUNIT_CASE(teardown_of_unknown_handle),
 	KUNIT_CASE(teardown_of_full_length),
 	KUNIT_CASE(teardown_on_wrong_channel),
 	KUNIT_CASE(second_teardown_while_first_waits),
 	KUNIT_CASE(teardown_after_teardown),
+	KUNIT_CASE(dead_when_it_is_reached),
 	KUNIT_CASE(header_on_rescinded_channel),
 	KUNIT_CASE(header_on_released_channel),
 	KUNIT_CASE(header_after_release),
+	KUNIT_CASE(release_of_last_handle),
 	KUNIT_CASE(release_takes_replies_along),
 	KUNIT_CASE(reset_takes_replies_of_put_channel),
 	{}

@@ -263,6 +263,51 @@ static void reset_while_dying(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
+/* A GPADL dies, as far as it comes, while somebody else changes the list of its handle. */
+static void let_die_under_lock(struct vm *vm, struct gpadl *g)
+{
+	unsigned long end = jiffies + 10 * HZ;
+
+	xa_lock(&vm->p->handles);
+	vm_stall_end(&vm->after_unmap);
+	while (READ_ONCE(g->state) != GPADL_DEAD && time_before(jiffies, end))
+		cpu_relax();
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(g->state), GPADL_DEAD);
+	mdelay(1);
+	__xa_store(&vm->p->handles, VM_HANDLE, g, GFP_NOWAIT);
+	xa_unlock(&vm->p->handles);
+}
+
+/* Who leaves the list of a handle looks at it when nobody else can change it. */
+static void unlink_while_list_changes(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpadl *first, *second;
+	struct vm_task *t;
+	int i;
+
+	for (i = 0; i < VM_CHANNELS; i++)
+		vm_establish(vm, &vm->c[i], VM_HANDLE, VM_LOW_PFN, PAGES);
+	first = vm_gpadl(&vm->c[0], VM_HANDLE);
+	second = vm_gpadl(&vm->c[1], VM_HANDLE);
+	KUNIT_ASSERT_PTR_EQ(test, xa_load(&vm->p->handles, VM_HANDLE), first);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[1], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[1], VM_HANDLE), 0);
+
+	vm_stall_arm(&vm->after_unmap, 1);
+	t = vm_start(vm, vm_task_unmap, &vm->c[1], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->after_unmap);
+	/* As the first does when it leaves: it still points to the second. */
+	let_die_under_lock(vm, second);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_NULL(test, xa_load(&vm->p->handles, VM_HANDLE));
+	vm_expect_torndown(vm, VM_HANDLE);
+
+	first->same_handle = NULL;
+	KUNIT_EXPECT_EQ(test, 0, xa_err(xa_store(&vm->p->handles, VM_HANDLE, first,
+						 GFP_KERNEL)));
+}
+
 /* A slow map holds nothing that other GPADLs, or the guest's messages, need. */
 static void others_while_mapping(struct kunit *test)
 {
@@ -313,6 +358,42 @@ static void waits_end_when_backend_obeys(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[1].revokes), 20);
 	KUNIT_EXPECT_TRUE(test, xa_empty(&vm->p->handles));
 	vm_check(vm);
+}
+
+/*
+ * A reset does not wait for what the guest makes after it: there would always be something
+ * that is wanted back.
+ */
+static void reset_waits_for_what_it_found(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *t, *again;
+	int i;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	t = vm_start(vm, vm_task_reset, NULL, 0, 0);
+	vm_wait_asleep(t);
+	/* A second one finds the same. */
+	again = vm_start(vm, vm_task_reset, NULL, 0, 0);
+	vm_wait_asleep(again);
+
+	for (i = 0; i < VM_CHANNELS; i++) {
+		vm_establish(vm, &vm->c[i], VM_HANDLE + 1, VM_LOW_PFN, PAGES);
+		KUNIT_ASSERT_EQ(test, vm_map(&vm->c[i], 0, VM_HANDLE + 1, NULL), 0);
+	}
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE + 1), 0);
+	vmbus_gpadl_channel_release(vm->c[1].chan);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, vm_join(again), 0);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), PAGES);
+	for (i = 0; i < VM_CHANNELS; i++)
+		vmbus_gpadl_unmap(vm->c[i].chan, VM_HANDLE + 1);
+	vm_expect_torndown(vm, VM_HANDLE + 1);
+	vm_expect_silence(vm);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
 }
 
 /* ---- The VMM goes ---- */
@@ -723,8 +804,10 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(map_while_mapping),
 	KUNIT_CASE(torndown_after_the_last_unpin),
 	KUNIT_CASE(reset_while_dying),
+	KUNIT_CASE(unlink_while_list_changes),
 	KUNIT_CASE(others_while_mapping),
 	KUNIT_CASE(waits_end_when_backend_obeys),
+	KUNIT_CASE(reset_waits_for_what_it_found),
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),
 	KUNIT_CASE(channel_after_partition),
 	KUNIT_CASE_SLOW(ten_thousand_races),

@@ -619,6 +619,7 @@ struct vm_sums {
 	unsigned int gpadls;
 	unsigned int pages;
 	unsigned int revoked;
+	unsigned int resetting;
 	unsigned long pins;
 };
 
@@ -638,6 +639,7 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 		sums->gpadls++;
 		sums->pages += g->nr_announced;
 		sums->revoked += g->revoked;
+		sums->resetting += g->reset;
 		busy += gpadl_is_busy(g);
 		if (gpadl_is_busy(g))
 			sums->pins += g->mapping.found.nr_pins;
@@ -679,6 +681,7 @@ void vm_check(struct vm *vm)
 	KUNIT_EXPECT_EQ(vm->test, vm_count_slots(&p->replies, &all_read),
 			GPADL_REPLY_SLOTS);
 	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_revoked), sums.revoked);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_resetting), sums.resetting);
 	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&p->mem.pinned), sums.pins);
 	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->mm->pinned_vm), sums.pins);
 	if (all_read) {
