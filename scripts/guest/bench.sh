@@ -6,9 +6,7 @@
 
 . /lib.sh
 
-while read -r m; do
-	load "$m"
-done </ko/order
+load_all
 
 while read -r what arguments; do
 	say "bench $what $arguments"

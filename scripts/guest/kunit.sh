@@ -8,9 +8,7 @@
 # Cases set current->fail_nth
 spare_no_allocation
 
-while read -r m; do
-	load "$m"
-done </ko/order
+load_all
 
 for s in /sys/kernel/debug/kunit/*/results; do
 	[ -e "$s" ] || { fail "no suite has run"; break; }
@@ -19,9 +17,6 @@ for s in /sys/kernel/debug/kunit/*/results; do
 done
 
 check_pins "after the suites"
-check_leaks "with the modules loaded"
-unload_all
-check_pins "after the modules are gone"
-check_leaks "after the modules are gone"
+end_clean
 
 exit $failed

@@ -31,6 +31,28 @@ load()
 	insmod "/ko/$1.ko" || fail "insmod $1.ko"
 }
 
+load_all()
+{
+	while read -r m; do
+		load "$m"
+	done </ko/order
+}
+
+# Run each program of /tests, send what it says. After each nothing may be pinned.
+run_programs()
+{
+	for t in /tests/*; do
+		name=${t##*/}
+		say "run $name"
+		# shellcheck disable=SC2046 # words
+		"$t" $(cat /arguments) >/tmp/output 2>&1
+		status=$?
+		result "$name.tap" </tmp/output
+		[ $status -eq 0 ] || fail "$name ended with status $status"
+		check_pins "after $name"
+	done
+}
+
 # Take out what came in, last first
 unload_all()
 {
@@ -69,6 +91,15 @@ check_pins()
 {
 	n=$(pinned_pages)
 	[ "$n" -eq 0 ] || fail "$n pages are still pinned $1"
+}
+
+# Unload the modules; nothing is pinned or leaked, before it and after
+end_clean()
+{
+	check_leaks "with the modules loaded"
+	unload_all
+	check_pins "after the modules are gone"
+	check_leaks "after the modules are gone"
 }
 
 # An object counts as leaked when it is older than 5 s and two scans agree.

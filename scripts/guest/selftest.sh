@@ -22,23 +22,12 @@ regular_file_system()
 mkdir -p /mnt
 regular_file_system || fail "no file system on /mnt"
 
-while read -r m; do
-	load "$m"
-done </ko/order
+load_all
 
 # Until a test unloads the modules every event is traced, then none
 echo 1 >/sys/kernel/tracing/events/vmbus_gpadl/enable
 
-for t in /tests/*; do
-	name=${t##*/}
-	say "run $name"
-	# shellcheck disable=SC2046 # words
-	"$t" $(cat /arguments) >/tmp/output 2>&1
-	status=$?
-	result "$name.tap" </tmp/output
-	[ $status -eq 0 ] || fail "$name ended with status $status"
-	check_pins "after $name"
-done
+run_programs
 
 # A kernel that looks for leaks finds them while the modules are there, and after
 [ ! -e /sys/kernel/debug/kmemleak ] || check_leaks "by the tests"

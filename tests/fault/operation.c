@@ -414,7 +414,7 @@ static int reset_outcome(struct rig *r, int ret)
 	return ret ?: silence(r);
 }
 
-static int reset_prepare(struct rig *r)
+static int header(struct rig *r)
 {
 	gpadl_simple(&r->gpadl, HANDLE, MEM_GPA, 4 * HV_PAGE);
 	return guest_gpadl(r->vmm.fd, RELID, &r->gpadl, false);
@@ -422,7 +422,7 @@ static int reset_prepare(struct rig *r)
 
 const struct operation op_reset = {
 	.name = "reset",
-	.prepare = reset_prepare,
+	.prepare = header,
 	.run = reset,
 	.outcome = reset_outcome,
 	.may = MAY_EFAULT,
@@ -456,12 +456,6 @@ const struct operation op_post = {
 	.undo = tear_down_it,
 	.may = MAY_ENOMEM | MAY_EFAULT,
 };
-
-static int header(struct rig *r)
-{
-	gpadl_simple(&r->gpadl, HANDLE, MEM_GPA, 4 * HV_PAGE);
-	return guest_gpadl(r->vmm.fd, RELID, &r->gpadl, false);
-}
 
 const struct operation op_header = {
 	.name = "header",
