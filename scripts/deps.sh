@@ -19,7 +19,7 @@ packages=(
 	# run them
 	qemu-system-x86
 	# check
-	perl python3 sparse shellcheck codespell git
+	perl python3 python3-sphinx sparse shellcheck codespell git
 	"$@"
 )
 

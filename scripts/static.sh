@@ -151,6 +151,13 @@ check_readme_example()
 		KBUILD_EXTRA_SYMBOLS="$dir/build/Module.symvers" modules
 }
 
+# What is in Documentation/, and the comments that it takes out of the sources
+check_docs()
+{
+	KSRC=$("$top/scripts/kernel.sh" source) sphinx-build -q -W --keep-going -b html \
+		-d "$dir/doctrees" Documentation "$dir/html"
+}
+
 # Against the older LTS too
 check_old_kernel()
 {
@@ -164,7 +171,7 @@ check_old_kernel()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions readme_example)
+	shellcheck uapi versions readme_example docs)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"

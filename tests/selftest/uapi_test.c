@@ -639,7 +639,7 @@ FIXTURE_SETUP(slow_reader)
 {
 	vmm_start(_metadata, &self->r.vmm, MEM_ANON, 0);
 	self->r.page = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->r.page);
 	self->r.uffd = memory_stall(self->r.page, HV_PAGE);
 	ASSERT_LE(0, self->r.uffd);
