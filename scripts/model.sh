@@ -29,6 +29,7 @@ rules()
 	RESCIND_EARLY	assertion violated ( !(pinned[0])&& !(pinned[1]))
 	RESCIND_LATE	assertion violated ( !((state[0]==3))&& !((state[1]==3)))
 	RESET_EARLY	assertion violated ( !((before_reset[0]&&pinned[0]))
+	RESET_LATE	assertion violated (nr_resetting<=
 	LEAK	assertion violated  !(pinned[
 	CLOSE_WAITS	invalid end state
 	NOT_TOLD	invalid end state

@@ -29,8 +29,9 @@
  *  UNPIN_EARLY		Who has a mapping has its pages.
  *  RESCIND_EARLY	Nothing is pinned when a rescind has returned,
  *  RESCIND_LATE	nor mapped after that,
- *  RESET_EARLY		nor when a reset has returned,
- *  LEAK		nor in the end.
+ *  RESET_EARLY		nor when a reset has returned of what it found,
+ *  RESET_LATE		which does not wait for anything else;
+ *  LEAK		and in the end nothing is pinned.
  *  CLOSE_WAITS		The last close does not wait, not even for a backend that waits in
  *			a page fault for the VMM;
  *  NOT_TOLD		a backend that keeps a mapping is told when it is wanted back,
@@ -57,12 +58,12 @@ byte break_rule;
 
 /* ---- struct gpadl ---- */
 byte state[NR] = GPADL_DEAD;
-bool leaving[NR], owe_torndown[NR], revoked[NR], mark[NR];
+bool leaving[NR], owe_torndown[NR], revoked[NR], resets[NR], mark[NR];
 bool pinned[NR];
 
 /* ---- channel and partition ---- */
 bool closing, released;
-byte nr_busy, nr_revoked;
+byte nr_busy, nr_revoked, nr_resetting;
 bool rx_mutex;
 
 /* ---- replies that have a slot ---- */
@@ -127,6 +128,10 @@ inline settle(g)
 	:: revoked[g] -> revoked[g] = false; nr_revoked--
 	:: else
 	fi;
+	if
+	:: resets[g] -> resets[g] = false; nr_resetting--
+	:: else
+	fi;
 	nr_busy--
 }
 
@@ -162,13 +167,23 @@ inline leave(g, owe)
 }
 
 /* gpadl_drop(): without a word to the guest */
-inline drop(g)
+inline drop(g, reset)
 {
+	if
+	:: reset -> before_reset[g] = busy(g)
+	:: else
+	fi;
 	if
 	:: state[g] != GPADL_DEAD ->
 		wait_created[g] = false;
 		wait_torndown[g] = false;
 		leave(g, false)
+	:: else
+	fi;
+	if
+	:: (reset || broken(RESET_LATE)) && busy(g) && !resets[g] ->
+		resets[g] = true;
+		nr_resetting++
 	:: else
 	fi
 }
@@ -177,12 +192,11 @@ inline drop(g)
  * channel_drop_gpadls(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
  * channel is released then, is under rx_mutex too.
  */
-inline drop_all(release)
+inline drop_all(reset, release)
 {
-	atomic { !rx_mutex -> rx_mutex = true; before_reset[0] = busy(0); drop(0) };
+	atomic { !rx_mutex -> rx_mutex = true; drop(0, reset) };
 	atomic {
-		before_reset[1] = busy(1);
-		drop(1);
+		drop(1, reset);
 		if
 		:: broken(SLOT_LEAK)
 		:: else -> free_slots = free_slots + q_slots
@@ -452,14 +466,14 @@ inline rescind()
  */
 inline reset()
 {
-	drop_all(released);
+	drop_all(true, released);
 	if
 	:: broken(DEADLOCK) -> rx_mutex = true
 	:: else
 	fi;
 	if
 	:: broken(RESET_EARLY) -> satisfied = true
-	:: else -> await(nr_revoked)
+	:: else -> await(nr_resetting)
 	fi;
 	atomic {
 		if
@@ -489,12 +503,12 @@ proctype vmm()
 	fi;
 	if
 	/* vmbus_gpadl_channel_release() */
-	:: closing -> drop_all(true)
+	:: closing -> drop_all(false, true)
 	:: true
 	fi;
 	/* Last close, host_fop_release(): who writes has the file open. */
 	atomic { writers == 0 -> assert(!rx_mutex) };
-	drop_all(released);
+	drop_all(true, released);
 	if
 	:: broken(CLOSE_WAITS) -> nr_busy == 0
 	:: else
@@ -504,6 +518,7 @@ proctype vmm()
 
 #define is_mapped(g)	(state[g] == GPADL_MAPPED)
 #define is_owed(g)	(wait_torndown[g] && !busy(g))
+#define is_found(g)	(before_reset[g] && busy(g))
 
 /* What holds at any time, and in the end. */
 active proctype watch()
@@ -515,11 +530,14 @@ end:	do
 	/* A guest waits for a TORNDOWN only for as long as a backend is at it. */
 	:: atomic { is_owed(0) || is_owed(1) ->
 		assert(!wait_torndown[0] && !wait_torndown[1]) }
+	/* A reset waits only for what was busy when it came. */
+	:: atomic { nr_resetting > is_found(0) + is_found(1) ->
+		assert(nr_resetting <= is_found(0) + is_found(1)) }
 	:: atomic { backends == 0 && writers == 0 && vmm_done && nr_busy == 0 &&
 		    !mark[0] && !mark[1] && q_slots == 0 ->
 		assert(!pinned[0] && !pinned[1]);
 		assert(free_slots == SLOTS);
-		assert(nr_revoked == 0);
+		assert(nr_revoked == 0 && nr_resetting == 0);
 		assert(state[0] == GPADL_DEAD && state[1] == GPADL_DEAD);
 		break }
 	od
