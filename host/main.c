@@ -86,7 +86,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&host->node);
 	atomic_inc(&nr_hosts);
 	file->private_data = host;
-	return nonseekable_open(inode, file);
+	return stream_open(inode, file);
 }
 
 /* Waits for nobody: see endpoint_put() and vmbus_partition_put(). */

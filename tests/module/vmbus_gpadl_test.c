@@ -738,7 +738,7 @@ static int test_fop_open(struct inode *inode, struct file *file)
 	if (!s)
 		return -ENOMEM;
 	file->private_data = s;
-	return nonseekable_open(inode, file);
+	return stream_open(inode, file);
 }
 
 static int test_fop_release(struct inode *inode, struct file *file)
