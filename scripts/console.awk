@@ -33,9 +33,11 @@ BEGIN {
 	own = own "|process_one_work|__pwq_activate_work|queue_work_on"
 	# XArray: readers under RCU beside a writer, marks too
 	own = own "|xas_(load|store|find|find_marked|set_mark|clear_mark)"
-	# poll(), struct file of reused memory, TLB flushes, the trace's clock
+	# poll(), struct file of reused memory, TLB flushes, the trace's clock, the owner of
+	# an address space whose processes end
 	own = own "|poll_schedule_timeout|pollwake|init_file" \
-		"|smp_call_function_many_cond|trace_clock_global"
+		"|smp_call_function_many_cond|trace_clock_global" \
+		"|mm_update_next_owner|try_to_set_owner"
 	own = "(" own ")(\\.[a-z0-9.]+)?(\\+0x[0-9a-f]+/0x[0-9a-f]+)?"
 	harmless = harmless "|KCSAN: data-race in " own "( / " own ")?\r?$"
 }
