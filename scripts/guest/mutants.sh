@@ -13,31 +13,42 @@
 
 . /lib.sh
 
-# limited COMMAND...: fails if it takes too long; it then still runs. Not as long as it
-# could, once a test has failed: what cleans up behind that may wait for what never comes.
+# limited COMMAND...: fails if nothing is heard of it for too long; it then still runs. Not
+# as long as it could, once something is wrong: what cleans up behind that may wait for
+# what never comes.
 limited()
 {
 	tenths=$((LIMIT * 10))
 	[ -z "$found" ] || tenths=50
+	heard=
 	"$@" &
 	pid=$!
 	while kill -0 $pid 2>/dev/null; do
 		[ $tenths -gt 0 ] || return 1
 		tenths=$((tenths - 1))
-		if [ $((tenths % 5)) -eq 0 ] && [ -z "$found" ]; then
-			found=$(failed_test)
-			[ -z "$found" ] || tenths=50
-		fi
+		[ $((tenths % 5)) -ne 0 ] || [ -n "$found" ] || listen
 		sleep 0.1
 	done
 	wait $pid
 }
 
-# The first test that has failed since try() began
+# A bug that the kernel has found, or a test that has failed, shortens the wait; each
+# word of the kernel's begins it anew.
+listen()
+{
+	last=$(dmesg | tail -n 1)
+	[ "$last" = "$heard" ] || tenths=$((LIMIT * 10))
+	heard=$last
+	found=$(failed_test)
+	[ -z "$found" ] || tenths=50
+}
+
+# The first test that has failed since try() began, or bug
 failed_test()
 {
 	dmesg | sed -n 's/.*# \(.*\): \(EXPECTATION\|ASSERTION\) FAILED.*/\1/p
-		s/.*  not ok [0-9]* \(- \)*//p' | head -n 1
+		s/.*  not ok [0-9]* \(- \)*//p
+		s/.*\(BUG: .*\|Oops: .*\|general protection fault.*\)/\1/p' | head -n 1
 }
 
 # What is being tried is the last fault that the host's log names: this ends it all. Not

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "fuzz_vm.h"
 
@@ -188,6 +189,27 @@ static int vm_post(struct vm *vm, const void *msg, size_t len, bool read_only)
 	return ioctl(vm->fd, VMBUS_HOST_POST, &post) ? -errno : 0;
 }
 
+static void waiting_add(struct waiting *w, int needed)
+{
+	if (w->nr < MAX_WAITING)
+		w->needed[w->nr++] = needed;
+	else
+		w->lost = true;
+}
+
+/* What the oldest of them needs; -1 if that is not known */
+static int waiting_take(struct waiting *w)
+{
+	int needed;
+
+	if (!w->nr || w->lost)
+		return -1;
+	needed = w->needed[0];
+	w->nr--;
+	memmove(w->needed, w->needed + 1, w->nr * sizeof(w->needed[0]));
+	return needed;
+}
+
 /* A message has been taken; for what only the thread that says most of it keeps */
 static void vm_said(struct vm *vm, const __u32 *head)
 {
@@ -200,8 +222,8 @@ static void vm_said(struct vm *vm, const __u32 *head)
 	if (h < 0 || (head[0] != MSG_GPADL_HEADER && head[0] != MSG_GPADL_TEARDOWN))
 		return;
 	vm->used[h] |= 1 << c;
-	if (head[0] == MSG_GPADL_TEARDOWN && vm->needed[c][h] < 0)
-		vm->needed[c][h] = vm->ledger->headers[c][h];
+	if (head[0] == MSG_GPADL_TEARDOWN)
+		waiting_add(&vm->waiting[c][h], vm->ledger->headers[c][h]);
 }
 
 int vm_say(struct vm *vm, const void *msg, size_t len, bool read_only)
@@ -308,9 +330,11 @@ static void heard_created(struct vm *vm, const struct reply *r)
 static void check_order(struct vm *vm, unsigned int c, unsigned int h)
 {
 	struct ledger *ledger = vm->ledger;
-	int needed = vm->needed[c][h];
+	int needed;
 
-	vm->needed[c][h] = -1;
+	if (gettid() != getpid())
+		return;
+	needed = waiting_take(&vm->waiting[c][h]);
 	if (needed < 0 || vm->loose || vm->threads)
 		return;
 	if (ledger->created[c][h] < needed)
@@ -427,8 +451,7 @@ void vm_forget_channel(struct vm *vm, unsigned int c)
 	struct ledger *ledger = vm->ledger;
 	unsigned int h;
 
-	for (h = 0; h < HANDLES; h++)
-		vm->needed[c][h] = -1;
+	memset(vm->waiting[c], 0, sizeof(vm->waiting[c]));
 	/* What is on its way may still come, or may be gone: nobody knows. */
 	if (vm->forked || vm->threads)
 		vm->loose = true;

@@ -54,6 +54,24 @@ extern const __u32 vm_handles[HANDLES];
 #define MEM_FLAGS	200u
 #define MEM_PAGES	512u
 
+/* TEARDOWNs that wait, of one GPADL's name */
+#define MAX_WAITING	16u
+
+/**
+ * struct waiting - TEARDOWNs that may wait for their TORNDOWN
+ * @needed: number of HEADERs before each, the oldest first
+ * @nr: how many these are
+ * @lost: there were more
+ *
+ * At least those that wait: one TORNDOWN may be for several, and others may read it. So the
+ * oldest is never too much to ask for. For the first thread of the process only.
+ */
+struct waiting {
+	int needed[MAX_WAITING];
+	unsigned int nr;
+	bool lost;
+};
+
 struct ledger {
 	atomic_int headers[CHANNELS][HANDLES];
 	atomic_int created[CHANNELS][HANDLES];
@@ -75,7 +93,7 @@ struct ledger {
  * @forked: a process that was forked may read and write too
  * @threads: operations in other threads that have not ended
  * @loose: replies may have been dropped
- * @needed: number of HEADERs before the first TEARDOWN that may wait for its TORNDOWN; or -1
+ * @waiting: TEARDOWNs without a TORNDOWN
  * @used: on which channels the handle has been named, one bit each
  * @held: a backend has it mapped, and will not let go by itself
  */
@@ -90,7 +108,7 @@ struct vm {
 	bool forked;
 	unsigned int threads;
 	bool loose;
-	int needed[CHANNELS][HANDLES];
+	struct waiting waiting[CHANNELS][HANDLES];
 	unsigned int used[HANDLES];
 	bool held[CHANNELS][HANDLES];
 };
