@@ -225,8 +225,11 @@ harvest()
 			continue
 		fi
 		tried=1
-		[ "$what" = passed ] ||
+		if [ "$what" = passed ]; then
+			say "$(printf '%3d %4d s  passes' "$n" "$seconds")"
+		else
 			found "${batch[$n]}" "$n" "$seconds" "quick ${what#found }"
+		fi
 		unset "batch[$n]"
 		rm -rf "$tree/faults/$n"
 	done
