@@ -482,8 +482,10 @@ static void release_of_last_handle(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 
+	vm_establish(vm, &vm->c[0], U32_MAX - 1, VM_LOW_PFN, 2);
 	vm_establish(vm, &vm->c[0], U32_MAX, VM_LOW_PFN, 2);
 	vmbus_gpadl_channel_release(vm->c[0].chan);
+	KUNIT_EXPECT_NULL(test, vm_gpadl(&vm->c[0], U32_MAX - 1));
 	KUNIT_EXPECT_NULL(test, vm_gpadl(&vm->c[0], U32_MAX));
 	vm_expect_silence(vm);
 }

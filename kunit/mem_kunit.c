@@ -207,6 +207,36 @@ static void map_across_regions(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
+/* The rest of a run is in the next region; pages of the first one come behind it. */
+static void map_of_run_before_pages_apart(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_begin(vm);
+	guest_range(&vm->s, 7 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_HIGH_PFN - 1, 1, 2);
+	guest_pfns(&vm->s, VM_LOW_PFN + 10, 10, 5);
+	vm_fill_gpadl(vm);
+	vm_expect_maps(vm, 0);
+}
+
+/* Among pages that are apart: first few, then so many that they are pinned by the block */
+static void map_of_page_behind_region(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u32 nr;
+
+	for (nr = 2; nr <= 64; nr *= 2) {
+		vm_begin(vm);
+		guest_range(&vm->s, (2 * nr + 1) * GUEST_PAGE, 0);
+		guest_pfns(&vm->s, VM_LOW_PFN, 2, nr);
+		guest_pfns(&vm->s, VM_HIGH_PFN, 0, 1);
+		guest_pfns(&vm->s, VM_LOW_PFN + 1, 2, nr);
+		vm_fill_gpadl(vm);
+		vm_expect_maps(vm, 0);
+	}
+}
+
 /* Two guest addresses for the same memory. */
 static void map_of_aliases(struct kunit *test)
 {
@@ -268,18 +298,6 @@ static void read_only_map_sees_later_writes(struct kunit *test)
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 }
 
-static bool page_is_dirty(unsigned long hva)
-{
-	struct page *page;
-	bool dirty;
-
-	if (get_user_pages_fast(hva, 1, 0, &page) != 1)
-		return false;
-	dirty = folio_test_dirty(page_folio(page));
-	put_page(page);
-	return dirty;
-}
-
 static void only_a_writable_map_makes_dirty(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -288,9 +306,9 @@ static void only_a_writable_map_makes_dirty(struct kunit *test)
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN + 1, 1);
 	vm_expect_maps(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
-	KUNIT_EXPECT_FALSE(test, page_is_dirty(hva));
+	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
 	vm_expect_maps(vm, 0);
-	KUNIT_EXPECT_TRUE(test, page_is_dirty(hva));
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
 }
 
 /* ---- Pins ---- */
@@ -536,6 +554,54 @@ static void page_of_channel_layer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 0);
 }
 
+/* A page that the channel layer writes to, and nobody else has. */
+static void page_of_channel_layer_is_dirty(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
+	struct page *page;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN + 1, 1);
+	vm_expect_maps(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
+	KUNIT_ASSERT_EQ(test, vmbus_partition_pin_page(vm->p, hva, &page), 0);
+	vmbus_partition_unpin_page(vm->p, page);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
+}
+
+static void page_of_channel_layer_not_writable(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct page *page;
+
+	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, vm_hva(vm, VM_NOWRITE_PFN),
+						       &page), -EFAULT);
+}
+
+static int users_after_map(struct vm_task *t)
+{
+	int before = atomic_read(&t->vm->mm->mm_users);
+
+	KUNIT_EXPECT_EQ(t->vm->test, vm_task_map(t), 0);
+	KUNIT_EXPECT_EQ(t->vm->test, atomic_read(&t->vm->mm->mm_users), before);
+	KUNIT_EXPECT_NULL(t->vm->test, current->mm);
+	vmbus_gpadl_unmap(t->c->chan, t->handle);
+	return 0;
+}
+
+/* While it is mapped too, the VMM's address space goes with its last user. */
+static void map_does_not_stay_a_user(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	int before = atomic_read(&vm->mm->mm_users);
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, 0,
+			vm_join(vm_start(vm, users_after_map, &vm->c[0], 0, VM_HANDLE)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->mm->mm_users), before);
+}
+
 /* ---- Memory that is not there ---- */
 
 /* Now one allocation fails, now another: then nothing has changed. */
@@ -580,6 +646,8 @@ static struct kunit_case name[] = {				\
 	KUNIT_CASE(map_of_ranges_that_adjoin),			\
 	KUNIT_CASE(map_of_most_ranges),				\
 	KUNIT_CASE(map_across_regions),				\
+	KUNIT_CASE(map_of_run_before_pages_apart),			\
+	KUNIT_CASE(map_of_page_behind_region),			\
 	KUNIT_CASE(map_of_aliases),				\
 	KUNIT_CASE(read_only_map_of_anything),			\
 	KUNIT_CASE(writes_go_both_ways),			\
@@ -602,6 +670,9 @@ MEM_CASES(mem_cases,
 	  KUNIT_CASE(owner_over_limit_in_kernel_thread),
 	  KUNIT_CASE(privileged_owner_over_limit),
 	  KUNIT_CASE(page_of_channel_layer),
+	  KUNIT_CASE(page_of_channel_layer_is_dirty),
+	  KUNIT_CASE(page_of_channel_layer_not_writable),
+	  KUNIT_CASE(map_does_not_stay_a_user),
 	  KUNIT_CASE(out_of_memory),
 );
 MEM_CASES(mem_resident_cases);

@@ -219,6 +219,77 @@ static void torndown_after_the_last_unpin(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 0);
 }
 
+/* Work of the channel that holds up what comes after it */
+struct blocker {
+	struct work_struct work;
+	struct completion go;
+};
+
+static void block(struct work_struct *work)
+{
+	wait_for_completion(&container_of(work, struct blocker, work)->go);
+}
+
+static void blocker_begin(struct blocker *b, struct vm_channel *c)
+{
+	INIT_WORK_ONSTACK(&b->work, block);
+	init_completion(&b->go);
+	vmbus_gpadl_channel_queue_work(c->chan, &b->work);
+}
+
+static void blocker_end(struct blocker *b)
+{
+	complete(&b->go);
+	flush_work(&b->work);
+	destroy_work_on_stack(&b->work);
+}
+
+/* It was mapped when it was asked for, but is not any more when the backend is told. */
+static void unmap_before_revoke(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[0];
+	struct blocker b;
+	struct vm_task *t;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	blocker_begin(&b, c);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_stall_arm(&vm->in_unmap, 1);
+	t = vm_start(vm, vm_task_unmap, c, 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_unmap);
+	blocker_end(&b);
+	vm_flush_revokes(c);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 0);
+	vm_stall_end(&vm->in_unmap);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+}
+
+/* A backend that keeps what it was asked for is not asked for it with the next. */
+static void revokes_of_two(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[0];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		vm_establish(vm, c, VM_HANDLE + i, VM_LOW_PFN, PAGES);
+		KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE + i, NULL), 0);
+	}
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE + i), 0);
+		vm_flush_revokes(c);
+		KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), i + 1);
+		KUNIT_EXPECT_EQ(test, c->revoked, VM_HANDLE + i);
+	}
+	for (i = 0; i < 2; i++) {
+		vmbus_gpadl_unmap(c->chan, VM_HANDLE + i);
+		vm_expect_torndown(vm, VM_HANDLE + i);
+	}
+}
+
 /* What the unmap that ends a GPADL and the reset wait for each other with. */
 static atomic_t dying, resetting;
 
@@ -803,6 +874,8 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(teardown_while_mapping),
 	KUNIT_CASE(map_while_mapping),
 	KUNIT_CASE(torndown_after_the_last_unpin),
+	KUNIT_CASE(unmap_before_revoke),
+	KUNIT_CASE(revokes_of_two),
 	KUNIT_CASE(reset_while_dying),
 	KUNIT_CASE(unlink_while_list_changes),
 	KUNIT_CASE(others_while_mapping),

@@ -2,6 +2,8 @@
 /*
  * Suite vmbus_gpadl_region: changes of the regions of guest memory, all or none.
  */
+#include <linux/delay.h>
+
 #include "suites.h"
 #include "vm.h"
 
@@ -66,6 +68,8 @@ static const struct bad_region bad_regions[] = {
 	{ "end over 64 bits", { VM_FREE_SLOT, 0, -PAGE_SIZE, 2 * PAGE_SIZE }, -EINVAL },
 	{ "bytes of 64 bits", { VM_FREE_SLOT, 0, GPA(FREE_PFN), -PAGE_SIZE }, -EINVAL },
 	{ "hva of the kernel", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, -PAGE_SIZE },
+	  -EINVAL },
+	{ "hva of nobody", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, BIT_ULL(62) },
 	  -EINVAL },
 	{ "removal of nothing", { VM_FREE_SLOT, 0, 0, 0 }, -ENOENT },
 	{ "overlaps the first page", { VM_FREE_SLOT, 0, GPA(VM_LOW_PFN - 1), 2 * PAGE_SIZE },
@@ -193,6 +197,20 @@ static void region_replaced(struct kunit *test)
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 }
 
+/* Nothing else is changed. */
+static void region_moved_in_the_vmm(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region moved = vm->memory[VM_LOW];
+
+	moved.hva = vm->memory[VM_HIGH].hva;
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &moved, 1), 0);
+	vm->memory[VM_LOW].hva = moved.hva;
+	vm_begin(vm);
+	vm_range(vm, PFN, 3);
+	vm_expect_maps(vm, 0);
+}
+
 static void region_made_read_only(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -290,6 +308,82 @@ static void busy_among_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
 }
 
+/* Whatever their order in the GPADL, and in the table */
+static void busy_one_and_all(struct kunit *test)
+{
+	static const u32 slots[] = { VM_TOP, VM_HIGH, VM_BIG, VM_LOW };
+	struct vm *vm = test->priv;
+	int i;
+
+	vm_begin(vm);
+	for (i = 0; i < ARRAY_SIZE(slots); i++)
+		vm_range(vm, PHYS_PFN(vm->memory[slots[i]].gpa), 1);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	for (i = 0; i < ARRAY_SIZE(slots); i++)
+		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, slots[i]), -EBUSY);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	for (i = 0; i < ARRAY_SIZE(slots); i++)
+		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, slots[i]), 0);
+}
+
+static struct gpadl_region *region_of(struct vm *vm, u32 slot)
+{
+	struct gpadl_region_table *table;
+	unsigned int i;
+
+	guard(rcu)();
+	table = rcu_dereference(vm->p->mem.table);
+	for (i = 0; i < table->nr; i++)
+		if (table->regions[i]->what.slot == slot)
+			return table->regions[i];
+	return NULL;
+}
+
+/*
+ * Somebody takes a region out of use, and puts it back since another one is busy. A map
+ * that comes meanwhile waits, and has not become a user of the others for each look.
+ */
+static void map_while_region_is_retired(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpadl_region *low = region_of(vm, VM_LOW), *high = region_of(vm, VM_HIGH);
+	struct vm_task *t;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 1, 2);
+	KUNIT_ASSERT_TRUE(test, refcount_dec_if_one(&high->users));
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	msleep(20);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	refcount_set(&high->users, 1);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 2);
+	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 2);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 1);
+}
+
+/* Its last holder goes between a map's look at the table and its hold: not for long. */
+static void map_while_table_goes(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpadl_region_table *table;
+	struct vm_task *t;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 2);
+	table = rcu_dereference_protected(vm->p->mem.table, true);
+	KUNIT_ASSERT_TRUE(test, refcount_dec_if_one(&table->ref));
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	msleep(20);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	refcount_set(&table->ref, 1);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, refcount_read(&table->ref), 1);
+}
+
 /* Two GPADLs keep a region until the second is unmapped. */
 static void region_of_two_gpadls(struct kunit *test)
 {
@@ -363,11 +457,15 @@ static struct kunit_case name[] = {					\
 	KUNIT_CASE(fatal_signal_while_waiting),				\
 	KUNIT_CASE(region_removed),					\
 	KUNIT_CASE(region_replaced),					\
+	KUNIT_CASE(region_moved_in_the_vmm),				\
 	KUNIT_CASE(region_made_read_only),				\
 	KUNIT_CASE(regions_swapped),					\
 	KUNIT_CASE_SLOW(every_slot),					\
 	KUNIT_CASE(busy_region),					\
 	KUNIT_CASE(busy_among_others),					\
+	KUNIT_CASE(busy_one_and_all),					\
+	KUNIT_CASE(map_while_region_is_retired),			\
+	KUNIT_CASE(map_while_table_goes),				\
 	KUNIT_CASE(region_of_two_gpadls),				\
 	KUNIT_CASE(region_after_failed_map),				\
 	KUNIT_CASE(out_of_memory),					\

@@ -115,6 +115,29 @@ static void map_neither_pins_nor_charges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charged(vm), 600);
 }
 
+/* Pinned, mapped with @flags, and gone again */
+static void set_map_and_remove(struct vm *vm, u32 flags)
+{
+	KUNIT_ASSERT_EQ(vm->test, set_resident(vm, 0, 2), 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 1);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], flags, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_torndown(vm, VM_HANDLE);
+	KUNIT_ASSERT_EQ(vm->test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+}
+
+static void only_a_writable_map_makes_dirty(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
+
+	set_map_and_remove(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
+	set_map_and_remove(vm, 0);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
+}
+
 /* One GPADL with pages in both kinds of region: only the one kind is pinned for it. */
 static void map_of_both_kinds(struct kunit *test)
 {
@@ -230,6 +253,8 @@ static void killed_half_way(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 
+	/* The kernel itself would give up where it has to make pages. */
+	vm_fill(vm, VM_BIG_PFN, 1200);
 	vm->pin = pin_then_die;
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), -EINTR);
 	vm_unkill();
@@ -305,6 +330,7 @@ static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(replaced_by_each_kind),
 	KUNIT_CASE(busy_region_stays_pinned),
 	KUNIT_CASE(map_neither_pins_nor_charges),
+	KUNIT_CASE(only_a_writable_map_makes_dirty),
 	KUNIT_CASE(map_of_both_kinds),
 	KUNIT_CASE(owner_over_limit),
 	KUNIT_CASE(memory_that_cannot_be_pinned),

@@ -292,6 +292,18 @@ static bool vm_hva_is_pinned(unsigned long hva)
 	return pinned;
 }
 
+bool vm_page_is_dirty(unsigned long hva)
+{
+	struct page *page;
+	bool dirty;
+
+	if (get_user_pages_fast(hva, 1, 0, &page) != 1)
+		return false;
+	dirty = folio_test_dirty(page_folio(page));
+	put_page(page);
+	return dirty;
+}
+
 /* The same for the pages of the GPADL in vm->s. */
 void vm_fill_gpadl(struct vm *vm)
 {

@@ -195,6 +195,7 @@ unsigned long vm_hva(struct vm *vm, u64 pfn);
 void vm_page_content(unsigned long hva, u64 *words);
 void vm_fill(struct vm *vm, u64 pfn, u32 nr);
 void vm_fill_gpadl(struct vm *vm);
+bool vm_page_is_dirty(unsigned long hva);
 u32 vm_pages_pinned(struct vm *vm);
 void vm_expect_pinned(struct vm *vm, bool mapped);
 unsigned long vm_resident(struct vm *vm);
