@@ -213,8 +213,8 @@ static void map_of_run_before_pages_apart(struct kunit *test)
 	struct vm *vm = test->priv;
 
 	vm_begin(vm);
-	guest_range(&vm->s, 7 * GUEST_PAGE, 0);
-	guest_pfns(&vm->s, VM_HIGH_PFN - 1, 1, 2);
+	guest_range(&vm->s, 13 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_HIGH_PFN - 4, 1, 8);
 	guest_pfns(&vm->s, VM_LOW_PFN + 10, 10, 5);
 	vm_fill_gpadl(vm);
 	vm_expect_maps(vm, 0);
