@@ -51,7 +51,8 @@ run()
 
 	# One CPU: no slower under emulation, and it leaves the other one free
 	say "Booting the host in QEMU, and the guest in it ..."
-	FOLLOW=demo.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+	FOLLOW=demo.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-150} \
+		"$top/scripts/qemu.sh" \
 		"$image" "$dir/host.img" "$logs"
 }
 

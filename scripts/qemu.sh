@@ -22,7 +22,8 @@
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
 #	STOP=REGEX	end it as soon as the guest prints this
-#	STALL=SECONDS	end it when the guest prints nothing for so long
+#	STALL=SECONDS	end it when the guest prints nothing for so long; if its processors
+#			were halted meanwhile, once more
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -98,18 +99,36 @@ await_begin()
 	done
 }
 
+# Seconds of processor time that the child of process PID, which is timeout, has used
+used()
+{
+	local stat
+
+	stat=$(cat "/proc/$(pgrep -P "$1")/stat" 2>/dev/null) || stat="0 () 0"
+	# shellcheck disable=SC2086 # fields, behind the name in parentheses
+	set -- ${stat##*) }
+	echo $(((${12:-0} + ${13:-0}) / $(getconf CLK_TCK)))
+}
+
 # stop_at REGEX SECONDS PID: end a process when the guest prints what matches, or nothing
 # for so many seconds
 stop_at()
 {
-	local said=("$logs/console.log" "$logs/result.log") size last='' since=$SECONDS
+	local said=("$logs/console.log" "$logs/result.log") size last='' since=$SECONDS busy
 
 	while kill -0 "$3" 2>/dev/null; do
 		size=$(cat "${said[@]}" 2>/dev/null | wc -c)
-		[ "$size" = "$last" ] || since=$SECONDS
+		if [ "$size" != "$last" ]; then
+			since=$SECONDS
+			busy=$(used "$3")
+		fi
 		last=$size
-		if [ $((SECONDS - since)) -ge "$2" ] ||
-		   grep -qE "$1" "${said[@]}" 2>/dev/null; then
+		if grep -qE "$1" "${said[@]}" 2>/dev/null; then
+			kill "$3" 2>/dev/null || true
+			return
+		fi
+		if [ $((SECONDS - since)) -ge "$2" ]; then
+			[ $(($(used "$3") - busy)) -gt $(($2 / 20)) ] || touch "$logs/halted"
 			kill "$3" 2>/dev/null || true
 			return
 		fi
@@ -145,10 +164,12 @@ split_results()
 
 status=0
 boot "$@" || status=$?
-if [ $status -ne 124 ] && ! began; then
+if [ $status -ne 124 ] && { ! began || [ -e "$logs/halted" ]; }; then
 	# No code of ours has run. Multi-threaded TCG trips, once in some tens
-	# of boots, over a kernel that patches its text.
-	say "The guest did not come up, with no code of this project in it:"
+	# of boots, over a kernel that patches its text. Or the processor of a guest
+	# that has a guest halts, and the emulator does not wake it for any timer
+	# any more: seen once. Whoever waits for our code looks every second.
+	say "The emulator has lost the guest:"
 	tail -n 5 "$logs/console.log" >&2 || true
 	say "Once more ..."
 	status=0
