@@ -298,17 +298,49 @@ static void read_only_map_sees_later_writes(struct kunit *test)
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 }
 
+struct dirty {
+	const char *name;
+	u64 pfn;
+	s64 step;
+	u32 nr;
+};
+
+/* By how they are unpinned */
+static const struct dirty dirties[] = {
+	{ "one page", VM_LOW_PFN + 1, 1, 1 },
+	{ "few pages, each by itself", VM_LOW_PFN + 1, 2, 9 },
+	{ "many pages, each by itself", VM_LOW_PFN + 1, 2, 40 },
+	{ "a huge page", VM_BIG_PFN, 1, 512 },
+};
+
+static void dirty_desc(const struct dirty *d, char *desc)
+{
+	strscpy(desc, d->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(dirty, dirties, dirty_desc);
+
+static u32 dirty_pages(struct vm *vm, const struct dirty *d)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < d->nr; i++)
+		nr += vm_page_is_dirty(vm_hva(vm, d->pfn + i * d->step));
+	return nr;
+}
+
 static void only_a_writable_map_makes_dirty(struct kunit *test)
 {
+	const struct dirty *d = test->param_value;
 	struct vm *vm = test->priv;
-	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
 
 	vm_begin(vm);
-	vm_range(vm, VM_LOW_PFN + 1, 1);
+	guest_range(&vm->s, d->nr * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, d->pfn, d->step, d->nr);
 	vm_expect_maps(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
-	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm, d), 0);
 	vm_expect_maps(vm, 0);
-	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm, d), d->nr);
 }
 
 /* ---- Pins ---- */
@@ -659,7 +691,7 @@ static struct kunit_case name[] = {				\
 
 MEM_CASES(mem_cases,
 	  KUNIT_CASE(read_only_map_sees_later_writes),
-	  KUNIT_CASE(only_a_writable_map_makes_dirty),
+	  KUNIT_CASE_PARAM(only_a_writable_map_makes_dirty, dirty_gen_params),
 	  KUNIT_CASE(pins_are_long_term),
 	  KUNIT_CASE(adjoining_pages_are_pinned_together),
 	  KUNIT_CASE(shuffled_pages_are_pinned_together),

@@ -12,7 +12,9 @@
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
-#	kunit		KUnit on the debug kernel, and the search for leaks
+#	leaks		some KUnit suites on the debug kernel, those of the fault's file, and the
+#			search for leaks
+#	kunit		all of KUnit on the debug kernel, and the search for leaks
 #	selftest	the selftests on Debian's kernel
 #	debug		the selftests on the debug kernel
 #	kcsan		KUnit on the kernel that looks for data races
@@ -38,14 +40,25 @@ top=$dir/base
 list=$top/tests/mutants/mutants.txt
 apply=$top/tests/mutants/apply.py
 
-all_suites='wire quick kunit selftest debug kcsan'
+all_suites='wire quick leaks kunit selftest debug kcsan'
 suites=${SUITES:-$all_suites}
 # The end of a guest that has a test failed, or a bug found by the kernel
 failure='not ok [0-9]|(EXPECTATION|ASSERTION) FAILED|BUG: |Oops|Kernel panic|UBSAN: '
 # Faults that are tried in one boot
 batch_size=16
 
-# run_suite TREE SUITE LIMIT: with LIMIT seconds for what it runs
+# The suites that use what a file allocates
+leaks_glob()
+{
+	case $1 in
+	vmbus_gpadl_map.c | gpadl_partition.c | gpadl_reply.c) echo 'vmbus_gpadl_handle' ;;
+	gpadl_region.c | gpadl_resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
+	gpadl_*)  echo 'vmbus_gpadl_m*' ;;
+	*)	  echo 'vmbus_gpadl_[hmr]*' ;;
+	esac
+}
+
+# run_suite TREE SUITE LIMIT [FILE]: with LIMIT seconds for what it runs
 run_suite()
 {
 	local tree=$1
@@ -54,6 +67,7 @@ run_suite()
 	case $2 in
 	wire)	  timeout "$3" make -s -C "$tree/tests/host" check ;;
 	quick)	  CONFIG=gcov "$tree/scripts/kunit.sh" ;;
+	leaks)	  LEAKS=1 "$tree/scripts/kunit.sh" "$(leaks_glob "${4-}")" ;;
 	kunit)	  LEAKS=1 "$tree/scripts/kunit.sh" ;;
 	selftest) "$tree/scripts/selftest.sh" ;;
 	debug)	  CONFIG=debug "$tree/scripts/selftest.sh" ;;
@@ -66,7 +80,7 @@ logs_of()
 	case $2 in
 	wire)	  ;;
 	quick)	  echo "$1/out/kunit-gcov/log" ;;
-	kunit)	  echo "$1/out/kunit-debug/log" ;;
+	leaks | kunit) echo "$1/out/kunit-debug/log" ;;
 	selftest) echo "$1/out/selftest-$series/log" ;;
 	debug)	  echo "$1/out/selftest-debug/log" ;;
 	kcsan)	  echo "$1/out/kunit-kcsan/log" ;;
@@ -83,7 +97,7 @@ evidence()
 			test = $0; sub(/.*# /, "", test); sub(/: .*/, "", test) }
 		/gpadl-test: expect WARNING/		{ expected = 1 }
 		/gpadl-test: expected WARNING over/	{ expected = 0 }
-		/BUG: |Oops|UBSAN: |ERROR: |WARNING: |KCSAN: / && !expected && !bug {
+		/BUG: |Oops|UBSAN: |ERROR: |WARNING: |KCSAN: |unreferenced object/ && !expected && !bug {
 			bug = $0; sub(/^(\[[^]]*\] *|==[0-9]+==)/, "", bug) }
 		/guest: FAILED/ && !bad	{ bad = $0; sub(/.*guest: FAILED: /, "", bad) }
 		/was not done after|guest: no further/	{ late = "the time is over" }
@@ -131,13 +145,13 @@ next_fault()
 
 # ---- One at a time ----
 
-# Sets what to why a fault was found; to nothing if the suite passes
+# Sets what to why a fault of @file was found; to nothing if the suite passes
 try_one()
 {
-	local suite=$1 tree=$2 log=$3 limit last logs
+	local suite=$1 tree=$2 log=$3 file=$4 limit last logs
 
 	limit=$((60 + 5 * $(cat "$(control_of "$suite")")))
-	run_suite "$tree" "$suite" "$limit" >"$log.stdout" 2>"$log" 8<&- || true
+	run_suite "$tree" "$suite" "$limit" "$file" >"$log.stdout" 2>"$log" 8<&- || true
 	last=$(tail -n 1 "$log.stdout")
 	what=
 	[[ $last != *" passed, 0 failed" ]] || return 0
@@ -162,7 +176,7 @@ worker_one()
 		start=$SECONDS
 		mirror_tree "$tree"
 		"$apply" "$list" "$tree" "$n" >/dev/null
-		try_one "$suite" "$tree" "$dir/$n.log"
+		try_one "$suite" "$tree" "$dir/$n.log" "$file"
 		[ -z "$what" ] || found "$key" "$n" $((SECONDS - start)) "$what"
 	done
 }
