@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 
 #include "suites.h"
 #include "vm.h"
@@ -136,6 +137,35 @@ static void only_a_writable_map_makes_dirty(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
 	set_map_and_remove(vm, 0);
 	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
+}
+
+/* Adjoining pages, but for the last: that is VM_LOW's first. */
+static long pin_last_elsewhere(struct vm *vm, unsigned long hva, unsigned long nr,
+			       unsigned int gup_flags, struct page **pages)
+{
+	KUNIT_EXPECT_EQ(vm->test, pin_user_pages_fast(hva, nr - 1, gup_flags, pages), nr - 1);
+	KUNIT_EXPECT_EQ(vm->test, 1, pin_user_pages_fast(vm_hva(vm, VM_LOW_PFN), 1, gup_flags,
+							 pages + nr - 1));
+	return nr;
+}
+
+static void last_page_is_elsewhere(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	unsigned long hva = vm_hva(vm, VM_LOW_PFN);
+	struct sg_table *sgt;
+	u64 value = 0;
+
+	KUNIT_EXPECT_EQ(test, copy_to_user((void __user *)hva, &(u64) { 17 }, 8), 0);
+	vm->pin = pin_last_elsewhere;
+	KUNIT_ASSERT_EQ(test, set_resident(vm, 0, 5), 0);
+	vm->pin = NULL;
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 5);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
+	KUNIT_EXPECT_EQ(test, 8, sg_pcopy_to_buffer(sgt->sgl, sgt->orig_nents, &value, 8,
+						    4 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, value, 17);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 }
 
 /* One GPADL with pages in both kinds of region: only the one kind is pinned for it. */
@@ -331,6 +361,7 @@ static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(busy_region_stays_pinned),
 	KUNIT_CASE(map_neither_pins_nor_charges),
 	KUNIT_CASE(only_a_writable_map_makes_dirty),
+	KUNIT_CASE(last_page_is_elsewhere),
 	KUNIT_CASE(map_of_both_kinds),
 	KUNIT_CASE(owner_over_limit),
 	KUNIT_CASE(memory_that_cannot_be_pinned),
