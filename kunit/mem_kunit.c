@@ -310,7 +310,7 @@ static const struct dirty dirties[] = {
 	{ "one page", VM_LOW_PFN + 1, 1, 1 },
 	{ "few pages, each by itself", VM_LOW_PFN + 1, 2, 9 },
 	{ "many pages, each by itself", VM_LOW_PFN + 1, 2, 40 },
-	{ "a huge page", VM_BIG_PFN, 1, 512 },
+	{ "many pages, one after the other", VM_BIG_PFN, 1, 512 },
 };
 
 static void dirty_desc(const struct dirty *d, char *desc)
