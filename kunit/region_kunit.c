@@ -328,19 +328,6 @@ static void busy_one_and_all(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, slots[i]), 0);
 }
 
-static struct gpadl_region *region_of(struct vm *vm, u32 slot)
-{
-	struct gpadl_region_table *table;
-	unsigned int i;
-
-	guard(rcu)();
-	table = rcu_dereference(vm->p->mem.table);
-	for (i = 0; i < table->nr; i++)
-		if (table->regions[i]->what.slot == slot)
-			return table->regions[i];
-	return NULL;
-}
-
 /*
  * Somebody takes a region out of use, and puts it back since another one is busy. A map
  * that comes meanwhile waits, and has not become a user of the others for each look.
@@ -348,7 +335,7 @@ static struct gpadl_region *region_of(struct vm *vm, u32 slot)
 static void map_while_region_is_retired(struct kunit *test)
 {
 	struct vm *vm = test->priv;
-	struct gpadl_region *low = region_of(vm, VM_LOW), *high = region_of(vm, VM_HIGH);
+	struct gpadl_region *low = vm_region(vm, VM_LOW), *high = vm_region(vm, VM_HIGH);
 	struct vm_task *t;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 1, 2);

@@ -35,19 +35,6 @@ static u32 pinned(struct vm *vm)
 	return vm_pages_pinned(vm);
 }
 
-static const struct gpadl_region *region_now(struct vm *vm, u32 slot)
-{
-	struct gpadl_region_table *table;
-	unsigned int i;
-
-	guard(rcu)();
-	table = rcu_dereference(vm->p->mem.table);
-	for (i = 0; i < table->nr; i++)
-		if (table->regions[i]->what.slot == slot)
-			return table->regions[i];
-	return NULL;
-}
-
 /* ---- When it is pinned ---- */
 
 static void pinned_when_set(struct kunit *test)
@@ -205,7 +192,7 @@ static void expect_nothing_done(struct vm *vm)
 	KUNIT_EXPECT_EQ(vm->test, pinned(vm), 0);
 	KUNIT_EXPECT_EQ(vm->test, charged(vm), 0);
 	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), 0);
-	KUNIT_EXPECT_NULL(vm->test, region_now(vm, VM_FREE_SLOT));
+	KUNIT_EXPECT_NULL(vm->test, vm_region(vm, VM_FREE_SLOT));
 	vm_check(vm);
 }
 

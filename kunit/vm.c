@@ -344,6 +344,20 @@ void vm_expect_pinned(struct vm *vm, bool mapped)
 	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), mapped || vm->resident ? pages : 0);
 }
 
+/* The region that is in a slot now; NULL if none is */
+struct gpadl_region *vm_region(struct vm *vm, u32 slot)
+{
+	struct gpadl_region_table *table;
+	unsigned int i;
+
+	guard(rcu)();
+	table = rcu_dereference(vm->p->mem.table);
+	for (i = 0; i < table->nr; i++)
+		if (table->regions[i]->what.slot == slot)
+			return table->regions[i];
+	return NULL;
+}
+
 /* Pages of all regions that are resident, for when nobody changes them. */
 unsigned long vm_resident(struct vm *vm)
 {
