@@ -2,11 +2,13 @@
 /*
  * Suite vmbus_gpadl_mem: what a guest's page list becomes: scatterlist, pins, charges.
  */
+#include <linux/cred.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include <linux/vmstat.h>
 
 #include "suites.h"
 #include "vm.h"
@@ -414,6 +416,140 @@ static void pages_far_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 64);
 }
 
+/* The first page of VM_BIG that begins a block, for the VMM. */
+static u64 first_block_pfn(struct vm *vm)
+{
+	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
+
+	return VM_BIG_PFN + ((ALIGN(hva, GPADL_BLOCK_SIZE) - hva) >> PAGE_SHIFT);
+}
+
+struct spread {
+	u32 blocks;
+	u32 even;
+	u32 odd;
+	int pins;
+};
+
+/* There is room for a block to every eight pages, and one. */
+static const struct spread spreads[] = {
+	{ .blocks = 9, .even = 4, .odd = 4, .pins = 9 + 1 },
+	{ .blocks = 10, .even = 4, .odd = 3, .pins = 10 * 7 },
+};
+
+static void spread_desc(const struct spread *s, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages in %u blocks",
+		 s->blocks * (s->even + s->odd), s->blocks);
+}
+
+KUNIT_ARRAY_PARAM(spread, spreads, spread_desc);
+
+/* By the block a call pins what adjoins; by the run it does not, in that order. */
+static void pages_spread_over_blocks(struct kunit *test)
+{
+	const struct spread *s = test->param_value;
+	struct vm *vm = test->priv;
+	u64 pfn = first_block_pfn(vm);
+	u32 i;
+
+	vm_begin(vm);
+	guest_range(&vm->s, s->blocks * (s->even + s->odd) * GUEST_PAGE, 0);
+	for (i = 0; i < s->blocks; i++, pfn += GPADL_BLOCK_PAGES) {
+		guest_pfns(&vm->s, pfn, 2, s->even);
+		guest_pfns(&vm->s, pfn + 1, 2, s->odd);
+	}
+	vm_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), s->pins);
+}
+
+/* Pages that follow each other physically, each by itself: as luck would have it. */
+#define LUCKY_ORDER	7
+
+static struct {
+	struct page *page;
+	unsigned long hva;
+} lucky;
+
+/* Pins these instead of what is there; the kernel's own pin does the same to small pages. */
+static long pin_lucky(struct vm *vm, unsigned long hva, unsigned long nr,
+		      unsigned int gup_flags, struct page **pages)
+{
+	unsigned long i, first = (hva - lucky.hva) >> PAGE_SHIFT;
+
+	for (i = 0; i < nr; i++) {
+		pages[i] = lucky.page + first + i;
+		page_ref_add(pages[i], GUP_PIN_COUNTING_BIAS);
+		mod_node_page_state(page_pgdat(pages[i]), NR_FOLL_PIN_ACQUIRED, 1);
+	}
+	return nr;
+}
+
+/* How many of the first pages, @step apart, are pinned; -1 if others are, or otherwise. */
+static int lucky_pinned(u32 step)
+{
+	int i, pins, nr = 0;
+
+	for (i = 0; i < 1 << LUCKY_ORDER; i++) {
+		pins = page_ref_count(lucky.page + i) - 1;
+		if (pins && (pins != GUP_PIN_COUNTING_BIAS || i != nr * step))
+			return -1;
+		nr += !!pins;
+	}
+	return nr;
+}
+
+struct luck {
+	u32 nr;
+	u32 step;
+	u32 entries;
+	u32 ranges;
+};
+
+static const struct luck lucks[] = {
+	{ .nr = 100, .step = 1, .entries = 1, .ranges = 1 },
+	{ .nr = 50, .step = 2, .entries = 50, .ranges = 0 },
+};
+
+static void luck_desc(const struct luck *l, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages, %u apart", l->nr, l->step);
+}
+
+KUNIT_ARRAY_PARAM(luck, lucks, luck_desc);
+
+/* They are unpinned as a range if there is no hole in it, and exactly those pinned. */
+static void pages_that_follow_by_luck(struct kunit *test)
+{
+	const struct luck *l = test->param_value;
+	struct vm *vm = test->priv;
+	u64 pfn = first_block_pfn(vm);
+	struct sg_table *sgt;
+	int i;
+
+	lucky.page = alloc_pages(GFP_KERNEL, LUCKY_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, lucky.page);
+	split_page(lucky.page, LUCKY_ORDER);
+	lucky.hva = vm_hva(vm, pfn);
+	vm->pin = pin_lucky;
+	vm_begin(vm);
+	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, pfn, l->step, l->nr);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+				     VM_HANDLE, &sgt), 0);
+	KUNIT_EXPECT_EQ(test, sgt->nents, l->entries);
+	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->mapping.pinned.nr_ranges,
+			l->ranges);
+	KUNIT_EXPECT_EQ(test, lucky_pinned(l->step), l->nr);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
+	for (i = 0; i < 1 << LUCKY_ORDER; i++)
+		__free_page(lucky.page + i);
+}
+
 /* Pins fewer than asked for. */
 static long pin_short(struct vm *vm, unsigned long hva, unsigned long nr,
 		      unsigned int gup_flags, struct page **pages)
@@ -568,6 +704,45 @@ static void privileged_owner_over_limit(struct kunit *test)
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 }
 
+/* Whether it may is asked when the partition is made, of whoever makes it. */
+static void owner_without_privilege(struct kunit *test)
+{
+	const struct cred *before;
+	struct vm *vm = test->priv, *other;
+	struct cred *cred;
+
+	KUNIT_EXPECT_TRUE(test, vm->p->mem.lock_cap);
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	before = override_creds(cred);
+	other = vm_create(test, 0);
+	revert_creds(before);
+	put_cred(cred);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	KUNIT_EXPECT_FALSE(test, other->p->mem.lock_cap);
+	vm_destroy(other);
+}
+
+/* The counts go up and down by themselves, but not by one each time. */
+static void partitions_let_go_of_their_owner(struct kunit *test)
+{
+	struct task_struct *owner = current->group_leader;
+	struct vm *vm = test->priv, *other;
+	int tasks, mms, i;
+
+	tasks = refcount_read(&owner->usage);
+	mms = atomic_read(&vm->mm->mm_count);
+	for (i = 0; i < 32; i++) {
+		other = vm_create(test, 0);
+		KUNIT_ASSERT_NOT_NULL(test, other);
+		KUNIT_EXPECT_PTR_EQ(test, other->p->mem.owner, owner);
+		vm_destroy(other);
+	}
+	KUNIT_EXPECT_LT(test, refcount_read(&owner->usage), tasks + 16);
+	KUNIT_EXPECT_LT(test, atomic_read(&vm->mm->mm_count), mms + 16);
+}
+
 static void page_of_channel_layer(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -696,11 +871,15 @@ MEM_CASES(mem_cases,
 	  KUNIT_CASE(adjoining_pages_are_pinned_together),
 	  KUNIT_CASE(shuffled_pages_are_pinned_together),
 	  KUNIT_CASE(pages_far_apart),
+	  KUNIT_CASE_PARAM(pages_spread_over_blocks, spread_gen_params),
+	  KUNIT_CASE_PARAM(pages_that_follow_by_luck, luck_gen_params),
 	  KUNIT_CASE(short_pins_go_on),
 	  KUNIT_CASE(failed_pin_drops_the_others),
 	  KUNIT_CASE(owner_over_limit),
 	  KUNIT_CASE(owner_over_limit_in_kernel_thread),
 	  KUNIT_CASE(privileged_owner_over_limit),
+	  KUNIT_CASE(owner_without_privilege),
+	  KUNIT_CASE(partitions_let_go_of_their_owner),
 	  KUNIT_CASE(page_of_channel_layer),
 	  KUNIT_CASE(page_of_channel_layer_is_dirty),
 	  KUNIT_CASE(page_of_channel_layer_not_writable),

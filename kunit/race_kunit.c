@@ -467,6 +467,120 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
 }
 
+/* ---- Looked at by somebody ---- */
+
+static int task_map_late(struct vm_task *t)
+{
+	vm_linger(t->vm);
+	return vm_task_map(t);
+}
+
+static int task_unmap_late(struct vm_task *t)
+{
+	vm_linger(t->vm);
+	return vm_task_unmap(t);
+}
+
+static int task_tear_down_late(struct vm_task *t)
+{
+	int ret;
+
+	vm_linger(t->vm);
+	ret = vm_teardown(t->vm, t->c, t->handle);
+	vm_expect_torndown(t->vm, t->handle);
+	return ret;
+}
+
+static int task_remove_low_late(struct vm_task *t)
+{
+	vm_linger(t->vm);
+	return vm_remove_region(t->vm, VM_LOW);
+}
+
+/* A thread that is about to do @fn, at vm_stall_end(&vm->linger). */
+static struct vm_task *start_late(struct vm *vm, int (*fn)(struct vm_task *t))
+{
+	struct vm_task *t;
+
+	vm_stall_arm(&vm->linger, 1);
+	t = vm_start(vm, fn, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->linger);
+	return t;
+}
+
+/* Whoever has its lock knows its state: a thread that would change it waits. */
+static void state_changes_under_the_lock(struct kunit *test)
+{
+	static int (*const fns[])(struct vm_task *t) = {
+		task_map_late, task_unmap_late, task_tear_down_late,
+	};
+	struct vm *vm = test->priv;
+	int i, before, after;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+	for (i = 0; i < ARRAY_SIZE(fns); i++) {
+		struct vm_task *t = start_late(vm, fns[i]);
+		struct gpadl *g = vm_gpadl(&vm->c[0], VM_HANDLE);
+
+		spin_lock(&g->lock);
+		before = g->state;
+		vm_stall_end(&vm->linger);
+		/* It would have done so by now. */
+		mdelay(20);
+		after = READ_ONCE(g->state);
+		spin_unlock(&g->lock);
+		KUNIT_EXPECT_EQ(test, after, before);
+		KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	}
+}
+
+/* Lets a thread go on, and come to its end, while the caller reads. */
+static void let_end(struct vm *vm, struct vm_task *t)
+{
+	unsigned long end = jiffies + 10 * HZ;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "nobody reads");
+	vm_stall_end(&vm->linger);
+	while (!vm_is_done(t) && time_before(jiffies, end))
+		cpu_relax();
+}
+
+/* For KASAN: that is there which a reader has found, for as long as it reads. */
+static void gpadl_goes_after_its_readers(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *t;
+	struct gpadl *g;
+	int refs;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+	t = start_late(vm, task_tear_down_late);
+	rcu_read_lock();
+	g = vm_gpadl(&vm->c[0], VM_HANDLE);
+	let_end(vm, t);
+	refs = refcount_read(&g->ref);
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, refs, 0);
+}
+
+static void region_table_goes_after_its_readers(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpadl_region_table *table;
+	struct vm_task *t;
+	int refs;
+
+	t = start_late(vm, task_remove_low_late);
+	rcu_read_lock();
+	table = rcu_dereference(vm->p->mem.table);
+	let_end(vm, t);
+	refs = refcount_read(&table->ref);
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, refs, 0);
+}
+
 /* ---- The VMM goes ---- */
 
 enum when { ASSEMBLING, READY, MAPPING, MAPPED, UNMAPPING, UNPINNED, LEAVING };
@@ -881,6 +995,9 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(others_while_mapping),
 	KUNIT_CASE(waits_end_when_backend_obeys),
 	KUNIT_CASE(reset_waits_for_what_it_found),
+	KUNIT_CASE(state_changes_under_the_lock),
+	KUNIT_CASE(gpadl_goes_after_its_readers),
+	KUNIT_CASE(region_table_goes_after_its_readers),
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),
 	KUNIT_CASE(channel_after_partition),
 	KUNIT_CASE_SLOW(ten_thousand_races),
