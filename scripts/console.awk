@@ -30,7 +30,8 @@ BEGIN {
 	own = "__hrtimer_run_queues|hrtimer_active|hrtimer_wakeup" \
 		"|schedule_hrtimeout_range_clock"
 	# Workqueues: statistics, and bits of work_struct.data beside PENDING
-	own = own "|process_one_work|__pwq_activate_work|queue_work_on"
+	own = own "|process_one_work|__pwq_activate_work|move_linked_works" \
+		"|queue_work_on|queue_delayed_work_on"
 	# XArray: readers under RCU beside a writer, marks too
 	own = own "|xas_(load|store|find|find_marked|set_mark|clear_mark)"
 	# poll(), struct file of reused memory, TLB flushes, the trace's clock, the owner of
