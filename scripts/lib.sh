@@ -181,10 +181,11 @@ collect_modules()
 	done
 }
 
-# The names of the modules that a built copy of this tree has, without kunit's
+# The names of the modules that a built copy of this tree has, without kunit's. (Linux 6.1
+# lists the .ko, with the whole path, 6.12 the .o.)
 built_modules()
 {
-	sed -n 's/\.o$//p' "$1/modules.order" | grep -v '^kunit/' |
+	sed -n "s,^$1/,,; s/\.k*o\$//p" "$1/modules.order" | grep -v '^kunit/' |
 		sed 's,.*/,,' | tr '\n' ' '
 }
 
