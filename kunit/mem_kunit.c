@@ -809,6 +809,45 @@ static void map_does_not_stay_a_user(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->mm->mm_users), before);
 }
 
+#ifdef CONFIG_MEMCG
+/* Whoever is charged for what this thread allocates, if not itself */
+static bool charges_another(void)
+{
+	return current->active_memcg;
+}
+#else
+static bool charges_another(void)
+{
+	return false;
+}
+#endif
+
+static long pin_while_charging(struct vm *vm, unsigned long hva, unsigned long nr,
+			       unsigned int gup_flags, struct page **pages)
+{
+	vm->pin_result = charges_another();
+	return -EFAULT;
+}
+
+static int memcg_after_map(struct vm_task *t)
+{
+	KUNIT_EXPECT_EQ(t->vm->test, vm_task_map(t), -EFAULT);
+	KUNIT_EXPECT_FALSE(t->vm->test, charges_another());
+	return 0;
+}
+
+/* What another thread allocates for the VMM is charged to the VMM; and no more than that. */
+static void map_charges_the_owner_meanwhile(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_while_charging;
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	KUNIT_EXPECT_EQ(test, 0,
+			vm_join(vm_start(vm, memcg_after_map, &vm->c[0], 0, VM_HANDLE)));
+	KUNIT_EXPECT_EQ(test, vm->pin_result, IS_ENABLED(CONFIG_MEMCG));
+}
+
 /* ---- Memory that is not there ---- */
 
 /* Now one allocation fails, now another: then nothing has changed. */
@@ -884,6 +923,7 @@ MEM_CASES(mem_cases,
 	  KUNIT_CASE(page_of_channel_layer_is_dirty),
 	  KUNIT_CASE(page_of_channel_layer_not_writable),
 	  KUNIT_CASE(map_does_not_stay_a_user),
+	  KUNIT_CASE(map_charges_the_owner_meanwhile),
 	  KUNIT_CASE(out_of_memory),
 );
 MEM_CASES(mem_resident_cases);

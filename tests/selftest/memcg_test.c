@@ -12,6 +12,7 @@
 
 #define CGROUPS		"/sys/fs/cgroup"
 #define CGROUP		CGROUPS "/vmbus-memcg-test"
+#define CGROUP_TO_GO	CGROUPS "/vmbus-memcg-test-to-go"
 
 /* An xarray has a node for each six bits of an index of 32 that it does not share. */
 #define NODE_BYTES	576
@@ -209,6 +210,70 @@ TEST_F_TIMEOUT(memcg, map_by_kthread, 120)
 
 	TH_LOG("a map of 8190 pages: %ld bytes", cost);
 	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
+}
+
+/* ---- The end ---- */
+
+/* Memory cgroups that have been removed, but that something still holds */
+static int dying(void)
+{
+	FILE *f = fopen(CGROUPS "/cgroup.stat", "r");
+	char line[64];
+	int nr = -1;
+
+	while (f && nr < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "nr_dying_descendants %d", &nr) != 1)
+			nr = -1;
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* Of a VMM's life, what holds its cgroup: maps by another thread, memory that is pinned */
+static int live_in_cgroup(struct __test_metadata *_metadata)
+{
+	struct vmm vmm;
+	int i, ret;
+
+	ret = put(CGROUP_TO_GO "/cgroup.procs", "0");
+	if (ret)
+		return -ret;
+	vmm_start(_metadata, &vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &vmm);
+	EXPECT_GPADL(vmm.fd, RELID, HANDLE, MEM_GPA, 100 * HV_PAGE);
+	for (i = 0; i < 4 && !ret; i++) {
+		ret = backend_map_by_kthread(vmm.backend, HANDLE, 0);
+		if (!ret)
+			ret = backend_unmap(vmm.backend, HANDLE);
+	}
+	vmm_stop(&vmm);
+	return -ret;
+}
+
+/* Not what waits in a list of each CPU to be aged: drop_caches empties these first. */
+static int dying_for_long(void)
+{
+	int ret = put("/proc/sys/vm/drop_caches", "1");
+
+	return ret ?: dying();
+}
+
+/* When it is not there any more, nobody has it. */
+TEST(cgroup_goes_with_its_vmm)
+{
+	int before = dying_for_long(), status;
+	pid_t pid;
+
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, mkdir(CGROUP_TO_GO, 0755));
+	pid = fork();
+	if (!pid)
+		_exit(live_in_cgroup(_metadata));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(WAIT_FOR(rmdir(CGROUP_TO_GO) == 0));
+	EXPECT_TRUE(WAIT_FOR(dying_for_long() <= before));
 }
 
 TEST_HARNESS_MAIN
