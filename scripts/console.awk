@@ -24,8 +24,9 @@ BEGIN {
 	harmless = "kmemleak: Kernel memory leak detector initialized" \
 		"|kmemleak: Automatic memory scanning thread" \
 		"|DMA-API: (preallocated|debugging enabled)"
-	# Races that KCSAN finds in Linux 6.12 itself, whatever module runs on it. A report
-	# counts as one only if what races on both sides is named here.
+	# Races that KCSAN finds in Linux 6.12 itself, whatever module runs on it: what races
+	# on both sides is named here. Or on one side, and nothing of ours is on the other's
+	# stack, or on neither is: kcsan_end().
 	# Timers: a timer that is looked at while it runs
 	own = "__hrtimer_run_queues|hrtimer_active|hrtimer_wakeup" \
 		"|schedule_hrtimeout_range_clock"
@@ -39,8 +40,60 @@ BEGIN {
 	own = own "|poll_schedule_timeout|pollwake|init_file" \
 		"|smp_call_function_many_cond|trace_clock_global" \
 		"|mm_update_next_owner|try_to_set_owner"
+	# Locks: the queue of those who spin
+	own = own "|osq_lock|osq_unlock"
 	own = "(" own ")(\\.[a-z0-9.]+)?(\\+0x[0-9a-f]+/0x[0-9a-f]+)?"
+	named = "^" own "$"
 	harmless = harmless "|KCSAN: data-race in " own "( / " own ")?\r?$"
+}
+
+# A report of KCSAN is over: it is held until here if its title is not harmless. What an
+# interrupt has interrupted is not on the stack, in this sense: see kcsan_frame().
+function kcsan_end(	i, ours)
+{
+	if (report == "")
+		return
+	for (i = 1; i <= sides; i++)
+		if (of_us[i] && top[i] !~ named)
+			ours = 1
+	if (ours || sides < 2)
+		print report
+	report = ""
+}
+
+# The function of a line of a stack, without what stands around it
+function kcsan_frame(	name)
+{
+	name = $0
+	sub(/^\[[^]]*\] */, "", name)
+	sub(/[ \r].*/, "", name)
+	if (name ~ /^asm_(sysvec|exc)_/)
+		interrupted = 1
+	if (interrupted)
+		return
+	if (top[sides] == "")
+		top[sides] = name
+	if (/ \[vmbus_/)
+		of_us[sides] = 1
+}
+
+report != "" && /(read|write).* to 0x[0-9a-f]+ of [0-9]+ bytes by / {
+	sides++
+	top[sides] = ""
+	of_us[sides] = 0
+	interrupted = 0
+	next
+}
+
+report != "" && sides && /\+0x[0-9a-f]+\/0x[0-9a-f]+/ { kcsan_frame() }
+
+report != "" && /==========/ { kcsan_end() }
+
+/BUG: KCSAN: data-race in / && $0 !~ harmless {
+	kcsan_end()
+	report = $0
+	sides = 0
+	next
 }
 
 /gpadl-test: expect WARNING/ {
@@ -65,6 +118,7 @@ expecting && /WARNING:/ {
 $0 ~ trouble && $0 !~ harmless { print }
 
 END {
+	kcsan_end()
 	if (expecting)
 		print "the console ends while a warning was expected"
 }
