@@ -850,18 +850,14 @@ static void map_charges_the_owner_meanwhile(struct kunit *test)
 
 /* ---- Memory that is not there ---- */
 
-/* Now one allocation fails, now another: then nothing has changed. */
-static void out_of_memory(struct kunit *test)
+/* Now one allocation of a map fails, now another: then nothing has changed. */
+static u32 maps_out_of_memory(struct vm *vm)
 {
-	struct vm *vm = test->priv;
+	struct kunit *test = vm->test;
 	struct alloc_fault f = {};
 	u32 failed = 0;
 	int ret;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
-	/* Untouched memory: page tables and pages too are allocated in the map. */
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 20);
 	while (alloc_fault_next(&f)) {
 		alloc_fault_begin(&f);
 		ret = vm_map(&vm->c[0], 0, VM_HANDLE, NULL);
@@ -874,8 +870,34 @@ static void out_of_memory(struct kunit *test)
 			vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 		KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_READY);
 	}
+	return failed;
+}
+
+static void out_of_memory(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	/* Untouched memory: page tables and pages too are allocated in the map. */
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 20);
 	/* The list of pages and the scatterlist at least. */
-	KUNIT_EXPECT_GE(test, failed, 2);
+	KUNIT_EXPECT_GE(test, maps_out_of_memory(vm), 2);
+}
+
+/* One run says nothing of how many entries it takes: if it goes down, one for each page. */
+static void out_of_memory_as_the_list_grows(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	vm_begin(vm);
+	guest_range(&vm->s, 60 * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_LOW_PFN + 100, -1, 60);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	KUNIT_EXPECT_GE(test, maps_out_of_memory(vm), 2);
 }
 
 /* Those that hold for either kind of region, and others. */
@@ -926,7 +948,9 @@ MEM_CASES(mem_cases,
 	  KUNIT_CASE(map_charges_the_owner_meanwhile),
 	  KUNIT_CASE(out_of_memory),
 );
-MEM_CASES(mem_resident_cases);
+MEM_CASES(mem_resident_cases,
+	  KUNIT_CASE(out_of_memory_as_the_list_grows),
+);
 
 struct kunit_suite mem_suite = {
 	.name = "vmbus_gpadl_mem",
