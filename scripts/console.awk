@@ -25,8 +25,7 @@ BEGIN {
 		"|kmemleak: Automatic memory scanning thread" \
 		"|DMA-API: (preallocated|debugging enabled)"
 	# Races that KCSAN finds in Linux 6.12 itself, whatever module runs on it: what races
-	# on both sides is named here. Or on one side, and nothing of ours is on the other's
-	# stack, or on neither is: kcsan_end().
+	# on both sides is named here, or is none of ours for another reason: see is_ours().
 	# Timers: a timer that is looked at while it runs
 	own = "__hrtimer_run_queues|hrtimer_active|hrtimer_wakeup" \
 		"|schedule_hrtimeout_range_clock"
@@ -34,17 +33,27 @@ BEGIN {
 	own = own "|process_one_work|__pwq_activate_work|move_linked_works" \
 		"|queue_work_on|queue_delayed_work_on"
 	# XArray: readers under RCU beside a writer, marks too
-	own = own "|xas_(load|store|find|find_marked|set_mark|clear_mark)"
+	own = own "|xas_[a-z_]+"
 	# poll(), struct file of reused memory, TLB flushes, the trace's clock, the owner of
 	# an address space whose processes end
 	own = own "|poll_schedule_timeout|pollwake|init_file" \
 		"|smp_call_function_many_cond|trace_clock_global" \
 		"|mm_update_next_owner|try_to_set_owner"
-	# Locks: the queue of those who spin
-	own = own "|osq_lock|osq_unlock"
 	own = "(" own ")(\\.[a-z0-9.]+)?(\\+0x[0-9a-f]+/0x[0-9a-f]+)?"
 	named = "^" own "$"
+	# What takes no lock of its own, and works on what its caller has
+	library = "^_*(xas?_|id[ra]_|bitmap|find_|sg_|mem|str|list_|hlist_|rb_|sort|kv?free" \
+		"|copy_|v?s[cn]*printf|seq_)"
 	harmless = harmless "|KCSAN: data-race in " own "( / " own ")?\r?$"
+}
+
+# Is it ours what races on side @i? If one of our functions does; or one that ours has called,
+# unless named; or one further down, if what was called there takes no lock of its own.
+function is_ours(i)
+{
+	if (!of_us[i] || top[i] ~ named)
+		return 0
+	return called[i] == "" || called[i] == top[i] || called[i] ~ library
 }
 
 # A report of KCSAN is over: it is held until here if its title is not harmless. What an
@@ -54,7 +63,7 @@ function kcsan_end(	i, ours)
 	if (report == "")
 		return
 	for (i = 1; i <= sides; i++)
-		if (of_us[i] && top[i] !~ named)
+		if (is_ours(i))
 			ours = 1
 	if (ours || sides < 2)
 		print report
@@ -75,11 +84,13 @@ function kcsan_frame(	name)
 		top[sides] = name
 	if (/ \[vmbus_/)
 		of_us[sides] = 1
+	else if (!of_us[sides])
+		called[sides] = name
 }
 
 report != "" && /(read|write).* to 0x[0-9a-f]+ of [0-9]+ bytes by / {
 	sides++
-	top[sides] = ""
+	top[sides] = called[sides] = ""
 	of_us[sides] = 0
 	interrupted = 0
 	next
