@@ -499,6 +499,15 @@ static int lucky_pinned(u32 step)
 	return nr;
 }
 
+static int lucky_dirty(void)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < 1 << LUCKY_ORDER; i++)
+		nr += PageDirty(lucky.page + i);
+	return nr;
+}
+
 struct luck {
 	u32 nr;
 	u32 step;
@@ -546,6 +555,12 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lucky_pinned(l->step), l->nr);
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
+	KUNIT_EXPECT_EQ(test, lucky_dirty(), 0);
+
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
+	KUNIT_EXPECT_EQ(test, lucky_dirty(), l->nr);
 	for (i = 0; i < 1 << LUCKY_ORDER; i++)
 		__free_page(lucky.page + i);
 }
