@@ -33,7 +33,7 @@ BEGIN {
 	own = own "|process_one_work|__pwq_activate_work|move_linked_works" \
 		"|queue_work_on|queue_delayed_work_on"
 	# XArray: readers under RCU beside a writer, marks too
-	own = own "|xas_[a-z_]+"
+	own = own "|xas_(start|load|store|find|find_marked|set_mark|clear_mark)"
 	# poll(), struct file of reused memory, TLB flushes, the trace's clock, the owner of
 	# an address space whose processes end
 	own = own "|poll_schedule_timeout|pollwake|init_file" \
@@ -41,19 +41,16 @@ BEGIN {
 		"|mm_update_next_owner|try_to_set_owner"
 	own = "(" own ")(\\.[a-z0-9.]+)?(\\+0x[0-9a-f]+/0x[0-9a-f]+)?"
 	named = "^" own "$"
-	# What takes no lock of its own, and works on what its caller has
-	library = "^_*(xas?_|id[ra]_|bitmap|find_|sg_|mem|str|list_|hlist_|rb_|sort|kv?free" \
-		"|copy_|v?s[cn]*printf|seq_)"
+	# Takes care of itself, whoever calls it at the same time
+	lock = "^_*mutex_(un|try)?lock"
 	harmless = harmless "|KCSAN: data-race in " own "( / " own ")?\r?$"
 }
 
-# Is it ours what races on side @i? If one of our functions does; or one that ours has called,
-# unless named; or one further down, if what was called there takes no lock of its own.
+# Is it ours what races on side @i? If one of ours is on the stack, unless it is named, or
+# inside a lock that ours has called.
 function is_ours(i)
 {
-	if (!of_us[i] || top[i] ~ named)
-		return 0
-	return called[i] == "" || called[i] == top[i] || called[i] ~ library
+	return of_us[i] && top[i] !~ named && (called[i] == "" || called[i] !~ lock)
 }
 
 # A report of KCSAN is over: it is held until here if its title is not harmless. What an
