@@ -547,7 +547,7 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 
-	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
 				     VM_HANDLE, &sgt), 0);
 	KUNIT_EXPECT_EQ(test, sgt->nents, l->entries);
 	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->mapping.pinned.nr_ranges,
