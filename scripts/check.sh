@@ -8,12 +8,13 @@
 #
 # Each stage is a script of its own whose last line on stdout is 'N passed, N
 # failed'; one that does not get that far counts as failed. So does the last
-# line here, over all stages.
+# line here, over all stages. What each has said is in out/check/STAGE.log; what
+# says why one has failed is shown again at the end.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 scripts=$top/scripts
-passed=0 failed=0 summary=()
+passed=0 failed=0 summary=() guilty=()
 # One stream, in the order in which things happen; stages answer on fd 3
 exec 3>&1 2>&1
 
@@ -125,6 +126,7 @@ record()
 	fi
 	# No test is not a success
 	[ $((p + f)) -gt 0 ] || f=1
+	[ "$f" -eq 0 ] || guilty+=("$name")
 	passed=$((passed + p)) failed=$((failed + f))
 	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$p" "$f" "$2")
 	summary+=("$line")
@@ -136,7 +138,7 @@ now()
 	local name=$1 what=$2 start=$SECONDS
 
 	printf '\n== %s: %s\n' "$name" "$what"
-	run_stage "$3" "$dir/$name.last" 2>&3
+	run_stage "$3" "$dir/$name.last" 2>&1 | tee "$dir/$name.log" >&3
 	record "$name" $((SECONDS - start)) "$(cat "$dir/$name.last")"
 }
 
@@ -161,6 +163,19 @@ show_beside()
 		cat "$dir/$name.log"
 		record "$name" "$(cat "$dir/$name.seconds")" "$(cat "$dir/$name.last")"
 	done
+}
+
+# why STAGE: the lines of its log that say why it has failed, or its end
+why()
+{
+	local log=$dir/$1.log signs
+
+	signs='not ok|FAILED|BUG: |UBSAN: |WARNING: |Oops|error: |  next: '
+	signs+='|not reached, no reason|: survived |: broken '
+	printf '\n%s (all of it: %s):\n' "$1" "$log"
+	{ grep -aE "$signs" "$log" || tail -n 12 "$log"; } |
+		awk 'NR <= 12 { print "  " substr($0, 1, 150) }
+		     END { if (NR > 12) print "  ... and " NR - 12 " more" }'
 }
 
 if [ "${1-}" = full ]; then
@@ -199,5 +214,8 @@ fi
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
+for name in ${guilty[@]+"${guilty[@]}"}; do
+	why "$name"
+done
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
