@@ -469,6 +469,7 @@ static void pages_spread_over_blocks(struct kunit *test)
 static struct {
 	struct page *page;
 	unsigned long hva;
+	unsigned long flip;
 } lucky;
 
 /* Pins these instead of what is there; the kernel's own pin does the same to small pages. */
@@ -478,7 +479,7 @@ static long pin_lucky(struct vm *vm, unsigned long hva, unsigned long nr,
 	unsigned long i, first = (hva - lucky.hva) >> PAGE_SHIFT;
 
 	for (i = 0; i < nr; i++) {
-		pages[i] = lucky.page + first + i;
+		pages[i] = lucky.page + ((first + i) ^ lucky.flip);
 		page_ref_add(pages[i], GUP_PIN_COUNTING_BIAS);
 		mod_node_page_state(page_pgdat(pages[i]), NR_FOLL_PIN_ACQUIRED, 1);
 	}
@@ -513,16 +514,19 @@ struct luck {
 	u32 step;
 	u32 entries;
 	u32 ranges;
+	u32 flip;
 };
 
 static const struct luck lucks[] = {
 	{ .nr = 100, .step = 1, .entries = 1, .ranges = 1 },
 	{ .nr = 50, .step = 2, .entries = 50, .ranges = 0 },
+	{ .nr = 100, .step = 1, .entries = 50, .ranges = 0, .flip = 2 },
 };
 
 static void luck_desc(const struct luck *l, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages, %u apart", l->nr, l->step);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages, %u apart%s", l->nr, l->step,
+		 l->flip ? ", in pairs" : "");
 }
 
 KUNIT_ARRAY_PARAM(luck, lucks, luck_desc);
@@ -540,6 +544,7 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, lucky.page);
 	split_page(lucky.page, LUCKY_ORDER);
 	lucky.hva = vm_hva(vm, pfn);
+	lucky.flip = l->flip;
 	vm->pin = pin_lucky;
 	vm_begin(vm);
 	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
