@@ -428,11 +428,12 @@ static unsigned long sg_pages(const struct scatterlist *sg)
 /* What mapping_pin_few() has pinned. Scattered pages are cheaper to unpin all at once. */
 static void mapping_unpin_few(struct gpadl_mapping *m)
 {
-	struct scatterlist *sg = m->sgt.sgl, *end = sg + m->sgt.nents;
+	/* Not nents: that is what dma_map_sgtable() has made of it for the backend's device. */
+	struct scatterlist *sg = m->sgt.sgl, *end = sg + m->sgt.orig_nents;
 	struct page *few[PINS_BY_RUN_MAX];
 	unsigned long i, nr = 0;
 
-	if (m->sgt.nents == 1) {
+	if (m->sgt.orig_nents == 1) {
 		unpin_user_page_range_dirty_lock(sg_page(sg), sg_pages(sg), m->writable);
 		return;
 	}

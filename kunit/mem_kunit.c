@@ -531,6 +531,27 @@ static void luck_desc(const struct luck *l, char *desc)
 
 KUNIT_ARRAY_PARAM(luck, lucks, luck_desc);
 
+/* From here on, what is pinned from @pfn on are these. */
+static void lucky_begin(struct kunit *test, u64 pfn, unsigned long flip)
+{
+	struct vm *vm = test->priv;
+
+	lucky.page = alloc_pages(GFP_KERNEL, LUCKY_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, lucky.page);
+	split_page(lucky.page, LUCKY_ORDER);
+	lucky.hva = vm_hva(vm, pfn);
+	lucky.flip = flip;
+	vm->pin = pin_lucky;
+}
+
+static void lucky_end(void)
+{
+	int i;
+
+	for (i = 0; i < 1 << LUCKY_ORDER; i++)
+		__free_page(lucky.page + i);
+}
+
 /* They are unpinned as a range if there is no hole in it, and exactly those pinned. */
 static void pages_that_follow_by_luck(struct kunit *test)
 {
@@ -538,14 +559,8 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	struct vm *vm = test->priv;
 	u64 pfn = first_block_pfn(vm);
 	struct sg_table *sgt;
-	int i;
 
-	lucky.page = alloc_pages(GFP_KERNEL, LUCKY_ORDER);
-	KUNIT_ASSERT_NOT_NULL(test, lucky.page);
-	split_page(lucky.page, LUCKY_ORDER);
-	lucky.hva = vm_hva(vm, pfn);
-	lucky.flip = l->flip;
-	vm->pin = pin_lucky;
+	lucky_begin(test, pfn, l->flip);
 	vm_begin(vm);
 	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, pfn, l->step, l->nr);
@@ -566,8 +581,35 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
 	KUNIT_EXPECT_EQ(test, lucky_dirty(), l->nr);
-	for (i = 0; i < 1 << LUCKY_ORDER; i++)
-		__free_page(lucky.page + i);
+	lucky_end();
+}
+
+static const u32 dma_pages[] = { 1, 8, 16, 20, 100 };
+
+static void dma_pages_desc(const u32 *nr, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages", *nr);
+}
+
+KUNIT_ARRAY_PARAM(dma_pages, dma_pages, dma_pages_desc);
+
+/* Behind an IOMMU, dma_map_sgtable() leaves one entry in nents, and dma_unmap_sgtable() too. */
+static void dma_map_merges_entries(struct kunit *test)
+{
+	const u32 nr = *(const u32 *)test->param_value;
+	struct vm *vm = test->priv;
+	u64 pfn = first_block_pfn(vm);
+	struct sg_table *sgt;
+
+	lucky_begin(test, pfn, 2);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, pfn, nr);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
+	KUNIT_EXPECT_EQ(test, lucky_dirty(), 0);
+	sgt->nents = 1;
+	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
+	KUNIT_EXPECT_EQ(test, lucky_dirty(), nr);
+	lucky_end();
 }
 
 /* Pins fewer than asked for. */
@@ -954,6 +996,7 @@ MEM_CASES(mem_cases,
 	  KUNIT_CASE(pages_far_apart),
 	  KUNIT_CASE_PARAM(pages_spread_over_blocks, spread_gen_params),
 	  KUNIT_CASE_PARAM(pages_that_follow_by_luck, luck_gen_params),
+	  KUNIT_CASE_PARAM(dma_map_merges_entries, dma_pages_gen_params),
 	  KUNIT_CASE(short_pins_go_on),
 	  KUNIT_CASE(failed_pin_drops_the_others),
 	  KUNIT_CASE(owner_over_limit),
