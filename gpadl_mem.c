@@ -73,7 +73,10 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
  * @mem: the memory
  * @acct: for gpadl_mem_account_end()
  *
- * For what is allocated (GFP_KERNEL_ACCOUNT) by a thread that is not the VMM's own.
+ * For what is allocated (GFP_KERNEL_ACCOUNT) by a thread that is not the VMM's own: by the
+ * cgroup that the VMM was in when it was bound. An address space that nobody uses any more,
+ * because its process has ended or executes another program, belongs to no cgroup, but its
+ * file can still be written to.
  *
  * Context: process.
  */
@@ -82,7 +85,7 @@ void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *ac
 	/* A kernel thread pays nothing by itself, not even with the VMM's address space. */
 	bool is_vmm = current->mm == mem->mm && !(current->flags & PF_KTHREAD);
 
-	acct->memcg = is_vmm ? NULL : get_mem_cgroup_from_mm(mem->mm);
+	acct->memcg = is_vmm ? NULL : mem->memcg;
 	if (acct->memcg)
 		acct->old = set_active_memcg(acct->memcg);
 }
@@ -95,10 +98,8 @@ void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *ac
  */
 void gpadl_mem_account_end(struct gpadl_mem_account *acct)
 {
-	if (!acct->memcg)
-		return;
-	set_active_memcg(acct->old);
-	mem_cgroup_put(acct->memcg);
+	if (acct->memcg)
+		set_active_memcg(acct->old);
 }
 
 /* ---- Pinning ---- */
@@ -272,6 +273,7 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	mem->mm = current->mm;
 	mem->owner = get_task_struct(current->group_leader);
 	mem->lock_cap = capable(CAP_IPC_LOCK);
+	mem->memcg = get_mem_cgroup_from_mm(current->mm);
 	mutex_init(&mem->change_lock);
 	spin_lock_init(&mem->switch_lock);
 	RCU_INIT_POINTER(mem->table, table);
@@ -291,6 +293,7 @@ void gpadl_mem_destroy(struct gpadl_mem *mem)
 {
 	gpadl_mem_drop_regions(mem);
 	WARN_ON_ONCE(atomic64_read(&mem->pinned));
+	mem_cgroup_put(mem->memcg);
 	put_task_struct(mem->owner);
 	mmdrop(mem->mm);
 }

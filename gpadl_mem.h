@@ -22,6 +22,7 @@ struct task_struct;
  * @mm: address space that backs it (mmgrab'ed)
  * @owner: group leader of the process that is charged for pins
  * @lock_cap: owner had CAP_IPC_LOCK at the time it was bound
+ * @memcg: memory cgroup that it was in then (referenced), or NULL without such
  * @change_lock: serialises gpadl_mem_set_regions()
  * @switch_lock: held while users of removed regions go to 0 and the new table is
  *	published, so that a mapping finds either the old state or the new one
@@ -34,6 +35,7 @@ struct gpadl_mem {
 	struct mm_struct *mm;
 	struct task_struct *owner;
 	bool lock_cap;
+	struct mem_cgroup *memcg;
 	struct mutex change_lock;
 	spinlock_t switch_lock;
 	struct gpadl_region_table __rcu *table;
@@ -44,7 +46,7 @@ struct gpadl_mem {
 
 /**
  * struct gpadl_mem_account - whom allocations were charged to before
- * @memcg: memory cgroup that is charged instead, or NULL
+ * @memcg: memory cgroup that is charged instead, of the &struct gpadl_mem; or NULL
  * @old: what set_active_memcg() returned
  */
 struct gpadl_mem_account {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "fixture.h"
 
@@ -136,6 +137,48 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, g.nr_ranges, g.nr_words,
 				  g.words, HEADER_WORDS));
 	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_QUOTA_EXCEEDED);
+}
+
+/* Of a VMM's life, what makes a partition with memory and a channel in its file */
+static int create_in_cgroup(int fd)
+{
+	void *mem = memory_alloc(MEM_ANON, MEM_BYTES);
+	int ret = put(CGROUP "/cgroup.procs", "0");
+
+	ret = ret ?: vmm_create(fd);
+	ret = ret ?: vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem);
+	return -(ret ?: vmm_channel(fd, RELID, 0, NULL));
+}
+
+/* A file can be written to when its VMM has gone: the VMM's cgroup goes on paying. */
+TEST(left_behind)
+{
+	const long nr = 60, pages = 8190;
+	static struct gpadl g;
+	int fd, status;
+	long before;
+	__u32 i;
+	pid_t pid;
+
+	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	if (mkdir(CGROUP, 0755))
+		ASSERT_EQ(EEXIST, errno);
+	fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	pid = fork();
+	if (!pid)
+		_exit(create_in_cgroup(fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	before = charged();
+	for (i = 0; i < nr; i++) {
+		scattered(&g, i, pages);
+		ASSERT_EQ(0, guest_gpadl(fd, RELID, &g, false));
+		EXPECT_CREATED(fd, RELID, i, STATUS_SUCCESS);
+	}
+	EXPECT_LT(nr * pages * 8, charged() - before + SLACK);
+	close(fd);
 }
 
 /* ---- Channels ---- */
