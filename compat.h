@@ -33,8 +33,14 @@
 #include <kunit/visibility.h>
 #endif
 
-/* The argument vmas went with 6.5. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+/*
+ * The argument vmas went with 6.5. Up to 6.1, a long-term pin must not let go of the lock
+ * that its caller holds: it warns, and fails.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define compat_pin_remote(mm, hva, nr, gup_flags, pages, locked)		\
+	pin_user_pages_remote(mm, hva, nr, gup_flags, pages, NULL, NULL)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #define compat_pin_remote(mm, hva, nr, gup_flags, pages, locked)		\
 	pin_user_pages_remote(mm, hva, nr, gup_flags, pages, NULL, locked)
 #else
@@ -68,19 +74,20 @@ static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned lo
 
 /*
  * A long-term pin for reading must see what the process writes later. From 6.2 on it
- * does: the kernel breaks copy-on-write before it pins. Before, a
- * pin for writing does that. It must not be a page of a file whose changes are tracked,
- * though: its writeback does not expect one. From 6.5 on the kernel refuses that itself
- *; before, anonymous, shmem and hugetlb pages are told by their
- * flags. A shared mapping of a file is pinned for reading: it has no copy-on-write.
+ * does: the kernel breaks copy-on-write before it pins. Before, a pin for writing does
+ * that. It must not be a page of a file whose changes are tracked, though: its writeback
+ * does not expect one. From 6.5 on the kernel refuses that itself; before, anonymous,
+ * shmem and hugetlb pages are told by their flags. A shared mapping of a file is pinned
+ * for reading: it has no copy-on-write.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 static inline bool compat_untracked(struct page **pages, long nr)
 {
 	long i;
 
+	/* Anonymous pages are PageSwapBacked() too, but for MADV_FREE. */
 	for (i = 0; i < nr; i++)
-		if (!PageSwapBacked(pages[i]) && !PageHuge(pages[i]))
+		if (!PageAnon(pages[i]) && !PageSwapBacked(pages[i]) && !PageHuge(pages[i]))
 			return false;
 	return true;
 }
