@@ -316,7 +316,7 @@ static int mapping_pin_many(struct gpadl_mapping *m, const struct gpadl_wire *w,
 	int ret;
 
 	pin->pages = kvmalloc_array(m->found.nr_pins, sizeof(*pin->pages),
-				    GFP_KERNEL_ACCOUNT);
+				    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pin->pages)
 		return -ENOMEM;
 	ret = mapping_pin(m, w, pin);
@@ -504,7 +504,7 @@ void *gpadl_mapping_vmap(const struct gpadl_mapping *m)
 		return ERR_PTR(-EOPNOTSUPP);
 	for_each_sgtable_sg(&m->sgt, sg, i)
 		n += sg_pages(sg);
-	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	n = 0;

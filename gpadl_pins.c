@@ -45,11 +45,11 @@ int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long 
 	*pins = (struct gpadl_pins) { .first = first };
 	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
 	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
-				      GFP_KERNEL_ACCOUNT);
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	pins->ranges = kvmalloc_array(pins->room, sizeof(*pins->ranges),
-				      GFP_KERNEL_ACCOUNT);
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	pins->blocks = kvcalloc(last - first + 1, sizeof(*pins->blocks),
-				GFP_KERNEL_ACCOUNT);
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return pins->wanted && pins->ranges && pins->blocks ? 0 : -ENOMEM;
 }
 

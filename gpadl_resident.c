@@ -96,7 +96,7 @@ int gpadl_resident_add(struct gpadl_resident *r, struct page **pages, unsigned l
 		return 0;
 	}
 
-	leaf = kvmalloc_array(nr, sizeof(*leaf), GFP_KERNEL_ACCOUNT);
+	leaf = kvmalloc_array(nr, sizeof(*leaf), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!leaf)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++)

@@ -52,7 +52,7 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 {
 	struct scatterlist *sgl;
 
-	sgl = kvmalloc_array(room, sizeof(*sgl), GFP_KERNEL_ACCOUNT);
+	sgl = kvmalloc_array(room, sizeof(*sgl), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!sgl)
 		return -ENOMEM;
 	if (b->nents)
