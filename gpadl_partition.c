@@ -243,6 +243,12 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan, bool reset)
 	}
 	/* One that an unmap has just taken out was not met: its reply is still to be. */
 	gpadl_wait_dying(chan);
+}
+
+/* Called with rx_mutex held. Nor of these, of which it has not heard yet. */
+static void channel_drop_all(struct vmbus_gpadl_channel *chan)
+{
+	channel_drop_gpadls(chan, false);
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
 
@@ -329,9 +335,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_create, VMBUS_GPADL_NS);
 static void partition_drop_gpadls(struct vmbus_partition *p)
 {
 	struct vmbus_gpadl_channel *chan;
-	unsigned long relid;
 
-	xa_for_each(&p->channels, relid, chan)
+	/* Those that were put, and that a mapped GPADL still holds, as well. */
+	list_for_each_entry(chan, &p->all_channels, node)
 		channel_drop_gpadls(chan, true);
 	gpadl_reply_purge(&p->replies, NULL);
 }
@@ -615,7 +621,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
 void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
-	channel_drop_gpadls(chan, false);
+	channel_drop_all(chan);
 	chan->released = chan->closing;
 	mutex_unlock(&chan->p->rx_mutex);
 	partition_wake(chan->p);
@@ -635,7 +641,7 @@ void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
 	WRITE_ONCE(chan->closing, true);
-	channel_drop_gpadls(chan, false);
+	channel_drop_all(chan);
 	xa_erase(&chan->p->channels, chan->relid);
 	chan->p->nr_channels--;
 	mutex_unlock(&chan->p->rx_mutex);
@@ -675,7 +681,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_next_reply, VMBUS_GPADL_NS);
  * It stays in the queue, until vmbus_partition_take_reply(), or until its channel is
  * released or the partition reset. Who peeks serialises that with who takes.
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  * Return: 0; -EAGAIN if there is none.
  */
 int vmbus_partition_peek_reply(struct vmbus_partition *p,
@@ -727,7 +733,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_poll, VMBUS_GPADL_NS);
  *
  * To be done before the guest's message is looked at.
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  * Return: to be queued or cancelled exactly once; NULL if there is no room.
  */
 struct gpadl_reply *vmbus_partition_reserve_reply(struct vmbus_partition *p)
@@ -743,7 +749,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_reserve_reply, VMBUS_GPADL_NS);
  * @msg: the message
  * @len: its length in bytes, VMBUS_GPADL_MAX_REPLY at most
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  */
 void vmbus_partition_queue_reply(struct vmbus_gpadl_channel *chan, struct gpadl_reply *r,
 				 const void *msg, size_t len)
@@ -761,7 +767,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_queue_reply, VMBUS_GPADL_NS);
  * @p: the partition
  * @r: what vmbus_partition_reserve_reply() returned
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  */
 void vmbus_partition_cancel_reply(struct vmbus_partition *p, struct gpadl_reply *r)
 {

@@ -53,7 +53,7 @@ void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q)
  * gpadl_reply_reserve() - Take a slot for a reply that no object holds
  * @q: the queue
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  * Return: the slot, to be posted or cancelled exactly once; NULL if none is free.
  */
 struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
@@ -73,7 +73,7 @@ struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
  * @q: the queue
  * @r: what gpadl_reply_reserve() returned
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  * Return: true if no other slot was free: somebody may wait for one.
  */
 bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
@@ -95,7 +95,7 @@ bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
  * Called in the critical section that changes the state that the message tells of,
  * so that the order of the messages is the order of the changes.
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  */
 void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r)
 {
@@ -153,7 +153,7 @@ int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
  * @q: the queue
  * @copy: where it goes
  *
- * Context: any but hard interrupts.
+ * Context: process, also under a spinlock.
  * Return: 0; -EAGAIN if none waits.
  */
 int gpadl_reply_peek(struct gpadl_reply_queue *q, struct vmbus_partition_reply *copy)
@@ -219,6 +219,8 @@ void gpadl_reply_purge(struct gpadl_reply_queue *q,
 	list_for_each_entry_safe(r, next, &purged, node) {
 		list_del_init(&r->node);
 		reply_done(q, r);
+		/* Two for each of LIMIT_GPADLS, at most. */
+		cond_resched();
 	}
 }
 

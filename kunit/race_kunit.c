@@ -467,6 +467,26 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
 }
 
+/* A channel that its layer has put has a GPADL mapped all the same. */
+static void reset_waits_for_channel_put(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_channel *c = &vm->c[1];
+	struct vm_task *t;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	vmbus_gpadl_channel_put(c->chan);
+	t = vm_start(vm, vm_task_reset, NULL, 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	c->chan = NULL;
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
+}
+
 /* ---- Looked at by somebody ---- */
 
 static int task_map_late(struct vm_task *t)
@@ -995,6 +1015,7 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(others_while_mapping),
 	KUNIT_CASE(waits_end_when_backend_obeys),
 	KUNIT_CASE(reset_waits_for_what_it_found),
+	KUNIT_CASE(reset_waits_for_channel_put),
 	KUNIT_CASE(state_changes_under_the_lock),
 	KUNIT_CASE(gpadl_goes_after_its_readers),
 	KUNIT_CASE(region_table_goes_after_its_readers),
