@@ -303,22 +303,26 @@ static int ring_has_room(struct vmbus_ring *ring, u32 total)
 	return ring->size - ring_used(ring, read, ring->index) > total ? 0 : -EAGAIN;
 }
 
+static void ring_wait_for(struct vmbus_ring *ring, u32 total)
+{
+	WRITE_ONCE(ring->control->pending_send_sz, total);
+	ring->waiting = total;
+}
+
 /* The same; where there is none, the guest will signal when there is. */
 static int ring_await_room(struct vmbus_ring *ring, u32 total)
 {
 	int ret = ring_has_room(ring, total);
 
 	if (ret == -EAGAIN) {
-		WRITE_ONCE(ring->control->pending_send_sz, total);
-		ring->waiting = true;
+		ring_wait_for(ring, total);
 		/* Pairs with the guest's between read_index and pending_send_sz. */
 		virt_mb();
 		ret = ring_has_room(ring, total);
 	}
-	if (!ret && ring->waiting) {
-		WRITE_ONCE(ring->control->pending_send_sz, 0);
-		ring->waiting = false;
-	}
+	/* Not for a smaller packet that found room: who has a larger one still waits. */
+	if (!ret && ring->waiting && total >= ring->waiting)
+		ring_wait_for(ring, 0);
 	return ret;
 }
 

@@ -71,7 +71,7 @@ static_assert(sizeof(struct vmbus_ring_control) == VMBUS_RING_PAGE);
  * @size: bytes of @data
  * @index: the host's own index: where it reads or writes next
  * @masked: the host has set interrupt_mask
- * @waiting: the host has set pending_send_sz
+ * @waiting: what the host has set pending_send_sz to
  * @broken: the guest has put nonsense into it; the host does not touch it any more
  *
  * The caller serialises what it does with one ring.
@@ -82,7 +82,7 @@ struct vmbus_ring {
 	u32 size;
 	u32 index;
 	bool masked;
-	bool waiting;
+	u32 waiting;
 	bool broken;
 };
 

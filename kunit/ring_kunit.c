@@ -524,6 +524,19 @@ static void write_waits_for_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
 }
 
+/* A smaller packet finds room meanwhile: the guest is to signal all the same. */
+static void write_waits_past_a_smaller_one(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	bool signal;
+
+	while (!host_send(t, 1000, 1, &signal))
+		;
+	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 1024);
+	KUNIT_EXPECT_EQ(test, host_send(t, 8, 2, &signal), 0);
+	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 1024);
+}
+
 static void write_too_long(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
@@ -782,6 +795,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(write_minds_mask),
 	KUNIT_CASE(write_never_fills),
 	KUNIT_CASE(write_waits_for_room),
+	KUNIT_CASE(write_waits_past_a_smaller_one),
 	KUNIT_CASE(write_too_long),
 	KUNIT_CASE(write_odd_offset),
 	KUNIT_CASE(write_bad_read_index),
