@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -169,7 +170,9 @@ static bool host_is_readable(struct host *host)
 
 /*
  * A reply leaves the queue only when it has reached the reader: one that does not is not
- * lost, and still goes with its channel. Returns its length, or -EAGAIN if there is none.
+ * lost, and still goes with its channel. Returns its length; -EAGAIN if there is none;
+ * -EFAULT if memory is not there: what is served by somebody else, at leisure, must not
+ * keep other readers waiting.
  */
 static ssize_t host_read_one(struct host *host, void __user *to)
 {
@@ -179,12 +182,28 @@ static ssize_t host_read_one(struct host *host, void __user *to)
 	if (mutex_lock_interruptible(&host->read_lock))
 		return -ERESTARTSYS;
 	ret = vmbus_partition_peek_reply(host->p, &reply);
-	if (!ret && copy_to_user(to, reply.msg, reply.len))
-		ret = -EFAULT;
+	if (!ret)
+		ret = copy_to_user_nofault(to, reply.msg, reply.len);
 	if (!ret)
 		vmbus_partition_take_reply(host->p, reply.id);
 	mutex_unlock(&host->read_lock);
 	return ret ?: reply.len;
+}
+
+/* The same; the memory is brought in when nothing is held. */
+static ssize_t host_read_faulting(struct host *host, void __user *to)
+{
+	ssize_t ret;
+
+	while ((ret = host_read_one(host, to)) == -EFAULT) {
+		if (fault_in_writeable(to, VMBUS_HOST_MSG_MAX))
+			break;
+		/* It may have gone again. */
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return ret;
 }
 
 static ssize_t host_fop_read(struct file *file, char __user *to, size_t len, loff_t *pos)
@@ -197,7 +216,7 @@ static ssize_t host_fop_read(struct file *file, char __user *to, size_t len, lof
 	if (len < VMBUS_HOST_MSG_MAX)
 		return -EMSGSIZE;
 	for (;;) {
-		ret = host_read_one(host, to);
+		ret = host_read_faulting(host, to);
 		if (ret != -EAGAIN || file->f_flags & O_NONBLOCK)
 			return ret;
 		ret = wait_event_interruptible(host->wait, host_is_readable(host));

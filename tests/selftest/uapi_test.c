@@ -615,7 +615,7 @@ static int do_read(void *arg)
 	return reply_read(*(int *)arg).len;
 }
 
-/* A reader whose buffer is not there yet: it has looked at a reply, and cannot go on. */
+/* A reader whose buffer is not there yet: there is a reply for it, and it cannot go on. */
 struct slow_reader {
 	struct vmm vmm;
 	char *page;
@@ -665,30 +665,47 @@ static int do_reset(void *arg)
 	return vmm_reset(((struct vmm *)arg)->fd);
 }
 
-/* When @fn has returned, no reader comes with a reply that is older. */
-static void expect_reader_first(struct __test_metadata *_metadata,
-				struct slow_reader *r, int (*fn)(void *arg))
+/* It keeps nobody, and when @fn has returned, it does not come with an older reply. */
+static void expect_gone_for_reader(struct __test_metadata *_metadata,
+				   struct slow_reader *r, int (*fn)(void *arg))
 {
 	struct task t;
 
 	task_start(&t, fn, &r->vmm);
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
-	EXPECT_FALSE(task_is_done(&t));
+	EXPECT_TRUE(WAIT_FOR(task_is_done(&t)));
+	EXPECT_FALSE(task_is_done(&r->task));
 	EXPECT_EQ(0, memory_fill(r->uffd, r->page, 0));
-	EXPECT_EQ(12, task_join(&r->task));
+	EXPECT_EQ(-EAGAIN, task_join(&r->task));
 	EXPECT_EQ(0, task_join(&t));
 	EXPECT_SILENCE(r->vmm.fd);
 }
 
 TEST_F(slow_reader, destroy)
 {
-	expect_reader_first(_metadata, &self->r, do_destroy);
+	expect_gone_for_reader(_metadata, &self->r, do_destroy);
 	EXPECT_EQ(0, vmm_channel(self->r.vmm.fd, RELID, 0, NULL));
 }
 
 TEST_F(slow_reader, reset)
 {
-	expect_reader_first(_metadata, &self->r, do_reset);
+	expect_gone_for_reader(_metadata, &self->r, do_reset);
+}
+
+/* Who has asked not to wait does not wait for the other's memory either. */
+TEST_F(slow_reader, another_reads)
+{
+	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->r.vmm.fd));
+	EXPECT_TORNDOWN(self->r.vmm.fd, HANDLE);
+	EXPECT_FALSE(task_is_done(&self->r.task));
+	EXPECT_EQ(0, memory_fill(self->r.uffd, self->r.page, 0));
+	EXPECT_EQ(-EAGAIN, task_join(&self->r.task));
+}
+
+TEST_F(slow_reader, gets_it)
+{
+	EXPECT_EQ(0, memory_fill(self->r.uffd, self->r.page, 0));
+	EXPECT_EQ(12, task_join(&self->r.task));
+	EXPECT_SILENCE(self->r.vmm.fd);
 }
 
 static int do_teardown(void *arg)
