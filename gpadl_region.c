@@ -17,6 +17,7 @@
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -260,19 +261,21 @@ static int change_enter(const struct gpadl_mem *mem, struct region_change *c,
 			const struct vmbus_gpa_region *what)
 {
 	struct gpadl_region *old, *new;
+	u32 slot;
 	int ret;
 
 	ret = region_check(mem, what);
 	if (ret)
 		return ret;
-	if (test_and_set_bit(what->slot, c->seen))
+	slot = array_index_nospec(what->slot, VMBUS_GPA_REGION_SLOTS);
+	if (test_and_set_bit(slot, c->seen))
 		return -EINVAL;
 
-	old = c->new[what->slot];
+	old = c->new[slot];
 	if (!what->bytes) {
 		if (!old)
 			return -ENOENT;
-		c->new[what->slot] = NULL;
+		c->new[slot] = NULL;
 		return 0;
 	}
 	if (old && region_equal(&old->what, what))
@@ -280,8 +283,8 @@ static int change_enter(const struct gpadl_mem *mem, struct region_change *c,
 	new = region_alloc(what);
 	if (!new)
 		return -ENOMEM;
-	c->new[what->slot] = new;
-	set_bit(what->slot, c->made);
+	c->new[slot] = new;
+	set_bit(slot, c->made);
 	return 0;
 }
 

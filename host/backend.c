@@ -69,7 +69,8 @@ void backend_put(struct vmbus_backend *backend)
  * @backend: the backend; stays the caller's, and there until vmbus_backend_unregister()
  *
  * A guest that opens a channel of that type from now on finds it. The callbacks may come
- * before this has returned.
+ * before this has returned. So it is the last thing that a module's init does: what fails
+ * after it would free the module although a channel is bound to it.
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST if somebody serves that type already; -EINVAL if a callback that is

@@ -32,9 +32,11 @@ static int guests_show(struct seq_file *m, void *unused)
 
 	seq_puts(m, "# pid counts\n");
 	guard(mutex)(&lists_lock);
-	list_for_each_entry(host, &guests, node)
+	list_for_each_entry(host, &guests, node) {
 		seq_printf(m, "%d channels %u bad-messages %d\n", host->owner,
 			   count_channels(host), atomic_read(&host->nr_bad));
+		cond_resched();
+	}
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(guests);
