@@ -223,8 +223,8 @@ struct vmbus_host_channel_modify {
  * The channel goes on answering the guest until RELID_RELEASED or DESTROY.
  *
  * DESTROY does the same and then forgets the channel and its GPADLs: the guest gets
- * no more replies for it, and the relid can be used again. It waits for a read()
- * that is under way, which may be about to return one.
+ * no more replies for it, not even by a read() that is under way, and the relid can be
+ * used again.
  *
  * Both return EINTR if interrupted by a fatal signal while waiting, and can be
  * repeated.
