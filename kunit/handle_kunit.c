@@ -226,6 +226,25 @@ static void replies_never_read(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
+/* The last slot was taken for a message that needed none: who waits for room is told. */
+static void slot_that_was_not_needed(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct guest_msg m;
+	int i, wakes;
+
+	for (i = 0; i < GPADL_REPLY_SLOTS - 1; i++)
+		KUNIT_ASSERT_EQ(test, vm_teardown(vm, &vm->c[0], i), 0);
+	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
+	guest_body(&m, VM_HANDLE);
+	guest_words(&m, vm->s.words, 3);
+	wakes = atomic_read(&vm->wakes);
+	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), -ENOENT);
+	KUNIT_EXPECT_GT(test, atomic_read(&vm->wakes), wakes);
+	for (i = 0; i < GPADL_REPLY_SLOTS - 1; i++)
+		vm_expect_torndown(vm, i);
+}
+
 /* Replies that belong to a GPADL take no slot: the guest's own GPADLs bound them. */
 static void unread_replies_of_gpadls(struct kunit *test)
 {
@@ -542,6 +561,7 @@ static struct kunit_case handle_cases[] = {
 	KUNIT_CASE_SLOW(more_gpadls_than_allowed),
 	KUNIT_CASE(more_pages_than_allowed),
 	KUNIT_CASE(replies_never_read),
+	KUNIT_CASE(slot_that_was_not_needed),
 	KUNIT_CASE(unread_replies_of_gpadls),
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(no_room_in_a_table),

@@ -705,6 +705,18 @@ static void put_in_every_state(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 }
 
+/* The channels' own end may be long in coming. */
+static void gpadls_go_with_partition(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_partition *p = vm->p;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	vm_put_partition(vm);
+	KUNIT_EXPECT_EQ(test, atomic_read(&p->nr_gpadls), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -ENOENT);
+}
+
 static void channel_after_partition(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -1020,6 +1032,7 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(gpadl_goes_after_its_readers),
 	KUNIT_CASE(region_table_goes_after_its_readers),
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),
+	KUNIT_CASE(gpadls_go_with_partition),
 	KUNIT_CASE(channel_after_partition),
 	KUNIT_CASE_SLOW(ten_thousand_races),
 	KUNIT_CASE_SLOW(several_writers),
