@@ -245,7 +245,7 @@ static void channel_drop_gpadls(struct vmbus_gpadl_channel *chan, bool reset)
 	gpadl_wait_dying(chan);
 }
 
-/* Called with rx_mutex held. Nor of these, of which it has not heard yet. */
+/* The same, and the replies that wait in the queue go. */
 static void channel_drop_all(struct vmbus_gpadl_channel *chan)
 {
 	channel_drop_gpadls(chan, false);

@@ -471,17 +471,16 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 static void reset_waits_for_channel_put(struct kunit *test)
 {
 	struct vm *vm = test->priv;
-	struct vm_channel *c = &vm->c[1];
+	struct vmbus_gpadl_channel *chan = vm->c[1].chan;
 	struct vm_task *t;
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_channel_put(c->chan);
+	vm_establish(vm, &vm->c[1], VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[1], 0, VM_HANDLE, NULL), 0);
+	vm_put_channel(&vm->c[1]);
 	t = vm_start(vm, vm_task_reset, NULL, 0, 0);
 	vm_wait_asleep(t);
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
-	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
-	c->chan = NULL;
+	vmbus_gpadl_unmap(chan, VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
