@@ -18,7 +18,6 @@
  * An OPENCHANNEL is answered exactly once, in the critical section that changes what it
  * tells of; or never, if the guest has released the channel or was reset.
  */
-#include <linux/align.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/sched/signal.h>
@@ -100,78 +99,6 @@ static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
 	req->reply = NULL;
 }
 
-/* ---- The rings ---- */
-
-/*
- * Bytes of the ring GPADL, if it is of whole pages and the second ring begins where it
- * can: each has a control page and data. That it is of one range, the vmap finds.
- */
-static int ring_check(const struct sg_table *sgt, u32 ring_page, size_t *bytes)
-{
-	struct scatterlist *sg;
-	unsigned int i;
-	size_t len = 0;
-
-	for_each_sgtable_sg(sgt, sg, i)
-		len += sg->length;
-	if (!IS_ALIGNED(sgt->sgl->offset, VMBUS_RING_PAGE) ||
-	    !IS_ALIGNED(len, VMBUS_RING_PAGE))
-		return -EINVAL;
-	if (ring_page < 2 || ring_page > GPADL_MAX_PAGES ||
-	    (size_t)ring_page * VMBUS_RING_PAGE + 2 * VMBUS_RING_PAGE > len)
-		return -EINVAL;
-	*bytes = len;
-	return 0;
-}
-
-static int rings_init(struct vmbus_endpoint *ep, void *base, size_t bytes)
-{
-	size_t split = (size_t)ep->open.ring_page * VMBUS_RING_PAGE;
-	int ret;
-
-	ret = vmbus_ring_init_in(&ep->in, base, split);
-	if (!ret)
-		ret = vmbus_ring_init_out(&ep->out, base + split, bytes - split);
-	return ret;
-}
-
-static int rings_map(struct vmbus_endpoint *ep)
-{
-	u32 handle = ep->open.ring_handle;
-	struct sg_table *sgt;
-	size_t bytes;
-	void *base;
-	int ret;
-
-	ret = vmbus_gpadl_map(ep->chan, 0, handle, &sgt);
-	if (ret)
-		return ret;
-	ret = ring_check(sgt, ep->open.ring_page, &bytes);
-	if (ret)
-		goto err_unmap;
-	base = vmbus_gpadl_vmap(ep->chan, handle);
-	if (IS_ERR(base)) {
-		ret = PTR_ERR(base);
-		goto err_unmap;
-	}
-	ret = rings_init(ep, base, bytes);
-	if (ret)
-		goto err_vunmap;
-	return 0;
-
-err_vunmap:
-	vmbus_gpadl_vunmap(ep->chan, handle);
-err_unmap:
-	vmbus_gpadl_unmap(ep->chan, handle);
-	return ret;
-}
-
-static void rings_unmap(struct vmbus_endpoint *ep)
-{
-	vmbus_gpadl_vunmap(ep->chan, ep->open.ring_handle);
-	vmbus_gpadl_unmap(ep->chan, ep->open.ring_handle);
-}
-
 /* ---- State work ---- */
 
 static int endpoint_bind(struct vmbus_endpoint *ep)
@@ -194,32 +121,20 @@ static int endpoint_bind(struct vmbus_endpoint *ep)
 	return ret;
 }
 
-/* The backend may have begun to read already. */
-static bool endpoint_has_input(struct vmbus_endpoint *ep)
-{
-	unsigned long irq;
-	bool has;
-
-	spin_lock_irqsave(&ep->in_lock, irq);
-	has = !vmbus_ring_is_empty(&ep->in);
-	spin_unlock_irqrestore(&ep->in_lock, irq);
-	return has;
-}
-
 static int endpoint_do_open(struct vmbus_endpoint *ep)
 {
 	int ret;
 
-	ret = rings_map(ep);
+	ret = endpoint_rings_map(ep);
 	if (ret)
 		return ret;
 	ret = endpoint_bind(ep);
 	if (ret) {
-		rings_unmap(ep);
+		endpoint_rings_unmap(ep);
 		return ret;
 	}
 	/* The signal for what is there already may have come when nobody listened. */
-	if (endpoint_has_input(ep))
+	if (endpoint_rings_have_input(ep))
 		vmbus_endpoint_kick(ep);
 	return 0;
 }
@@ -229,7 +144,7 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 	struct vmbus_backend *backend = ep->backend;
 
 	backend->close(ep);
-	rings_unmap(ep);
+	endpoint_rings_unmap(ep);
 	WARN_ONCE(vmbus_gpadl_channel_is_busy(ep->chan),
 		  "vmbus_host: channel %u: backend %s left a GPADL mapped\n",
 		  ep->relid, backend->name);
@@ -528,8 +443,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct host *host, u32 relid)
 	ep->relid = relid;
 	spin_lock_init(&ep->lock);
 	spin_lock_init(&ep->signal_lock);
-	spin_lock_init(&ep->in_lock);
-	spin_lock_init(&ep->out_lock);
+	endpoint_rings_init(ep);
 	INIT_WORK(&ep->state_work, endpoint_state_work);
 	INIT_WORK(&ep->kick_work, endpoint_kick_work);
 	return ep;
@@ -709,79 +623,3 @@ void vmbus_endpoint_kick(struct vmbus_endpoint *ep)
 	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_kick, VMBUS_HOST_NS);
-
-/**
- * vmbus_endpoint_recv() - Receive the next packet from the guest
- * @ep: the endpoint
- * @pkt: where the packet's description goes
- * @buf: where all that follows the descriptor goes: the type's own header, of
- *	@pkt->offset bytes, and the payload, of @pkt->len bytes
- * @size: size of @buf in bytes
- *
- * Everything in @pkt and @buf is a copy, and whatever the guest likes.
- *
- * Does what vmbus_recvpacket_raw() does on the guest's side.
- *
- * Context: any, from open() until close() has returned.
- *
- * Return: 0, or
- *
- * * %-EAGAIN: there is none; kick() will come when there is
- * * %-EMSGSIZE: @buf is too small for the packet that @pkt describes, and which stays
- *   the next one
- * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
- */
-int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
-			size_t size)
-{
-	bool signal = false;
-	unsigned long irq;
-	int ret;
-
-	spin_lock_irqsave(&ep->in_lock, irq);
-	ret = vmbus_ring_read(&ep->in, pkt, buf, size, &signal);
-	spin_unlock_irqrestore(&ep->in_lock, irq);
-	if (!ret)
-		atomic64_inc(&ep->counts.received);
-	if (signal)
-		endpoint_signal(ep);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_recv, VMBUS_HOST_NS);
-
-/**
- * vmbus_endpoint_send() - Send a packet to the guest
- * @ep: the endpoint
- * @pkt: describes the packet; @pkt->offset is a multiple of 8
- * @buf: the type's own header, of @pkt->offset bytes, and the payload, of @pkt->len bytes
- *
- * The guest is signalled if it needs to be.
- *
- * Does what vmbus_sendpacket() does on the guest's side.
- *
- * Context: any, from open() until close() has returned.
- *
- * Return: 0, or
- *
- * * %-EAGAIN: no room now; kick() will come when there is
- * * %-EMSGSIZE: the ring can never hold the packet
- * * %-EINVAL: @pkt->offset is not a multiple of 8
- * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
- */
-int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
-			const void *buf)
-{
-	bool signal = false;
-	unsigned long irq;
-	int ret;
-
-	spin_lock_irqsave(&ep->out_lock, irq);
-	ret = vmbus_ring_write(&ep->out, pkt, buf, &signal);
-	spin_unlock_irqrestore(&ep->out_lock, irq);
-	if (!ret)
-		atomic64_inc(&ep->counts.sent);
-	if (signal)
-		endpoint_signal(ep);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);

@@ -205,6 +205,12 @@ int endpoint_wait_reset(struct vmbus_endpoint *ep);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
 void endpoint_wait_gone(void);
 
+/* endpoint_ring.c: its rings */
+void endpoint_rings_init(struct vmbus_endpoint *ep);
+int endpoint_rings_map(struct vmbus_endpoint *ep);
+void endpoint_rings_unmap(struct vmbus_endpoint *ep);
+bool endpoint_rings_have_input(struct vmbus_endpoint *ep);
+
 /* backend.c: who serves which interface type */
 struct vmbus_backend *backend_get(const guid_t *if_type, bool load);
 void backend_put(struct vmbus_backend *backend);
