@@ -7,8 +7,8 @@
  * (ops->release()); the file itself may be long closed then.
  *
  * Lock order: host.lock > vmbus_endpoint.lock > locks of the mapper's reply queue.
- * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested. No
- * callback of a backend is called with a lock held.
+ * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested; but
+ * host_events.lock can be taken under any of them. No callback of a backend is called with a lock held.
  */
 #ifndef _VMBUS_HOST_PRIV_H
 #define _VMBUS_HOST_PRIV_H
@@ -22,12 +22,10 @@
 #include <linux/xarray.h>
 
 #include <linux/vmbus_host.h>
+#include "event.h"
 #include "vmbus_gpadl_map.h"
 #include "ring.h"
 #include "vmbus_backend.h"
-
-/* relids end there: that many event flags has a SINT. */
-#define HOST_MAX_RELID	2047
 
 struct signals;
 
@@ -39,8 +37,11 @@ struct signals;
  * @lock: serialises what the guest's messages and the ioctls do to @endpoints; protects
  *	vmbus_endpoint.released. Never held while waiting for a backend or for the VMM
  * @endpoints: by relid; each holds one reference
- * @wait: woken when there is a reply or room for one, and when an endpoint has closed
- * @read_lock: serialises readers, from the look at a reply until it is out of the queue
+ * @wait: woken when there is a reply, room for one, or an event, and when an endpoint has
+ *	closed
+ * @read_lock: serialises readers, from the look at a reply or an event until it is out of
+ *	the queue
+ * @events: what the VMM is to be asked or told
  * @nr_bad: messages that were too short or too long
  * @node: in the list of all guests, for debugfs
  */
@@ -51,6 +52,7 @@ struct host {
 	struct xarray endpoints;
 	wait_queue_head_t wait;
 	struct mutex read_lock;
+	struct host_events events;
 	atomic_t nr_bad;
 	struct list_head node;
 };

@@ -8,6 +8,7 @@
  */
 #include <linux/build_bug.h>
 #include <linux/errno.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -57,13 +58,28 @@ union ioctl_arg {
 	struct vmbus_host_channel channel;
 	struct vmbus_host_post post;
 	struct vmbus_host_reset reset;
+	struct vmbus_host_event event;
 };
 
-static int ioctl_create(struct host *host, const union ioctl_arg *arg, bool nonblock)
+/**
+ * struct ioctl_call - an ioctl under way
+ * @host: the file
+ * @from: its structure in user memory, for what is handed back there
+ * @size: bytes of that structure that both sides know
+ * @nonblock: the file is O_NONBLOCK
+ */
+struct ioctl_call {
+	struct host *host;
+	void __user *from;
+	u32 size;
+	bool nonblock;
+};
+
+static int ioctl_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->create.flags)
 		return -EOPNOTSUPP;
-	return host_create(host);
+	return host_create(call->host);
 }
 
 static u32 region_flags(u32 from)
@@ -105,9 +121,10 @@ static int regions_set(struct host *host, const struct vmbus_host_region *from, 
 	return ret;
 }
 
-static int ioctl_set_regions(struct host *host, const union ioctl_arg *arg, bool nonblock)
+static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_set_regions *set = &arg->set_regions;
+	struct host *host = call->host;
 	struct vmbus_host_region *regions;
 	int ret;
 
@@ -134,10 +151,10 @@ static int host_publish_endpoint(struct host *host, struct vmbus_endpoint *ep)
 	return ret == -EBUSY ? -EEXIST : ret;
 }
 
-static int ioctl_channel_create(struct host *host, const union ioctl_arg *arg,
-				bool nonblock)
+static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_channel_create *create = &arg->channel_create;
+	struct host *host = call->host;
 	struct vmbus_endpoint *ep;
 	guid_t type, instance;
 	int ret;
@@ -159,10 +176,10 @@ static int ioctl_channel_create(struct host *host, const union ioctl_arg *arg,
 	return ret;
 }
 
-static int ioctl_channel_modify(struct host *host, const union ioctl_arg *arg,
-				bool nonblock)
+static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_channel_modify *modify = &arg->channel_modify;
+	struct host *host = call->host;
 	struct vmbus_endpoint *ep;
 	int ret;
 
@@ -186,9 +203,9 @@ static int host_rescind(struct vmbus_endpoint *ep)
 	return ret ?: endpoint_wait_closed(ep);
 }
 
-static int ioctl_channel_rescind(struct host *host, const union ioctl_arg *arg,
-				 bool nonblock)
+static int ioctl_channel_rescind(const struct ioctl_call *call, union ioctl_arg *arg)
 {
+	struct host *host = call->host;
 	struct vmbus_endpoint *ep;
 	int ret;
 
@@ -226,9 +243,9 @@ static int host_let_go(struct host *host, struct vmbus_endpoint *ep)
 	return host_wait_reader(host);
 }
 
-static int ioctl_channel_destroy(struct host *host, const union ioctl_arg *arg,
-				 bool nonblock)
+static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg *arg)
 {
+	struct host *host = call->host;
 	struct vmbus_endpoint *ep;
 	int ret;
 
@@ -251,9 +268,10 @@ static int ioctl_channel_destroy(struct host *host, const union ioctl_arg *arg,
 	return ret;
 }
 
-static int ioctl_post(struct host *host, const union ioctl_arg *arg, bool nonblock)
+static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_post *post = &arg->post;
+	struct host *host = call->host;
 	u32 flags = 0;
 
 	if (post->flags & ~VMBUS_HOST_POST_GPADL_READ_ONLY || post->__reserved)
@@ -261,7 +279,7 @@ static int ioctl_post(struct host *host, const union ioctl_arg *arg, bool nonblo
 	if (post->flags & VMBUS_HOST_POST_GPADL_READ_ONLY)
 		flags |= VMBUS_GPADL_RECEIVE_READ_ONLY;
 	return host_receive_wait(host, u64_to_user_ptr(post->msg), post->len, flags,
-				 nonblock);
+				 call->nonblock);
 }
 
 static void host_reset_all(struct host *host)
@@ -292,8 +310,9 @@ static int host_wait_all_reset(struct host *host)
  * In this order: what is closed quietly adds no reply to those that are dropped, and no
  * reader comes with one of them after this.
  */
-static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonblock)
+static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
 {
+	struct host *host = call->host;
 	int ret;
 
 	if (arg->reset.flags)
@@ -303,6 +322,14 @@ static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonbl
 	if (!ret)
 		ret = host_wait_reader(host);
 	return ret ?: host_wait_all_reset(host);
+}
+
+static int ioctl_next_event(const struct ioctl_call *call, union ioctl_arg *arg)
+{
+	if (arg->event.flags || arg->event.__reserved)
+		return -EOPNOTSUPP;
+	return host_event_read(call->host, &arg->event, call->from, call->size,
+			       call->nonblock);
 }
 
 /* ---- Dispatch ---- */
@@ -316,7 +343,7 @@ static int ioctl_reset(struct host *host, const union ioctl_arg *arg, bool nonbl
 struct ioctl_op {
 	u32 size;
 	u32 min_size;
-	int (*handler)(struct host *host, const union ioctl_arg *arg, bool nonblock);
+	int (*handler)(const struct ioctl_call *call, union ioctl_arg *arg);
 };
 
 #define IOCTL_OP(_cmd, _handler, _struct, _last)				\
@@ -342,6 +369,8 @@ static const struct ioctl_op ioctl_ops[] = {
 		 struct vmbus_host_channel, __reserved),
 	IOCTL_OP(VMBUS_HOST_POST, ioctl_post, struct vmbus_host_post, msg),
 	IOCTL_OP(VMBUS_HOST_RESET, ioctl_reset, struct vmbus_host_reset, flags),
+	IOCTL_OP(VMBUS_HOST_NEXT_EVENT, ioctl_next_event,
+		 struct vmbus_host_event, __reserved),
 };
 
 /* Who may: anybody makes the file a partition, and after that only its address space. */
@@ -366,6 +395,7 @@ static int ioctl_may(struct host *host, unsigned int cmd)
  */
 long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock)
 {
+	struct ioctl_call call = { .host = host, .from = from, .nonblock = nonblock };
 	const struct ioctl_op *op;
 	union ioctl_arg arg;
 	u32 size;
@@ -389,5 +419,6 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 	ret = copy_struct_from_user(&arg, op->size, from, size);
 	if (ret)
 		return ret;
-	return op->handler(host, &arg, nonblock);
+	call.size = min(size, op->size);
+	return op->handler(&call, &arg);
 }

@@ -84,6 +84,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 	mutex_init(&host->read_lock);
 	xa_init_flags(&host->endpoints, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&host->wait);
+	host_events_init(&host->events);
 	INIT_LIST_HEAD(&host->node);
 	atomic_inc(&nr_hosts);
 	file->private_data = host;
@@ -237,6 +238,8 @@ static __poll_t host_fop_poll(struct file *file, poll_table *wait)
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (host_is_writable(host))
 		events |= EPOLLOUT | EPOLLWRNORM;
+	if (host_events_pending(host))
+		events |= EPOLLPRI;
 	return events;
 }
 

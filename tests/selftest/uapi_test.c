@@ -296,7 +296,7 @@ TEST_F(file, unknown_ioctl)
 {
 	__u32 size = sizeof(size);
 
-	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x08), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x09), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0xff), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC + 1, 0), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IOW(VMBUS_HOST_IOC, 7, __u32), &size);

@@ -284,4 +284,48 @@ struct vmbus_host_reset {
 
 #define VMBUS_HOST_RESET	_IO(VMBUS_HOST_IOC, 0x07)
 
+/**
+ * enum vmbus_host_event_type - what the kernel asks or tells the VMM of its own accord
+ * @VMBUS_HOST_EVENT_OFFER_SUBCHANNELS: the device of channel relid wants to have as many
+ *	sub-channels as value says: create them and offer them to the guest
+ * @VMBUS_HOST_EVENT_RESCIND: the device of channel relid is going: rescind and destroy its
+ *	channels
+ * @VMBUS_HOST_EVENT_DONE: what was asked for by the command in value, on channel relid (0:
+ *	on all), and had returned EINPROGRESS, is done
+ * @VMBUS_HOST_EVENT_BROKEN: the guest has spoilt a ring of channel relid, which is of no use
+ *	any more until it opens the channel anew
+ *
+ * There will be others: what is not known is to be ignored.
+ */
+enum vmbus_host_event_type {
+	VMBUS_HOST_EVENT_OFFER_SUBCHANNELS = 1,
+	VMBUS_HOST_EVENT_RESCIND = 2,
+	VMBUS_HOST_EVENT_DONE = 3,
+	VMBUS_HOST_EVENT_BROKEN = 4,
+};
+
+/**
+ * struct vmbus_host_event - VMBUS_HOST_NEXT_EVENT
+ * @size: sizeof(struct vmbus_host_event)
+ * @flags: must be 0
+ * @type: returned, &enum vmbus_host_event_type
+ * @relid: returned, the channel; 0 if it is of none
+ * @value: returned; by @type
+ * @__reserved: must be 0
+ *
+ * Fetch the next event; poll() says EPOLLPRI while there is one. An event that repeats
+ * before it was fetched is one. Those of a channel go when it is destroyed, but for
+ * VMBUS_HOST_EVENT_DONE. EAGAIN if there is none and the file is O_NONBLOCK.
+ */
+struct vmbus_host_event {
+	__u32 size;
+	__u32 flags;
+	__u32 type;
+	__u32 relid;
+	__u32 value;
+	__u32 __reserved;
+};
+
+#define VMBUS_HOST_NEXT_EVENT	_IO(VMBUS_HOST_IOC, 0x08)
+
 #endif /* _UAPI_LINUX_VMBUS_HOST_H */

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events: what the kernel asks or tells the VMM of its own accord.
+ */
+#include <linux/bitops.h>
+#include <linux/bug.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+
+#include "event.h"
+#include "host.h"
+
+/* Bits of host_events.kinds; of one relid, the lower is read first. */
+static const struct {
+	u32 type;
+	u32 value;
+} kinds[] = {
+	{ VMBUS_HOST_EVENT_OFFER_SUBCHANNELS },
+	{ VMBUS_HOST_EVENT_BROKEN },
+	{ VMBUS_HOST_EVENT_RESCIND },
+	{ VMBUS_HOST_EVENT_DONE, VMBUS_HOST_RESET },
+	{ VMBUS_HOST_EVENT_DONE, VMBUS_HOST_CHANNEL_RESCIND },
+	{ VMBUS_HOST_EVENT_DONE, VMBUS_HOST_CHANNEL_DESTROY },
+};
+
+static_assert(ARRAY_SIZE(kinds) <= BITS_PER_BYTE);
+
+static int event_kind(u32 type, u32 value)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].type == type &&
+		    (type != VMBUS_HOST_EVENT_DONE || kinds[i].value == value))
+			return i;
+	return -EINVAL;
+}
+
+/**
+ * host_events_init() - Prepare for events, of which there are none yet
+ * @events: zeroed memory
+ *
+ * Context: any.
+ */
+void host_events_init(struct host_events *events)
+{
+	spin_lock_init(&events->lock);
+}
+
+/**
+ * host_event_post() - Tell the VMM something
+ * @host: the guest
+ * @type: what
+ * @relid: of which channel; 0 if of none
+ * @value: of VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, how many; of VMBUS_HOST_EVENT_DONE, the
+ *	command; else 0
+ *
+ * The same event, if it was not read yet, is not told twice; of two numbers of
+ * sub-channels the last is told.
+ *
+ * Context: any, also under spinlocks.
+ */
+void host_event_post(struct host *host, enum vmbus_host_event_type type, u32 relid,
+		     u32 value)
+{
+	struct host_events *events = &host->events;
+	int kind = event_kind(type, value);
+	unsigned long irq;
+
+	if (WARN_ON_ONCE(kind < 0 || relid > HOST_MAX_RELID))
+		return;
+	spin_lock_irqsave(&events->lock, irq);
+	if (type == VMBUS_HOST_EVENT_OFFER_SUBCHANNELS)
+		events->subchannels[relid] = value;
+	events->kinds[relid] |= BIT(kind);
+	__set_bit(relid, events->relids);
+	spin_unlock_irqrestore(&events->lock, irq);
+	wake_up_poll(&host->wait, EPOLLPRI);
+}
+
+/**
+ * host_events_forget() - Drop what was not read of a channel that is gone
+ * @host: the guest
+ * @relid: the channel
+ *
+ * Context: any, also under spinlocks.
+ */
+void host_events_forget(struct host *host, u32 relid)
+{
+	struct host_events *events = &host->events;
+	unsigned long irq;
+
+	spin_lock_irqsave(&events->lock, irq);
+	events->kinds[relid] = 0;
+	__clear_bit(relid, events->relids);
+	spin_unlock_irqrestore(&events->lock, irq);
+}
+
+/**
+ * host_events_pending() - Does an event wait to be read?
+ * @host: the guest
+ *
+ * Context: any.
+ * Return: true if host_event_peek() would find one.
+ */
+bool host_events_pending(struct host *host)
+{
+	/* Without the lock: host_event_post() wakes those who have looked before. */
+	return !data_race(bitmap_empty(host->events.relids, HOST_MAX_RELID + 1));
+}
+
+static u32 event_value(const struct host_events *events, u32 relid, unsigned int kind)
+{
+	if (kinds[kind].type == VMBUS_HOST_EVENT_OFFER_SUBCHANNELS)
+		return events->subchannels[relid];
+	return kinds[kind].value;
+}
+
+/* The relid that is next in turn; HOST_MAX_RELID + 1 if there is none. */
+static u32 event_next_relid(const struct host_events *events)
+{
+	u32 relid = find_next_bit(events->relids, HOST_MAX_RELID + 1, events->next);
+
+	if (relid > HOST_MAX_RELID)
+		relid = find_first_bit(events->relids, HOST_MAX_RELID + 1);
+	return relid;
+}
+
+/**
+ * host_event_peek() - Look at the next event
+ * @host: the guest
+ * @event: where it goes; its size and flags are left as they are
+ *
+ * It waits until host_event_take(). The caller serialises both.
+ *
+ * Context: any.
+ * Return: 0; -EAGAIN if there is none.
+ */
+int host_event_peek(struct host *host, struct vmbus_host_event *event)
+{
+	struct host_events *events = &host->events;
+	unsigned int kind;
+	unsigned long irq;
+	u32 relid;
+
+	spin_lock_irqsave(&events->lock, irq);
+	relid = event_next_relid(events);
+	if (relid <= HOST_MAX_RELID) {
+		kind = __ffs(events->kinds[relid]);
+		event->type = kinds[kind].type;
+		event->relid = relid;
+		event->value = event_value(events, relid, kind);
+	}
+	spin_unlock_irqrestore(&events->lock, irq);
+	return relid <= HOST_MAX_RELID ? 0 : -EAGAIN;
+}
+
+/**
+ * host_event_take() - An event has reached the VMM
+ * @host: the guest
+ * @event: what host_event_peek() has said
+ *
+ * Context: any.
+ */
+void host_event_take(struct host *host, const struct vmbus_host_event *event)
+{
+	struct host_events *events = &host->events;
+	int kind = event_kind(event->type, event->value);
+	u32 relid = event->relid;
+	unsigned long irq;
+
+	spin_lock_irqsave(&events->lock, irq);
+	/* Another number of sub-channels, posted meanwhile, is still to be told. */
+	if (event_value(events, relid, kind) == event->value)
+		events->kinds[relid] &= ~BIT(kind);
+	if (!events->kinds[relid])
+		__clear_bit(relid, events->relids);
+	events->next = relid + 1;
+	spin_unlock_irqrestore(&events->lock, irq);
+}
+
+/*
+ * An event is taken only when it has reached the reader. Returns -EAGAIN if there is none,
+ * -EFAULT if memory is not there: no lock is held while somebody else brings it in.
+ */
+static int event_read_one(struct host *host, struct vmbus_host_event *event,
+			  void __user *to, size_t len)
+{
+	int ret;
+
+	if (mutex_lock_interruptible(&host->read_lock))
+		return -ERESTARTSYS;
+	ret = host_event_peek(host, event);
+	if (!ret)
+		ret = copy_to_user_nofault(to, event, len);
+	if (!ret)
+		host_event_take(host, event);
+	mutex_unlock(&host->read_lock);
+	return ret;
+}
+
+/**
+ * host_event_read() - Give the next event to the VMM
+ * @host: the guest
+ * @event: the VMM's structure, in which the event is filled in
+ * @to: where that goes in user memory
+ * @len: how much of it
+ * @nonblock: do not wait for an event
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EAGAIN if there is none; -EFAULT, and none is lost; -ERESTARTSYS.
+ */
+int host_event_read(struct host *host, struct vmbus_host_event *event, void __user *to,
+		    size_t len, bool nonblock)
+{
+	int ret;
+
+	for (;;) {
+		ret = event_read_one(host, event, to, len);
+		if (ret == -EAGAIN && !nonblock)
+			ret = wait_event_interruptible(host->wait,
+						       host_events_pending(host));
+		else if (ret != -EFAULT || fault_in_writeable((char __user *)to, len))
+			return ret;
+		/* The memory may go again, and again. */
+		if (ret == -ERESTARTSYS || signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+}
