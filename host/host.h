@@ -21,11 +21,11 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include <linux/vmbus_backend.h>
 #include <linux/vmbus_host.h>
 #include "event.h"
 #include "vmbus_gpadl_map.h"
 #include "ring.h"
-#include "vmbus_backend.h"
 
 struct signals;
 

@@ -18,12 +18,12 @@
 #include <linux/export.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
+#include <linux/vmbus_backend.h>
 
 #include <asm/barrier.h>
 
 #include "compat.h"
 #include "ring.h"
-#include "vmbus_backend.h"
 
 /* struct vmpacket_descriptor; lengths in units of 8 bytes. */
 struct ring_desc {

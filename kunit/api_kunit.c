@@ -5,8 +5,8 @@
 #include <kunit/test.h>
 #include <linux/err.h>
 #include <linux/sched.h>
+#include <linux/vmbus_backend.h>
 
-#include "host/vmbus_backend.h"
 #include "suites.h"
 #include "vmbus_gpadl_map.h"
 

@@ -12,10 +12,10 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/vmbus_backend.h>
 
 #include "compat.h"
 #include "host/ring.h"
-#include "host/vmbus_backend.h"
 #include "suites.h"
 
 #define RING_BYTES	(2 * VMBUS_RING_PAGE)

@@ -29,10 +29,10 @@
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
+#include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
-#include "host/vmbus_backend.h"
 
 #define HEARTBEAT_PERIOD	(2 * HZ)
 #define HEARTBEAT_MAX_BAD	100

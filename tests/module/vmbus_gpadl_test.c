@@ -22,11 +22,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
+#include <linux/vmbus_backend.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
-#include "host/vmbus_backend.h"
 #include "vmbus_gpadl_test.h"
 
 #define MAX_INSTANCES	256
