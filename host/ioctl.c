@@ -2,8 +2,9 @@
 /*
  * The ioctls of /dev/vmbus-host.
  *
- * Each takes one structure, which begins with its size and is copied once, here, by the
- * rules of copy_struct_from_user(); a handler sees only the copy. A handler that waits
+ * Each takes one structure, which begins with its size, as do those that it points to. They
+ * are copied once, here, by the rules of copy_struct_from_user(); what comes after sees only
+ * the copy. A handler that waits
  * for a backend holds no lock, and what it asks for stands if it is interrupted.
  */
 #include <linux/build_bug.h>
@@ -19,6 +20,31 @@
 
 #include "compat.h"
 #include "host.h"
+
+/* ---- Structures of the uAPI ---- */
+
+/*
+ * Copy a structure of @size bytes, of which the first version had @min_size. Returns the
+ * number of bytes that the VMM's has.
+ */
+static int copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
+{
+	u32 user_size;
+	int ret;
+
+	if (get_user(user_size, (const u32 __user *)from))
+		return -EFAULT;
+	if (user_size < min_size)
+		return -EINVAL;
+	/* No structure will ever be that long: do not look at 4 GiB for zeroes. */
+	if (user_size > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(to, size, from, user_size);
+	return ret ?: user_size;
+}
+
+#define COPY_SIZED(_to, _from, _last)						\
+	copy_sized(_to, sizeof(*(_to)), offsetofend(typeof(*(_to)), _last), _from)
 
 /* ---- Finding endpoints ---- */
 
@@ -92,7 +118,8 @@ static u32 region_flags(u32 from)
 static int region_convert(struct vmbus_gpa_region *to,
 			  const struct vmbus_host_region *from)
 {
-	if (from->flags & ~(VMBUS_HOST_REGION_READ_ONLY | VMBUS_HOST_REGION_RESIDENT))
+	if (from->flags & ~(VMBUS_HOST_REGION_READ_ONLY | VMBUS_HOST_REGION_RESIDENT) ||
+	    from->__reserved)
 		return -EOPNOTSUPP;
 	*to = (struct vmbus_gpa_region){
 		.slot = from->slot,
@@ -104,41 +131,54 @@ static int region_convert(struct vmbus_gpa_region *to,
 	return 0;
 }
 
-static int regions_set(struct host *host, const struct vmbus_host_region *from, u32 nr)
+static int regions_copy(struct vmbus_gpa_region *changes, const void __user *from, u32 nr)
 {
-	struct vmbus_gpa_region *changes;
-	int ret = 0;
+	struct vmbus_host_region region;
+	int size, ret;
 	u32 i;
 
-	changes = kvcalloc(nr, sizeof(*changes), GFP_KERNEL);
-	if (!changes)
-		return -ENOMEM;
-	for (i = 0; i < nr && !ret; i++)
-		ret = region_convert(&changes[i], &from[i]);
-	if (!ret)
-		ret = vmbus_partition_set_regions(host->p, changes, nr);
-	kvfree(changes);
-	return ret;
+	for (i = 0; i < nr; i++) {
+		size = COPY_SIZED(&region, from, hva);
+		if (size < 0)
+			return size;
+		ret = region_convert(&changes[i], &region);
+		if (ret)
+			return ret;
+		from += size;
+	}
+	return 0;
 }
 
 static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_set_regions *set = &arg->set_regions;
-	struct host *host = call->host;
-	struct vmbus_host_region *regions;
+	struct vmbus_gpa_region *changes;
 	int ret;
 
 	if (set->flags || set->__reserved)
 		return -EOPNOTSUPP;
 	if (!set->nr || set->nr > VMBUS_HOST_REGION_SLOTS)
 		return -EINVAL;
-	regions = vmemdup_user(u64_to_user_ptr(set->regions),
-			       array_size(set->nr, sizeof(*regions)));
-	if (IS_ERR(regions))
-		return PTR_ERR(regions);
-	ret = regions_set(host, regions, set->nr);
-	kvfree(regions);
+	changes = kvcalloc(set->nr, sizeof(*changes), GFP_KERNEL);
+	if (!changes)
+		return -ENOMEM;
+	ret = regions_copy(changes, u64_to_user_ptr(set->regions), set->nr);
+	if (!ret)
+		ret = vmbus_partition_set_regions(call->host->p, changes, set->nr);
+	kvfree(changes);
 	return ret;
+}
+
+static int signals_copy(struct vmbus_host_signals *signals, u64 from)
+{
+	int ret;
+
+	if (!from) {
+		*signals = (struct vmbus_host_signals){ .kick_fd = -1, .call_fd = -1 };
+		return 0;
+	}
+	ret = COPY_SIZED(signals, u64_to_user_ptr(from), event_flags);
+	return ret < 0 ? ret : 0;
 }
 
 /* The last step: from here on the guest's messages find it. */
@@ -155,6 +195,7 @@ static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *
 {
 	const struct vmbus_host_channel_create *create = &arg->channel_create;
 	struct host *host = call->host;
+	struct vmbus_host_signals signals;
 	struct vmbus_endpoint *ep;
 	guid_t type, instance;
 	int ret;
@@ -165,10 +206,13 @@ static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *
 		return -EINVAL;
 	import_guid(&type, create->if_type);
 	import_guid(&instance, create->if_instance);
+	ret = signals_copy(&signals, create->signals);
+	if (ret)
+		return ret;
 	ep = endpoint_create(host, create->relid, &type, &instance);
 	if (IS_ERR(ep))
 		return PTR_ERR(ep);
-	ret = signals_set(ep, &create->signals);
+	ret = signals_set(ep, &signals);
 	if (!ret)
 		ret = host_publish_endpoint(host, ep);
 	if (ret)
@@ -180,15 +224,19 @@ static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *
 {
 	const struct vmbus_host_channel_modify *modify = &arg->channel_modify;
 	struct host *host = call->host;
+	struct vmbus_host_signals signals;
 	struct vmbus_endpoint *ep;
 	int ret;
 
 	if (modify->flags || modify->__reserved)
 		return -EOPNOTSUPP;
+	ret = signals_copy(&signals, modify->signals);
+	if (ret)
+		return ret;
 	ep = host_get_endpoint(host, modify->relid);
 	if (!ep)
 		return -ENOENT;
-	ret = signals_set(ep, &modify->signals);
+	ret = signals_set(ep, &signals);
 	endpoint_put(ep);
 	return ret;
 }
@@ -398,7 +446,6 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 	struct ioctl_call call = { .host = host, .from = from, .nonblock = nonblock };
 	const struct ioctl_op *op;
 	union ioctl_arg arg;
-	u32 size;
 	int ret;
 
 	if (_IOC_NR(cmd) >= ARRAY_SIZE(ioctl_ops) ||
@@ -409,16 +456,9 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 	if (ret)
 		return ret;
 
-	if (get_user(size, (u32 __user *)from))
-		return -EFAULT;
-	if (size < op->min_size)
-		return -EINVAL;
-	/* No structure will ever be that long: do not look at 4 GiB for zeroes. */
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	ret = copy_struct_from_user(&arg, op->size, from, size);
-	if (ret)
+	ret = copy_sized(&arg, op->size, op->min_size, from);
+	if (ret < 0)
 		return ret;
-	call.size = min(size, op->size);
+	call.size = min_t(u32, ret, op->size);
 	return op->handler(&call, &arg);
 }

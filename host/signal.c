@@ -43,6 +43,9 @@ struct signals {
 	unsigned int bit;
 };
 
+/* Event flags of one SINT */
+#define EVENT_FLAGS_BYTES	256u
+
 /* ---- Kick ---- */
 
 /*
@@ -175,14 +178,15 @@ static void signals_destroy(struct signals *s)
 
 static int signals_check(const struct vmbus_host_signals *arg)
 {
-	if (arg->__reserved)
-		return -EOPNOTSUPP;
 	if (arg->kick_fd < -1 || arg->call_fd < -1)
 		return -EBADF;
 	if (arg->flag > HOST_MAX_RELID || !IS_ALIGNED(arg->event_flags, 8))
 		return -EINVAL;
-	/* Flags that nobody is told of; an address that wraps or is cut off. */
-	if (arg->event_flags && (arg->call_fd < 0 || arg->event_flags > ULONG_MAX - 256))
+	/* A guest's page holds whole SINTs; so 256 bytes never cross a page. */
+	if (arg->event_flags % VMBUS_RING_PAGE > VMBUS_RING_PAGE - EVENT_FLAGS_BYTES)
+		return -EINVAL;
+	/* Flags that nobody is told of; an address that is cut off. */
+	if (arg->event_flags && (arg->call_fd < 0 || arg->event_flags > ULONG_MAX))
 		return -EINVAL;
 	return 0;
 }

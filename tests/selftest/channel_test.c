@@ -158,7 +158,6 @@ TEST_F(channel, open_without_backend)
 		.size = sizeof(create),
 		.relid = RELID2,
 		.if_type = { 0xde, 0xad },
-		.signals = { .kick_fd = -1, .call_fd = -1 },
 	};
 
 	ASSERT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_CHANNEL_CREATE, &create));
@@ -826,10 +825,10 @@ TEST_F(signals, moved_flags)
 	__u64 *moved = memory_alloc(MEM_MEMFD, HV_PAGE);
 
 	ASSERT_NE(NULL, moved);
-	self->signals.event_flags = PTR(moved) + 256;
+	self->signals.event_flags = PTR(moved) + HV_PAGE - 256;
 	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
 	EXPECT_EQ(0, send_one(&self->vmm, self->in));
-	EXPECT_EQ(1ull << RELID, moved[32]);
+	EXPECT_EQ(1ull << RELID, moved[15 * 32]);
 	EXPECT_EQ(0, self->flags[0]);
 	EXPECT_EQ(1, signalled(self->signals.call_fd));
 }
@@ -862,6 +861,9 @@ TEST_F(signals, bad_ones_change_nothing)
 	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
 	bad = self->signals;
 	bad.event_flags += 4;
+	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
+	/* Only whole SINTs are in a page; the last one is */
+	bad.event_flags = self->signals.event_flags + HV_PAGE - 248;
 	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));
 	bad.event_flags = -8ull;
 	EXPECT_EQ(-EINVAL, vmm_modify(self->vmm.fd, RELID, &bad));

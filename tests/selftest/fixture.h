@@ -23,6 +23,13 @@
 #define ALL_KB		(RING_KB + MEM_BYTES / 1024)
 #define CHARGED_KB(on_demand)	(vmm_resident ? ALL_KB : (on_demand))
 
+/* ---- Ioctls ---- */
+
+#define EXPECT_IOCTL_ERRNO(_errno, _fd, _cmd, _arg) do {	\
+	EXPECT_EQ(-1, ioctl(_fd, _cmd, _arg));			\
+	EXPECT_EQ(_errno, errno);				\
+} while (0)
+
 /* ---- Replies ---- */
 
 #define EXPECT_CREATED(_fd, _relid, _handle, _status) do {	\

@@ -222,7 +222,6 @@ static struct vmbus_host_signals signals_roll(struct life *l)
 		.kick_fd = fd_roll(l, l->kick[l->v]),
 		.call_fd = fd_roll(l, l->call[l->v]),
 		.flag = one_in(&l->dice, 16) ? roll64(&l->dice) : roll(&l->dice, 2048),
-		.__reserved = one_in(&l->dice, 32),
 	};
 
 	switch (roll(&l->dice, 8)) {

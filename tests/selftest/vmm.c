@@ -28,14 +28,24 @@ int vmm_create(int fd)
 	return do_ioctl(fd, VMBUS_HOST_CREATE, &arg);
 }
 
+/* Sizes are filled in, where that is possible. */
 int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
 {
+	struct vmbus_host_region sized[VMBUS_HOST_REGION_SLOTS];
 	struct vmbus_host_set_regions arg = {
 		.size = sizeof(arg),
 		.nr = nr,
 		.regions = PTR(regions),
 	};
+	__u32 i;
 
+	if (regions && (long)regions > 0 && nr <= VMBUS_HOST_REGION_SLOTS) {
+		for (i = 0; i < nr; i++) {
+			sized[i] = regions[i];
+			sized[i].size = sizeof(sized[i]);
+		}
+		arg.regions = PTR(sized);
+	}
 	return do_ioctl(fd, VMBUS_HOST_SET_REGIONS, &arg);
 }
 
@@ -67,23 +77,28 @@ int vmm_channel(int fd, __u32 relid, unsigned int instance,
 		.size = sizeof(arg),
 		.relid = relid,
 		.if_type = VMBUS_GPADL_TEST_IF_TYPE,
-		.signals = { .kick_fd = -1, .call_fd = -1 },
 	};
+	struct vmbus_host_signals sized;
 
 	instance_guid(arg.if_instance, instance);
-	if (signals)
-		arg.signals = *signals;
+	if (signals) {
+		sized = *signals;
+		sized.size = sizeof(sized);
+		arg.signals = PTR(&sized);
+	}
 	return do_ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &arg);
 }
 
 int vmm_modify(int fd, __u32 relid, const struct vmbus_host_signals *signals)
 {
+	struct vmbus_host_signals sized = *signals;
 	struct vmbus_host_channel_modify arg = {
 		.size = sizeof(arg),
 		.relid = relid,
-		.signals = *signals,
+		.signals = PTR(&sized),
 	};
 
+	sized.size = sizeof(sized);
 	return do_ioctl(fd, VMBUS_HOST_CHANNEL_MODIFY, &arg);
 }
 

@@ -22,6 +22,7 @@ static int host = -1;
 static void set_regions(void)
 {
 	struct vmbus_host_region region = {
+		.size = sizeof(region),
 		.slot = 0,
 		.gpa = 0,
 		.bytes = vm.ram_size,
@@ -66,6 +67,7 @@ static struct vmbus_host_signals signals_of(const struct channel *channel)
 	uint64_t *flags = synic_event_flags(cpu);
 
 	return (struct vmbus_host_signals) {
+		.size = sizeof(struct vmbus_host_signals),
 		.kick_fd = channel->kick_fd,
 		.call_fd = flags ? cpu->sint_fd : -1,
 		.event_flags = (uintptr_t)flags,
@@ -75,10 +77,11 @@ static struct vmbus_host_signals signals_of(const struct channel *channel)
 
 void host_channel_create(const struct channel *channel)
 {
+	struct vmbus_host_signals signals = signals_of(channel);
 	struct vmbus_host_channel_create create = {
 		.size = sizeof(create),
 		.relid = channel->relid,
-		.signals = signals_of(channel),
+		.signals = (uintptr_t)&signals,
 	};
 
 	memcpy(create.if_type, channel->if_type, sizeof(create.if_type));
@@ -102,10 +105,11 @@ void host_channel_destroy(const struct channel *channel)
 /* The guest moved its event flags, or wants the signals on another processor */
 void host_channel_signals(const struct channel *channel)
 {
+	struct vmbus_host_signals signals = signals_of(channel);
 	struct vmbus_host_channel_modify modify = {
 		.size = sizeof(modify),
 		.relid = channel->relid,
-		.signals = signals_of(channel),
+		.signals = (uintptr_t)&signals,
 	};
 
 	if (ioctl(host, VMBUS_HOST_CHANNEL_MODIFY, &modify) && errno != ENOENT)

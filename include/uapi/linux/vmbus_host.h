@@ -23,10 +23,11 @@
  * (13); those that come back are OPENCHANNEL_RESULT (6), GPADL_CREATED (10) and
  * GPADL_TORNDOWN (12).
  *
- * Each ioctl takes one structure that begins with its own size. A kernel that
- * knows more fields than the caller takes those that are missing as zero; a
- * kernel that knows fewer accepts the rest if it is zero. The size is not part
- * of the command number, so a command keeps its number as it grows.
+ * Each ioctl takes one structure that begins with its own size, as does every
+ * structure that it points to. A kernel that knows more fields than the caller
+ * takes those that are missing as zero; a kernel that knows fewer accepts the rest
+ * if it is zero. The size is not part of the command number, so a command keeps
+ * its number as it grows.
  *
  * What an errno of an ioctl means:
  *
@@ -101,15 +102,19 @@ struct vmbus_host_create {
 
 /**
  * struct vmbus_host_region - one range of guest memory
+ * @size: sizeof(struct vmbus_host_region)
  * @slot: number of the region, chosen by the VMM (as in KVM_SET_USER_MEMORY_REGION)
  * @flags: VMBUS_HOST_REGION_*
+ * @__reserved: must be 0
  * @gpa: guest physical address of the first byte, a multiple of the page size
  * @bytes: length in bytes, a multiple of the page size; 0 removes the slot
  * @hva: address in the VMM of the first byte, a multiple of the page size
  */
 struct vmbus_host_region {
+	__u32 size;
 	__u32 slot;
 	__u32 flags;
+	__u32 __reserved;
 	__aligned_u64 gpa;
 	__aligned_u64 bytes;
 	__aligned_u64 hva;
@@ -141,15 +146,15 @@ struct vmbus_host_set_regions {
 
 /**
  * struct vmbus_host_signals - how the guest and a channel signal each other
+ * @size: sizeof(struct vmbus_host_signals)
  * @kick_fd: eventfd by which the guest signals the host (attach it to the
  *	channel's connection id with KVM_HYPERV_EVENTFD), or -1
  * @call_fd: eventfd by which the host interrupts the guest (attach it to the
  *	target virtual processor's SINT with KVM_IRQFD), or -1
- * @event_flags: address in the VMM of the 256 bytes of event flags of the SINT
- *	(in the page that the guest gave by HV_X64_MSR_SIEFP), a multiple of 8; or 0.
- *	Only with @call_fd
  * @flag: number of the event flag to set, that is the relid; below 2048
- * @__reserved: must be 0
+ * @event_flags: address in the VMM of the 256 bytes of event flags of the SINT
+ *	(in the page that the guest gave by HV_X64_MSR_SIEFP), a multiple of 8, all
+ *	in one page of 4096 bytes; or 0. Only with @call_fd
  *
  * A SINT alone does not tell a guest which channel has work. With @event_flags
  * the kernel sets the bit itself and signals @call_fd only if it was clear.
@@ -157,11 +162,11 @@ struct vmbus_host_set_regions {
  * the interrupt.
  */
 struct vmbus_host_signals {
+	__u32 size;
 	__s32 kick_fd;
 	__s32 call_fd;
-	__aligned_u64 event_flags;
 	__u32 flag;
-	__u32 __reserved;
+	__aligned_u64 event_flags;
 };
 
 /**
@@ -173,7 +178,7 @@ struct vmbus_host_signals {
  * @if_type: interface type GUID as in the offer (little endian fields): it
  *	selects the backend, which is loaded when the guest opens the channel
  * @if_instance: interface instance GUID as in the offer
- * @signals: how guest and channel signal each other
+ * @signals: address of a &struct vmbus_host_signals; 0: there are none
  *
  * EEXIST if the partition has a channel with this @relid.
  */
@@ -184,7 +189,7 @@ struct vmbus_host_channel_create {
 	__u32 __reserved;
 	__u8 if_type[16];
 	__u8 if_instance[16];
-	struct vmbus_host_signals signals;
+	__aligned_u64 signals;
 };
 
 #define VMBUS_HOST_CHANNEL_CREATE	_IO(VMBUS_HOST_IOC, 0x02)
@@ -195,7 +200,8 @@ struct vmbus_host_channel_create {
  * @flags: must be 0
  * @relid: the channel
  * @__reserved: must be 0
- * @signals: what takes the place of the channel's present signals, all of them
+ * @signals: address of the &struct vmbus_host_signals that takes the place of the
+ *	channel's present signals, all of them; 0: there are none any more
  *
  * For when the guest tells its target virtual processor (OPENCHANNEL,
  * MODIFYCHANNEL) or moves its event flags page. All or nothing.
@@ -205,7 +211,7 @@ struct vmbus_host_channel_modify {
 	__u32 flags;
 	__u32 relid;
 	__u32 __reserved;
-	struct vmbus_host_signals signals;
+	__aligned_u64 signals;
 };
 
 #define VMBUS_HOST_CHANNEL_MODIFY	_IO(VMBUS_HOST_IOC, 0x03)
