@@ -26,11 +26,11 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "compat.h"
-#include "gpadl_priv.h"
+#include "gpadl/compat.h"
+#include "gpadl/priv.h"
 
 #define CREATE_TRACE_POINTS
-#include "gpadl_trace.h"
+#include "gpadl/trace.h"
 
 /* ---- References ---- */
 
@@ -42,7 +42,7 @@ static void gpadl_free(struct gpadl *g)
 	atomic_dec(&chan->p->nr_gpadls);
 	kvfree(g->wire.words);
 	kfree_rcu(g, rcu);
-	channel_put(chan);
+	gpadl_channel_unref(chan);
 }
 
 void gpadl_put(struct gpadl *g)
@@ -174,7 +174,7 @@ static void gpadl_reply(struct gpadl *g, struct gpadl_reply *r)
 
 	refcount_inc(&g->ref);
 	gpadl_reply_post(&p->replies, r);
-	p->ops->wake(p->priv);
+	gpadl_partition_wake(p);
 }
 
 static void gpadl_reply_created(struct gpadl *g, u32 status)
@@ -245,7 +245,7 @@ static void gpadl_settle(struct gpadl *g)
 		gpadl_die(g);
 	/* Only now, with the reply queued, may those who wait for this go on. */
 	if (revoked)
-		partition_unwatch_revoked(chan->p);
+		gpadl_partition_unwatch_revoked(chan->p);
 	if (g->reset)
 		atomic_dec(&chan->p->nr_resetting);
 	atomic_dec(&chan->nr_busy);
@@ -272,11 +272,11 @@ static void gpadl_want_back(struct gpadl *g)
 		return;
 	g->revoked = true;
 	g->since = jiffies;
-	partition_watch_revoked(g->chan->p);
+	gpadl_partition_watch_revoked(g->chan->p);
 	if (g->state == GPADL_MAPPED) {
 		trace_vmbus_gpadl_revoke(g);
 		xa_set_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
-		channel_queue_revoke(g->chan);
+		gpadl_channel_queue_revoke(g->chan);
 	}
 }
 

@@ -12,7 +12,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "host.h"
 
 static DEFINE_MUTEX(backends_lock);

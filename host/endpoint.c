@@ -25,8 +25,8 @@
 #include <linux/string.h>
 #include <linux/wait.h>
 
-#include "compat.h"
-#include "gpadl_wire.h"
+#include "gpadl/compat.h"
+#include "gpadl/wire.h"
 #include "host.h"
 
 /* Endpoints that are not freed yet. */

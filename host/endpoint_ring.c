@@ -9,8 +9,8 @@
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 
-#include "compat.h"
-#include "gpadl_wire.h"
+#include "gpadl/compat.h"
+#include "gpadl/wire.h"
 #include "host.h"
 
 /* ---- Where they are ---- */

@@ -18,7 +18,7 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "host.h"
 
 /* ---- Structures of the uAPI ---- */

@@ -15,7 +15,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "host.h"
 
 /* Hosts that are not freed yet. */

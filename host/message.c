@@ -8,8 +8,8 @@
 #include <linux/errno.h>
 #include <linux/string.h>
 
-#include "compat.h"
-#include "gpadl_wire.h"
+#include "gpadl/compat.h"
+#include "gpadl/wire.h"
 #include "host.h"
 
 /* struct vmbus_channel_message_header and what follows it in every message of ours */

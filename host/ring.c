@@ -22,7 +22,7 @@
 
 #include <asm/barrier.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "ring.h"
 
 /* struct vmpacket_descriptor; lengths in units of 8 bytes. */

@@ -18,7 +18,7 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "host.h"
 
 /**

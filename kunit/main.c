@@ -5,7 +5,7 @@
 #include <kunit/test.h>
 #include <linux/module.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "suites.h"
 
 kunit_test_suites(&wire_suite, &replay_suite, &ring_suite,

@@ -10,7 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
-#include "gpadl_reply.h"
+#include "gpadl/reply.h"
 #include "suites.h"
 #include "vm.h"
 

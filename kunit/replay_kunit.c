@@ -16,7 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "capture.h"
-#include "gpadl_wire.h"
+#include "gpadl/wire.h"
 #include "suites.h"
 #include "vmbus_gpadl_map.h"
 

@@ -14,7 +14,7 @@
 #include <linux/string.h>
 #include <linux/vmbus_backend.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "host/ring.h"
 #include "suites.h"
 

@@ -22,7 +22,7 @@
 #include <linux/list.h>
 #include <linux/scatterlist.h>
 
-#include "gpadl_priv.h"
+#include "gpadl/priv.h"
 #include "guest.h"
 
 #define VM_CHANNELS	2

@@ -2,4 +2,4 @@
 /*
  * The wire format, compiled into the test module too: the mapper does not export it.
  */
-#include "gpadl_wire.c"
+#include "gpadl/wire.c"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gpadl_wire.c: every way in which a guest can describe a buffer, and fail to.
+ * gpadl/wire.c: every way in which a guest can describe a buffer, and fail to.
  *
  * Runs in user space too, under AddressSanitizer (tests/host/). What is given to the
  * code under test lies in memory of exactly its size, so that either sanitizer sees a
@@ -13,7 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "gpadl_wire.h"
+#include "gpadl/wire.h"
 #include "guest.h"
 #include "suites.h"
 

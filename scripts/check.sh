@@ -56,7 +56,7 @@ stages_full()
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
-	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl_wire.c
+	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl/wire.c
 	END
 }
 

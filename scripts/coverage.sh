@@ -41,9 +41,9 @@ collect()
 	find "$build" -name '*.gcda' -delete
 	# Those of the two modules only
 	base64 -d "$counts" | tar -C / -xz --wildcards --no-wildcards-match-slash \
-		".$build/*.gcda" ".$build/host/*.gcda"
+		".$build/*.gcda" ".$build/gpadl/*.gcda" ".$build/host/*.gcda"
 	(cd "$build" && gcovr --root . --gcov-executable gcov-12 \
-		--filter '[^/]*$' --filter host/ --json "$dir/$1.json")
+		--filter '[^/]*$' --filter gpadl/ --filter host/ --json "$dir/$1.json")
 }
 
 report()

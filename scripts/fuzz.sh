@@ -25,7 +25,7 @@ dir=$out/fuzz
 kernel_logs=$out/selftest-debug/log
 corpus=$top/tests/fuzz/corpus
 sources=("$top/tests/fuzz/fuzz_wire.c" "$top/tests/host/compare.c"
-	 "$top/tests/host/reference.c" "$top/gpadl_wire.c")
+	 "$top/tests/host/reference.c" "$top/gpadl/wire.c")
 flags=(-std=gnu11 -g -Wall -Wextra -Werror -Wno-sign-compare
        -Wno-missing-field-initializers
        -I"$top/tests/host/include" -I"$top/tests/host" -I"$top")
@@ -36,7 +36,7 @@ fuzz()
 {
 	local seconds=$1 log=$dir/fuzz.log rc=0
 
-	say "Fuzzing gpadl_wire.c for $seconds s ..."
+	say "Fuzzing gpadl/wire.c for $seconds s ..."
 	mkdir -p "$dir/corpus"
 	# shellcheck disable=SC2086 # options, split at spaces
 	logged "$log" nice "$dir/fuzz_wire" -max_total_time="$seconds" -max_len=4096 \
@@ -50,7 +50,7 @@ fuzz()
 	return $rc
 }
 
-# Every line and every branch of gpadl_wire.c, by the committed corpus alone
+# Every line and every branch of gpadl/wire.c, by the committed corpus alone
 coverage()
 {
 	local totals lines branches
@@ -59,14 +59,14 @@ coverage()
 	LLVM_PROFILE_FILE=$dir/raw "$dir/replay" "$corpus"/* >&2 || return 1
 	llvm-profdata-14 merge -o "$dir/profile" "$dir/raw"
 	llvm-cov-14 show "$dir/replay" -instr-profile="$dir/profile" \
-		-show-branches=count "$top/gpadl_wire.c" >"$dir/coverage.txt"
+		-show-branches=count "$top/gpadl/wire.c" >"$dir/coverage.txt"
 	totals=$(llvm-cov-14 export -summary-only "$dir/replay" \
-		-instr-profile="$dir/profile" "$top/gpadl_wire.c" |
+		-instr-profile="$dir/profile" "$top/gpadl/wire.c" |
 		python3 -c 'import json, sys
 t = json.load(sys.stdin)["data"][0]["totals"]
 print(*("%d/%d" % (t[k]["covered"], t[k]["count"]) for k in ("lines", "branches")))')
 	read -r lines branches <<<"$totals"
-	say "  gpadl_wire.c: lines $lines, branches $branches ($dir/coverage.txt)"
+	say "  gpadl/wire.c: lines $lines, branches $branches ($dir/coverage.txt)"
 	[ "${lines%/*}" = "${lines#*/}" ] && [ "${branches%/*}" = "${branches#*/}" ]
 }
 

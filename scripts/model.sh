@@ -48,8 +48,8 @@ make_definitions()
 	awk '/^enum gpadl_state {/ { inside = 1; next }
 	     inside && /^}/ { exit }
 	     inside { gsub(/[,\t ]/, ""); if ($0) printf "#define %s %d\n", $0, n++ }' \
-		"$top/gpadl_priv.h" >"$dir/states.pml"
-	[ -s "$dir/states.pml" ] || die "there is no enum gpadl_state in gpadl_priv.h" \
+		"$top/gpadl/priv.h" >"$dir/states.pml"
+	[ -s "$dir/states.pml" ] || die "there is no enum gpadl_state in gpadl/priv.h" \
 		"bring tests/model/gpadl.pml up to the code"
 	: >"$dir/breaks.pml"
 	while read -r name _; do

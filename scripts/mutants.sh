@@ -8,7 +8,7 @@
 #
 # All are tried on the quickest tests; those that pass, on the next, and so on:
 #
-#	wire		gpadl_wire.c only: its tests in user space
+#	wire		gpadl/wire.c only: its tests in user space
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
@@ -51,9 +51,10 @@ batch_size=16
 leaks_glob()
 {
 	case $1 in
-	vmbus_gpadl_map.c | gpadl_partition.c | gpadl_reply.c) echo 'vmbus_gpadl_handle' ;;
-	gpadl_region.c | gpadl_resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
-	gpadl_*)  echo 'vmbus_gpadl_m*' ;;
+	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
+	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c) echo 'vmbus_gpadl_handle' ;;
+	gpadl/region.c | gpadl/resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
+	gpadl/*)  echo 'vmbus_gpadl_m*' ;;
 	*)	  echo 'vmbus_gpadl_[hmr]*' ;;
 	esac
 }
@@ -191,8 +192,9 @@ kunit_suites()
 
 	case $1 in
 	host/ring.c)	echo vmbus_ring; return ;;
-	gpadl_wire.c)	s="wire $life $memory" ;;
-	vmbus_gpadl_map.c | gpadl_partition.c | gpadl_reply.c)
+	gpadl/wire.c)	s="wire $life $memory" ;;
+	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
+	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c)
 			s="$life $memory fault race order" ;;
 	*)		s="$memory $life fault race order" ;;
 	esac
@@ -317,7 +319,7 @@ pending()
 	local suite=$1 n key file reason
 
 	while read -r n key file reason; do
-		[ "$suite" != wire ] || [ "$file" = gpadl_wire.c ] || continue
+		[ "$suite" != wire ] || [ "$file" = gpadl/wire.c ] || continue
 		known "$results/$key" "$reason" || echo "$n $key $file"
 	done <"$dir/list"
 }

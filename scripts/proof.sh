@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Prove with Frama-C, for all inputs, what tests/proof/README says of gpadl_wire.c.
+# Prove with Frama-C, for all inputs, what tests/proof/README says of gpadl/wire.c.
 #
 #	proof.sh
 #
@@ -27,12 +27,12 @@ annotate()
 {
 	local loop='^	for (i = 0; i < msg->nr_words'
 
-	[ "$(grep -c '^[[:space:]]*\(for\|while\|do\)\>' "$top/gpadl_wire.c")" = 1 ] ||
-		die "gpadl_wire.c has not the one loop that is proved" \
+	[ "$(grep -c '^[[:space:]]*\(for\|while\|do\)\>' "$top/gpadl/wire.c")" = 1 ] ||
+		die "gpadl/wire.c has not the one loop that is proved" \
 		    "see tests/proof/README"
 	sed "/$loop/{
 		e cat '$proof/loop.acsl'
-	}" "$top/gpadl_wire.c" >"$dir/gpadl_wire.annotated.c"
+	}" "$top/gpadl/wire.c" >"$dir/gpadl_wire.annotated.c"
 	grep -q 'loop invariant' "$dir/gpadl_wire.annotated.c" ||
 		die "the loop of gpadl_wire_add() is not where its invariant goes" \
 		    "see annotate() in scripts/proof.sh"

@@ -62,16 +62,16 @@ checkpatch()
 check_checkpatch()
 {
 	# What is in tests/proof is more Frama-C's language than C
-	local special='^(compat|gpadl_trace)\.h$|^tests/proof/' rc=0
+	local special='^gpadl/(compat|trace)\.h$|^tests/proof/' rc=0
 
 	# shellcheck disable=SC2046 # a list of names
 	checkpatch $(sources '\.[ch]$' | grep -vE "$special") || rc=1
 	# The place for version checks, whose LINUX_... is taken for a constant;
 	# its stand-ins for what a kernel does not have ignore their arguments
 	checkpatch --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON \
-		--ignore MACRO_ARG_UNUSED,EXPORT_SYMBOL compat.h || rc=1
+		--ignore MACRO_ARG_UNUSED,EXPORT_SYMBOL gpadl/compat.h || rc=1
 	# TRACE_EVENT() is laid out as a structure, in the kernel too
-	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl_trace.h || rc=1
+	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl/trace.h || rc=1
 	return $rc
 }
 
@@ -127,7 +127,7 @@ uapi_layout()
 check_versions()
 {
 	# shellcheck disable=SC2046 # a list of names
-	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -v '^compat\.h$')
+	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -v '^gpadl/compat\.h$')
 }
 
 # The complete backend in README.md, between ```c fences after a line with

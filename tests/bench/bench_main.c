@@ -19,7 +19,7 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "vmbus_gpadl_map.h"
 #include "watch.h"
 #include "yardstick.h"

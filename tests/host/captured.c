@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What ten real guests sent: gpadl_wire.c and the reference must agree on it.
+ * What ten real guests sent: gpadl/wire.c and the reference must agree on it.
  *
  *	captured FILE
  */

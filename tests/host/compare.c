@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Gives messages to gpadl_wire.c and to the reference, and compares what they make of
+ * Gives messages to gpadl/wire.c and to the reference, and compares what they make of
  * them.
  */
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static bool same_words(const struct gpadl_wire *w, const struct reference *ref)
 	return out == reference_used(ref) && runs == w->nr_runs && pages == w->nr_pages;
 }
 
-/* What gpadl_wire.c says of a message that could be decoded. */
+/* What gpadl/wire.c says of a message that could be decoded. */
 static enum gpadl_wire_verdict take(struct compare *c, const struct gpadl_wire_msg *msg)
 {
 	enum gpadl_wire_verdict verdict;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Gives messages to gpadl_wire.c and to the reference, and compares what they make of
+ * Gives messages to gpadl/wire.c and to the reference, and compares what they make of
  * them.
  */
 #ifndef _COMPARE_H
 #define _COMPARE_H
 
-#include "gpadl_wire.h"
+#include "gpadl/wire.h"
 #include "reference.h"
 
 /**
  * struct compare - a guest whose messages are compared
- * @w: what gpadl_wire.c makes of them
+ * @w: what gpadl/wire.c makes of them
  * @words: its memory
  * @taking: a HEADER was accepted, and nothing refused since
  * @ref: what the reference makes of them

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random guests, mostly well-behaved: gpadl_wire.c and the reference must agree on each
+ * Random guests, mostly well-behaved: gpadl/wire.c and the reference must agree on each
  * of their messages.
  *
  *	random [SEED [GPADLS]]

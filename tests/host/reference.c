@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A second decoder of GPADL messages, to compare gpadl_wire.c with.
+ * A second decoder of GPADL messages, to compare gpadl/wire.c with.
  */
 #include "reference.h"
 

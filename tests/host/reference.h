@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A second decoder of GPADL messages, to compare gpadl_wire.c with.
+ * A second decoder of GPADL messages, to compare gpadl/wire.c with.
  *
  * It is as plain as can be: it keeps all words that came, as they came, and after each
  * message reads them again from the first. It packs nothing, saves nothing and shares
- * no code and no constant with gpadl_wire.c.
+ * no code and no constant with gpadl/wire.c.
  */
 #ifndef _REFERENCE_H
 #define _REFERENCE_H

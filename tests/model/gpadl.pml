@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Model of the life of a GPADL, for Spin: what vmbus_gpadl_map.c and gpadl_partition.c do
+ * Model of the life of a GPADL, for Spin: what vmbus_gpadl_map.c and gpadl/partition.c do
  * under their locks, step by step. scripts/model.sh makes states.pml of enum gpadl_state,
  * so that a state that is renamed, added or dropped there stops this from compiling; and
  * it looks whether the functions that are named here are still there.

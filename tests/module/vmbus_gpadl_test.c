@@ -26,7 +26,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "compat.h"
+#include "gpadl/compat.h"
 #include "vmbus_gpadl_test.h"
 
 #define MAX_INSTANCES	256

@@ -4,10 +4,10 @@
  * invariant below true, gpadl_wire_add() keeps it, whatever the guest sends, in whatever
  * pieces, and no function reads or writes anything but what its contract names.
  *
- * gpadl_wire.c is included as it is, but for the comment with the loop's invariant, which
+ * gpadl/wire.c is included as it is, but for the comment with the loop's invariant, which
  * scripts/proof.sh inserts in a copy.
  */
-#include "gpadl_wire.h"
+#include "gpadl/wire.h"
 
 #define MSG_WORDS_MAX	28	/* (GPADL_WIRE_MAX_MSG - 16) / 8 */
 

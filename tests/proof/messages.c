@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What Frama-C's EVA proves of gpadl_wire.c, without its taking in of words (intake.c):
+ * What Frama-C's EVA proves of gpadl/wire.c, without its taking in of words (intake.c):
  * for a message of any length and content nothing is read outside it or written outside
  * the reply, nothing overflows, and what is said of the message fulfils the contract of
  * gpadl_wire_add().
  */
-#include "gpadl_wire.c"
+#include "gpadl/wire.c"
 
 #include <__fc_builtin.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The little of the kernel's headers that gpadl_wire.c and its tests include, for user
+ * The little of the kernel's headers that gpadl/wire.c and its tests include, for user
  * space. All the other headers beside this one only include it.
  */
 #ifndef _HOST_TYPES_H

@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
-#include "gpadl_priv.h"
+#include "priv.h"
 
 static struct dentry *gpadl_debugfs;
 

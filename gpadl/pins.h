@@ -11,8 +11,8 @@
 #include <linux/bitmap.h>
 #include <linux/types.h>
 
-#include "gpadl_mem.h"
-#include "gpadl_resident.h"
+#include "mem.h"
+#include "resident.h"
 
 /**
  * struct gpadl_pin_block - a block with pages that are to be pinned

@@ -2,7 +2,7 @@
 /*
  * A GPADL's pages: looked up, pinned and listed.
  *
- * Knows nothing of GPADLs but the packed page lists of gpadl_wire.h.
+ * Knows nothing of GPADLs but the packed page lists of wire.h.
  */
 #ifndef _GPADL_MAPPING_H
 #define _GPADL_MAPPING_H
@@ -11,8 +11,8 @@
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
-#include "gpadl_pins.h"
-#include "gpadl_wire.h"
+#include "pins.h"
+#include "wire.h"
 #include "vmbus_gpadl_map.h"
 
 struct gpadl_mem;

@@ -12,8 +12,8 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 
-#include "gpadl_region.h"
-#include "gpadl_wire.h"
+#include "region.h"
+#include "wire.h"
 
 /**
  * struct gpadl_extent - part of a run that lies in one region

@@ -13,12 +13,12 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "gpadl_mapping.h"
-#include "gpadl_pins.h"
-#include "gpadl_region.h"
-#include "gpadl_resident.h"
-#include "gpadl_sg.h"
-#include "gpadl_walk.h"
+#include "mapping.h"
+#include "pins.h"
+#include "region.h"
+#include "resident.h"
+#include "sg.h"
+#include "walk.h"
 
 /**
  * struct sg_builder - a scatterlist that grows

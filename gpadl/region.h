@@ -57,6 +57,7 @@ unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64
 
 int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
 			  unsigned int nr);
+int gpadl_mem_init_regions(struct gpadl_mem *mem);
 void gpadl_mem_drop_regions(struct gpadl_mem *mem);
 
 #endif /* _GPADL_REGION_H */

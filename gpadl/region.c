@@ -13,7 +13,7 @@
  *
  * The pages of a resident region are pinned once, by whoever sets it, before it is
  * published, and unpinned by whoever takes its users to 0, after. A mapping of it only
- * looks its pages up (gpadl_resident.h).
+ * looks its pages up (resident.h).
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
@@ -23,10 +23,10 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
-#include "gpadl_mem.h"
-#include "gpadl_region.h"
-#include "gpadl_resident.h"
-#include "gpadl_wire.h"
+#include "mem.h"
+#include "region.h"
+#include "resident.h"
+#include "wire.h"
 
 #define REGION_FLAGS	(VMBUS_GPA_REGION_READ_ONLY | VMBUS_GPA_REGION_RESIDENT)
 
@@ -467,6 +467,26 @@ int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *
 out_free:
 	kvfree(c);
 	return ret;
+}
+
+/**
+ * gpadl_mem_init_regions() - Begin without regions
+ * @mem: the memory
+ *
+ * Context: process, may sleep.
+ * Return: 0, to be undone by gpadl_mem_drop_regions(); -ENOMEM.
+ */
+int gpadl_mem_init_regions(struct gpadl_mem *mem)
+{
+	struct gpadl_region_table *table = gpadl_region_table_alloc(0);
+
+	if (!table)
+		return -ENOMEM;
+	table->generation = 1;
+	mutex_init(&mem->change_lock);
+	spin_lock_init(&mem->switch_lock);
+	RCU_INIT_POINTER(mem->table, table);
+	return 0;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 #include <linux/minmax.h>
 
-#include "gpadl_walk.h"
+#include "walk.h"
 
 /* Pages of the run, from @gpa on in its direction, that make one extent in @region. */
 static u32 run_in_region(const struct gpadl_wire_run *run,

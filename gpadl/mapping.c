@@ -24,13 +24,13 @@
 #include <linux/vmalloc.h>
 
 #include "compat.h"
-#include "gpadl_mapping.h"
-#include "gpadl_mem.h"
-#include "gpadl_pins.h"
-#include "gpadl_region.h"
-#include "gpadl_resident.h"
-#include "gpadl_sg.h"
-#include "gpadl_walk.h"
+#include "mapping.h"
+#include "mem.h"
+#include "pins.h"
+#include "region.h"
+#include "resident.h"
+#include "sg.h"
+#include "walk.h"
 
 /* ---- Looking up ---- */
 

@@ -13,7 +13,7 @@
 #include <linux/string.h>
 
 #include "compat.h"
-#include "gpadl_reply.h"
+#include "reply.h"
 
 /**
  * gpadl_reply_queue_init() - Prepare a queue with all its slots free

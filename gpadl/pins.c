@@ -24,7 +24,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "gpadl_pins.h"
+#include "pins.h"
 
 /* A block's bitmap is worth it from so many pages per block on, on the average. */
 #define PAGES_PER_BLOCK_MIN	8

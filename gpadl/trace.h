@@ -10,7 +10,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "gpadl_priv.h"
+#include "priv.h"
 
 TRACE_DEFINE_ENUM(GPADL_REASON_BAD_BUFLEN);
 TRACE_DEFINE_ENUM(GPADL_REASON_NO_RANGES);
@@ -169,7 +169,7 @@ DEFINE_EVENT(vmbus_gpadl, vmbus_gpadl_torndown,
 #endif /* _GPADL_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_PATH gpadl
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE gpadl_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>

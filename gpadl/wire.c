@@ -14,7 +14,7 @@
 #include <linux/limits.h>
 #include <linux/types.h>
 
-#include "gpadl_wire.h"
+#include "wire.h"
 
 /* Bytes before the variable part: type, padding, and the fields of the type. */
 #define MSG_HDR_LEN		8

@@ -2,9 +2,9 @@
 /*
  * Guest memory: whose it is, what is charged for it, and how its pages get pinned.
  *
- * Arrows one way: a mapping of a GPADL (gpadl_mapping.c) looks its pages up in the regions
- * (gpadl_walk.c, gpadl_region.c), pins those that are not resident (many by the block:
- * gpadl_pins.c), and lists them (gpadl_sg.c). All pin through gpadl_mem_pin() here.
+ * Arrows one way: a mapping of a GPADL (mapping.c) looks its pages up in the regions
+ * (walk.c, region.c), pins those that are not resident (many by the block:
+ * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here.
  *
  * Whoever pins charges the owner before the first pin is taken, and uncharges after the
  * last is dropped. Unpinning allocates nothing and cannot fail.
@@ -24,8 +24,7 @@
 #include <linux/sched/task.h>
 
 #include "compat.h"
-#include "gpadl_mem.h"
-#include "gpadl_region.h"
+#include "mem.h"
 
 /* Pages per call of the kernel's pin function: it walks them with interrupts off. */
 #define PIN_BATCH	512
@@ -253,30 +252,20 @@ void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page)
 
 /**
  * gpadl_mem_init() - Bind to the current address space and its owner
- * @mem: the memory; without regions at first
+ * @mem: the memory; for gpadl_mem_init_regions() next
  *
  * Context: process with an address space, may sleep.
- * Return: 0; -EINVAL without an address space, -ENOMEM.
+ * Return: 0; -EINVAL without an address space.
  */
 int gpadl_mem_init(struct gpadl_mem *mem)
 {
-	struct gpadl_region_table *table;
-
 	if (!current->mm)
 		return -EINVAL;
-	table = gpadl_region_table_alloc(0);
-	if (!table)
-		return -ENOMEM;
-	table->generation = 1;
-
 	mmgrab(current->mm);
 	mem->mm = current->mm;
 	mem->owner = get_task_struct(current->group_leader);
 	mem->lock_cap = capable(CAP_IPC_LOCK);
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
-	mutex_init(&mem->change_lock);
-	spin_lock_init(&mem->switch_lock);
-	RCU_INIT_POINTER(mem->table, table);
 	atomic64_set(&mem->pinned, 0);
 	mem->pin_done = 0;
 	mem->pin_total = 0;
@@ -285,13 +274,12 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 
 /**
  * gpadl_mem_destroy() - Let go of the address space and its owner
- * @mem: the memory, with nothing mapped
+ * @mem: the memory, with nothing mapped and its regions dropped
  *
  * Context: process, may sleep.
  */
 void gpadl_mem_destroy(struct gpadl_mem *mem)
 {
-	gpadl_mem_drop_regions(mem);
 	WARN_ON_ONCE(atomic64_read(&mem->pinned));
 	mem_cgroup_put(mem->memcg);
 	put_task_struct(mem->owner);

@@ -18,7 +18,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "gpadl_resident.h"
+#include "resident.h"
 
 /* Pages of the first block that lie before the range. */
 static unsigned long resident_skip(const struct gpadl_resident *r)

@@ -16,6 +16,7 @@
 
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
+#include <linux/errno.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -24,11 +25,11 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
-#include "gpadl_mapping.h"
-#include "gpadl_mem.h"
-#include "gpadl_region.h"
-#include "gpadl_reply.h"
-#include "gpadl_wire.h"
+#include "mapping.h"
+#include "mem.h"
+#include "region.h"
+#include "reply.h"
+#include "wire.h"
 #include "vmbus_gpadl_map.h"
 
 struct dentry;
@@ -38,8 +39,8 @@ static_assert(BITS_PER_LONG == 64);
 
 /*
  * What can become of a message other than its purpose. Each is counted per partition and
- * traced by name; gpadl_debugfs.c says each in words. The first are the verdicts of
- * gpadl_wire.h, in their order.
+ * traced by name; debugfs.c says each in words. The first are the verdicts of
+ * wire.h, in their order.
  */
 enum gpadl_reason {
 	GPADL_REASON_BAD_BUFLEN,
@@ -253,16 +254,38 @@ void gpadl_put(struct gpadl *g);
 int gpadl_store(struct xarray *xa, struct gpadl *g);
 #endif
 
-/* gpadl_partition.c: partitions, channels, and the guest's messages */
+/* refs.c: what lies below partitions and channels needs of them */
 extern struct workqueue_struct *gpadl_wq;
-void channel_put(struct vmbus_gpadl_channel *chan);
-void channel_queue_revoke(struct vmbus_gpadl_channel *chan);
-void partition_watch_revoked(struct vmbus_partition *p);
-void partition_unwatch_revoked(struct vmbus_partition *p);
+void gpadl_partition_get(struct vmbus_partition *p);
+void gpadl_partition_unref(struct vmbus_partition *p);
+void gpadl_partition_watch_revoked(struct vmbus_partition *p);
+void gpadl_partition_unwatch_revoked(struct vmbus_partition *p);
+void gpadl_channel_unref(struct vmbus_gpadl_channel *chan);
+void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan);
 void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
 		 enum gpadl_reason reason);
 
-/* gpadl_debugfs.c */
+/* A mapped GPADL that is wanted back for longer is worth a line in the log. */
+#define GPADL_STUCK_SECONDS	10
+
+/* To the channel layer: there is something to read, or room to write. */
+static inline void gpadl_partition_wake(struct vmbus_partition *p)
+{
+	p->ops->wake(p->priv);
+}
+
+static inline int gpadl_wait_killable(struct vmbus_partition *p, const atomic_t *nr)
+{
+	return wait_event_killable(p->idle, !atomic_read(nr)) ? -EINTR : 0;
+}
+
+/* channel.c */
+void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset);
+
+/* partition.c */
+void gpadl_partition_wait_gone(void);
+
+/* debugfs.c */
 void gpadl_debugfs_init(void);
 void gpadl_debugfs_exit(void);
 void gpadl_debugfs_add(struct vmbus_partition *p);

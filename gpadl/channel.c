@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels of a partition: made, rescinded, released and put by the channel layer.
+ *
+ * Putting a channel never waits: what is mapped is revoked, the rest goes at once, and the
+ * last mapping that a backend gives back frees what it held.
+ */
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "limits.h"
+#include "priv.h"
+
+/* ---- Lifetime ---- */
+
+static void channel_free_work(struct work_struct *work)
+{
+	struct vmbus_gpadl_channel *chan =
+		container_of(work, struct vmbus_gpadl_channel, free_work);
+	struct vmbus_partition *p = chan->p;
+
+	/* Waits for work that is queued or running; nobody queues more. */
+	destroy_workqueue(chan->wq);
+	WARN_ON_ONCE(!xa_empty(&chan->gpadls));
+	mutex_lock(&p->rx_mutex);
+	list_del(&chan->node);
+	mutex_unlock(&p->rx_mutex);
+	if (chan->ops->release)
+		chan->ops->release(chan->priv);
+	kfree(chan);
+	gpadl_partition_unref(p);
+}
+
+static void channel_revoke_work(struct work_struct *work)
+{
+	struct vmbus_gpadl_channel *chan =
+		container_of(work, struct vmbus_gpadl_channel, revoke_work);
+
+	gpadl_tell_revoked(chan);
+	gpadl_channel_unref(chan);
+}
+
+/* Called with rx_mutex held. The guest hears no more of these. */
+void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset)
+{
+	unsigned long handle = 0;
+	struct gpadl *g;
+
+	lockdep_assert_held(&chan->p->rx_mutex);
+	while ((g = gpadl_next(chan, &handle))) {
+		gpadl_drop(g, reset);
+		gpadl_put(g);
+		/* There may be LIMIT_GPADLS of them. */
+		cond_resched();
+	}
+	/* One that an unmap has just taken out was not met: its reply is still to be. */
+	gpadl_wait_dying(chan);
+}
+
+/* The same, and the replies that wait in the queue go. */
+static void channel_drop_all(struct vmbus_gpadl_channel *chan)
+{
+	gpadl_channel_drop(chan, false);
+	gpadl_reply_purge(&chan->p->replies, chan);
+}
+
+/* ---- For the channel layer ---- */
+
+static int channel_insert(struct vmbus_gpadl_channel *chan)
+{
+	struct vmbus_partition *p = chan->p;
+	int ret;
+
+	guard(mutex)(&p->rx_mutex);
+	if (p->dead)
+		return -ENODEV;
+	if (p->nr_channels >= gpadl_max_channels())
+		return -ENOSPC;
+	ret = xa_insert(&p->channels, chan->relid, chan, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	p->nr_channels++;
+	list_add_tail(&chan->node, &p->all_channels);
+	gpadl_partition_get(p);
+	return 0;
+}
+
+/**
+ * vmbus_gpadl_channel_create() - Add a channel to a partition
+ * @p: the partition
+ * @relid: its number in VMBus messages
+ * @ops: what it asks of its channel layer
+ * @priv: passed to @ops
+ *
+ * Context: process, may sleep.
+ * Return: the channel, for vmbus_gpadl_channel_put(); or ERR_PTR of -EBUSY (there is one
+ * with that @relid), -ENOSPC (too many), -ENODEV (the partition was put), -ENOMEM.
+ */
+struct vmbus_gpadl_channel *
+vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
+			   const struct vmbus_gpadl_channel_ops *ops, void *priv)
+{
+	struct vmbus_gpadl_channel *chan;
+	int ret;
+
+	chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
+	if (!chan)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&chan->ref, 1);
+	chan->relid = relid;
+	chan->p = p;
+	chan->ops = ops;
+	chan->priv = priv;
+	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
+	INIT_WORK(&chan->revoke_work, channel_revoke_work);
+	INIT_WORK(&chan->free_work, channel_free_work);
+	chan->wq = alloc_ordered_workqueue("vmbus/%d.%u", 0, p->id, relid);
+	if (!chan->wq) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	ret = channel_insert(chan);
+	if (ret)
+		goto err_wq;
+	return chan;
+
+err_wq:
+	destroy_workqueue(chan->wq);
+err_free:
+	kfree(chan);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_create, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_priv() - What the channel layer gave for itself
+ * @chan: the channel
+ *
+ * Context: any.
+ * Return: the priv of vmbus_gpadl_channel_create().
+ */
+void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan)
+{
+	return chan->priv;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_priv, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_queue_work() - Queue work in the order of the channel
+ * @chan: the channel, held by the caller
+ * @work: the work
+ *
+ * A channel's work, revoke() included, runs one item at a time, in the order in which
+ * it was queued; other channels' work does not wait for it. What is queued when the
+ * channel is put still runs, before ops->release().
+ *
+ * Context: any.
+ * Return: false if @work was queued already.
+ */
+bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
+				    struct work_struct *work)
+{
+	return queue_work(chan->wq, work);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_queue_work, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_is_busy() - Is a GPADL of the channel mapped?
+ * @chan: the channel
+ *
+ * Context: any.
+ * Return: true if one is, or is being mapped or unmapped.
+ */
+bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan)
+{
+	return atomic_read(&chan->nr_busy);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_busy, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_rescind() - Take a channel's GPADLs back, for good
+ * @chan: the channel
+ *
+ * From now on vmbus_gpadl_map() refuses (-ESHUTDOWN). What is mapped is revoked; this
+ * waits until nothing is. Only then may the guest be told (RESCIND_CHANNELOFFER): Linux
+ * sends no GPADL_TEARDOWN after it and may free the memory. The guest is answered as
+ * before until vmbus_gpadl_channel_release().
+ *
+ * Context: process, may sleep for as long as a backend likes.
+ * Return: 0; -EINTR on a fatal signal: ask again.
+ */
+int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
+{
+	unsigned long handle = 0;
+	struct gpadl *g;
+
+	mutex_lock(&chan->p->rx_mutex);
+	/*
+	 * Before the walk: who takes a GPADL's lock after the walk has, sees it; who took
+	 * it before is seen by the walk, and counted in nr_busy.
+	 */
+	WRITE_ONCE(chan->closing, true);
+	while ((g = gpadl_next(chan, &handle))) {
+		gpadl_rescind(g);
+		gpadl_put(g);
+	}
+	mutex_unlock(&chan->p->rx_mutex);
+	return gpadl_wait_killable(chan->p, &chan->nr_busy);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_release() - The guest has released a channel (RELID_RELEASED)
+ * @chan: the channel
+ *
+ * Its GPADLs go, at once or when they are unmapped; no reply to the guest is left or
+ * comes. A channel that was not rescinded can be offered and used again; one that was is
+ * not there any more for the guest.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
+{
+	mutex_lock(&chan->p->rx_mutex);
+	channel_drop_all(chan);
+	chan->released = chan->closing;
+	mutex_unlock(&chan->p->rx_mutex);
+	gpadl_partition_wake(chan->p);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_release, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_put() - The channel layer lets a channel go
+ * @chan: the channel
+ *
+ * Does what vmbus_gpadl_channel_release() does. The relid is free when this returns.
+ * ops->release() tells when nothing of the channel is left.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
+{
+	mutex_lock(&chan->p->rx_mutex);
+	WRITE_ONCE(chan->closing, true);
+	channel_drop_all(chan);
+	xa_erase(&chan->p->channels, chan->relid);
+	chan->p->nr_channels--;
+	mutex_unlock(&chan->p->rx_mutex);
+	gpadl_partition_wake(chan->p);
+	gpadl_channel_unref(chan);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_put, VMBUS_GPADL_NS);

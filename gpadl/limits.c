@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Limits of a partition, as parameters of the module.
+ *
+ * They can be changed at run time: a new value holds for what is asked for from then on.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/sysfs.h>
+
+#include "limits.h"
+
+#define LIMIT_GPADLS	131072
+/*
+ * Each pin of a small page takes 1024 of its reference count, which is negative from
+ * 2^21 pins on; a guest may name one page in all of its GPADLs.
+ */
+#define LIMIT_PAGES	1048576
+#define LIMIT_CHANNELS	2048
+
+/**
+ * struct limit - a limit that can be changed at run time
+ * @value: in force; what there is already may be over it
+ * @most: largest value that can be set
+ */
+struct limit {
+	unsigned int value;
+	unsigned int most;
+};
+
+static struct limit max_gpadls = { .value = 4096, .most = LIMIT_GPADLS };
+static struct limit max_pages = { .value = 524288, .most = LIMIT_PAGES };
+static struct limit max_channels = { .value = 2048, .most = LIMIT_CHANNELS };
+
+static int limit_set(const char *val, const struct kernel_param *kp)
+{
+	struct limit *limit = kp->arg;
+	unsigned int value;
+	int ret;
+
+	ret = kstrtouint(val, 0, &value);
+	if (ret)
+		return ret;
+	if (!value || value > limit->most)
+		return -EINVAL;
+	WRITE_ONCE(limit->value, value);
+	return 0;
+}
+
+static int limit_get(char *buf, const struct kernel_param *kp)
+{
+	const struct limit *limit = kp->arg;
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(limit->value));
+}
+
+static const struct kernel_param_ops limit_ops = {
+	.set = limit_set,
+	.get = limit_get,
+};
+
+module_param_cb(max_gpadls, &limit_ops, &max_gpadls, 0644);
+MODULE_PARM_DESC(max_gpadls, "GPADLs of a partition (default 4096, at most 131072)");
+module_param_cb(max_pages, &limit_ops, &max_pages, 0644);
+MODULE_PARM_DESC(max_pages,
+		 "4 KiB pages that the GPADLs of a partition describe (default 524288, at most 1048576)");
+module_param_cb(max_channels, &limit_ops, &max_channels, 0644);
+MODULE_PARM_DESC(max_channels, "channels of a partition (default 2048, at most 2048)");
+
+unsigned int gpadl_max_gpadls(void)
+{
+	return READ_ONCE(max_gpadls.value);
+}
+
+unsigned int gpadl_max_pages(void)
+{
+	return READ_ONCE(max_pages.value);
+}
+
+unsigned int gpadl_max_channels(void)
+{
+	return READ_ONCE(max_channels.value);
+}

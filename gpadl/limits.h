@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Limits of a partition, as they are in force now.
+ */
+#ifndef _GPADL_LIMITS_H
+#define _GPADL_LIMITS_H
+
+unsigned int gpadl_max_gpadls(void);
+unsigned int gpadl_max_pages(void);	/* 4 KiB pages that all GPADLs describe */
+unsigned int gpadl_max_channels(void);
+
+#endif /* _GPADL_LIMITS_H */

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Partitions: one guest each.
+ *
+ * Its channel layer owns a partition, and its channels, by one reference each. Putting them
+ * never waits: what is mapped is revoked, the rest goes at once, and the last mapping that
+ * a backend gives back frees what it held.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/idr.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "priv.h"
+
+static DEFINE_IDA(partition_ids);
+static atomic_t nr_partitions = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(no_partition);
+
+/* ---- Lifetime ---- */
+
+static void partition_free_work(struct work_struct *work)
+{
+	struct vmbus_partition *p =
+		container_of(work, struct vmbus_partition, free_work);
+
+	gpadl_debugfs_remove(p);
+	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
+	gpadl_reply_queue_destroy(&p->replies);
+	gpadl_mem_drop_regions(&p->mem);
+	gpadl_mem_destroy(&p->mem);
+	if (p->ops->release)
+		p->ops->release(p->priv);
+	ida_free(&partition_ids, p->id);
+	kfree(p);
+	if (atomic_dec_and_test(&nr_partitions))
+		wake_up_all(&no_partition);
+}
+
+void gpadl_partition_wait_gone(void)
+{
+	wait_event(no_partition, !atomic_read(&nr_partitions));
+}
+
+/* ---- GPADLs that are wanted back ---- */
+
+static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
+{
+	unsigned long handle = 0, age;
+	struct gpadl *g;
+	bool stuck;
+
+	while ((g = gpadl_next(chan, &handle))) {
+		spin_lock(&g->lock);
+		age = (jiffies - g->since) / HZ;
+		stuck = g->revoked && age >= GPADL_STUCK_SECONDS;
+		spin_unlock(&g->lock);
+		if (stuck)
+			pr_warn_ratelimited("partition %d, channel %u: GPADL %#x is still mapped %lu s after it was asked for\n",
+					    chan->p->id, chan->relid, g->handle, age);
+		gpadl_put(g);
+	}
+}
+
+static void partition_stuck_work(struct work_struct *work)
+{
+	struct vmbus_partition *p = container_of(to_delayed_work(work),
+						 struct vmbus_partition, stuck_work);
+	struct vmbus_gpadl_channel *chan;
+
+	mutex_lock(&p->rx_mutex);
+	list_for_each_entry(chan, &p->all_channels, node)
+		channel_show_stuck(chan);
+	mutex_unlock(&p->rx_mutex);
+
+	if (atomic_read(&p->nr_revoked)) {
+		gpadl_partition_get(p);
+		if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
+			gpadl_partition_unref(p);
+	}
+	gpadl_partition_unref(p);
+}
+
+/* ---- For the channel layer ---- */
+
+static int partition_init(struct vmbus_partition *p)
+{
+	int ret;
+
+	ret = gpadl_mem_init(&p->mem);
+	if (ret)
+		return ret;
+	ret = gpadl_mem_init_regions(&p->mem);
+	if (ret)
+		goto err_mem;
+	ret = gpadl_reply_queue_init(&p->replies);
+	if (ret)
+		goto err_regions;
+	ret = ida_alloc(&partition_ids, GFP_KERNEL);
+	if (ret < 0)
+		goto err_replies;
+	p->id = ret;
+	return 0;
+
+err_replies:
+	gpadl_reply_queue_destroy(&p->replies);
+err_regions:
+	gpadl_mem_drop_regions(&p->mem);
+err_mem:
+	gpadl_mem_destroy(&p->mem);
+	return ret;
+}
+
+/**
+ * vmbus_partition_create() - Make a partition of the current process
+ * @ops: what it asks of its channel layer
+ * @priv: passed to @ops
+ *
+ * Binds the current address space, which backs the guest's memory, and its owner, whose
+ * RLIMIT_MEMLOCK and CAP_IPC_LOCK (as it has it now) hold for what gets pinned, whoever
+ * asks for it.
+ *
+ * Context: process with an address space, may sleep.
+ * Return: the partition, without regions and channels, for vmbus_partition_put(); or
+ * ERR_PTR of -EINVAL (no address space) or -ENOMEM.
+ */
+struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops *ops,
+					       void *priv)
+{
+	struct vmbus_partition *p;
+	int ret;
+
+	p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
+	if (!p)
+		return ERR_PTR(-ENOMEM);
+	ret = partition_init(p);
+	if (ret) {
+		kfree(p);
+		return ERR_PTR(ret);
+	}
+
+	refcount_set(&p->ref, 1);
+	p->ops = ops;
+	p->priv = priv;
+	mutex_init(&p->rx_mutex);
+	xa_init_flags(&p->channels, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&p->all_channels);
+	xa_init_flags(&p->handles, XA_FLAGS_ACCOUNT);
+	init_waitqueue_head(&p->idle);
+	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
+	INIT_WORK(&p->free_work, partition_free_work);
+	atomic_inc(&nr_partitions);
+	gpadl_debugfs_add(p);
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_create, VMBUS_GPADL_NS);
+
+/* Called with rx_mutex held. */
+static void partition_drop_gpadls(struct vmbus_partition *p)
+{
+	struct vmbus_gpadl_channel *chan;
+
+	/* Those that were put, and that a mapped GPADL still holds, as well. */
+	list_for_each_entry(chan, &p->all_channels, node)
+		gpadl_channel_drop(chan, true);
+	gpadl_reply_purge(&p->replies, NULL);
+}
+
+/**
+ * vmbus_partition_put() - The channel layer lets a partition go
+ * @p: the partition
+ *
+ * GPADLs that are not mapped go at once, without a reply; those that are mapped are
+ * revoked, and hold what they need until they are unmapped. ops->release() tells when
+ * all is gone. Channels are to be put too, before or after.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void vmbus_partition_put(struct vmbus_partition *p)
+{
+	mutex_lock(&p->rx_mutex);
+	p->dead = true;
+	partition_drop_gpadls(p);
+	mutex_unlock(&p->rx_mutex);
+	gpadl_partition_unref(p);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_put, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_is_current() - Is the partition bound to the current address space?
+ * @p: the partition
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool vmbus_partition_is_current(const struct vmbus_partition *p)
+{
+	return current->mm == p->mem.mm;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_set_regions() - Add, replace and remove regions of guest memory
+ * @p: the partition
+ * @changes: what to change, each slot once at most
+ * @nr: number of entries in @changes
+ *
+ * All or none. An entry equal to what is there is no change. GPADLs that are not mapped
+ * do not keep a region: a later map finds what is there then.
+ *
+ * A region with VMBUS_GPA_REGION_RESIDENT is pinned, for writing unless it is read-only,
+ * before any of the change is done. What takes the place of such a region is pinned while
+ * that still is.
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0, or
+ *
+ * * %-EINVAL: slot too large or named twice; gpa, bytes or hva not a multiple of
+ *   PAGE_SIZE, or out of the address space
+ * * %-EOPNOTSUPP: unknown flag bit
+ * * %-ENOENT: removal of a slot that is not set
+ * * %-EEXIST: two regions would overlap in guest physical addresses
+ * * %-EBUSY: a region to be replaced or removed has mapped pages
+ * * %-ESRCH: a region is to be resident, and the VMM's address space is gone
+ * * %-EFAULT: a region is to be resident, and its memory cannot be pinned
+ * * %-ENOMEM: no memory, or, for a resident region, the owner's RLIMIT_MEMLOCK would be
+ *   exceeded
+ * * %-EINTR: fatal signal
+ */
+int vmbus_partition_set_regions(struct vmbus_partition *p,
+				const struct vmbus_gpa_region *changes, unsigned int nr)
+{
+	return gpadl_mem_set_regions(&p->mem, changes, nr);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_set_regions, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_reset() - The guest or its machine has been reset
+ * @p: the partition
+ *
+ * Revokes and forgets every GPADL, and forgets every reply, also of the channel layer's
+ * own. Channels and regions stay. Waits until nothing of that is mapped; not for what the
+ * guest makes meanwhile, who could have it wait for ever.
+ *
+ * Context: process, may sleep for as long as a backend likes.
+ * Return: 0; -EINTR on a fatal signal: ask again.
+ */
+int vmbus_partition_reset(struct vmbus_partition *p)
+{
+	mutex_lock(&p->rx_mutex);
+	partition_drop_gpadls(p);
+	mutex_unlock(&p->rx_mutex);
+	gpadl_partition_wake(p);
+	return gpadl_wait_killable(p, &p->nr_resetting);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_reset, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_pin_page() - Pin a page of the VMM for the channel layer to write to
+ * @p: the partition
+ * @hva: an address in the page
+ * @page: the page, for vmbus_partition_unpin_page()
+ *
+ * Charged to the owner like the pages of a GPADL.
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ */
+int vmbus_partition_pin_page(struct vmbus_partition *p, unsigned long hva,
+			     struct page **page)
+{
+	return gpadl_mem_pin_page(&p->mem, hva, page);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_pin_page, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_unpin_page() - Undo vmbus_partition_pin_page()
+ * @p: the partition
+ * @page: the page
+ *
+ * Context: process, may sleep.
+ */
+void vmbus_partition_unpin_page(struct vmbus_partition *p, struct page *page)
+{
+	gpadl_mem_unpin_page(&p->mem, page);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_unpin_page, VMBUS_GPADL_NS);

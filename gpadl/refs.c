@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a GPADL, or whatever else lies below partitions and channels, needs of them: to hold
+ * and let go, to have work done, to be counted.
+ *
+ * Knows their structures only. What frees them, or tells a backend, is a work item that
+ * partition.c and channel.c have set up: so arrows point down, and any thread may drop the
+ * last reference under any lock.
+ */
+#include <linux/jiffies.h>
+#include <linux/refcount.h>
+#include <linux/workqueue.h>
+
+#include "priv.h"
+#include "trace.h"
+
+/* Frees what has no reference left, and complains of what is stuck. */
+struct workqueue_struct *gpadl_wq;
+
+void gpadl_partition_get(struct vmbus_partition *p)
+{
+	refcount_inc(&p->ref);
+}
+
+void gpadl_partition_unref(struct vmbus_partition *p)
+{
+	if (refcount_dec_and_test(&p->ref))
+		queue_work(gpadl_wq, &p->free_work);
+}
+
+void gpadl_channel_unref(struct vmbus_gpadl_channel *chan)
+{
+	if (refcount_dec_and_test(&chan->ref))
+		queue_work(gpadl_wq, &chan->free_work);
+}
+
+/* Under a GPADL's lock: that GPADL holds the channel. */
+void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan)
+{
+	refcount_inc(&chan->ref);
+	if (!queue_work(chan->wq, &chan->revoke_work))
+		gpadl_channel_unref(chan);
+}
+
+/* Under a GPADL's lock. Allocates nothing. */
+void gpadl_partition_watch_revoked(struct vmbus_partition *p)
+{
+	atomic_inc(&p->nr_revoked);
+	gpadl_partition_get(p);
+	if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
+		gpadl_partition_unref(p);
+}
+
+void gpadl_partition_unwatch_revoked(struct vmbus_partition *p)
+{
+	if (!atomic_dec_and_test(&p->nr_revoked) || !cancel_delayed_work(&p->stuck_work))
+		return;
+	/*
+	 * Whoever counted itself meanwhile found this work queued, and relies on it. The
+	 * reference goes with the work; if that is queued again already, it has its own.
+	 */
+	if (!atomic_read(&p->nr_revoked) ||
+	    !queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
+		gpadl_partition_unref(p);
+}
+
+void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
+		 enum gpadl_reason reason)
+{
+	atomic_inc(&p->counts[reason]);
+	trace_vmbus_gpadl_reject(p->id, relid, handle, reason);
+}
