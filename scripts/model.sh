@@ -71,7 +71,7 @@ compare_with_code()
 	grep -oE '\<(gpadl|vmbus|channel|rx|host|wait)_[a-z_]+\(\)' "$model" | sort -u |
 		while read -r name; do
 			name=${name%()}
-			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/host/*.c ||
+			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/gpadl/*.c "$top"/gpadl/*.h "$top"/host/*.c ||
 			grep -qE "^inline $name\(" "$model" ||
 				die "the model is made of $name(), which the code does not have" \
 				    "bring tests/model/gpadl.pml up to the code"

@@ -189,7 +189,7 @@ inline drop(g, reset)
 }
 
 /*
- * channel_drop_gpadls(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
+ * gpadl_channel_drop(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
  * channel is released then, is under rx_mutex too.
  */
 inline drop_all(reset, release)
@@ -413,7 +413,7 @@ end:	do
 /* ---- The VMM ---- */
 
 /*
- * wait_killable(): until @nr is 0, or until it is killed, which happens at the latest when
+ * gpadl_wait_killable(): until @nr is 0, or until it is killed, which happens at the latest when
  * it waits for a backend that waits for it.
  */
 inline await(nr)
