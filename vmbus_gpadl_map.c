@@ -102,7 +102,8 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_store);
 
 /*
  * GPADLs of one handle on several channels are a list, whose head stands in the
- * partition's xarray.
+ * partition's xarray. It goes both ways: a guest can have one on each of its channels, and
+ * one that dies leaves the list under spinlocks.
  */
 static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 {
@@ -112,8 +113,11 @@ static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 	xa_lock(&p->handles);
 	head = xa_load(&p->handles, g->handle);
 	if (head) {
-		g->same_handle = head->same_handle;
-		head->same_handle = g;
+		g->prev_same = head;
+		g->next_same = head->next_same;
+		if (g->next_same)
+			g->next_same->prev_same = g;
+		head->next_same = g;
 	} else {
 		ret = gpadl_store(&p->handles, g);
 	}
@@ -123,19 +127,15 @@ static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 
 static void handle_unlink(struct vmbus_partition *p, struct gpadl *g)
 {
-	struct gpadl *head;
-
 	/* Inside the lock of a channel's table, which is of the same class. */
 	xa_lock_nested(&p->handles, SINGLE_DEPTH_NESTING);
-	head = xa_load(&p->handles, g->handle);
-	if (head == g) {
+	if (g->prev_same)
+		g->prev_same->next_same = g->next_same;
+	else
 		/* Storing over an entry allocates nothing; NULL erases it. */
-		__xa_store(&p->handles, g->handle, g->same_handle, GFP_NOWAIT);
-	} else {
-		while (head->same_handle != g)
-			head = head->same_handle;
-		head->same_handle = g->same_handle;
-	}
+		__xa_store(&p->handles, g->handle, g->next_same, GFP_NOWAIT);
+	if (g->next_same)
+		g->next_same->prev_same = g->prev_same;
 	xa_unlock(&p->handles);
 }
 
@@ -230,8 +230,8 @@ void gpadl_wait_dying(struct vmbus_gpadl_channel *chan)
 }
 
 /*
- * End of a busy state: the pages are unpinned. Drops the lock, and the reference that the
- * busy state held.
+ * End of a busy state: the pages are unpinned. Drops the lock. The reference that the busy
+ * state held is still to be put: by the mapping, if there is one.
  */
 static void gpadl_settle(struct gpadl *g)
 	__releases(&g->lock)
@@ -240,6 +240,7 @@ static void gpadl_settle(struct gpadl *g)
 	bool revoked = g->revoked, dead = g->leaving;
 
 	g->revoked = false;
+	g->mapping = NULL;
 	g->state = GPADL_READY;
 	if (dead)
 		gpadl_die(g);
@@ -258,12 +259,20 @@ static void gpadl_settle(struct gpadl *g)
 
 	if (dead)
 		gpadl_put(g);
-	gpadl_put(g);
+}
+
+/* The backend has the GPADL, which is wanted back, and can be told so: it will be. */
+static void gpadl_ask_back(struct gpadl *g)
+{
+	lockdep_assert_held(&g->lock);
+	trace_vmbus_gpadl_revoke(g);
+	xa_set_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
+	gpadl_channel_queue_revoke(g->chan);
 }
 
 /*
- * A busy GPADL is wanted back. A backend that has it already is told; one that is
- * about to get it will not (gpadl_finish_map()).
+ * A busy GPADL is wanted back. A backend that has it is told, at once or when it can be
+ * (vmbus_mapping_arm()); one that is about to get it will not (gpadl_finish_map()).
  */
 static void gpadl_want_back(struct gpadl *g)
 {
@@ -273,11 +282,8 @@ static void gpadl_want_back(struct gpadl *g)
 	g->revoked = true;
 	g->since = jiffies;
 	gpadl_partition_watch_revoked(g->chan->p);
-	if (g->state == GPADL_MAPPED) {
-		trace_vmbus_gpadl_revoke(g);
-		xa_set_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
-		gpadl_channel_queue_revoke(g->chan);
-	}
+	if (g->state == GPADL_MAPPED && g->mapping->armed)
+		gpadl_ask_back(g);
 }
 
 /* Set leaving. Returns true if the GPADL died of it; then it has yet to be put. */
@@ -385,7 +391,7 @@ static void gpadl_trim(struct gpadl *g)
 
 static void gpadl_complete(struct gpadl *g)
 {
-	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->wire, &g->mapping)) {
+	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->wire, &g->found)) {
 		gpadl_reject(g, GPADL_REASON_NO_REGION, GPADL_STATUS_INVALID_PARAMETER);
 		return;
 	}
@@ -480,7 +486,7 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_drop);
 
 /**
  * gpadl_rescind() - A GPADL's channel is being rescinded
- * @g: the GPADL, held by the caller; its channel is marked as closing
+ * @g: the GPADL, held by the caller; its channel is marked as rescinded
  *
  * Context: process.
  */
@@ -492,44 +498,91 @@ void gpadl_rescind(struct gpadl *g)
 	spin_unlock(&g->lock);
 }
 
+/* ---- Mappings ---- */
+
+static struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping *map)
+{
+	return container_of(map, struct gpadl_mapping, map);
+}
+
+static void mapping_put(struct gpadl_mapping *m)
+{
+	struct gpadl *g = m->g;
+
+	if (!refcount_dec_and_test(&m->ref))
+		return;
+	kfree(m);
+	gpadl_put(g);
+}
+
+/*
+ * Of the GPADL that a walk over those to be told of has come to: its mapping, held, if it
+ * is still the backend's. It is what the backend is told of, whatever has the handle by
+ * then.
+ */
+static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
+{
+	struct gpadl_mapping *m = NULL;
+
+	spin_lock(&g->lock);
+	if (g->state == GPADL_MAPPED && g->revoked && g->mapping->armed &&
+	    !g->mapping->told) {
+		m = g->mapping;
+		m->told = true;
+		refcount_inc(&m->ref);
+	}
+	if (g->state != GPADL_DEAD)
+		xa_clear_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
+	spin_unlock(&g->lock);
+	return m;
+}
+
+/* Tests put themselves in its place: whatever can happen before the call has happened then. */
+VISIBLE_IF_KUNIT void gpadl_revoke(struct gpadl_mapping *m)
+{
+	struct vmbus_gpadl_channel *chan = m->g->chan;
+
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_revoke, m);
+	chan->ops->revoke(chan, &m->map);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_revoke);
+
 /**
- * gpadl_tell_revoked() - Tell the backend of each mapped GPADL that is wanted back
+ * gpadl_tell_revoked() - Tell the backend of each mapping that is wanted back
  * @chan: the channel
  *
  * Context: the channel's ordered work.
  */
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
 {
+	struct gpadl_mapping *m;
 	unsigned long handle;
 	struct gpadl *g;
 
 	xa_for_each_marked(&chan->gpadls, handle, g, GPADL_MARK_REVOKE) {
-		bool mapped;
-
 		/* The walk does not hold it; it may be another one of that handle now. */
 		g = gpadl_get(chan, handle);
 		if (!g)
 			continue;
-		spin_lock(&g->lock);
-		mapped = g->state == GPADL_MAPPED && g->revoked;
-		if (g->state != GPADL_DEAD)
-			xa_clear_mark(&chan->gpadls, handle, GPADL_MARK_REVOKE);
-		spin_unlock(&g->lock);
+		m = gpadl_take_revoked(g);
 		gpadl_put(g);
-		if (mapped)
-			chan->ops->revoke(chan, handle);
+		if (m) {
+			gpadl_revoke(m);
+			mapping_put(m);
+		}
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_tell_revoked);
 
 /* ---- What the backend does ---- */
 
-/* READY to MAPPING, or why not. The busy state has a reference of its own. */
+/* READY to MAPPING, or why not. The busy state takes over the reference of the caller. */
 static int gpadl_begin_map(struct gpadl *g, bool write)
 {
 	lockdep_assert_held(&g->lock);
 	if (g->state == GPADL_ASSEMBLING || g->state == GPADL_DEAD)
 		return -ENOENT;
-	if (g->leaving || READ_ONCE(g->chan->closing))
+	if (g->leaving || READ_ONCE(g->chan->rescinded))
 		return -ESHUTDOWN;
 	if (g->state != GPADL_READY)
 		return -EBUSY;
@@ -538,53 +591,59 @@ static int gpadl_begin_map(struct gpadl *g, bool write)
 
 	g->state = GPADL_MAPPING;
 	g->since = jiffies;
-	refcount_inc(&g->ref);
 	atomic_inc(&g->chan->nr_busy);
 	return 0;
 }
 
 /*
- * MAPPING to MAPPED if the pages are there (@ret) and nobody has asked for the GPADL
- * meanwhile; else back. Drops the lock.
+ * MAPPING to MAPPED if the pages are there and nobody has asked for the GPADL meanwhile;
+ * else back. @m: the mapping, or an ERR_PTR. Drops the lock.
  */
-static int gpadl_finish_map(struct gpadl *g, bool write, int ret)
+static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m)
 	__releases(&g->lock)
 {
-	if (!ret && (g->leaving || READ_ONCE(g->chan->closing))) {
+	int ret = PTR_ERR_OR_ZERO(m);
+
+	if (!ret && (g->leaving || READ_ONCE(g->chan->rescinded))) {
 		ret = -ESHUTDOWN;
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
-		gpadl_mapping_unmap(&g->chan->p->mem, &g->mapping);
+		gpadl_mapping_unmap(&g->chan->p->mem, &m->map);
+		kfree(m);
 		spin_lock(&g->lock);
 	}
-	trace_vmbus_gpadl_map(g, write, ret);
 	if (ret) {
+		trace_vmbus_gpadl_map(g, write, ret);
 		gpadl_settle(g);
+		gpadl_put(g);
 		return ret;
 	}
+	m->g = g;
+	g->mapping = m;
 	g->state = GPADL_MAPPED;
+	trace_vmbus_gpadl_map(g, write, 0);
 	spin_unlock(&g->lock);
 	return 0;
 }
 
 /**
- * vmbus_gpadl_map() - Map a GPADL into a scatterlist of pinned guest pages
+ * vmbus_gpadl_map() - Map a GPADL: pin the guest's pages and list them
  * @chan: channel that the guest created the GPADL on
  * @flags: VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, or 0 for writing as well
  * @handle: the GPADL
- * @sgt: where the scatterlist goes. It belongs to the mapper and lives until
- *	vmbus_gpadl_unmap(). Its entries cover the GPADL's ranges in order and to the
- *	byte; an entry may span many pages, but not two ranges.
+ * @map: where the mapping goes, for vmbus_gpadl_unmap()
  *
- * The map is physical only: vmbus_gpadl_vmap() adds kernel addresses, and
- * vmbus_gpadl_dma_dir() tells the direction for dma_map_sgtable(). Only one mapping of a
- * GPADL exists at a time, and every one is paired with an unmap. The guest may go on
- * writing to the pages: read what must not change once, into a copy.
+ * The map is physical only: vmbus_mapping_sgt() has the pages, vmbus_mapping_vmap() adds
+ * kernel addresses, and vmbus_mapping_dma_dir() tells the direction for dma_map_sgtable().
+ * Only one mapping of a GPADL exists at a time, and every one is paired with an unmap. The
+ * guest may go on writing to the pages: read what must not change once, into a copy.
  *
- * The backend serialises map, vmap, vunmap and unmap of one GPADL. Different GPADLs are
- * mapped concurrently, under no common lock: what they share is the owner's count of
- * pinned pages, the use counts of regions and the channel's count of busy GPADLs, once
- * per map.
+ * A mapping that is kept is to be armed (vmbus_mapping_arm()): revoke() does not come
+ * before. One that is unmapped at once, as soon as it has been read or written, need not.
+ *
+ * GPADLs are mapped concurrently, under no common lock: what they share is the owner's
+ * count of pinned pages, the use counts of regions and the channel's count of busy GPADLs,
+ * once per map.
  *
  * Does what VmbChannelMapGpadl() of vmbkmcl.sys does.
  *
@@ -596,7 +655,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, int ret)
  *
  * * %-EINVAL: unknown flag bit
  * * %-ENOENT: no complete GPADL of that handle on that channel
- * * %-ESHUTDOWN: its teardown has begun, or the channel is closing
+ * * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded
  * * %-EBUSY: it is mapped, or being mapped or unmapped
  * * %-EACCES: write access is wanted, but the GPADL was created without, or a page lies
  *   in a read-only region
@@ -608,9 +667,10 @@ static int gpadl_finish_map(struct gpadl *g, bool write, int ret)
  * On error nothing is pinned, nothing charged, and the GPADL's state is as before.
  */
 int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
-		    struct sg_table **sgt)
+		    struct vmbus_mapping **map)
 {
 	bool write = !(flags & VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	struct gpadl_mapping *m;
 	struct gpadl *g;
 	int ret;
 
@@ -624,201 +684,231 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	spin_lock(&g->lock);
 	ret = gpadl_begin_map(g, write);
 	spin_unlock(&g->lock);
-	if (ret)
-		goto out_put;
+	if (ret) {
+		gpadl_put(g);
+		return ret;
+	}
 
-	ret = gpadl_mapping_map(&chan->p->mem, &g->wire, write, &g->mapping);
+	m = gpadl_mapping_map(&chan->p->mem, &g->wire, &g->found, write,
+			      READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
-	ret = gpadl_finish_map(g, write, ret);
+	ret = gpadl_finish_map(g, write, m);
 	if (!ret)
-		*sgt = &g->mapping.sgt;
-out_put:
-	gpadl_put(g);
+		*map = &m->map;
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_map, VMBUS_GPADL_NS);
 
-/*
- * MAPPED to UNMAPPING. Returns the GPADL, held, and what was vmapped; NULL if it is not
- * mapped.
- */
-static struct gpadl *gpadl_begin_unmap(struct vmbus_gpadl_channel *chan, u32 handle,
-				       void **vaddr)
+/* MAPPED to UNMAPPING. False if that was done before: @m is held by revoke() only. */
+static bool gpadl_begin_unmap(struct gpadl_mapping *m)
 {
-	struct gpadl *g = gpadl_get(chan, handle);
+	struct gpadl *g = m->g;
 	bool mapped;
 
-	if (!g)
-		return NULL;
 	spin_lock(&g->lock);
-	mapped = g->state == GPADL_MAPPED;
+	mapped = g->mapping == m && g->state == GPADL_MAPPED;
 	if (mapped) {
 		trace_vmbus_gpadl_unmap(g);
-		*vaddr = g->vaddr;
-		g->vaddr = NULL;
 		g->state = GPADL_UNMAPPING;
+		WRITE_ONCE(m->map.priv, NULL);
 	}
 	spin_unlock(&g->lock);
-	if (!mapped)
-		gpadl_put(g);
-	return mapped ? g : NULL;
+	return mapped;
 }
 
 /**
  * vmbus_gpadl_unmap() - Undo vmbus_gpadl_map()
- * @chan: the channel
- * @handle: the GPADL
+ * @map: the mapping; gone when this returns, but for a revoke() that has it
  *
  * The pages are unpinned, and marked dirty if they were mapped for writing, when this
- * returns; a teardown that waited for it completes. Cannot fail. An unmap of what is not
- * mapped is a bug of the backend: it warns once and does nothing. Of what is still
- * vmapped likewise: it warns once and vunmaps it.
+ * returns; a teardown that waited for it completes. Cannot fail. A second unmap, which is
+ * possible only in revoke(), is a bug of the backend: it warns once and does nothing. Of
+ * what is still vmapped likewise: it warns once and vunmaps it.
+ *
+ * Where revoke() and another thread can both come to unmap, do it under a mutex of the
+ * endpoint's; see vmbus_mapping_priv().
  *
  * Does what VmbChannelUnmapGpadl() of vmbkmcl.sys does.
  *
- * Context: process, may sleep. May be called from the channel's revoke().
+ * Context: process, may sleep, waits for no callback. May be called from the channel's
+ * revoke().
  */
-void vmbus_gpadl_unmap(struct vmbus_gpadl_channel *chan, u32 handle)
+void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 {
-	struct gpadl *g;
-	void *vaddr;
+	struct gpadl_mapping *m = to_gpadl_mapping(map);
+	struct gpadl *g = m->g;
 
 	might_sleep();
-	g = gpadl_begin_unmap(chan, handle, &vaddr);
-	if (WARN_ONCE(!g, "channel %u: unmap of GPADL %#x, which is not mapped\n",
-		      chan->relid, handle))
+	if (WARN_ONCE(!gpadl_begin_unmap(m),
+		      "channel %u: a mapping of GPADL %#x is unmapped twice\n",
+		      g->chan->relid, g->handle))
 		return;
 
-	if (WARN_ONCE(vaddr, "channel %u: unmap of GPADL %#x, which is vmapped\n",
-		      chan->relid, handle))
-		gpadl_mapping_vunmap(vaddr);
-	gpadl_mapping_unmap(&chan->p->mem, &g->mapping);
+	if (WARN_ONCE(map->vaddr, "channel %u: unmap of GPADL %#x, which is vmapped\n",
+		      g->chan->relid, g->handle))
+		gpadl_mapping_vunmap(map->vaddr);
+	gpadl_mapping_unmap(&g->chan->p->mem, map);
 
 	spin_lock(&g->lock);
 	gpadl_settle(g);
-	gpadl_put(g);
+	mapping_put(m);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap, VMBUS_GPADL_NS);
 
-/*
- * A GPADL that the backend says is mapped, held; NULL if it is not. It stays mapped: the
- * backend serialises what it does with one GPADL.
+/**
+ * vmbus_mapping_arm() - From now on revoke() may come for a mapping
+ * @map: the mapping
+ * @priv: of the backend, for vmbus_mapping_priv()
+ *
+ * To be called once for a mapping that is kept, when the backend is ready for revoke():
+ * when it has put the mapping where revoke() looks. If the GPADL is wanted back by then,
+ * revoke() comes at once. So none comes before vmbus_gpadl_map() has returned, and none is
+ * lost.
+ *
+ * Context: process.
  */
-static struct gpadl *gpadl_get_mapped(struct vmbus_gpadl_channel *chan, u32 handle)
+void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv)
 {
-	struct gpadl *g = gpadl_get(chan, handle);
-	bool mapped;
+	struct gpadl_mapping *m = to_gpadl_mapping(map);
+	struct gpadl *g = m->g;
 
-	if (!g)
-		return NULL;
 	spin_lock(&g->lock);
-	mapped = g->state == GPADL_MAPPED;
+	WRITE_ONCE(map->priv, priv);
+	if (!m->armed && g->revoked)
+		gpadl_ask_back(g);
+	m->armed = true;
 	spin_unlock(&g->lock);
-	if (!mapped)
-		gpadl_put(g);
-	return mapped ? g : NULL;
 }
-
-/* What vmbus_gpadl_vmap() does, of a GPADL that is mapped. */
-static void *gpadl_vmap(struct gpadl *g)
-{
-	struct gpadl_mem *mem = &g->chan->p->mem;
-	struct gpadl_mem_account acct;
-	void *vaddr;
-
-	if (g->wire.nr_ranges != 1)
-		return ERR_PTR(-EOPNOTSUPP);
-	if (g->vaddr)
-		return ERR_PTR(-EBUSY);
-
-	gpadl_mem_account_begin(mem, &acct);
-	vaddr = gpadl_mapping_vmap(&g->mapping);
-	gpadl_mem_account_end(&acct);
-	if (!IS_ERR(vaddr))
-		g->vaddr = vaddr;
-	return vaddr;
-}
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_arm, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_vmap() - Give a mapped GPADL a kernel address
- * @chan: the channel
- * @handle: the GPADL, mapped and of exactly one range
+ * vmbus_mapping_priv() - What the backend keeps with a mapping
+ * @map: the mapping
+ *
+ * In revoke() it also tells whether there is anything left to do. Another thread may unmap
+ * at the same time; so both take the same mutex, which belongs to the endpoint and is there
+ * until close() returns, and revoke() asks for this after it has the mutex.
+ *
+ * Context: any.
+ * Return: the priv of vmbus_mapping_arm(); NULL before that, and from the moment that
+ * vmbus_gpadl_unmap() is called.
+ */
+void *vmbus_mapping_priv(const struct vmbus_mapping *map)
+{
+	return READ_ONCE(map->priv);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_priv, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_mapping_sgt() - The pages of a mapping
+ * @map: the mapping
+ *
+ * The table belongs to the mapper and lives until vmbus_gpadl_unmap(). Its entries cover the
+ * GPADL's ranges in order and to the byte; an entry may span many pages, but not two ranges,
+ * and is no longer than vmbus_gpadl_set_max_segment() has said. dma_map_sgtable() may be
+ * called on it, and undone before the unmap.
+ *
+ * Context: any.
+ * Return: the table.
+ */
+struct sg_table *vmbus_mapping_sgt(struct vmbus_mapping *map)
+{
+	return &map->sgt;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_sgt, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_mapping_dma_dir() - Direction in which a mapping may be used for DMA
+ * @map: the mapping
+ *
+ * Context: any.
+ * Return: DMA_BIDIRECTIONAL if it is mapped for writing as well, DMA_TO_DEVICE if for
+ * reading only.
+ */
+enum dma_data_direction vmbus_mapping_dma_dir(const struct vmbus_mapping *map)
+{
+	return map->writable ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_dma_dir, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_mapping_vmap() - Give a mapping a kernel address
+ * @map: the mapping, of exactly one range
  *
  * The address is good for reading only if the GPADL was mapped so. To be undone by
- * vmbus_gpadl_vunmap() before vmbus_gpadl_unmap().
+ * vmbus_mapping_vunmap() before vmbus_gpadl_unmap(). The backend serialises the calls for
+ * one mapping.
  *
  * Context: process, may sleep.
  *
  * Return: address of the GPADL's first byte, or ERR_PTR of
  *
- * * %-ENOENT: it is not mapped
  * * %-EOPNOTSUPP: it has several ranges, or host pages are larger than the guest's 4 KiB
  *   and its pages cannot be laid side by side
  * * %-EBUSY: it is vmapped already
  * * %-ENOMEM: no memory
  */
-void *vmbus_gpadl_vmap(struct vmbus_gpadl_channel *chan, u32 handle)
+void *vmbus_mapping_vmap(struct vmbus_mapping *map)
 {
-	struct gpadl *g;
+	struct gpadl *g = to_gpadl_mapping(map)->g;
+	struct gpadl_mem_account acct;
 	void *vaddr;
 
 	might_sleep();
-	g = gpadl_get_mapped(chan, handle);
-	if (!g)
-		return ERR_PTR(-ENOENT);
-	vaddr = gpadl_vmap(g);
-	gpadl_put(g);
+	if (g->wire.nr_ranges != 1)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (map->vaddr)
+		return ERR_PTR(-EBUSY);
+
+	gpadl_mem_account_begin(&g->chan->p->mem, &acct);
+	vaddr = gpadl_mapping_vmap(map);
+	gpadl_mem_account_end(&acct);
+	if (!IS_ERR(vaddr))
+		map->vaddr = vaddr;
 	return vaddr;
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_vmap, VMBUS_GPADL_NS);
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_vmap, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_vunmap() - Undo vmbus_gpadl_vmap()
- * @chan: the channel
- * @handle: the GPADL
+ * vmbus_mapping_vunmap() - Undo vmbus_mapping_vmap()
+ * @map: the mapping
  *
  * A vunmap of what is not vmapped is a bug of the backend: it warns once and does
  * nothing.
  *
  * Context: process, may sleep.
  */
-void vmbus_gpadl_vunmap(struct vmbus_gpadl_channel *chan, u32 handle)
+void vmbus_mapping_vunmap(struct vmbus_mapping *map)
 {
-	void *vaddr = NULL;
-	struct gpadl *g;
+	struct gpadl *g = to_gpadl_mapping(map)->g;
+	void *vaddr = map->vaddr;
 
 	might_sleep();
-	g = gpadl_get_mapped(chan, handle);
-	if (g) {
-		vaddr = g->vaddr;
-		g->vaddr = NULL;
-		gpadl_put(g);
-	}
+	map->vaddr = NULL;
 	if (WARN_ONCE(!vaddr, "channel %u: vunmap of GPADL %#x, which is not vmapped\n",
-		      chan->relid, handle))
+		      g->chan->relid, g->handle))
 		return;
 	gpadl_mapping_vunmap(vaddr);
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_vunmap, VMBUS_GPADL_NS);
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_vunmap, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_dma_dir() - Direction in which a mapped GPADL may be used for DMA
+ * vmbus_gpadl_set_max_segment() - Limit the entries of scatterlists
  * @chan: the channel
- * @handle: the GPADL
+ * @bytes: length that an entry has at most, as dma_get_max_seg_size() tells of a device;
+ *	what is more than whole pages does not count
  *
- * Context: process, may sleep.
- * Return: DMA_BIDIRECTIONAL if it is mapped for writing as well, DMA_TO_DEVICE if for
- * reading only, DMA_NONE if it is not mapped.
+ * Holds for maps that begin after this. Without it all pages that adjoin share an entry, up
+ * to 32 MiB, which dma_map_sgtable() does not split.
+ *
+ * Context: any.
+ * Return: 0; -EINVAL if @bytes is less than a page.
  */
-enum dma_data_direction vmbus_gpadl_dma_dir(struct vmbus_gpadl_channel *chan, u32 handle)
+int vmbus_gpadl_set_max_segment(struct vmbus_gpadl_channel *chan, unsigned int bytes)
 {
-	struct gpadl *g = gpadl_get_mapped(chan, handle);
-	enum dma_data_direction dir;
-
-	if (!g)
-		return DMA_NONE;
-	dir = g->mapping.writable ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
-	gpadl_put(g);
-	return dir;
+	if (bytes < PAGE_SIZE)
+		return -EINVAL;
+	WRITE_ONCE(chan->max_segment, round_down(bytes, PAGE_SIZE));
+	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_dma_dir, VMBUS_GPADL_NS);
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_set_max_segment, VMBUS_GPADL_NS);

@@ -40,14 +40,26 @@ struct work_struct;
  */
 #define VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY	BIT(0)
 
-int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
-		    struct sg_table **sgt);
-void vmbus_gpadl_unmap(struct vmbus_gpadl_channel *chan, u32 handle);
+/*
+ * A mapping is what a map returns and an unmap takes: an object of its own, which no
+ * handle stands for. A handle that is torn down and made anew names another GPADL; the
+ * mapping of the first stays what it is until it is unmapped.
+ */
+struct vmbus_mapping;
 
-void *vmbus_gpadl_vmap(struct vmbus_gpadl_channel *chan, u32 handle);
-void vmbus_gpadl_vunmap(struct vmbus_gpadl_channel *chan, u32 handle);
-enum dma_data_direction vmbus_gpadl_dma_dir(struct vmbus_gpadl_channel *chan,
-					    u32 handle);
+int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
+		    struct vmbus_mapping **map);
+void vmbus_gpadl_unmap(struct vmbus_mapping *map);
+
+void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv);
+void *vmbus_mapping_priv(const struct vmbus_mapping *map);
+
+struct sg_table *vmbus_mapping_sgt(struct vmbus_mapping *map);
+enum dma_data_direction vmbus_mapping_dma_dir(const struct vmbus_mapping *map);
+void *vmbus_mapping_vmap(struct vmbus_mapping *map);
+void vmbus_mapping_vunmap(struct vmbus_mapping *map);
+
+int vmbus_gpadl_set_max_segment(struct vmbus_gpadl_channel *chan, unsigned int bytes);
 
 /*
  * ---- For channel layers ----
@@ -110,16 +122,16 @@ struct vmbus_partition_ops {
 
 /**
  * struct vmbus_gpadl_channel_ops - what a channel asks of its channel layer
- * @revoke: The mapped GPADL @handle is wanted back: make the backend unmap it soon.
- *	Called in the channel's ordered work (see vmbus_gpadl_channel_queue_work()),
- *	once per mapping at most; by then the mapping may be gone. May come before the
- *	vmbus_gpadl_map() in question has returned. vmbus_gpadl_unmap() may be called
- *	from it.
+ * @revoke: The mapping is wanted back: make the backend unmap it soon. Called in the
+ *	channel's ordered work (see vmbus_gpadl_channel_queue_work()), once per mapping at
+ *	most, and never before vmbus_mapping_arm(). @map is there until this returns;
+ *	another thread may unmap it meanwhile (vmbus_mapping_priv() is NULL then).
+ *	vmbus_gpadl_unmap() may be called from it.
  * @release: The channel is gone: no GPADL of it is left, and none of its work is
  *	queued or running. Called from a work item. Optional.
  */
 struct vmbus_gpadl_channel_ops {
-	void (*revoke)(struct vmbus_gpadl_channel *chan, u32 handle);
+	void (*revoke)(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
 	void (*release)(void *priv);
 };
 

@@ -114,6 +114,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->p = p;
 	chan->ops = ops;
 	chan->priv = priv;
+	chan->max_segment = U32_MAX & PAGE_MASK;
 	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
 	INIT_WORK(&chan->revoke_work, channel_revoke_work);
 	INIT_WORK(&chan->free_work, channel_free_work);
@@ -202,7 +203,7 @@ int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
 	 * Before the walk: who takes a GPADL's lock after the walk has, sees it; who took
 	 * it before is seen by the walk, and counted in nr_busy.
 	 */
-	WRITE_ONCE(chan->closing, true);
+	WRITE_ONCE(chan->rescinded, true);
 	while ((g = gpadl_next(chan, &handle))) {
 		gpadl_rescind(g);
 		gpadl_put(g);
@@ -226,7 +227,7 @@ void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
 	channel_drop_all(chan);
-	chan->released = chan->closing;
+	chan->released = chan->rescinded;
 	mutex_unlock(&chan->p->rx_mutex);
 	gpadl_partition_wake(chan->p);
 }
@@ -244,7 +245,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_release, VMBUS_GPADL_NS);
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
-	WRITE_ONCE(chan->closing, true);
+	WRITE_ONCE(chan->rescinded, true);
 	channel_drop_all(chan);
 	xa_erase(&chan->p->channels, chan->relid);
 	chan->p->nr_channels--;

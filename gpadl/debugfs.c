@@ -47,15 +47,24 @@ static const char *const state_names[] = {
 	[GPADL_DEAD] = "DEAD",
 };
 
+/* Wanted back, and whether the backend knows. */
+static const char *wanted_name(const struct gpadl *g)
+{
+	if (!g->revoked)
+		return "";
+	return g->mapping && g->mapping->told ? " revoked" : " wanted-back";
+}
+
 static void gpadl_show(struct seq_file *m, struct gpadl *g)
 {
 	unsigned long age = 0;
-	bool revoked, leaving;
+	const char *wanted;
+	bool leaving;
 	u8 state;
 
 	spin_lock(&g->lock);
 	state = g->state;
-	revoked = g->revoked;
+	wanted = wanted_name(g);
 	leaving = g->leaving;
 	if (gpadl_is_busy(g))
 		age = (jiffies - g->since) / HZ;
@@ -64,7 +73,7 @@ static void gpadl_show(struct seq_file *m, struct gpadl *g)
 	seq_printf(m, "%5u %#10x %-10s %-6s %5u %5u %5u %8u %5lu%s%s\n", g->chan->relid,
 		   g->handle, state_names[state], g->read_only ? "ro" : "rw",
 		   g->wire.nr_pages, g->wire.nr_ranges, g->wire.nr_runs, g->nr_messages,
-		   age, leaving ? " leaving" : "", revoked ? " wanted-back" : "");
+		   age, leaving ? " leaving" : "", wanted);
 }
 
 static int gpadls_show(struct seq_file *m, void *unused)

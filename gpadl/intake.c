@@ -79,7 +79,7 @@ static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel
 	 * the list has the tables' reference. Nobody but us makes one leave (rx_mutex).
 	 */
 	xa_lock(&rx->p->handles);
-	for (g = xa_load(&rx->p->handles, rx->msg.handle); g; g = g->same_handle) {
+	for (g = xa_load(&rx->p->handles, rx->msg.handle); g; g = g->next_same) {
 		if (g->chan == chan)
 			found.here = g;
 		else

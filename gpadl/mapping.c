@@ -2,7 +2,8 @@
 /*
  * A GPADL's pages: looked up, pinned and listed.
  *
- * A mapping owns its pins from the moment that they are taken until it is unmapped,
+ * A mapping is one allocation if the list is short, with room for its scatterlist and for
+ * what it has pinned. It owns its pins from the moment that they are taken until it is unmapped,
  * and the owner is charged for them from before the first is taken until after the
  * last is dropped. Unmapping allocates nothing and cannot fail.
  *
@@ -114,7 +115,7 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
  * gpadl_mapping_covers() - Does every page of a GPADL lie in a region?
  * @mem: the memory
  * @w: the GPADL, complete
- * @m: its mapping, zeroed; remembers what was found for gpadl_mapping_map()
+ * @found: what was found, for gpadl_mapping_map()
  *
  * It says so of the regions as they are now; if they change, a map looks again.
  *
@@ -122,13 +123,13 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
  * Return: true if they all do.
  */
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
-			  struct gpadl_mapping *m)
+			  struct gpadl_lookup *found)
 {
 	struct gpadl_region_table *table = gpadl_region_table_get(mem);
 
-	lookup(&m->found, w, table);
+	lookup(found, w, table);
 	gpadl_region_table_put(table);
-	return !m->found.hole;
+	return !found->hole;
 }
 
 /* ---- Using regions ---- */
@@ -141,46 +142,53 @@ static int lookup_next_region(const struct gpadl_lookup *found, int i)
 	return find_next_bit(found->used, found->last_region, i + 1);
 }
 
-static void mapping_put_regions(struct gpadl_mapping *m, int end)
+static void lookup_put_regions(const struct gpadl_lookup *found,
+			       struct gpadl_region_table *table, int end)
 {
 	int i;
 
-	for (i = m->found.first_region; i < end; i = lookup_next_region(&m->found, i))
-		refcount_dec(&m->table->regions[i]->users);
-	gpadl_region_table_put(m->table);
+	for (i = found->first_region; i < end; i = lookup_next_region(found, i))
+		refcount_dec(&table->regions[i]->users);
+	gpadl_region_table_put(table);
 }
 
 /* Become a user of all regions found, or of none: one of them has just been removed. */
-static bool mapping_use_regions(struct gpadl_mapping *m)
+static bool lookup_use_regions(const struct gpadl_lookup *found,
+			       struct gpadl_region_table *table, bool write)
 {
-	const struct gpadl_lookup *found = &m->found;
 	int i;
 
 	for (i = found->first_region; i <= found->last_region;
 	     i = lookup_next_region(found, i)) {
-		struct gpadl_region *region = m->table->regions[i];
+		struct gpadl_region *region = table->regions[i];
 
 		if (!refcount_inc_not_zero(&region->users)) {
-			mapping_put_regions(m, i);
+			lookup_put_regions(found, table, i);
 			return false;
 		}
 		/* Written to once: the line is read by every map. */
-		if (m->writable && region->resident && !READ_ONCE(region->written))
+		if (write && region->resident && !READ_ONCE(region->written))
 			WRITE_ONCE(region->written, true);
 	}
 	return true;
 }
 
-/* What is known of the pages is still so, or is found out; their regions are used. */
-static void mapping_look_up(struct gpadl_mem *mem, const struct gpadl_wire *w,
-			    struct gpadl_mapping *m)
+/*
+ * Refresh a look-up that is stale, then take a user reference on each region; retry if one
+ * was just removed. Returns the table in which all of it stands.
+ */
+static struct gpadl_region_table *lookup_begin(struct gpadl_mem *mem,
+					       const struct gpadl_wire *w,
+					       struct gpadl_lookup *found, bool write)
 {
+	struct gpadl_region_table *table;
+
 	for (;;) {
-		m->table = gpadl_region_table_get(mem);
-		if (m->found.generation != m->table->generation)
-			lookup(&m->found, w, m->table);
-		if (mapping_use_regions(m))
-			return;
+		table = gpadl_region_table_get(mem);
+		if (found->generation != table->generation)
+			lookup(found, w, table);
+		if (lookup_use_regions(found, table, write))
+			return table;
 		/* Not long: whoever retired it publishes next, or puts it back. */
 		cond_resched();
 	}
@@ -192,7 +200,7 @@ static void mapping_look_up(struct gpadl_mem *mem, const struct gpadl_wire *w,
  * By the run: where there are few pages, and where they are so far apart that a bitmap of
  * their blocks would be larger than their scatterlist, or lie in blocks of their own.
  */
-#define PINS_BY_RUN_MAX		16u
+#define MAPPING_FEW		16u
 #define BLOCKS_PER_PIN_MAX	4
 
 static void want_single_pages(struct gpadl_pins *pins, struct gpadl_walk *walk)
@@ -212,7 +220,7 @@ static void want_single_pages(struct gpadl_pins *pins, struct gpadl_walk *walk)
 }
 
 /* Note all that is to be pinned. False: too thin, to be pinned by the run. */
-static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_wire *w,
 			 struct gpadl_pins *pins)
 {
 	struct gpadl_walk walk;
@@ -229,14 +237,14 @@ static bool mapping_want(const struct gpadl_mapping *m, const struct gpadl_wire 
 }
 
 /* How to pin: by the block, if pins->blocks is not NULL after. */
-static int mapping_plan(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_wire *w,
 			struct gpadl_pins *pins)
 {
-	const struct gpadl_lookup *found = &m->found;
+	const struct gpadl_lookup *found = m->found;
 	int ret;
 
 	pins->blocks = NULL;
-	if (found->nr_pins <= PINS_BY_RUN_MAX ||
+	if (found->nr_pins <= MAPPING_FEW ||
 	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
 		return 0;
 	ret = gpadl_pins_init(pins, found->first_block, found->last_block, found->nr_pins);
@@ -248,14 +256,14 @@ static int mapping_plan(const struct gpadl_mapping *m, const struct gpadl_wire *
 }
 
 /* Pin every extent that is not resident, each from its lowest page up. */
-static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wire *w,
+static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_wire *w,
 			    struct gpadl_pinning *pin)
 {
 	struct gpadl_walk walk;
 	int ret;
 
-	if (m->found.nr_extents == 1)
-		return gpadl_mem_pin(pin, m->found.hva & PAGE_MASK, m->found.nr_pins);
+	if (m->found->nr_extents == 1)
+		return gpadl_mem_pin(pin, m->found->hva & PAGE_MASK, m->found->nr_pins);
 
 	gpadl_walk_init(&walk, w, m->table);
 	while (gpadl_walk_next(&walk)) {
@@ -272,8 +280,8 @@ static int mapping_pin_runs(const struct gpadl_mapping *m, const struct gpadl_wi
 /* ---- Mapping ---- */
 
 /* With room for all, and all charged: pin, and build the scatterlist. */
-static int mapping_pin(struct gpadl_mapping *m, const struct gpadl_wire *w,
-		       struct gpadl_pinning *pin)
+static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire *w,
+				struct gpadl_pinning *pin, unsigned int max_segment)
 {
 	struct gpadl_pins pins;
 	int ret;
@@ -283,165 +291,192 @@ static int mapping_pin(struct gpadl_mapping *m, const struct gpadl_wire *w,
 		return ret;
 	if (!pins.blocks) {
 		ret = mapping_pin_runs(m, w, pin);
-		return ret ?: gpadl_sg_make(m, w, NULL, pin->pages);
+		return ret ?: gpadl_sg_make(m, w, NULL, pin->pages, max_segment);
 	}
 	ret = gpadl_pins_take(&pins, pin, &m->pinned);
 	if (!ret)
-		ret = gpadl_sg_make(m, w, &pins, NULL);
+		ret = gpadl_sg_make(m, w, &pins, NULL, max_segment);
 	gpadl_pins_free(&pins);
 	return ret;
 }
 
-/*
- * As few pages as a ring has, one after the other: what is pinned is what is listed, and
- * needs no list of its own.
- */
-static int mapping_pin_few(struct gpadl_mapping *m, const struct gpadl_wire *w,
-			   struct gpadl_pinning *pin)
+/* What is kept of the list of pinned pages, now that all of them are. */
+static void mapping_keep_pinned(struct vmbus_mapping *m)
 {
-	struct page *few[PINS_BY_RUN_MAX];
-	int ret;
+	struct gpadl_pinned *pinned = &m->pinned;
 
-	pin->pages = few;
-	ret = mapping_pin(m, w, pin);
-	if (ret)
-		unpin_user_pages(few, pin->done);
-	m->is_listed = !ret;
-	return ret;
+	if (pinned->pages == m->few) {
+		/* Of one run, and physically too: cheaper to unpin by the range. */
+		if (m->found->nr_extents == 1 && m->sgt.orig_nents == 1) {
+			m->range.page = pinned->pages[0];
+			m->range.nr = pinned->nr_pages;
+			pinned->ranges = &m->range;
+			pinned->nr_ranges = 1;
+			pinned->nr_pages = 0;
+		}
+	} else if (!pinned->nr_pages) {
+		/* Huge pages: all of it is ranges. */
+		kvfree(pinned->pages);
+		pinned->pages = NULL;
+	}
 }
 
-static int mapping_pin_many(struct gpadl_mapping *m, const struct gpadl_wire *w,
-			    struct gpadl_pinning *pin)
+static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 {
+	struct gpadl_pinned *pinned = &m->pinned;
+
+	gpadl_pinned_unpin(pinned, dirty);
+	if (pinned->ranges != &m->range)
+		kvfree(pinned->ranges);
+	if (pinned->pages != m->few)
+		kvfree(pinned->pages);
+}
+
+static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_wire *w,
+		       struct gpadl_pinning *pin, unsigned int max_segment)
+{
+	const unsigned long nr = m->found->nr_pins;
 	int ret;
 
-	pin->pages = kvmalloc_array(m->found.nr_pins, sizeof(*pin->pages),
-				    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	pin->write = m->writable;
+	pin->pages = m->few;
+	if (nr > MAPPING_FEW)
+		pin->pages = kvmalloc_array(nr, sizeof(*pin->pages),
+					    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pin->pages)
 		return -ENOMEM;
-	ret = mapping_pin(m, w, pin);
+	ret = mapping_pin_and_list(m, w, pin, max_segment);
 	m->pinned.pages = pin->pages;
 	m->pinned.nr_pages = pin->done;
-	if (ret) {
-		gpadl_pinned_drop(&m->pinned, false);
-	} else if (!pin->done) {
-		/* Huge pages: all of it is ranges. */
-		kvfree(m->pinned.pages);
-		m->pinned.pages = NULL;
-	}
+	if (ret)
+		mapping_unpin(m, false);
+	else
+		mapping_keep_pinned(m);
 	return ret;
 }
 
 /* With the address space at hand. */
-static int mapping_charge_and_pin(struct gpadl_mem *mem, const struct gpadl_wire *w,
-				  struct gpadl_mapping *m, struct gpadl_pinning *pin)
+static int mapping_charge_and_pin(struct gpadl_mem *mem, struct vmbus_mapping *m,
+				  const struct gpadl_wire *w, struct gpadl_pinning *pin,
+				  unsigned int max_segment)
 {
-	const struct gpadl_lookup *found = &m->found;
 	int ret;
 
-	ret = gpadl_mem_charge(mem, found->nr_pins);
+	ret = gpadl_mem_charge(mem, m->found->nr_pins);
 	if (ret)
 		return ret;
-	pin->write = m->writable;
-	if (found->nr_extents == 1 && !found->down && found->nr_pins <= PINS_BY_RUN_MAX)
-		ret = mapping_pin_few(m, w, pin);
-	else
-		ret = mapping_pin_many(m, w, pin);
+	ret = mapping_pin(m, w, pin, max_segment);
 	if (ret)
-		gpadl_mem_uncharge(mem, found->nr_pins);
+		gpadl_mem_uncharge(mem, m->found->nr_pins);
 	return ret;
 }
 
-static int mapping_make(struct gpadl_mem *mem, const struct gpadl_wire *w,
-			struct gpadl_mapping *m)
+static int mapping_make(struct gpadl_mem *mem, struct vmbus_mapping *m,
+			const struct gpadl_wire *w, unsigned int max_segment)
 {
-	struct gpadl_mem_account acct;
 	struct gpadl_pinning pin;
 	int ret;
 
+	/* Resident: the address space is not needed. */
+	if (!m->found->nr_pins)
+		return gpadl_sg_make(m, w, NULL, NULL, max_segment);
 	ret = gpadl_mem_enter(mem, &pin);
 	if (ret)
 		return ret;
-	gpadl_mem_account_begin(mem, &acct);
-	ret = m->found.hole ? -EFAULT : mapping_charge_and_pin(mem, w, m, &pin);
-	gpadl_mem_account_end(&acct);
+	ret = mapping_charge_and_pin(mem, m, w, &pin, max_segment);
 	gpadl_mem_leave(&pin);
 	return ret;
 }
 
-/*
- * All pages are resident: the address space is not needed, nor its count of users. That
- * it is gone is told all the same, as it is where pages are pinned on demand.
- */
-static int mapping_make_resident(struct gpadl_mem *mem, const struct gpadl_wire *w,
-				 struct gpadl_mapping *m)
+/* With room for a short list: more is allocated where it is needed. */
+static struct gpadl_mapping *mapping_alloc(const struct gpadl_wire *w,
+					   const struct gpadl_lookup *found)
 {
-	struct gpadl_mem_account acct;
+	unsigned int nr_sgl = w->nr_pages <= MAPPING_FEW ? w->nr_pages : 1;
+	unsigned long nr_few = found->nr_pins <= MAPPING_FEW ? found->nr_pins : 0;
+	struct gpadl_mapping *m;
+
+	m = kmalloc(struct_size(m, few_sgl, nr_sgl) + nr_few * sizeof(struct page *),
+		    GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return NULL;
+	m->map = (struct vmbus_mapping) {
+		.found = found,
+		.few_sgl = m->few_sgl,
+		.nr_few_sgl = nr_sgl,
+		.few = (struct page **)(m->few_sgl + nr_sgl),
+	};
+	refcount_set(&m->ref, 1);
+	m->armed = false;
+	m->told = false;
+	return m;
+}
+
+/* What was looked up can be mapped: do it. */
+static struct gpadl_mapping *mapping_create(struct gpadl_mem *mem,
+					    const struct gpadl_wire *w,
+					    const struct gpadl_lookup *found,
+					    struct gpadl_region_table *table, bool write,
+					    unsigned int max_segment)
+{
+	struct gpadl_mapping *m = mapping_alloc(w, found);
 	int ret;
 
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	m->map.table = table;
+	m->map.writable = write;
+	ret = mapping_make(mem, &m->map, w, max_segment);
+	if (ret) {
+		kfree(m);
+		return ERR_PTR(ret);
+	}
+	return m;
+}
+
+/* Why what was looked up cannot be mapped, if so. */
+static int lookup_check(const struct gpadl_mem *mem, const struct gpadl_lookup *found,
+			bool write)
+{
+	if (write && found->read_only)
+		return -EACCES;
+	/* Told also where nothing is to be pinned. */
 	if (!atomic_read(&mem->mm->mm_users))
 		return -ESRCH;
-	gpadl_mem_account_begin(mem, &acct);
-	ret = gpadl_sg_make(m, w, NULL, NULL);
-	gpadl_mem_account_end(&acct);
-	return ret;
+	return found->hole ? -EFAULT : 0;
 }
 
 /**
  * gpadl_mapping_map() - Pin the pages of a GPADL and list them
  * @mem: the memory
  * @w: the GPADL, complete
+ * @found: of gpadl_mapping_covers(), and of maps before; stays as it is until the unmap
  * @write: the pages will be written to
- * @m: the mapping, for gpadl_mapping_unmap(); zeroed, or used for this GPADL before.
- *	Holds nothing on error
+ * @max_segment: length that an entry of the scatterlist has at most; whole pages
  *
  * Context: process, kernel threads included; may sleep for as long as the VMM likes.
- * Return: 0; -EACCES, -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ * Return: the mapping, for gpadl_mapping_unmap() and kfree(); ERR_PTR of -EACCES, -ESRCH,
+ * -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
-		      struct gpadl_mapping *m)
+struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w,
+					struct gpadl_lookup *found, bool write,
+					unsigned int max_segment)
 {
-	int ret;
+	struct gpadl_region_table *table = lookup_begin(mem, w, found, write);
+	struct gpadl_mem_account acct;
+	struct gpadl_mapping *m;
 
-	m->writable = write;
-	m->is_listed = false;
-	m->pinned = (struct gpadl_pinned) {};
-	mapping_look_up(mem, w, m);
-	if (write && m->found.read_only)
-		ret = -EACCES;
-	else if (m->found.hole || m->found.nr_pins)
-		ret = mapping_make(mem, w, m);
-	else
-		ret = mapping_make_resident(mem, w, m);
-	if (ret)
-		mapping_put_regions(m, m->found.last_region + 1);
-	return ret;
+	m = ERR_PTR(lookup_check(mem, found, write));
+	if (!m) {
+		gpadl_mem_account_begin(mem, &acct);
+		m = mapping_create(mem, w, found, table, write, max_segment);
+		gpadl_mem_account_end(&acct);
+	}
+	if (IS_ERR(m))
+		lookup_put_regions(found, table, found->last_region + 1);
+	return m;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);
-
-/* Host pages that an entry touches. */
-static unsigned long sg_pages(const struct scatterlist *sg)
-{
-	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
-}
-
-/* What mapping_pin_few() has pinned. Scattered pages are cheaper to unpin all at once. */
-static void mapping_unpin_few(struct gpadl_mapping *m)
-{
-	/* Not nents: that is what dma_map_sgtable() has made of it for the backend's device. */
-	struct scatterlist *sg = m->sgt.sgl, *end = sg + m->sgt.orig_nents;
-	struct page *few[PINS_BY_RUN_MAX];
-	unsigned long i, nr = 0;
-
-	if (m->sgt.orig_nents == 1) {
-		unpin_user_page_range_dirty_lock(sg_page(sg), sg_pages(sg), m->writable);
-		return;
-	}
-	for (; sg < end; sg++)
-		for (i = 0; i < sg_pages(sg); i++)
-			few[nr++] = nth_page(sg_page(sg), i);
-	unpin_user_pages_dirty_lock(few, nr, m->writable);
-}
 
 /**
  * gpadl_mapping_unmap() - Unpin what gpadl_mapping_map() pinned
@@ -451,25 +486,28 @@ static void mapping_unpin_few(struct gpadl_mapping *m)
  * Context: process, may sleep, allocates nothing. Any thread: neither the VMM nor its
  * address space need to be there any more.
  */
-void gpadl_mapping_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m)
+void gpadl_mapping_unmap(struct gpadl_mem *mem, struct vmbus_mapping *m)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, mem, m);
-	if (m->found.nr_pins) {
-		if (m->is_listed)
-			mapping_unpin_few(m);
-		else
-			gpadl_pinned_drop(&m->pinned, m->writable);
-		gpadl_mem_uncharge(mem, m->found.nr_pins);
+	if (m->found->nr_pins) {
+		mapping_unpin(m, m->writable);
+		gpadl_mem_uncharge(mem, m->found->nr_pins);
 	}
 	gpadl_sg_free(m);
-	mapping_put_regions(m, m->found.last_region + 1);
+	lookup_put_regions(m->found, m->table, m->found->last_region + 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
 
 /* ---- Virtual mapping ---- */
 
+/* Host pages that an entry touches. */
+static unsigned long sg_pages(const struct scatterlist *sg)
+{
+	return PAGE_ALIGN(sg->offset + sg->length) >> PAGE_SHIFT;
+}
+
 /* Can the entries be laid side by side, page by page? Always, if pages are 4 KiB. */
-static bool mapping_is_pagewise(const struct gpadl_mapping *m)
+static bool mapping_is_pagewise(const struct vmbus_mapping *m)
 {
 	struct scatterlist *sg;
 	unsigned int i;
@@ -491,7 +529,7 @@ static bool mapping_is_pagewise(const struct gpadl_mapping *m)
  * Return: address of the first byte; ERR_PTR(-EOPNOTSUPP) if host pages are larger
  * than guest pages and the pieces do not fit together, ERR_PTR(-ENOMEM).
  */
-void *gpadl_mapping_vmap(const struct gpadl_mapping *m)
+void *gpadl_mapping_vmap(const struct vmbus_mapping *m)
 {
 	struct sg_page_iter iter;
 	struct scatterlist *sg;

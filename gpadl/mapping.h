@@ -8,6 +8,7 @@
 #define _GPADL_MAPPING_H
 
 #include <linux/bitmap.h>
+#include <linux/refcount.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
@@ -15,6 +16,7 @@
 #include "wire.h"
 #include "vmbus_gpadl_map.h"
 
+struct gpadl;
 struct gpadl_mem;
 struct gpadl_region_table;
 
@@ -50,34 +52,63 @@ struct gpadl_lookup {
 };
 
 /**
- * struct gpadl_mapping - a GPADL's pages
- * @found: where they are; what is known of an earlier table is of no use, else kept over
- *	unmap and map
- * @table: while mapped: where @found was looked up; has a reference, and each region in
- *	@found a user
- * @sgt: while mapped: covers the GPADL's ranges in order, to the byte
- * @one: its entry, if it is the only one: of a ring in huge pages
- * @pinned: while mapped: what this mapping has pinned; empty if all is resident
- * @is_listed: while mapped: what it has pinned is what @sgt lists, each page once; @pinned
- *	does not say so again
+ * struct vmbus_mapping - a guest's pages, pinned and listed
+ * @found: where they are; does not change while they are mapped
+ * @table: where @found was looked up; has a reference, and each region in @found a user
  * @writable: mapped for writing
+ * @pinned: what this mapping has pinned; empty if all is resident. Never told from @sgt,
+ *	which the backend, and dma_map_sgtable() for it, may change
+ * @range: room for the only entry of @pinned.ranges
+ * @few: room for @pinned.pages, if there are few
+ * @sgt: covers the guest's ranges in order, to the byte
+ * @sgl: its entries, as they are to be freed
+ * @few_sgl: room for @nr_few_sgl of them
+ * @nr_few_sgl: at least 1
+ * @vaddr: where it is vmapped, or NULL; the backend serialises its calls
+ * @priv: of the backend; NULL before vmbus_mapping_arm(), and once it is being unmapped
+ *
+ * What all kinds of mappings have, whatever the guest named its pages by.
+ */
+struct vmbus_mapping {
+	const struct gpadl_lookup *found;
+	struct gpadl_region_table *table;
+	bool writable;
+	struct gpadl_pinned pinned;
+	struct gpadl_pin_range range;
+	struct page **few;
+	struct sg_table sgt;
+	struct scatterlist *sgl;
+	struct scatterlist *few_sgl;
+	unsigned int nr_few_sgl;
+	void *vaddr;
+	void *priv;
+};
+
+/**
+ * struct gpadl_mapping - the mapping of a GPADL
+ * @map: its pages
+ * @ref: the backend's, until it unmaps; and that of a revoke() that runs
+ * @g: the GPADL, held until this is freed
+ * @armed: the backend can be told that it is wanted back; protected by the GPADL's lock
+ * @told: it has been; protected by the GPADL's lock
+ * @few_sgl: of @map, and behind it its few
  */
 struct gpadl_mapping {
-	struct gpadl_lookup found;
-	struct gpadl_region_table *table;
-	struct sg_table sgt;
-	struct scatterlist one;
-	struct gpadl_pinned pinned;
-	bool is_listed;
-	bool writable;
+	struct vmbus_mapping map;
+	refcount_t ref;
+	struct gpadl *g;
+	bool armed;
+	bool told;
+	struct scatterlist few_sgl[];
 };
 
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
-			  struct gpadl_mapping *m);
-int gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w, bool write,
-		      struct gpadl_mapping *m);
-void gpadl_mapping_unmap(struct gpadl_mem *mem, struct gpadl_mapping *m);
-void *gpadl_mapping_vmap(const struct gpadl_mapping *m);
+			  struct gpadl_lookup *found);
+struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w,
+					struct gpadl_lookup *found, bool write,
+					unsigned int max_segment);
+void gpadl_mapping_unmap(struct gpadl_mem *mem, struct vmbus_mapping *m);
+void *gpadl_mapping_vmap(const struct vmbus_mapping *m);
 void gpadl_mapping_vunmap(void *addr);
 
 #endif /* _GPADL_MAPPING_H */

@@ -16,6 +16,7 @@
  */
 #include <linux/capability.h>
 #include <linux/errno.h>
+#include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
@@ -170,6 +171,37 @@ VISIBLE_IF_KUNIT long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote,
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_pin_pages);
 
+/*
+ * A pin may fail for a reason that passes: a page that is to be moved first, out of CMA or
+ * of movable memory, is held by somebody for a moment, or is being moved already. 6.12 says
+ * -ENOMEM of that, as of an allocation that fails, which may pass too; others -EAGAIN, -EBUSY
+ * or no page at all. Returns whether to try again, after a sleep that doubles: an eighth of
+ * a second in all.
+ */
+static bool pin_retry(long ret, unsigned int tries)
+{
+	if (ret && ret != -EAGAIN && ret != -EBUSY && ret != -ENOMEM)
+		return false;
+	if (tries >= GPADL_PIN_TRIES || fatal_signal_pending(current))
+		return false;
+	schedule_timeout_killable(msecs_to_jiffies(1u << (tries - 1)));
+	return true;
+}
+
+/* Those that can be had in one go. 0 or an errno if none, and more tries are of no use. */
+static long pin_some(const struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
+{
+	unsigned int gup_flags = FOLL_LONGTERM | (pin->write ? FOLL_WRITE : 0), tries = 0;
+	long ret;
+
+	do {
+		ret = gpadl_mem_pin_pages(pin->mm, pin->how == GPADL_MM_REMOTE, hva,
+					  min_t(unsigned long, nr, PIN_BATCH), gup_flags,
+					  pin->pages + pin->done);
+	} while (ret <= 0 && pin_retry(ret, ++tries));
+	return ret;
+}
+
 /**
  * gpadl_mem_pin() - Pin adjoining pages
  * @pin: where they go; counts each from the moment that it is ours
@@ -182,13 +214,10 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_pin_pages);
  */
 int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
 {
-	unsigned int gup_flags = FOLL_LONGTERM | (pin->write ? FOLL_WRITE : 0);
 	long ret;
 
 	while (nr) {
-		ret = gpadl_mem_pin_pages(pin->mm, pin->how == GPADL_MM_REMOTE, hva,
-					  min_t(unsigned long, nr, PIN_BATCH),
-					  gup_flags, pin->pages + pin->done);
+		ret = pin_some(pin, hva, nr);
 		if (ret <= 0) {
 			if (fatal_signal_pending(current))
 				return -EINTR;

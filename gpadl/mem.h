@@ -82,6 +82,9 @@ struct gpadl_pinning {
 	unsigned long done;
 };
 
+/* How often a pin is tried that fails for a reason that may pass. */
+#define GPADL_PIN_TRIES		8
+
 int gpadl_mem_init(struct gpadl_mem *mem);
 void gpadl_mem_destroy(struct gpadl_mem *mem);
 

@@ -221,7 +221,7 @@ static int pins_take_block(struct gpadl_pins *pins, struct gpadl_pin_block *b,
  * gpadl_pins_take() - Pin what is wanted
  * @pins: the pins
  * @pin: has room for as many pages as were wanted
- * @pinned: for gpadl_pinned_drop(), also on error. Its pages are those of @pin
+ * @pinned: for gpadl_pinned_unpin(), also on error. Its pages are those of @pin
  *
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
@@ -243,13 +243,13 @@ int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 }
 
 /**
- * gpadl_pinned_drop() - Unpin
- * @pinned: what; its lists are freed
+ * gpadl_pinned_unpin() - Unpin
+ * @pinned: what; its lists stay the caller's
  * @dirty: the pages may have been written to
  *
  * Context: process, may sleep, allocates nothing. Any thread.
  */
-void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty)
+void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty)
 {
 	unsigned long i;
 
@@ -257,6 +257,4 @@ void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty)
 		unpin_user_page_range_dirty_lock(pinned->ranges[i].page,
 						 pinned->ranges[i].nr, dirty);
 	unpin_user_pages_dirty_lock(pinned->pages, pinned->nr_pages, dirty);
-	kvfree(pinned->ranges);
-	kvfree(pinned->pages);
 }

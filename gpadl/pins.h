@@ -80,7 +80,7 @@ void gpadl_pins_free(struct gpadl_pins *pins);
 bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
 int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 		    struct gpadl_pinned *pinned);
-void gpadl_pinned_drop(struct gpadl_pinned *pinned, bool dirty);
+void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty);
 
 /**
  * gpadl_pins_want_page() - gpadl_pins_want() for a page of a block that is known

@@ -103,12 +103,12 @@ enum gpadl_state {
  * @replies: messages that wait for the guest
  * @rx_mutex: serialises the guest's messages and all that makes GPADLs leave. Protects
  *	@dead, @channels, @nr_channels, @all_channels, the insertion of GPADLs, and the
- *	change of vmbus_gpadl_channel.closing and .released and of gpadl.leaving
+ *	change of vmbus_gpadl_channel.rescinded and .released and of gpadl.leaving
  * @dead: the channel layer has gone
  * @channels: by relid, those that the channel layer has not put
  * @nr_channels: number of these
  * @all_channels: these, and those put whose GPADLs are still mapped
- * @handles: by handle, the first of the GPADLs that have it; see gpadl.same_handle.
+ * @handles: by handle, the first of the GPADLs that have it; see gpadl.next_same.
  *	Protected by its own lock; inserted into under @rx_mutex
  * @nr_gpadls: GPADLs not freed yet, replies not read included
  * @nr_pages: HV pages that they were announced to have
@@ -157,9 +157,10 @@ struct vmbus_partition {
  * @ops: the channel layer
  * @priv: its own
  * @wq: the channel's ordered work
- * @closing: rescinded: GPADLs come and go, but are not mapped any more. Set under
- *	rx_mutex, read under a GPADL's lock; see vmbus_gpadl_channel_rescind()
+ * @rescinded: GPADLs come and go, but are not mapped any more. Set under rx_mutex, read
+ *	under a GPADL's lock; see vmbus_gpadl_channel_rescind()
  * @released: rescinded, and then released by the guest: it is not here any more
+ * @max_segment: length that an entry of a scatterlist has at most; whole pages
  * @gpadls: by handle; all that are not DEAD. Mark 0: the backend is to be told
  * @nr_busy: of @gpadls
  * @revoke_work: tells the backend; holds a reference while pending
@@ -174,8 +175,9 @@ struct vmbus_gpadl_channel {
 	void *priv;
 	struct workqueue_struct *wq;
 
-	bool closing;
+	bool rescinded;
 	bool released;
+	unsigned int max_segment;
 	struct xarray gpadls;
 	atomic_t nr_busy;
 	struct work_struct revoke_work;
@@ -194,20 +196,22 @@ struct vmbus_gpadl_channel {
  * @nr_announced: HV pages it is charged for in vmbus_partition.nr_pages
  * @nr_messages: HEADER and BODYs taken in; protected by rx_mutex
  * @wire: its pages; protected by rx_mutex while ASSEMBLING, does not change after
- * @same_handle: next GPADL with this handle, on another channel; protected by the lock
- *	of vmbus_partition.handles
+ * @next_same: next GPADL with this handle, on another channel; protected by the lock of
+ *	vmbus_partition.handles
+ * @prev_same: the one before; NULL for the one that stands in the table
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
- * @lock: protects @state, @leaving, @owe_torndown, @revoked, @reset and @since
+ * @lock: protects @state, @leaving, @owe_torndown, @revoked, @reset, @since and @mapping
  * @state: &enum gpadl_state
  * @leaving: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
- * @revoked: busy, and wanted back; the backend is told if it is MAPPED
+ * @revoked: busy, and wanted back; the backend is told if it is MAPPED and armed
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was wanted back, in jiffies
- * @mapping: while busy; belongs to the thread that set MAPPING or UNMAPPING, and while
- *	MAPPED does not change
- * @vaddr: where it is vmapped, or NULL; the backend serialises its calls
+ * @found: where its pages are: what is known of an earlier table of regions is of no use,
+ *	else kept over unmap and map. Belongs to the thread that set MAPPING, and does not
+ *	change while MAPPED or UNMAPPING
+ * @mapping: while MAPPED or UNMAPPING; else NULL
  */
 struct gpadl {
 	refcount_t ref;
@@ -218,7 +222,8 @@ struct gpadl {
 	u32 nr_announced;
 	u32 nr_messages;
 	struct gpadl_wire wire;
-	struct gpadl *same_handle;
+	struct gpadl *next_same;
+	struct gpadl *prev_same;
 	struct gpadl_reply created;
 	struct gpadl_reply torndown;
 
@@ -229,8 +234,8 @@ struct gpadl {
 	bool revoked;
 	bool reset;
 	unsigned long since;
-	struct gpadl_mapping mapping;
-	void *vaddr;
+	struct gpadl_lookup found;
+	struct gpadl_mapping *mapping;
 };
 
 static inline bool gpadl_is_busy(const struct gpadl *g)
@@ -252,6 +257,7 @@ struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle
 void gpadl_put(struct gpadl *g);
 #if IS_ENABLED(CONFIG_KUNIT)
 int gpadl_store(struct xarray *xa, struct gpadl *g);
+void gpadl_revoke(struct gpadl_mapping *m);
 #endif
 
 /* refs.c: what lies below partitions and channels needs of them */

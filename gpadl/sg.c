@@ -23,7 +23,7 @@
 /**
  * struct sg_builder - a scatterlist that grows
  * @sgl: one flat array: no chain to follow
- * @one: @sgl at first, of one entry: most rings need no more if huge pages back them
+ * @own: @sgl at first: what the mapping has room for by itself
  * @nents: entries
  * @room: entries that @sgl has room for
  * @more: what it is to have room for next
@@ -33,7 +33,7 @@
  */
 struct sg_builder {
 	struct scatterlist *sgl;
-	struct scatterlist *one;
+	struct scatterlist *own;
 	unsigned int nents;
 	unsigned int room;
 	unsigned int more;
@@ -42,9 +42,9 @@ struct sg_builder {
 	struct page **pages;
 };
 
-static void sg_free(struct scatterlist *sgl, const struct scatterlist *one)
+static void sg_free(struct scatterlist *sgl, const struct scatterlist *own)
 {
-	if (sgl != one)
+	if (sgl != own)
 		kvfree(sgl);
 }
 
@@ -57,22 +57,19 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 		return -ENOMEM;
 	if (b->nents)
 		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
-	sg_free(b->sgl, b->one);
+	sg_free(b->sgl, b->own);
 	b->sgl = sgl;
 	b->room = room;
 	b->more = 2 * room;
 	return 0;
 }
 
-/* All of an entry at once. (sg_set_page() keeps flags that a new entry does not have.) */
+/* All of a new entry at once: sg_set_page() keeps flags, of which it has none. */
 static __always_inline void sg_fill(struct scatterlist *sg, struct page *page,
 				    unsigned int len, unsigned int offset)
 {
-	*sg = (struct scatterlist) {
-		.page_link = (unsigned long)page,
-		.offset = offset,
-		.length = len,
-	};
+	*sg = (struct scatterlist) {};
+	sg_set_page(sg, page, len, offset);
 }
 
 /* Add @len bytes; @apart: not to the entry before, even if they follow it. */
@@ -207,7 +204,7 @@ static int sg_add_pages(struct sg_builder *b, const struct sg_piece *p, bool dow
 	int ret;
 
 	/* One entry will not be enough. */
-	if (b->sgl == b->one && p->nr > 1) {
+	if (b->room == 1 && p->nr > 1) {
 		ret = sg_builder_resize(b, b->more);
 		if (ret)
 			return ret;
@@ -289,7 +286,7 @@ static __always_inline void sg_add_single_pages(struct sg_builder *b,
 }
 
 static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
-		      const struct gpadl_mapping *m)
+		      const struct vmbus_mapping *m)
 {
 	struct gpadl_walk walk;
 	u32 left = 0;
@@ -342,23 +339,23 @@ static void sg_trim(struct sg_builder *b)
  * A GPADL of one extent, as a ring is: what would be found by a walk. All its pages are in
  * the only region used.
  */
-static struct gpadl_extent lone_extent(const struct gpadl_mapping *m, const struct gpadl_wire *w)
+static struct gpadl_extent lone_extent(const struct vmbus_mapping *m, const struct gpadl_wire *w)
 {
 	return (struct gpadl_extent) {
-		.region = m->table->regions[m->found.first_region],
-		.hva = m->found.hva,
+		.region = m->table->regions[m->found->first_region],
+		.hva = m->found->hva,
 		.nr = w->nr_pages,
-		.down = m->found.down,
+		.down = m->found->down,
 		.first = true,
 	};
 }
 
 static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
-		    const struct gpadl_mapping *m)
+		    const struct vmbus_mapping *m)
 {
 	int ret;
 
-	if (m->found.nr_extents == 1) {
+	if (m->found->nr_extents == 1) {
 		struct gpadl_wire_range range = gpadl_wire_range(w->words[0]);
 		struct gpadl_extent e = lone_extent(m, w);
 
@@ -371,26 +368,76 @@ static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
 	return ret;
 }
 
+/* Entries that are needed if none may be longer than @max_segment. */
+static unsigned int sg_count_split_long(const struct sg_builder *b, unsigned int max_segment)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < b->nents; i++)
+		nr += DIV_ROUND_UP(b->sgl[i].offset + b->sgl[i].length, max_segment);
+	return nr;
+}
+
+/*
+ * Split the entries that are longer than @max_segment, each at ends of pages. A pass of its
+ * own: few backends want it, and few entries are so long.
+ */
+static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
+{
+	unsigned int nr = sg_count_split_long(b, max_segment), i, j, offset, len, n;
+	struct scatterlist *sgl, *sg;
+	struct page *page;
+
+	if (nr == b->nents)
+		return 0;
+	sgl = kvmalloc_array(nr, sizeof(*sgl), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!sgl)
+		return -ENOMEM;
+	sg = sgl;
+	for (i = 0; i < b->nents; i++) {
+		offset = b->sgl[i].offset;
+		len = b->sgl[i].length;
+		page = sg_page(&b->sgl[i]);
+		for (j = 0; len; j++) {
+			n = min(len, max_segment - offset);
+			sg_fill(sg++, nth_page(page, j * (max_segment >> PAGE_SHIFT)), n,
+				offset);
+			len -= n;
+			offset = 0;
+		}
+	}
+	sg_free(b->sgl, b->own);
+	b->sgl = sgl;
+	b->nents = nr;
+	return 0;
+}
+
+/* The longest entry there can be: a GPADL has no more pages. */
+#define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
+
 /**
  * gpadl_sg_make() - List the pages of a GPADL
  * @m: the mapping: its pages are looked up, and pinned or resident
  * @w: the GPADL
  * @pins: where the pages are that are not resident, if pinned by the block; else NULL
  * @pages: and if not so: these pages, extent by extent, each from its lowest up
+ * @max_segment: length that an entry has at most; whole pages
  *
  * Fills in @m->sgt. The entries cover the GPADL's ranges in order, to the byte; none spans
- * two ranges.
+ * two ranges. An entry that begins inside a page ends where one that began with the page
+ * would.
  *
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
  */
-int gpadl_sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
-		  const struct gpadl_pins *pins, struct page **pages)
+int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
+		  const struct gpadl_pins *pins, struct page **pages,
+		  unsigned int max_segment)
 {
 	struct sg_builder b = {
-		.sgl = &m->one,
-		.one = &m->one,
-		.room = 1,
+		.sgl = m->few_sgl,
+		.own = m->few_sgl,
+		.room = m->nr_few_sgl,
 		.pins = pins,
 		.pages = pages,
 	};
@@ -398,11 +445,14 @@ int gpadl_sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
 
 	b.more = sg_room(&b, w);
 	ret = sg_build(&b, w, m);
+	if (!ret && max_segment < SG_LONGEST)
+		ret = sg_split_long(&b, max_segment);
 	if (ret) {
-		sg_free(b.sgl, b.one);
+		sg_free(b.sgl, b.own);
 		return ret;
 	}
 	sg_mark_end(&b.sgl[b.nents - 1]);
+	m->sgl = b.sgl;
 	m->sgt.sgl = b.sgl;
 	m->sgt.nents = b.nents;
 	m->sgt.orig_nents = b.nents;
@@ -415,7 +465,7 @@ int gpadl_sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
  *
  * Context: process.
  */
-void gpadl_sg_free(struct gpadl_mapping *m)
+void gpadl_sg_free(struct vmbus_mapping *m)
 {
-	sg_free(m->sgt.sgl, &m->one);
+	sg_free(m->sgl, m->few_sgl);
 }

@@ -5,13 +5,14 @@
 #ifndef _GPADL_SG_H
 #define _GPADL_SG_H
 
-struct gpadl_mapping;
 struct gpadl_pins;
 struct gpadl_wire;
 struct page;
+struct vmbus_mapping;
 
-int gpadl_sg_make(struct gpadl_mapping *m, const struct gpadl_wire *w,
-		  const struct gpadl_pins *pins, struct page **pages);
-void gpadl_sg_free(struct gpadl_mapping *m);
+int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
+		  const struct gpadl_pins *pins, struct page **pages,
+		  unsigned int max_segment);
+void gpadl_sg_free(struct vmbus_mapping *m);
 
 #endif /* _GPADL_SG_H */

@@ -127,8 +127,8 @@ TRACE_EVENT(vmbus_gpadl_map,
 		__entry->handle = g->handle;
 		__entry->write = write;
 		__entry->ret = ret;
-		__entry->pins = ret ? 0 : g->mapping.found.nr_pins;
-		__entry->nents = ret ? 0 : g->mapping.sgt.nents;
+		__entry->pins = ret ? 0 : g->found.nr_pins;
+		__entry->nents = ret ? 0 : g->mapping->map.sgt.nents;
 	),
 	TP_printk("partition=%d relid=%u handle=%#x access=%s pinned=%lu entries=%u ret=%d",
 		  __entry->id, __entry->relid, __entry->handle,

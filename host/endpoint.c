@@ -402,16 +402,16 @@ static void endpoint_kick_work(struct work_struct *work)
  * Called in the channel's ordered work. A guest that tears down the rings of an open
  * channel has closed it.
  */
-static void endpoint_revoke(struct vmbus_gpadl_channel *chan, u32 handle)
+static void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
 
 	if (!ep->backend)
 		return;
-	if (handle == ep->open.ring_handle)
+	if (map == ep->rings)
 		endpoint_close(ep, ENDPOINT_LEAVE);
 	else if (ep->backend->revoke)
-		ep->backend->revoke(ep, handle);
+		ep->backend->revoke(ep, map);
 }
 
 /* ---- Lifetime ---- */

@@ -66,23 +66,22 @@ static int rings_init(struct vmbus_endpoint *ep, void *base, size_t bytes)
  *
  * Context: process, work of the channel. May sleep for as long as the VMM likes.
  * Return: 0; -EINVAL if the GPADL holds no two rings; -EIO if the guest's indexes are
- * nonsense; what vmbus_gpadl_map() and vmbus_gpadl_vmap() return.
+ * nonsense; what vmbus_gpadl_map() and vmbus_mapping_vmap() return.
  */
 int endpoint_rings_map(struct vmbus_endpoint *ep)
 {
-	u32 handle = ep->open.ring_handle;
-	struct sg_table *sgt;
+	struct vmbus_mapping *map;
 	size_t bytes;
 	void *base;
 	int ret;
 
-	ret = vmbus_gpadl_map(ep->chan, 0, handle, &sgt);
+	ret = vmbus_gpadl_map(ep->chan, 0, ep->open.ring_handle, &map);
 	if (ret)
 		return ret;
-	ret = ring_check(sgt, ep->open.ring_page, &bytes);
+	ret = ring_check(vmbus_mapping_sgt(map), ep->open.ring_page, &bytes);
 	if (ret)
 		goto err_unmap;
-	base = vmbus_gpadl_vmap(ep->chan, handle);
+	base = vmbus_mapping_vmap(map);
 	if (IS_ERR(base)) {
 		ret = PTR_ERR(base);
 		goto err_unmap;
@@ -90,12 +89,14 @@ int endpoint_rings_map(struct vmbus_endpoint *ep)
 	ret = rings_init(ep, base, bytes);
 	if (ret)
 		goto err_vunmap;
+	ep->rings = map;
+	vmbus_mapping_arm(map, ep);
 	return 0;
 
 err_vunmap:
-	vmbus_gpadl_vunmap(ep->chan, handle);
+	vmbus_mapping_vunmap(map);
 err_unmap:
-	vmbus_gpadl_unmap(ep->chan, handle);
+	vmbus_gpadl_unmap(map);
 	return ret;
 }
 
@@ -107,8 +108,9 @@ err_unmap:
  */
 void endpoint_rings_unmap(struct vmbus_endpoint *ep)
 {
-	vmbus_gpadl_vunmap(ep->chan, ep->open.ring_handle);
-	vmbus_gpadl_unmap(ep->chan, ep->open.ring_handle);
+	vmbus_mapping_vunmap(ep->rings);
+	vmbus_gpadl_unmap(ep->rings);
+	ep->rings = NULL;
 }
 
 /**

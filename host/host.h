@@ -135,6 +135,8 @@ struct endpoint_counts {
  * @data: the backend's own
  * @signal_lock: protects @signals
  * @signals: kick and call; NULL if none, or no more
+ * @rings: the GPADL of both rings, while they are mapped; belongs to the channel's ordered
+ *	work
  * @in_lock: protects @in
  * @in: ring that the guest writes; while OPEN or CLOSING, and for the backend's open()
  * @out_lock: protects @out
@@ -169,6 +171,7 @@ struct vmbus_endpoint {
 	spinlock_t signal_lock;
 	struct signals *signals;
 
+	struct vmbus_mapping *rings;
 	spinlock_t in_lock;
 	struct vmbus_ring in;
 	spinlock_t out_lock;

@@ -59,7 +59,7 @@ static void other_wake(void *priv)
 {
 }
 
-static void other_revoke(struct vmbus_gpadl_channel *chan, u32 handle)
+static void other_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 }
 
@@ -301,13 +301,13 @@ static int map_read_only(struct vm_task *t)
 
 static int unmap(struct vm_task *t)
 {
-	vmbus_gpadl_unmap(t->vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&t->vm->c[0], VM_HANDLE);
 	return 0;
 }
 
 static void undo_map(struct vm *vm)
 {
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void make_map(struct vm *vm)
@@ -317,12 +317,12 @@ static void make_map(struct vm *vm)
 
 static int vmap_it(struct vm_task *t)
 {
-	return PTR_ERR_OR_ZERO(vmbus_gpadl_vmap(t->vm->c[0].chan, VM_HANDLE));
+	return PTR_ERR_OR_ZERO(vm_vmap(&t->vm->c[0], VM_HANDLE));
 }
 
 static int vunmap_it(struct vm_task *t)
 {
-	vmbus_gpadl_vunmap(t->vm->c[0].chan, VM_HANDLE);
+	vm_vunmap(&t->vm->c[0], VM_HANDLE);
 	return 0;
 }
 
@@ -334,13 +334,12 @@ static void establish_and_map(struct vm *vm)
 
 static void make_vmap(struct vm *vm)
 {
-	KUNIT_EXPECT_FALSE(vm->test,
-			   IS_ERR(vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE)));
+	KUNIT_EXPECT_FALSE(vm->test, IS_ERR(vm_vmap(&vm->c[0], VM_HANDLE)));
 }
 
 static void undo_vmap(struct vm *vm)
 {
-	vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
+	vm_vunmap(&vm->c[0], VM_HANDLE);
 }
 
 static struct page *single;
@@ -578,8 +577,9 @@ static void each_pin_comes_back_short(struct kunit *test)
 		long pin;
 		int expected;
 	} rows[] = {
-		{ 1, 0 }, { 0, -EFAULT }, { -EFAULT, -EFAULT }, { -ENOMEM, -ENOMEM },
-		{ -EINTR, -EFAULT }, { -EAGAIN, -EFAULT },
+		{ 1, 0 }, { -EFAULT, -EFAULT }, { -EINTR, -EFAULT },
+		/* Tried again. */
+		{ 0, 0 }, { -EAGAIN, 0 }, { -EBUSY, 0 }, { -ENOMEM, 0 },
 	};
 	const struct pinning *p = test->param_value;
 	const struct call *call = call_find(p->call);

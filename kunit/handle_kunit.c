@@ -39,7 +39,7 @@ static void handle_mapped_here(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	expect_collision(vm, &vm->c[0]);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* The GPADL that was being assembled goes on as if nothing had come between. */
@@ -76,7 +76,7 @@ static void leaving_collides(struct kunit *test, struct vm_channel *c)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	expect_collision(vm, c);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	vm_expect_torndown(vm, VM_HANDLE);
 	vm_expect_silence(vm);
 	/* Now it is free. */
@@ -397,7 +397,7 @@ static void teardown_on_wrong_channel(struct kunit *test)
 	vm_expect_silence(vm);
 	vm_expect_counted(vm, GPADL_REASON_OTHER_CHANNEL);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void second_teardown_while_first_waits(struct kunit *test)
@@ -413,7 +413,7 @@ static void second_teardown_while_first_waits(struct kunit *test)
 	vm_flush_revokes(&vm->c[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 1);
 
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	vm_expect_torndown(vm, VM_HANDLE);
 	vm_expect_silence(vm);
 }
@@ -493,7 +493,7 @@ static void header_after_release(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* The largest handle there can be: a walk ends after it, and not before. */
@@ -544,7 +544,7 @@ static void reset_takes_replies_of_put_channel(struct kunit *test)
 	/* Who asks for it back holds it for a moment: not any more when it goes. */
 	flush_workqueue(chan->wq);
 	vmbus_partition_queue_reply(chan, r, "late", 4);
-	vmbus_gpadl_unmap(chan, VM_HANDLE);
+	vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));
 	KUNIT_EXPECT_EQ(test, vmbus_partition_reset(vm->p), 0);
 	vm_expect_silence(vm);
 	vm_check(vm);

@@ -213,7 +213,7 @@ static void body_for_complete_gpadl(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	vm_expect_sg(vm, sgt);
 	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), -ENOENT);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void unknown_receive_flag(struct kunit *test)
@@ -355,7 +355,7 @@ static void range_begins_in_body(struct kunit *test)
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	vm_expect_sg(vm, sgt);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void body_past_the_end(struct kunit *test)
@@ -422,7 +422,7 @@ static void first_and_last_handle(struct kunit *test)
 		vm_establish(vm, &vm->c[0], handles[i], VM_LOW_PFN, 2);
 		KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, handles[i], NULL), 0);
 		vm_check(vm);
-		vmbus_gpadl_unmap(vm->c[0].chan, handles[i]);
+		vm_unmap(&vm->c[0], handles[i]);
 		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], handles[i]), 0);
 		vm_expect_torndown(vm, handles[i]);
 	}
@@ -438,7 +438,7 @@ static void last_page_of_all(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_TOP_PFN, VM_TOP_PAGES);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	vm_expect_sg(vm, sgt);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static struct kunit_case input_cases[] = {

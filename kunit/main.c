@@ -10,7 +10,7 @@
 
 kunit_test_suites(&wire_suite, &replay_suite, &ring_suite,
 		  &api_suite, &input_suite, &handle_suite, &region_suite, &mem_suite, &map_suite,
-		  &order_suite, &race_suite,
+		  &object_suite, &order_suite, &race_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,
 		  &resident_suite, &fault_suite);
 

@@ -33,7 +33,7 @@ static void whole_life(struct kunit *test)
 	vm_expect_pinned(vm, true);
 	vm_check(vm);
 
-	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	vm_unmap(c, VM_HANDLE);
 	vm_expect_pinned(vm, false);
 	vm_check(vm);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
@@ -130,11 +130,11 @@ static void eshutdown_teardown_begun(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	/* It is mapped, too. */
 	expect_map_fails(vm, &vm->c[0], 0, -ESHUTDOWN);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
-static void eshutdown_channel_closing(struct kunit *test)
+static void eshutdown_channel_rescinded(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 
@@ -153,7 +153,7 @@ static void ebusy_mapped(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EBUSY);
 	/* Created read-only, too. */
 	expect_map_fails(vm, &vm->c[0], 0, -EBUSY);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void eacces_created_read_only(struct kunit *test)
@@ -216,7 +216,7 @@ static void efault_memory_not_writable(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_NOWRITE_PFN, 3);
 	expect_map_fails(vm, &vm->c[0], 0, -EFAULT);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], READ_ONLY, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void enomem_over_limit(struct kunit *test)
@@ -258,7 +258,7 @@ static void eintr_killed_while_pinning(struct kunit *test)
 	}
 	vm->pin = NULL;
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void eintr_killed_while_rescinding(struct kunit *test)
@@ -273,7 +273,7 @@ static void eintr_killed_while_rescinding(struct kunit *test)
 	vm_unkill();
 	vm_flush_revokes(&vm->c[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 1);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	/* They can be asked again. */
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
 	KUNIT_EXPECT_EQ(test, vmbus_partition_reset(vm->p), 0);
@@ -307,7 +307,7 @@ static int task_other_vmm_maps(struct vm_task *t)
 
 	if (ret)
 		return ret;
-	return vmbus_gpadl_map(t->other->c[0].chan, 0, VM_HANDLE, &t->sgt);
+	return vmbus_gpadl_map(t->other->c[0].chan, 0, VM_HANDLE, &t->map);
 }
 
 /* Wait until the VMM's last thread has left its address space. */
@@ -369,9 +369,9 @@ static void unmap_when_vmm_gone(struct kunit *test)
 
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 5);
-	vm_expect_sg(vm, t->sgt);
+	vm_expect_sg(vm, vmbus_mapping_sgt(t->map));
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), vm_resident(vm) ?: 5);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	vm_check(vm);
 	vm_destroy(vm);
 }
@@ -380,19 +380,21 @@ static void unmap_when_vmm_gone(struct kunit *test)
 
 static void dma_direction(struct kunit *test)
 {
+	static const struct {
+		u32 flags;
+		enum dma_data_direction dir;
+	} maps[] = { { 0, DMA_BIDIRECTIONAL }, { READ_ONLY, DMA_TO_DEVICE } };
 	struct vm *vm = test->priv;
-	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
+	struct vmbus_mapping *map;
+	int i;
 
-	KUNIT_EXPECT_EQ(test, vmbus_gpadl_dma_dir(chan, VM_HANDLE), DMA_NONE);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
-	KUNIT_EXPECT_EQ(test, vmbus_gpadl_dma_dir(chan, VM_HANDLE), DMA_NONE);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_gpadl_dma_dir(chan, VM_HANDLE), DMA_BIDIRECTIONAL);
-	vmbus_gpadl_unmap(chan, VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, vmbus_gpadl_dma_dir(chan, VM_HANDLE), DMA_NONE);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], READ_ONLY, VM_HANDLE, NULL), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_gpadl_dma_dir(chan, VM_HANDLE), DMA_TO_DEVICE);
-	vmbus_gpadl_unmap(chan, VM_HANDLE);
+	for (i = 0; i < ARRAY_SIZE(maps); i++) {
+		KUNIT_ASSERT_EQ(test, 0, vmbus_gpadl_map(vm->c[0].chan, maps[i].flags,
+							 VM_HANDLE, &map));
+		KUNIT_EXPECT_EQ(test, vmbus_mapping_dma_dir(map), maps[i].dir);
+		vmbus_gpadl_unmap(map);
+	}
 }
 
 /* ---- Virtual mapping ---- */
@@ -443,7 +445,7 @@ static void vmap_of_writable_map(struct kunit *test)
 
 	establish_scattered(vm);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	addr = vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE);
+	addr = vm_vmap(&vm->c[0], VM_HANDLE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
 	expect_content(vm, addr);
 	KUNIT_EXPECT_TRUE(test, is_writable(addr));
@@ -453,8 +455,8 @@ static void vmap_of_writable_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, copy_from_user(&value, (void __user *)
 						vm_hva(vm, VM_LOW_PFN + 30) + 0x123, 8));
 	KUNIT_EXPECT_EQ(test, value, 19);
-	vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_vunmap(&vm->c[0], VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void vmap_of_read_only_map(struct kunit *test)
@@ -464,30 +466,18 @@ static void vmap_of_read_only_map(struct kunit *test)
 
 	establish_scattered(vm);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], READ_ONLY, VM_HANDLE, NULL), 0);
-	addr = vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE);
+	addr = vm_vmap(&vm->c[0], VM_HANDLE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
 	expect_content(vm, addr);
 	KUNIT_EXPECT_FALSE(test, is_writable(addr));
-	vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_vunmap(&vm->c[0], VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void expect_vmap_fails(struct vm *vm, int error)
 {
 	KUNIT_EXPECT_EQ(vm->test, error,
-			PTR_ERR_OR_ZERO(vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE)));
-}
-
-static void vmap_enoent(struct kunit *test)
-{
-	struct vm *vm = test->priv;
-
-	expect_vmap_fails(vm, -ENOENT);
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
-	expect_vmap_fails(vm, -ENOENT);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
-	expect_vmap_fails(vm, -ENOENT);
+			PTR_ERR_OR_ZERO(vm_vmap(&vm->c[0], VM_HANDLE)));
 }
 
 static void vmap_eopnotsupp_several_ranges(struct kunit *test)
@@ -501,7 +491,7 @@ static void vmap_eopnotsupp_several_ranges(struct kunit *test)
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	expect_vmap_fails(vm, -EOPNOTSUPP);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void vmap_ebusy(struct kunit *test)
@@ -514,9 +504,9 @@ static void vmap_ebusy(struct kunit *test)
 	for (i = 0; i < 2; i++) {
 		expect_vmap_fails(vm, 0);
 		expect_vmap_fails(vm, -EBUSY);
-		vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
+		vm_vunmap(&vm->c[0], VM_HANDLE);
 	}
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 static void vmap_out_of_memory(struct kunit *test)
@@ -532,7 +522,7 @@ static void vmap_out_of_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	while (alloc_fault_next(&f)) {
 		alloc_fault_begin(&f);
-		addr = vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE);
+		addr = vm_vmap(&vm->c[0], VM_HANDLE);
 		alloc_fault_end(&f);
 
 		if (IS_ERR(addr)) {
@@ -540,11 +530,11 @@ static void vmap_out_of_memory(struct kunit *test)
 			KUNIT_EXPECT_TRUE(test, f.injected);
 			failed++;
 		} else {
-			vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
+			vm_vunmap(&vm->c[0], VM_HANDLE);
 		}
 	}
 	KUNIT_EXPECT_GE(test, failed, 2);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* ---- Bugs of a backend: warned of once, and harmless ---- */
@@ -559,22 +549,6 @@ static void expected_warning_over(void)
 	pr_info("gpadl-test: expected WARNING over\n");
 }
 
-static void unmap_of_unmapped(struct kunit *test)
-{
-	struct vm *vm = test->priv;
-
-	expect_warning();
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
-	expected_warning_over();
-	vm_check(vm);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
-	vm_check(vm);
-}
-
 static void unmap_of_vmapped(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -582,11 +556,11 @@ static void unmap_of_vmapped(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	addr = vmbus_gpadl_vmap(vm->c[0].chan, VM_HANDLE);
+	addr = vm_vmap(&vm->c[0], VM_HANDLE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
 	KUNIT_EXPECT_NOT_NULL(test, vmalloc_to_page(addr));
 	expect_warning();
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	expected_warning_over();
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(addr));
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
@@ -598,13 +572,12 @@ static void vunmap_of_unvmapped(struct kunit *test)
 	struct vm *vm = test->priv;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
-	expect_warning();
-	vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_vunmap(vm->c[0].chan, VM_HANDLE);
+	expect_warning();
+	vm_vunmap(&vm->c[0], VM_HANDLE);
 	expected_warning_over();
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 3);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* ---- Channels of a partition ---- */
@@ -632,7 +605,7 @@ static struct kunit_case name[] = {			\
 	KUNIT_CASE(enoent_incomplete),			\
 	KUNIT_CASE(enoent_torn_down),			\
 	KUNIT_CASE(eshutdown_teardown_begun),		\
-	KUNIT_CASE(eshutdown_channel_closing),		\
+	KUNIT_CASE(eshutdown_channel_rescinded),		\
 	KUNIT_CASE(ebusy_mapped),			\
 	KUNIT_CASE(eacces_created_read_only),		\
 	KUNIT_CASE(eacces_read_only_region),		\
@@ -647,7 +620,6 @@ static struct kunit_case name[] = {			\
 	KUNIT_CASE(dma_direction),			\
 	KUNIT_CASE(vmap_of_writable_map),		\
 	KUNIT_CASE(vmap_of_read_only_map),		\
-	KUNIT_CASE(vmap_enoent),			\
 	KUNIT_CASE(vmap_eopnotsupp_several_ranges),	\
 	KUNIT_CASE(vmap_ebusy),				\
 	KUNIT_CASE(vmap_out_of_memory),			\
@@ -658,7 +630,6 @@ static struct kunit_case name[] = {			\
 
 MAP_CASES(map_cases,
 	  KUNIT_CASE(eintr_killed_while_pinning),
-	  KUNIT_CASE(unmap_of_unmapped),
 	  KUNIT_CASE(unmap_of_vmapped),
 	  KUNIT_CASE(vunmap_of_unvmapped),
 );

@@ -140,7 +140,7 @@ static void step_unmap(struct model *m)
 	/* Anything else is a bug of the backend, with a case of its own. */
 	if (m->state != MAPPED)
 		return;
-	vmbus_gpadl_unmap(m->c->chan, VM_HANDLE);
+	vm_unmap(m->c, VM_HANDLE);
 	model_settle(m);
 }
 

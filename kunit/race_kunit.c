@@ -18,39 +18,10 @@
 
 /* ---- At a certain time ---- */
 
-static void unmap_in_revoke(struct vm_channel *c, u32 handle)
+static void unmap_in_revoke(struct vm_channel *c, struct vmbus_mapping *map)
 {
-	vmbus_gpadl_unmap(c->chan, handle);
-}
-
-/* The mapping is there, but the thread that asked for it does not know yet. */
-static int task_map_and_linger(struct vm_task *t)
-{
-	int ret = vm_task_map(t);
-
-	vm_linger(t->vm);
-	return ret;
-}
-
-static void revoke_before_map_has_returned(struct kunit *test)
-{
-	struct vm *vm = test->priv;
-	struct vm_channel *c = &vm->c[0];
-	struct vm_task *t;
-
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	c->on_revoke = unmap_in_revoke;
-	vm_stall_arm(&vm->linger, 1);
-	t = vm_start(vm, task_map_and_linger, c, 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->linger);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), PAGES);
-	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
-	vm_flush_revokes(c);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
-	vm_expect_torndown(vm, VM_HANDLE);
-	vm_stall_end(&vm->linger);
-	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 1);
+	KUNIT_EXPECT_PTR_EQ(c->vm->test, vmbus_mapping_priv(map), c);
+	vmbus_gpadl_unmap(map);
 }
 
 /*
@@ -108,7 +79,7 @@ static void map_as_soon_as_created(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, vm_send(vm, c, VM_HANDLE), 0);
 		vm->on_wake = NULL;
 		KUNIT_ASSERT_EQ(test, vm_join(t), 0);
-		vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+		vm_unmap(c, VM_HANDLE);
 		KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 		vm_expect_torndown(vm, VM_HANDLE);
 		vm_forget_tasks(vm);
@@ -144,7 +115,7 @@ static void rescind_ends_after_torndown(struct kunit *test)
 	t = vm_start(vm, task_rescind_and_act, c, 0, 0);
 	vm_wait_asleep(t);
 	vm->on_wake = wake_and_look;
-	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	vm_unmap(c, VM_HANDLE);
 	vm->on_wake = NULL;
 	KUNIT_EXPECT_FALSE(test, at_wake.late);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -187,7 +158,7 @@ static void map_while_mapping(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), -EBUSY);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
-	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	vm_unmap(c, VM_HANDLE);
 }
 
 /* Not when the unmap begins, and not as long as a page is pinned. */
@@ -219,47 +190,22 @@ static void torndown_after_the_last_unpin(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 0);
 }
 
-/* Work of the channel that holds up what comes after it */
-struct blocker {
-	struct work_struct work;
-	struct completion go;
-};
-
-static void block(struct work_struct *work)
-{
-	wait_for_completion(&container_of(work, struct blocker, work)->go);
-}
-
-static void blocker_begin(struct blocker *b, struct vm_channel *c)
-{
-	INIT_WORK_ONSTACK(&b->work, block);
-	init_completion(&b->go);
-	vmbus_gpadl_channel_queue_work(c->chan, &b->work);
-}
-
-static void blocker_end(struct blocker *b)
-{
-	complete(&b->go);
-	flush_work(&b->work);
-	destroy_work_on_stack(&b->work);
-}
-
 /* It was mapped when it was asked for, but is not any more when the backend is told. */
 static void unmap_before_revoke(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
-	struct blocker b;
+	struct vm_blocker b;
 	struct vm_task *t;
 
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
 	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
-	blocker_begin(&b, c);
+	vm_block(&b, c);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_stall_arm(&vm->in_unmap, 1);
 	t = vm_start(vm, vm_task_unmap, c, 0, VM_HANDLE);
 	vm_stall_wait(vm, &vm->in_unmap);
-	blocker_end(&b);
+	vm_unblock(&b);
 	vm_flush_revokes(c);
 	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 0);
 	vm_stall_end(&vm->in_unmap);
@@ -285,7 +231,7 @@ static void revokes_of_two(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, c->revoked, VM_HANDLE + i);
 	}
 	for (i = 0; i < 2; i++) {
-		vmbus_gpadl_unmap(c->chan, VM_HANDLE + i);
+		vm_unmap(c, VM_HANDLE + i);
 		vm_expect_torndown(vm, VM_HANDLE + i);
 	}
 }
@@ -346,6 +292,7 @@ static void let_die_under_lock(struct vm *vm, struct gpadl *g)
 	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(g->state), GPADL_DEAD);
 	mdelay(1);
 	__xa_store(&vm->p->handles, VM_HANDLE, g, GFP_NOWAIT);
+	g->prev_same = NULL;
 	xa_unlock(&vm->p->handles);
 }
 
@@ -374,7 +321,7 @@ static void unlink_while_list_changes(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, xa_load(&vm->p->handles, VM_HANDLE));
 	vm_expect_torndown(vm, VM_HANDLE);
 
-	first->same_handle = NULL;
+	first->next_same = NULL;
 	KUNIT_EXPECT_EQ(test, 0, xa_err(xa_store(&vm->p->handles, VM_HANDLE, first,
 						 GFP_KERNEL)));
 }
@@ -393,7 +340,7 @@ static void others_while_mapping(struct kunit *test)
 	for (i = 0; i < VM_CHANNELS; i++) {
 		vm_establish(vm, &vm->c[i], VM_HANDLE + 1, VM_LOW_PFN, PAGES);
 		KUNIT_EXPECT_EQ(test, vm_map(&vm->c[i], 0, VM_HANDLE + 1, NULL), 0);
-		vmbus_gpadl_unmap(vm->c[i].chan, VM_HANDLE + 1);
+		vm_unmap(&vm->c[i], VM_HANDLE + 1);
 		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[i], VM_HANDLE + 1), 0);
 		vm_expect_torndown(vm, VM_HANDLE + 1);
 	}
@@ -401,7 +348,7 @@ static void others_while_mapping(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* Rescind and reset come back by themselves if the backend does as it is told. */
@@ -456,12 +403,12 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE + 1), 0);
 	vmbus_gpadl_channel_release(vm->c[1].chan);
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, vm_join(again), 0);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), PAGES);
 	for (i = 0; i < VM_CHANNELS; i++)
-		vmbus_gpadl_unmap(vm->c[i].chan, VM_HANDLE + 1);
+		vm_unmap(&vm->c[i], VM_HANDLE + 1);
 	vm_expect_torndown(vm, VM_HANDLE + 1);
 	vm_expect_silence(vm);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
@@ -480,7 +427,7 @@ static void reset_waits_for_channel_put(struct kunit *test)
 	t = vm_start(vm, vm_task_reset, NULL, 0, 0);
 	vm_wait_asleep(t);
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
-	vmbus_gpadl_unmap(chan, VM_HANDLE);
+	vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
@@ -694,7 +641,7 @@ static void put_in_every_state(struct kunit *test)
 		flush_workqueue(chan->wq);
 		KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 1);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 2);
-		vmbus_gpadl_unmap(chan, VM_HANDLE);
+		vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));
 	}
 	if (t) {
 		vm_stall_end(stall_at(vm, l->when));
@@ -842,7 +789,7 @@ static int task_backend(struct vm_task *t)
 		u32 handle = arena_handle(t, &seed);
 		int ret;
 
-		ret = vmbus_gpadl_map(t->c->chan, 0, handle, &sgt);
+		ret = vm_map(t->c, 0, handle, &sgt);
 		if (ret) {
 			KUNIT_EXPECT_TRUE(t->vm->test, ret == -ENOENT || ret == -ESHUTDOWN);
 			atomic_inc(&a->refused);
@@ -853,14 +800,14 @@ static int task_backend(struct vm_task *t)
 		}
 		maps++;
 		if (guest_random(&seed) % 8 == 0) {
-			void *addr = vmbus_gpadl_vmap(t->c->chan, handle);
+			void *addr = vm_vmap(t->c, handle);
 
 			KUNIT_EXPECT_FALSE(t->vm->test, IS_ERR(addr));
 			if (!IS_ERR(addr))
-				vmbus_gpadl_vunmap(t->c->chan, handle);
+				vm_vunmap(t->c, handle);
 		}
 		KUNIT_EXPECT_EQ(t->vm->test, sgt->sgl->length % GUEST_PAGE, 0);
-		vmbus_gpadl_unmap(t->c->chan, handle);
+		vm_unmap(t->c, handle);
 	}
 	atomic_add(maps, &a->maps);
 	atomic_dec(&a->backends);
@@ -984,7 +931,7 @@ static int task_map_again_and_again(struct vm_task *t)
 		KUNIT_EXPECT_TRUE(t->vm->test, !ret || ret == -EFAULT);
 		atomic_inc(ret ? &a->refused : &a->maps);
 		if (!ret)
-			vmbus_gpadl_unmap(t->c->chan, t->handle);
+			vm_unmap(t->c, t->handle);
 	}
 	atomic_dec(&a->backends);
 	return 0;
@@ -1013,7 +960,6 @@ static void maps_against_region_changes(struct kunit *test)
 }
 
 static struct kunit_case race_cases[] = {
-	KUNIT_CASE(revoke_before_map_has_returned),
 	KUNIT_CASE(map_as_soon_as_created),
 	KUNIT_CASE(rescind_ends_after_torndown),
 	KUNIT_CASE(teardown_while_mapping),

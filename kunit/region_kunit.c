@@ -27,7 +27,7 @@ static int try_page(struct vm *vm, u64 pfn)
 	vm_expect_created(vm, &vm->c[1], 77, GPADL_STATUS_SUCCESS);
 	ret = vm_map(&vm->c[1], 0, 77, NULL);
 	if (!ret)
-		vmbus_gpadl_unmap(vm->c[1].chan, 77);
+		vm_unmap(&vm->c[1], 77);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[1], 77), 0);
 	vm_expect_torndown(vm, 77);
 	return ret;
@@ -175,7 +175,7 @@ static void region_removed(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* A map finds the region that is there then. */
@@ -194,7 +194,7 @@ static void region_replaced(struct kunit *test)
 	vm_begin(vm);
 	vm_range(vm, VM_HIGH_PFN, 1);
 	vm_expect_sg(vm, sgt);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* Nothing else is changed. */
@@ -222,7 +222,7 @@ static void region_made_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EACCES);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
 				     VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* Two regions change places: in between, they would overlap. */
@@ -277,7 +277,7 @@ static void busy_region(struct kunit *test)
 					    vm_hva(vm, PFN)), 0);
 	vm_check(vm);
 
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
 }
 
@@ -303,7 +303,7 @@ static void busy_among_others(struct kunit *test)
 	for (i = 0; i < VM_NR_SLOTS; i++)
 		if (i != VM_NOVMA && i != VM_RO && i != VM_NOWRITE)
 			KUNIT_EXPECT_EQ(test, 0, try_page(vm, PHYS_PFN(vm->memory[i].gpa) + 2));
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
 }
@@ -323,7 +323,7 @@ static void busy_one_and_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	for (i = 0; i < ARRAY_SIZE(slots); i++)
 		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, slots[i]), -EBUSY);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	for (i = 0; i < ARRAY_SIZE(slots); i++)
 		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, slots[i]), 0);
 }
@@ -347,7 +347,7 @@ static void map_while_region_is_retired(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 2);
 	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 2);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 1);
 	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 1);
 }
@@ -367,7 +367,7 @@ static void map_while_table_goes(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
 	refcount_set(&table->ref, 1);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, refcount_read(&table->ref), 1);
 }
 
@@ -380,9 +380,9 @@ static void region_of_two_gpadls(struct kunit *test)
 	vm_establish(vm, &vm->c[1], 2, PFN, 2);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), 0);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[1], 0, 2, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, 1);
+	vm_unmap(&vm->c[0], 1);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
-	vmbus_gpadl_unmap(vm->c[1].chan, 2);
+	vm_unmap(&vm->c[1], 2);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
 }
 

@@ -89,9 +89,9 @@ static const struct vmbus_partition_ops partition_ops = {
 	.release = replay_released,
 };
 
-static void replay_revoke(struct vmbus_gpadl_channel *chan, u32 handle)
+static void replay_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
-	vmbus_gpadl_unmap(chan, handle);
+	vmbus_gpadl_unmap(map);
 }
 
 static const struct vmbus_gpadl_channel_ops channel_ops = {
@@ -205,11 +205,12 @@ static void expect_pages(struct replay *r, struct sg_table *sgt)
 
 static void map_last(struct replay *r, struct channel *c, u32 handle)
 {
-	struct sg_table *sgt;
+	struct vmbus_mapping *map;
 
 	number_pages(r);
-	KUNIT_ASSERT_EQ(r->test, 0, vmbus_gpadl_map(c->chan, 0, handle, &sgt));
-	expect_pages(r, sgt);
+	KUNIT_ASSERT_EQ(r->test, 0, vmbus_gpadl_map(c->chan, 0, handle, &map));
+	expect_pages(r, vmbus_mapping_sgt(map));
+	vmbus_mapping_arm(map, r);
 	r->mapped++;
 }
 

@@ -83,7 +83,7 @@ static void busy_region_stays_pinned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), -EBUSY);
 	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
 	KUNIT_EXPECT_EQ(test, charged(vm), 600);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
 }
 
@@ -99,7 +99,7 @@ static void map_neither_pins_nor_charges(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
 	KUNIT_EXPECT_EQ(test, charged(vm), 600);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, charged(vm), 600);
 }
 
@@ -109,7 +109,7 @@ static void set_map_and_remove(struct vm *vm, u32 flags)
 	KUNIT_ASSERT_EQ(vm->test, set_resident(vm, 0, 2), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 1);
 	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], flags, VM_HANDLE, NULL), 0);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
 	KUNIT_ASSERT_EQ(vm->test, vm_remove_region(vm, VM_FREE_SLOT), 0);
@@ -152,7 +152,7 @@ static void last_page_is_elsewhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 8, sg_pcopy_to_buffer(sgt->sgl, sgt->orig_nents, &value, 8,
 						    4 * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, value, 17);
-	vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
 /* One GPADL with pages in both kinds of region: only the one kind is pinned for it. */
@@ -179,7 +179,7 @@ static void map_of_both_kinds(struct kunit *test)
 		vm_expect_sg(vm, sgt);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 23);
 		KUNIT_EXPECT_EQ(test, charged(vm), VM_RO_PAGES + VM_HIGH_PAGES + 12);
-		vmbus_gpadl_unmap(vm->c[0].chan, VM_HANDLE);
+		vm_unmap(&vm->c[0], VM_HANDLE);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 11);
 		vm_check(vm);
 	}
@@ -249,7 +249,12 @@ static void pin_fails_half_way(struct kunit *test)
 	static const struct {
 		long pin;
 		int set;
-	} rows[] = { { 0, -EFAULT }, { -EFAULT, -EFAULT }, { -ENOMEM, -ENOMEM } };
+		int tries;
+	} rows[] = {
+		{ -EFAULT, -EFAULT, 1 },
+		{ 0, -EFAULT, GPADL_PIN_TRIES },
+		{ -ENOMEM, -ENOMEM, GPADL_PIN_TRIES },
+	};
 	struct vm *vm = test->priv;
 	int i;
 
@@ -258,7 +263,7 @@ static void pin_fails_half_way(struct kunit *test)
 		vm->pin_result = rows[i].pin;
 		atomic_set(&vm->pins, 0);
 		KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), rows[i].set);
-		KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 11);
+		KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 10 + rows[i].tries);
 		expect_nothing_done(vm);
 	}
 	vm->pin = NULL;

@@ -16,6 +16,7 @@ extern struct kunit_suite handle_suite;		/* handle_kunit.c */
 extern struct kunit_suite region_suite;		/* region_kunit.c */
 extern struct kunit_suite mem_suite;		/* mem_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
+extern struct kunit_suite object_suite;	/* object_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
 extern struct kunit_suite resident_suite;	/* resident_kunit.c */

@@ -43,14 +43,14 @@ static const struct vmbus_partition_ops vm_ops = {
 	.release = vm_released,
 };
 
-static void vm_channel_revoke(struct vmbus_gpadl_channel *chan, u32 handle)
+static void vm_channel_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 	struct vm_channel *c = vmbus_gpadl_channel_priv(chan);
 
-	c->revoked = handle;
+	c->revoked = vm_handle_of(map);
 	atomic_inc(&c->revokes);
 	if (c->on_revoke)
-		c->on_revoke(c, handle);
+		c->on_revoke(c, map);
 }
 
 static void vm_channel_released(void *priv)
@@ -155,7 +155,7 @@ static long vm_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 	return ret;
 }
 
-static void vm_unmap_pages(struct gpadl_mem *mem, struct gpadl_mapping *m)
+static void vm_unmap_pages(struct gpadl_mem *mem, struct vmbus_mapping *m)
 {
 	struct kunit *test = current->kunit_test;
 	struct vm *vm = test->priv;
@@ -585,7 +585,7 @@ void vm_expect_established(struct vm *vm, struct vm_channel *c, u32 handle)
 	vm_fill(vm, VM_LOW_PFN, 2);
 	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, handle, &sgt), 0);
 	vm_expect_sg(vm, sgt);
-	vmbus_gpadl_unmap(c->chan, handle);
+	vm_unmap(c, handle);
 }
 
 /*
@@ -611,7 +611,7 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 			vm->resident ? vm_resident(vm) : nr);
 	vm_check(vm);
 
-	vmbus_gpadl_unmap(c->chan, VM_HANDLE);
+	vm_unmap(c, VM_HANDLE);
 	vm_expect_pinned(vm, false);
 	vm_check(vm);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
@@ -620,11 +620,47 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 
 /* ---- The backend ---- */
 
+/* Map it, to be told when it is wanted back. */
 int vm_map(struct vm_channel *c, u32 flags, u32 handle, struct sg_table **sgt)
 {
-	struct sg_table *unused;
+	struct vmbus_mapping *map;
+	int ret;
 
-	return vmbus_gpadl_map(c->chan, flags, handle, sgt ?: &unused);
+	ret = vmbus_gpadl_map(c->chan, flags, handle, &map);
+	if (ret)
+		return ret;
+	if (sgt)
+		*sgt = vmbus_mapping_sgt(map);
+	vmbus_mapping_arm(map, c);
+	return 0;
+}
+
+/* The mapping that a GPADL has; of a channel that may have been put. */
+struct vmbus_mapping *vm_mapping(struct vmbus_gpadl_channel *chan, u32 handle)
+{
+	struct gpadl *g = xa_load(&chan->gpadls, handle);
+
+	return &g->mapping->map;
+}
+
+void vm_unmap(struct vm_channel *c, u32 handle)
+{
+	vmbus_gpadl_unmap(vm_mapping(c->chan, handle));
+}
+
+void *vm_vmap(struct vm_channel *c, u32 handle)
+{
+	return vmbus_mapping_vmap(vm_mapping(c->chan, handle));
+}
+
+void vm_vunmap(struct vm_channel *c, u32 handle)
+{
+	vmbus_mapping_vunmap(vm_mapping(c->chan, handle));
+}
+
+u32 vm_handle_of(const struct vmbus_mapping *map)
+{
+	return container_of(map, struct gpadl_mapping, map)->g->handle;
 }
 
 /* For a look at its state; only while nobody makes it go. */
@@ -637,6 +673,25 @@ struct gpadl *vm_gpadl(struct vm_channel *c, u32 handle)
 void vm_flush_revokes(struct vm_channel *c)
 {
 	flush_workqueue(c->chan->wq);
+}
+
+static void vm_block_work(struct work_struct *work)
+{
+	wait_for_completion(&container_of(work, struct vm_blocker, work)->go);
+}
+
+void vm_block(struct vm_blocker *b, struct vm_channel *c)
+{
+	INIT_WORK_ONSTACK(&b->work, vm_block_work);
+	init_completion(&b->go);
+	vmbus_gpadl_channel_queue_work(c->chan, &b->work);
+}
+
+void vm_unblock(struct vm_blocker *b)
+{
+	complete(&b->go);
+	flush_work(&b->work);
+	destroy_work_on_stack(&b->work);
 }
 
 /* ---- What must hold ---- */
@@ -661,14 +716,14 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 		KUNIT_EXPECT_EQ(test, g->handle, handle);
 		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->leaving);
 		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->revoked);
-		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->vaddr);
+		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->mapping);
 		sums->gpadls++;
 		sums->pages += g->nr_announced;
 		sums->revoked += g->revoked;
 		sums->resetting += g->reset;
 		busy += gpadl_is_busy(g);
 		if (gpadl_is_busy(g))
-			sums->pins += g->mapping.found.nr_pins;
+			sums->pins += g->found.nr_pins;
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&chan->nr_busy), busy);
 }
@@ -793,12 +848,16 @@ void vm_forget_tasks(struct vm *vm)
 
 int vm_task_map(struct vm_task *t)
 {
-	return vmbus_gpadl_map(t->c->chan, t->flags, t->handle, &t->sgt);
+	int ret = vmbus_gpadl_map(t->c->chan, t->flags, t->handle, &t->map);
+
+	if (!ret)
+		vmbus_mapping_arm(t->map, t->c);
+	return ret;
 }
 
 int vm_task_unmap(struct vm_task *t)
 {
-	vmbus_gpadl_unmap(t->c->chan, t->handle);
+	vm_unmap(t->c, t->handle);
 	return 0;
 }
 
@@ -918,7 +977,7 @@ static void vm_unmap_all(struct vm_channel *c)
 		if (g->state != GPADL_MAPPED)
 			continue;
 		KUNIT_FAIL(c->vm->test, "GPADL %#lx is still mapped", handle);
-		vmbus_gpadl_unmap(c->chan, handle);
+		vm_unmap(c, handle);
 	}
 }
 

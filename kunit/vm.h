@@ -79,7 +79,7 @@ struct vm_channel {
 	struct vm *vm;
 	struct vmbus_gpadl_channel *chan;
 	u32 relid;
-	void (*on_revoke)(struct vm_channel *c, u32 handle);
+	void (*on_revoke)(struct vm_channel *c, struct vmbus_mapping *map);
 	atomic_t revokes;
 	u32 revoked;
 	int creates;
@@ -158,7 +158,7 @@ struct vm {
  * @handle: for @fn
  * @arg: for @fn
  * @ret: what @fn returned
- * @sgt: for @fn
+ * @map: for @fn
  * @other: another guest, made by @fn
  * @done: completed when it has returned
  * @task: the thread, held
@@ -172,7 +172,7 @@ struct vm_task {
 	u32 handle;
 	void *arg;
 	int ret;
-	struct sg_table *sgt;
+	struct vmbus_mapping *map;
 	struct vm *other;
 	struct completion done;
 	struct task_struct *task;
@@ -227,6 +227,11 @@ void vm_expect_maps(struct vm *vm, u32 flags);
 
 /* The backend. */
 int vm_map(struct vm_channel *c, u32 flags, u32 handle, struct sg_table **sgt);
+struct vmbus_mapping *vm_mapping(struct vmbus_gpadl_channel *chan, u32 handle);
+void vm_unmap(struct vm_channel *c, u32 handle);
+void *vm_vmap(struct vm_channel *c, u32 handle);
+void vm_vunmap(struct vm_channel *c, u32 handle);
+u32 vm_handle_of(const struct vmbus_mapping *map);
 struct gpadl *vm_gpadl(struct vm_channel *c, u32 handle);
 void vm_flush_revokes(struct vm_channel *c);
 
@@ -250,6 +255,15 @@ void vm_stall_arm(struct vm_stall *s, int nr);
 void vm_stall_wait(struct vm *vm, struct vm_stall *s);
 void vm_stall_end(struct vm_stall *s);
 void vm_linger(struct vm *vm);
+
+/* Work of a channel that holds up what comes after it. */
+struct vm_blocker {
+	struct work_struct work;
+	struct completion go;
+};
+
+void vm_block(struct vm_blocker *b, struct vm_channel *c);
+void vm_unblock(struct vm_blocker *b);
 
 /**
  * struct alloc_fault - lets one allocation of a call fail, another one each time

@@ -41,9 +41,11 @@ struct vmbus_endpoint;
  *	packet for which there was none. Read until vmbus_endpoint_recv() returns
  *	-EAGAIN: the guest signals only when it writes into an empty ring. Who reads
  *	less asks for another call with vmbus_endpoint_kick().
- * @revoke: The guest or the VMM wants the mapped GPADL back: unmap it soon, here or
- *	elsewhere. It may be unmapped already, or its vmbus_gpadl_map() not have
- *	returned yet. Optional for a backend that maps none.
+ * @revoke: The guest or the VMM wants the mapping back: unmap it soon, here or in another
+ *	thread. Comes only for what was armed (vmbus_mapping_arm()), once, and not after
+ *	close() has been called. The mapping is there until this returns; another thread
+ *	may just unmap it (vmbus_mapping_priv() is NULL then). Optional for a backend that
+ *	arms none.
  */
 struct vmbus_backend {
 	struct module *owner;
@@ -52,7 +54,7 @@ struct vmbus_backend {
 	int (*open)(struct vmbus_endpoint *ep);
 	void (*close)(struct vmbus_endpoint *ep);
 	void (*kick)(struct vmbus_endpoint *ep);
-	void (*revoke)(struct vmbus_endpoint *ep, u32 handle);
+	void (*revoke)(struct vmbus_endpoint *ep, struct vmbus_mapping *map);
 	/* private: */
 	struct list_head node;
 };

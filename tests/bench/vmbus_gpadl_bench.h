@@ -44,7 +44,7 @@ struct bench_yardstick {
 enum bench_what {
 	BENCH_OURS,		/* vmbus_gpadl_map() and vmbus_gpadl_unmap() */
 	BENCH_YARD,		/* the same by the yardstick */
-	BENCH_LOOKUP,		/* vmbus_gpadl_dma_dir() of a mapped GPADL, @rounds in one */
+	BENCH_LOOKUP,		/* vmbus_gpadl_map() of a mapped GPADL, @rounds in one */
 };
 
 /* How the yardstick makes its scatterlist, and how it unpins */

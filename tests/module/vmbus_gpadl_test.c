@@ -58,9 +58,9 @@ struct session {
  * @inst: the instance
  * @handle: the GPADL
  * @flags: of the map
- * @sgt: once it is mapped; NULL before, and if the map failed
+ * @map: once it is mapped; NULL before, and if the map failed
  * @vaddr: where it is vmapped, or NULL
- * @unwanted: revoked, or nobody waits for it any more: unmap as soon as it is mapped
+ * @unwanted: nobody waits for it any more: unmap as soon as it is mapped
  * @kept: somebody comes for the result (VMBUS_GPADL_TEST_WAIT)
  * @result: of the map, once @done
  * @done: the map has returned
@@ -72,7 +72,7 @@ struct mapping {
 	struct instance *inst;
 	u32 handle;
 	u32 flags;
-	struct sg_table *sgt;
+	struct vmbus_mapping *map;
 	void *vaddr;
 	bool unwanted;
 	bool kept;
@@ -146,7 +146,7 @@ static struct mapping *mapping_find(struct instance *inst, u32 handle)
 
 	lockdep_assert_held(&test_lock);
 	list_for_each_entry(m, &inst->mappings, node)
-		if (m->handle == handle && m->sgt)
+		if (m->handle == handle && m->map)
 			return m;
 	return NULL;
 }
@@ -166,13 +166,11 @@ static void mapping_unlink(struct mapping *m)
 
 static void mapping_undo(struct mapping *m)
 {
-	struct vmbus_gpadl_channel *chan = vmbus_endpoint_channel(m->inst->ep);
-
 	if (m->vaddr)
-		vmbus_gpadl_vunmap(chan, m->handle);
-	vmbus_gpadl_unmap(chan, m->handle);
+		vmbus_mapping_vunmap(m->map);
+	vmbus_gpadl_unmap(m->map);
 	m->vaddr = NULL;
-	m->sgt = NULL;
+	m->map = NULL;
 	if (!m->kept)
 		mapping_unlink(m);
 }
@@ -186,7 +184,7 @@ static void instance_drop(struct instance *inst, bool keep_results)
 		m->unwanted = true;
 		if (!keep_results)
 			m->kept = false;
-		if (m->sgt)
+		if (m->map)
 			mapping_undo(m);
 		else if (m->done && !m->kept)
 			mapping_unlink(m);
@@ -198,7 +196,7 @@ static bool instance_is_busy(struct instance *inst)
 	struct mapping *m;
 
 	list_for_each_entry(m, &inst->mappings, node)
-		if (!m->done || m->sgt)
+		if (!m->done || m->map)
 			return true;
 	return false;
 }
@@ -261,23 +259,20 @@ static void test_kick(struct vmbus_endpoint *ep)
 	inst->kicks++;
 }
 
-static void test_revoke(struct vmbus_endpoint *ep, u32 handle)
+static void test_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 {
 	struct instance *inst = vmbus_endpoint_data(ep);
-	struct mapping *m, *next;
+	struct mapping *m;
 
 	guard(mutex)(&test_lock);
 	inst->revokes++;
-	inst->last_revoked = handle;
-	if (instance_policy(inst) == VMBUS_GPADL_TEST_ON_REVOKE_HOLD)
+	/* With the lock: who unmaps has it too. */
+	m = vmbus_mapping_priv(map);
+	if (!m)
 		return;
-	list_for_each_entry_safe(m, next, &inst->mappings, node) {
-		if (m->handle != handle)
-			continue;
-		m->unwanted = true;
-		if (m->sgt)
-			mapping_undo(m);
-	}
+	inst->last_revoked = m->handle;
+	if (instance_policy(inst) != VMBUS_GPADL_TEST_ON_REVOKE_HOLD)
+		mapping_undo(m);
 }
 
 static struct vmbus_backend test_backend = {
@@ -296,20 +291,21 @@ static struct vmbus_backend test_backend = {
 /* Without the lock. The instance stays: close() waits until every map has returned. */
 static void mapping_do(struct mapping *m)
 {
-	struct sg_table *sgt;
+	struct vmbus_mapping *map = NULL;
 	int ret;
 
 	ret = vmbus_gpadl_map(vmbus_endpoint_channel(m->inst->ep), m->flags, m->handle,
-			      &sgt);
+			      &map);
 
 	guard(mutex)(&test_lock);
 	m->result = ret;
 	m->done = true;
-	if (!ret)
-		m->sgt = sgt;
-	if (!ret && m->unwanted)
+	m->map = map;
+	if (map && m->unwanted)
 		mapping_undo(m);
-	else if (ret && !m->kept)
+	else if (map)
+		vmbus_mapping_arm(map, m);
+	else if (!m->kept)
 		mapping_unlink(m);
 	wake_up_all(&test_wait);
 }
@@ -400,7 +396,7 @@ static int op_wait(struct session *s, const struct vmbus_gpadl_test_op *op)
 		return s->inst ? -ENOENT : -ENODEV;
 	ret = m->result;
 	m->kept = false;
-	if (!m->sgt)
+	if (!m->map)
 		mapping_unlink(m);
 	return ret;
 }
@@ -411,12 +407,9 @@ static int op_unmap(struct instance *inst, const struct vmbus_gpadl_test_op *op)
 {
 	struct mapping *m = mapping_find(inst, op->handle);
 
-	if (m)
-		mapping_undo(m);
-	else if (op->flags & VMBUS_GPADL_TEST_RAW)
-		vmbus_gpadl_unmap(vmbus_endpoint_channel(inst->ep), op->handle);
-	else
+	if (!m)
 		return -ENOENT;
+	mapping_undo(m);
 	return 0;
 }
 
@@ -425,13 +418,12 @@ static int op_vmap(struct instance *inst, const struct vmbus_gpadl_test_op *op)
 	struct mapping *m = mapping_find(inst, op->handle);
 	void *vaddr;
 
-	if (!m && !(op->flags & VMBUS_GPADL_TEST_RAW))
+	if (!m)
 		return -ENOENT;
-	vaddr = vmbus_gpadl_vmap(vmbus_endpoint_channel(inst->ep), op->handle);
+	vaddr = vmbus_mapping_vmap(m->map);
 	if (IS_ERR(vaddr))
 		return PTR_ERR(vaddr);
-	if (m)
-		m->vaddr = vaddr;
+	m->vaddr = vaddr;
 	return 0;
 }
 
@@ -439,11 +431,20 @@ static int op_vunmap(struct instance *inst, const struct vmbus_gpadl_test_op *op
 {
 	struct mapping *m = mapping_find(inst, op->handle);
 
-	if (!(m && m->vaddr) && !(op->flags & VMBUS_GPADL_TEST_RAW))
+	if (!m || !m->vaddr)
 		return -ENOENT;
-	vmbus_gpadl_vunmap(vmbus_endpoint_channel(inst->ep), op->handle);
-	if (m)
-		m->vaddr = NULL;
+	vmbus_mapping_vunmap(m->map);
+	m->vaddr = NULL;
+	return 0;
+}
+
+static int op_dma_dir(struct instance *inst, struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *m = mapping_find(inst, op->handle);
+
+	if (!m)
+		return -ENOENT;
+	op->value = vmbus_mapping_dma_dir(m->map);
 	return 0;
 }
 
@@ -453,7 +454,7 @@ static size_t mapping_len(const struct mapping *m)
 	unsigned int i;
 	size_t len = 0;
 
-	for_each_sgtable_sg(m->sgt, sg, i)
+	for_each_sgtable_sg(vmbus_mapping_sgt(m->map), sg, i)
 		len += sg->length;
 	return len;
 }
@@ -464,6 +465,7 @@ static int op_copy(struct instance *inst, const struct vmbus_gpadl_test_op *op, 
 	bool write = op->op == VMBUS_GPADL_TEST_WRITE || op->op == VMBUS_GPADL_TEST_VWRITE;
 	bool virt = op->op == VMBUS_GPADL_TEST_VREAD || op->op == VMBUS_GPADL_TEST_VWRITE;
 	struct mapping *m = mapping_find(inst, op->handle);
+	struct sg_table *sgt;
 	size_t len;
 
 	if (!m || (virt && !m->vaddr))
@@ -474,16 +476,15 @@ static int op_copy(struct instance *inst, const struct vmbus_gpadl_test_op *op, 
 	if (op->offset > len || op->len > len - op->offset)
 		return -EINVAL;
 
+	sgt = vmbus_mapping_sgt(m->map);
 	if (virt && write)
 		memcpy(m->vaddr + op->offset, buf, op->len);
 	else if (virt)
 		memcpy(buf, m->vaddr + op->offset, op->len);
 	else if (write)
-		sg_pcopy_from_buffer(m->sgt->sgl, m->sgt->orig_nents, buf, op->len,
-				     op->offset);
+		sg_pcopy_from_buffer(sgt->sgl, sgt->orig_nents, buf, op->len, op->offset);
 	else
-		sg_pcopy_to_buffer(m->sgt->sgl, m->sgt->orig_nents, buf, op->len,
-				   op->offset);
+		sg_pcopy_to_buffer(sgt->sgl, sgt->orig_nents, buf, op->len, op->offset);
 	return 0;
 }
 
@@ -492,12 +493,14 @@ static int op_sg_info(struct instance *inst, struct vmbus_gpadl_test_op *op, voi
 	struct mapping *m = mapping_find(inst, op->handle);
 	struct vmbus_gpadl_test_sg *info = buf;
 	struct scatterlist *sg;
+	struct sg_table *sgt;
 	unsigned int i;
 
 	if (!m)
 		return -ENOENT;
-	op->value = m->sgt->orig_nents;
-	for_each_sgtable_sg(m->sgt, sg, i) {
+	sgt = vmbus_mapping_sgt(m->map);
+	op->value = sgt->orig_nents;
+	for_each_sgtable_sg(sgt, sg, i) {
 		if (i == op->len)
 			break;
 		info[i] = (struct vmbus_gpadl_test_sg){
@@ -546,11 +549,11 @@ static int op_locked(struct instance *inst, struct vmbus_gpadl_test_op *op, void
 	case VMBUS_GPADL_TEST_VUNMAP:
 		return op_vunmap(inst, op);
 	case VMBUS_GPADL_TEST_DMA_DIR:
-		op->value = vmbus_gpadl_dma_dir(vmbus_endpoint_channel(inst->ep),
-						op->handle);
-		return 0;
+		return op_dma_dir(inst, op);
 	case VMBUS_GPADL_TEST_SG_INFO:
 		return op_sg_info(inst, op, buf);
+	case VMBUS_GPADL_TEST_MAX_SEGMENT:
+		return vmbus_gpadl_set_max_segment(vmbus_endpoint_channel(inst->ep), op->len);
 	case VMBUS_GPADL_TEST_SEND:
 		return op_send(inst, op, buf);
 	case VMBUS_GPADL_TEST_RECV:
@@ -678,7 +681,7 @@ static u32 instance_nr_mapped(struct instance *inst)
 	u32 nr = 0;
 
 	list_for_each_entry(m, &inst->mappings, node)
-		nr += !!m->sgt;
+		nr += !!m->map;
 	return nr;
 }
 

@@ -40,6 +40,7 @@ enum vmbus_gpadl_test_ops {
 	VMBUS_GPADL_TEST_WAIT,		/* for an ASYNC MAP: its result */
 	VMBUS_GPADL_TEST_SEND,		/* an in-band packet; value: trans_id */
 	VMBUS_GPADL_TEST_RECV,		/* value: length of payload | packet type << 32 */
+	VMBUS_GPADL_TEST_MAX_SEGMENT,	/* len: bytes of an entry at most, in later maps */
 };
 
 /* MAP: in a kernel thread instead of the caller's */
@@ -48,8 +49,6 @@ enum vmbus_gpadl_test_ops {
 #define VMBUS_GPADL_TEST_ASYNC		0x2
 /* SEND: ask for a completion */
 #define VMBUS_GPADL_TEST_COMPLETION	0x4
-/* UNMAP, VMAP, VUNMAP: pass it on also where that is a bug */
-#define VMBUS_GPADL_TEST_RAW		0x8
 
 /*
  * The ioctl's result is that of the operation. ENOENT: this backend has not mapped the

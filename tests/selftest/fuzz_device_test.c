@@ -915,7 +915,7 @@ static int run_dma_dir(struct life *l)
 {
 	int ret = backend_dma_dir(the_channel(l)->backend, the_handle(l));
 
-	if (ret > 3)
+	if (ret > 1)
 		fuzz_fail("a DMA direction of %d", ret);
 	return ret;
 }
@@ -1059,7 +1059,7 @@ static void saw_gpadl(const char *line)
 	for (i = 0; i < 5; i++)
 		if (!strcmp(state, gpadl_states[i]))
 			fuzz->states[i * 4 + 2 * !!strstr(line, " leaving") +
-				     !!strstr(line, " wanted-back")]++;
+				     (strstr(line, " wanted-back") || strstr(line, " revoked"))]++;
 }
 
 static void saw_endpoint(const char *line)
@@ -1165,7 +1165,7 @@ static const struct fuzz_op ops[NR_OPS] = {
 	[VCOPY_OUT] = { "vcopy out", 6, run_vcopy_out, { EBADF, ENODEV, ENOENT, EINVAL } },
 	[VCOPY_IN] = { "vcopy in", 6, run_vcopy_in,
 		{ EBADF, ENODEV, ENOENT, EINVAL, EACCES } },
-	[DMA_DIR] = { "dma dir", 2, run_dma_dir, { EBADF, ENODEV } },
+	[DMA_DIR] = { "dma dir", 2, run_dma_dir, { EBADF, ENODEV, ENOENT } },
 	[SG] = { "sg", 6, run_sg, { EBADF, ENODEV, ENOENT } },
 	[SEND] = { "send", 6, run_send, { EBADF, ENODEV, EAGAIN, EMSGSIZE, EIO } },
 	[RECV] = { "recv", 8, run_recv, { EBADF, ENODEV, EAGAIN, EMSGSIZE, EIO } },

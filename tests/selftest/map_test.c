@@ -786,14 +786,6 @@ TEST_F(map_errno, efault_read_only_vma)
 
 /* ---- vmap ---- */
 
-TEST_F(map_errno, vmap_enoent)
-{
-	EXPECT_EQ(-ENOENT, backend_vmap(self->vmm.backend, HANDLE));
-	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
-	EXPECT_EQ(-ENOENT, backend_vmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ(3 /* DMA_NONE */, backend_dma_dir(self->vmm.backend, HANDLE));
-}
-
 TEST_F(map_errno, vmap_ebusy)
 {
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);

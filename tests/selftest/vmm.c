@@ -216,16 +216,9 @@ int backend_vunmap(int fd, __u32 handle)
 	return simple_op(fd, VMBUS_GPADL_TEST_VUNMAP, handle);
 }
 
-/* What the mapper says of a handle that is not mapped is of interest too. */
 int backend_vmap(int fd, __u32 handle)
 {
-	struct vmbus_gpadl_test_op arg = {
-		.op = VMBUS_GPADL_TEST_VMAP,
-		.flags = VMBUS_GPADL_TEST_RAW,
-		.handle = handle,
-	};
-
-	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+	return simple_op(fd, VMBUS_GPADL_TEST_VMAP, handle);
 }
 
 int backend_dma_dir(int fd, __u32 handle)
