@@ -46,14 +46,28 @@ struct gpadl_resident {
 	u64 blocks[] __counted_by(nr_blocks);
 };
 
-/* How many of the first pages follow each other physically; @nr is at least 1. */
+/*
+ * Does a section of memory begin here whose struct pages need not follow those of the one
+ * before? The kernel does not step from one into the other by page + 1, and so must nobody: what
+ * is a run for us (and an entry of a scatterlist) ends there.
+ */
+static inline bool gpadl_memmap_breaks(unsigned long pfn)
+{
+#if defined(CONFIG_SPARSEMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
+	return IS_ALIGNED(pfn, PAGES_PER_SECTION);
+#else
+	return false;
+#endif
+}
+
+/* How many of the first pages are one run; @nr is at least 1. */
 static inline unsigned long gpadl_pages_follow(struct page *const *pages, unsigned long nr)
 {
 	unsigned long i;
 
-	/* nth_page(): not every kernel has a struct page beside the one before. */
-	for (i = 1; i < nr && pages[i] == nth_page(pages[0], i); i++)
-		;
+	for (i = 1; i < nr && pages[i] == pages[0] + i; i++)
+		if (gpadl_memmap_breaks(page_to_pfn(pages[i])))
+			break;
 	return i;
 }
 

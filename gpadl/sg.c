@@ -78,7 +78,7 @@ static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int l
 {
 	int ret;
 
-	if (phys == b->end && !apart) {
+	if (phys == b->end && !apart && !gpadl_memmap_breaks(PHYS_PFN(phys))) {
 		b->sgl[b->nents - 1].length += len;
 		b->end += len;
 		return 0;
@@ -400,8 +400,7 @@ static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 		page = sg_page(&b->sgl[i]);
 		for (j = 0; len; j++) {
 			n = min(len, max_segment - offset);
-			sg_fill(sg++, nth_page(page, j * (max_segment >> PAGE_SHIFT)), n,
-				offset);
+			sg_fill(sg++, page + j * (max_segment >> PAGE_SHIFT), n, offset);
 			len -= n;
 			offset = 0;
 		}
