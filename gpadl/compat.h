@@ -2,7 +2,8 @@
 /*
  * What differs between kernel versions: the only file that asks which one it is.
  *
- * The code is written for 6.12. Each block says since when its subject is otherwise.
+ * The code is written for 6.12. Each block says which kernels it is for, and with which it
+ * can go: "until 6.4" when no kernel before 6.5 is built for any more. The oldest is 6.1.
  */
 #ifndef _GPADL_COMPAT_H
 #define _GPADL_COMPAT_H
@@ -12,18 +13,20 @@
 #include <linux/version.h>
 
 /*
- * The namespace argument of EXPORT_SYMBOL_NS_GPL() and MODULE_IMPORT_NS() is a token up
- * to 6.12 and a string from 6.13 on.
+ * Until 6.12 the namespace argument of EXPORT_SYMBOL_NS_GPL() and MODULE_IMPORT_NS() is a
+ * token; then it is a string, and these can become that.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define VMBUS_GPADL_NS	VMBUS_GPADL
 #define VMBUS_HOST_NS	VMBUS_HOST
+#define COMPAT_KUNIT_NS	EXPORTED_FOR_KUNIT_TESTING
 #else
 #define VMBUS_GPADL_NS	"VMBUS_GPADL"
 #define VMBUS_HOST_NS	"VMBUS_HOST"
+#define COMPAT_KUNIT_NS	"EXPORTED_FOR_KUNIT_TESTING"
 #endif
 
-/* KUnit's static stubs and its exports came with 6.4; before, the suites do not run. */
+/* Until 6.3: KUnit has no static stubs and exports nothing for it. The suites do not run. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define KUNIT_STATIC_STUB_REDIRECT(fn, args...)	do { } while (0)
 #define VISIBLE_IF_KUNIT			static
@@ -34,7 +37,7 @@
 #endif
 
 /*
- * The argument vmas went with 6.5. Up to 6.1, a long-term pin must not let go of the lock
+ * Until 6.4 there is an argument vmas. Until 6.1 a long-term pin must not let go of the lock
  * that its caller holds: it warns, and fails.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
@@ -47,7 +50,7 @@
 #define compat_pin_remote	pin_user_pages_remote
 #endif
 
-/* The argument n, always 1, went with 6.8. */
+/* Until 6.7 there is an argument n, always 1. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #else
@@ -73,8 +76,8 @@ static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned lo
 }
 
 /*
- * A long-term pin for reading must see what the process writes later. From 6.2 on it
- * does: the kernel breaks copy-on-write before it pins. Before, a pin for writing does
+ * Until 6.4. A long-term pin for reading must see what the process writes later. From 6.2 on
+ * it does: the kernel breaks copy-on-write before it pins. Before, a pin for writing does
  * that. It must not be a page of a file whose changes are tracked, though: its writeback
  * does not expect one. From 6.5 on the kernel refuses that itself; before, anonymous,
  * shmem and hugetlb pages are told by their flags. A shared mapping of a file is pinned

@@ -14,6 +14,7 @@
 #include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
+#include "gpadl/compat.h"
 #include "vm.h"
 
 /* Long enough for anything that comes at all. */
@@ -1039,4 +1040,4 @@ void vm_exit(struct kunit *test)
 		vm_destroy(test->priv);
 }
 
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_IMPORT_NS(COMPAT_KUNIT_NS);
