@@ -243,6 +243,8 @@ TEST_F(channel, close_while_opening)
 	struct reply r;
 	__u32 i;
 
+	if (kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
 	ASSERT_LE(0, uffd);
 	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
 	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 1, RING_HANDLE, RING_SPLIT));

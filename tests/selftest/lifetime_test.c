@@ -445,6 +445,8 @@ FIXTURE(stalled) {
 
 FIXTURE_SETUP(stalled)
 {
+	if (kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
 	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
 	self->page = self->vmm.mem + STALL_PAGE * HV_PAGE;
 	self->uffd = memory_stall(self->page, MEM_BYTES - STALL_PAGE * HV_PAGE);
@@ -803,6 +805,8 @@ FIXTURE_SETUP(killed)
 {
 	char byte;
 
+	if (variant->stall && kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
 	self->backend = -1;
 	ASSERT_EQ(0, pipe(self->ready));
 	self->pid = fork();

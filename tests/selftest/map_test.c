@@ -769,6 +769,8 @@ TEST_F(map_errno, efault_no_memory_there)
 
 TEST_F(map_errno, efault_prot_none)
 {
+	if (kernel_before(6, 5))
+		SKIP(return, PROT_NONE_PINNED);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 8 * HV_PAGE);
 	ASSERT_EQ(0, mprotect(self->vmm.mem + 4 * HV_PAGE, HV_PAGE, PROT_NONE));
 	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, HANDLE, 0));

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <linux/capability.h>
 #include <linux/userfaultfd.h>
 
@@ -492,6 +493,16 @@ long pinned_kb(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid ?: getpid());
 	return read_value(path, "VmPin:");
+}
+
+bool kernel_before(int major, int minor)
+{
+	struct utsname name;
+	int a = 0, b = 0;
+
+	uname(&name);
+	sscanf(name.release, "%d.%d", &a, &b);
+	return a < major || (a == major && b < minor);
 }
 
 int drop_ipc_lock(void)
