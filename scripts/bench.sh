@@ -52,7 +52,7 @@ measure()
 		"$top/scripts/guest/lib.sh" "$top/scripts/guest/bench.sh=/run"
 	say "Measuring ($*) on the $config kernel ..."
 	MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$kdir/arch/x86/boot/bzImage" "$dir/initramfs" "$log" hugepages=64
+		"$(built_image "$kdir")" "$dir/initramfs" "$log" hugepages=64
 }
 
 # Instructions, not time

@@ -7,14 +7,15 @@
 #	check.sh full		those that take long, which are left out else
 #
 # Each stage is a script of its own whose last line on stdout is 'N passed, N
-# failed'; one that does not get that far counts as failed. So does the last
-# line here, over all stages. What each has said is in out/check/STAGE.log; what
+# failed', perhaps with ', N skipped' behind it; one that does not get that far counts as
+# failed. So does the last line here, over all stages. What each has said is in out/check/STAGE.log; what
 # says why one has failed is shown again at the end.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 scripts=$top/scripts
-passed=0 failed=0 summary=() guilty=()
+passed=0 failed=0 skipped=0 summary=() guilty=()
+last_line='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
 # One stream, in the order in which things happen; stages answer on fd 3
 exec 3>&1 2>&1
 
@@ -48,12 +49,14 @@ stages()
 stages_full()
 {
 	cat <<-END
-	&kernels|build the kernels for kcsan and coverage|stage_kernels
+	&kernels|build the kernels for kcsan and coverage, and the newest|stage_kernels
 	&model|every interleaving of a GPADL's life, by Spin|$scripts/model.sh
 	&proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
 	fuzz|the wire format, the device and the rings, fuzzed|env FUZZ_BASE=${FUZZ_BASE:-1} $scripts/fuzz.sh ${FUZZ_SECONDS:-60}
 	fault|what can fail fails, one after the other, in each operation|$scripts/fault.sh
 	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
+	newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
+	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
 	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl/wire.c
@@ -71,6 +74,7 @@ stage_kernels()
 {
 	"$scripts/kernel.sh" build kcsan >&2 &&
 	"$scripts/kernel.sh" build gcov >&2 &&
+	"$scripts/kernel.sh" build debug newest >&2 &&
 	echo "1 passed, 0 failed"
 }
 
@@ -82,7 +86,7 @@ sum_up()
 	for command in "$@"; do
 		$command | tail -n 1
 	done | awk -v wanted=$# '
-		/^[0-9]+ passed, [0-9]+ failed$/ { ended++; passed += $1; failed += $3 }
+		/^[0-9]+ passed, [0-9]+ failed/ { ended++; passed += $1; failed += $3 }
 		END { print passed + 0 " passed, " failed + wanted - ended " failed" }'
 }
 
@@ -96,6 +100,19 @@ stage_kcsan()
 	local -x CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60
 
 	sum_up "$scripts/kunit.sh" "$scripts/selftest.sh"
+}
+
+stage_newest()
+{
+	local -x TIMEOUT=1500
+
+	sum_up "$scripts/static.sh newest_kernel" "env SERIES=newest $scripts/kunit.sh" \
+		"env SERIES=newest $scripts/selftest.sh"
+}
+
+stage_old()
+{
+	SERIES=$series_old "$scripts/selftest.sh"
 }
 
 # The demo counts as one test: it happened as it should, or not
@@ -117,18 +134,19 @@ run_stage()
 # record NAME SECONDS LAST-LINE: a stage has ended
 record()
 {
-	local name=$1 p=0 f=0 line
+	local name=$1 p=0 f=0 s=0 line
 
-	if [[ $3 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-		p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]}
+	if [[ $3 =~ $last_line ]]; then
+		p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]} s=${BASH_REMATCH[4]:-0}
 	else
 		echo "The stage did not run to its end."
 	fi
 	# No test is not a success
 	[ $((p + f)) -gt 0 ] || f=1
 	[ "$f" -eq 0 ] || guilty+=("$name")
-	passed=$((passed + p)) failed=$((failed + f))
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$p" "$f" "$2")
+	[ "$s" -eq 0 ] || line+=", $s skipped"
 	summary+=("$line")
 	printf -- '-- %s\n' "$line"
 }
@@ -217,5 +235,5 @@ printf '%s\n' "${summary[@]}"
 for name in ${guilty[@]+"${guilty[@]}"}; do
 	why "$name"
 done
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+printf '\n'
+totals "$passed" "$failed" "$skipped"

@@ -42,7 +42,7 @@ collect()
 	# Those of the two modules only
 	base64 -d "$counts" | tar -C / -xz --wildcards --no-wildcards-match-slash \
 		".$build/*.gcda" ".$build/gpadl/*.gcda" ".$build/host/*.gcda"
-	(cd "$build" && gcovr --root . --gcov-executable gcov-12 \
+	(cd "$build" && gcovr --root . --gcov-executable gcov \
 		--filter '[^/]*$' --filter gpadl/ --filter host/ --json "$dir/$1.json")
 }
 

@@ -18,11 +18,18 @@
 dir=$out/demo${CONFIG:+-$CONFIG}
 logs=$dir/log
 
+cat >&2 <<END
+This boots a host (Debian's kernel, KVM, these modules) in QEMU and, in that, a stock Debian
+guest whose GPADLs the modules map. Nothing is loaded on this machine. It takes about a
+minute; the first time also what it needs is fetched, 120 MB of kernel and the Debian
+packages that are missing, which takes a minute or two more.
+
+END
 "$top/scripts/deps.sh"
 kernel=$("$top/scripts/kernel.sh" stock)
 if [ -n "${CONFIG-}" ]; then
 	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-	image=$kdir/arch/x86/boot/bzImage
+	image=$(built_image "$kdir")
 	kvm=				# is in the kernel
 else
 	kdir=$kernel/build

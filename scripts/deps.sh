@@ -7,13 +7,14 @@
 #	deps.sh [PACKAGE]...
 #
 # Installs what is missing where that is possible (Debian, as root), says what
-# is missing where it is not.
+# is missing where it is not. With ARCH=arm64, what cross-compiles for that too. What apt
+# says goes to deps.log in the cache.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages=(
 	# compile modules, a kernel and test programs
-	gcc gcc-12 g++ make bc bison flex libelf-dev pahole libc6-dev linux-libc-dev
+	gcc g++ make bc bison flex libelf-dev pahole libc6-dev linux-libc-dev
 	# unpack kernels and make initramfs images
 	xz-utils cpio kmod busybox-static
 	# run them
@@ -22,6 +23,11 @@ packages=(
 	perl python3 python3-sphinx sparse shellcheck codespell git
 	"$@"
 )
+# cross-compile, and run that
+[ "$arch" != arm64 ] ||
+	packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm)
+
+log=$cache/deps.log
 
 missing()
 {
@@ -36,7 +42,7 @@ missing()
 
 command -v dpkg-query >/dev/null ||
 	die "this is not Debian; these packages are needed, by Debian's names: ${packages[*]}" \
-	    "run it in a Debian 12 machine, where it installs them itself"
+	    "run it in a Debian 12 or 13 machine, where it installs them itself"
 
 mapfile -t need < <(missing)
 
@@ -49,16 +55,28 @@ fi
 
 # The archive's lists are asked for kernels too. Old lists name files that the
 # archive no longer has.
-if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 2>/dev/null)" ] ||
-   ! apt-cache show "linux-source-$series" >/dev/null 2>&1; then
-	say "Asking the Debian archive what it has ..."
-	apt-get -q update >&2 ||
-		die "apt-get update failed" "see to the machine's network and /etc/apt"
-fi
+lists_current()
+{
+	[ -n "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 2>/dev/null)" ] &&
+		apt-cache show "linux-source-$series" >/dev/null 2>&1
+}
 
-if [ ${#need[@]} -gt 0 ]; then
+install_missing()
+{
+	if ! lists_current; then
+		say "Asking the Debian archive what it has ..."
+		logged "$log" apt-get -q update ||
+			die "apt-get update failed" "see to the machine's network and /etc/apt"
+	fi
+	# Another run may have done it meanwhile
+	mapfile -t need < <(missing)
+	[ ${#need[@]} -gt 0 ] || return 0
 	say "Installing ${need[*]} ..."
-	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
-		--no-install-recommends install "${need[@]}" >&2 </dev/null ||
+	logged "$log" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
+		--no-install-recommends install "${need[@]}" </dev/null ||
 		die "cannot install ${need[*]}" "as root: apt-get install ${need[*]}"
+}
+
+if [ ${#need[@]} -gt 0 ] || ! lists_current; then
+	with_lock deps install_missing
 fi

@@ -16,7 +16,11 @@
 image=$(realpath -m "$1")
 shift
 
-busybox=$(command -v busybox) || die "there is no busybox" "scripts/deps.sh"
+if [ "$arch" = x86 ]; then
+	busybox=$(command -v busybox) || die "there is no busybox" "scripts/deps.sh"
+else
+	busybox=$("$top/scripts/kernel.sh" busybox)
+fi
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 

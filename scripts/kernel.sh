@@ -4,36 +4,27 @@
 # The kernels that the tests run on and build against.
 #
 #	kernel.sh stock [SERIES]	Debian's own image, modules and headers
-#	kernel.sh source		Debian's kernel source
-#	kernel.sh build CONFIG		that source, built with tinyconfig plus
+#	kernel.sh source [SERIES]	Debian's kernel source
+#	kernel.sh busybox		the shell for guests, for ARCH
+#	kernel.sh build CONFIG [SERIES]	that source, built with tinyconfig plus
 #					config/base.config and config/CONFIG.config
+#
+# SERIES is 6.12 if not told; `newest` (source and build only) is what the backports of
+# Debian's stable release have, whatever release this machine runs. From the environment,
+# for build: ARCH=arm64 cross-compiles, PAGES=64k takes pages of that size there.
 #
 # Each prints the directory where it is, and makes it first if need be:
 #
 #	stock	vmlinuz, modules/, build/ (what KDIR= wants), release
 #	source	the tree
-#	build	arch/x86/boot/bzImage, and a tree that KDIR= takes as it is
+#	build	the image, see built_image(), and a tree that KDIR= takes as it is
 #
 # Nothing is installed on the machine and root is not needed: packages are
 # downloaded and unpacked. Versions move in the archive and old ones vanish, so
 # none is written here: the meta-packages' dependencies say what is current.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-apt_next="as root: apt-get update; is there a Debian mirror in /etc/apt?"
-
-pkg_field()
-{
-	apt-cache show --no-all-versions "$1" 2>/dev/null |
-		sed -n "s/^$2: //p" | head -n 1
-}
-
-# The names that PACKAGE depends on and that begin with PREFIX
-pkg_depends()
-{
-	pkg_field "$1" Depends | tr -s ',|' '\n' | sed 's/^ *//; s/ .*//' |
-		grep "^$2" || true
-}
+. "$top/scripts/archive.sh"
 
 # The meta-package of a series: linux-KIND-6.12-amd64 where there are several
 # series in the archive, linux-KIND-amd64 for the one of the release
@@ -47,38 +38,6 @@ meta_package()
 		esac
 	done
 	die "the archive has no linux-$kind for Linux $want" "$apt_next"
-}
-
-# unpack DIR PACKAGE...: download the packages and unpack them into DIR
-unpack()
-{
-	local dir=$1 debs deb
-	shift
-
-	debs=$(mktemp -d "$cache/tmp.XXXXXX")
-	say "Downloading $* ..."
-	(cd "$debs" && apt-get -q -o APT::Sandbox::User=root download "$@") \
-		>"$debs/log" 2>&1 ||
-		{ cat "$debs/log" >&2; die "cannot download $*" "$apt_next"; }
-	for deb in "$debs"/*.deb; do
-		dpkg -x "$deb" "$dir"
-	done
-	rm -rf "$debs"
-}
-
-# Drop what this one replaces: same name, other version or configuration. Not
-# what was used within a day: another tree of this project may be at it.
-prune()
-{
-	find "$cache" -maxdepth 1 -name "$2" ! -path "$1" -mtime +0 \
-		-exec rm -rf {} +
-}
-
-# The answer of this script. The time stamp says when it was last used.
-answer()
-{
-	touch "$1"
-	echo "$1"
 }
 
 # Debian's headers name each other by absolute paths under /usr
@@ -121,6 +80,12 @@ stock_make()
 	prune "$dir" "stock-$want-*"
 }
 
+# The compiler that Debian's headers ask for
+headers_compiler()
+{
+	sed -n 's/.*)\(gcc-[0-9]*\)$/\1/p' "$1"/build/.kernelvariables
+}
+
 stock()
 {
 	local want=$1 image headers dir
@@ -129,12 +94,13 @@ stock()
 	headers=$(pkg_depends "$(meta_package headers "$want")" linux-headers)
 	dir=$cache/stock-$want-$(pkg_field "$image" Version)
 	with_lock "stock-$want" stock_make "$want" "$dir" "$image" "$headers"
+	"$top/scripts/deps.sh" "$(headers_compiler "$dir")"
 	answer "$dir"
 }
 
 source_make()
 {
-	local dir=$1 package=$2
+	local dir=$1 package=$2 others=$3
 	local tarball=/usr/src/$package.tar.xz tmp
 
 	[ ! -e "$dir" ] || return 0
@@ -151,18 +117,30 @@ source_make()
 	tar -xf "$tarball" -C "$tmp/tree" --strip-components=1
 	mv -T "$tmp/tree" "$dir"
 	rm -rf "$tmp"
-	prune "$dir" "source-*"
+	prune "$dir" "$others"
 }
 
 source_tree()
 {
-	local package=linux-source-$series version dir
+	local want=$1 package=linux-source-$1 name=source version dir
 
+	if [ "$want" = newest ]; then
+		archive_ask stable-backports
+		package=$(pkg_depends linux-source linux-source-)
+		name=source-newest
+	fi
 	version=$(pkg_field "$package" Version)
 	[ -n "$version" ] || die "the archive has no $package" "$apt_next"
-	dir=$cache/source-$version
-	with_lock source source_make "$dir" "$package"
+	dir=$cache/$name-$version
+	with_lock "$name" source_make "$dir" "$package" "$name-[0-9]*"
 	answer "$dir"
+}
+
+# What fragments ask for, a symbol a line: what a later one says of a symbol holds
+config_wanted()
+{
+	cat "$@" | awk -F= '/^CONFIG_/ { value[$1] = $2 }
+			    END { for (s in value) print s "=" value[s] }' | sort
 }
 
 # A symbol whose dependencies are not met is dropped by olddefconfig without a
@@ -180,7 +158,7 @@ config_verify()
 		fi
 		say "$symbol=$value was asked for, and is not so"
 		missing=1
-	done < <(cat "$@" | grep '^CONFIG_')
+	done < <(config_wanted "$@")
 	[ "$missing" -eq 0 ] ||
 		die "the configuration is not the one asked for" \
 		    "see what these symbols depend on in this source"
@@ -193,7 +171,7 @@ build_strip()
 	find "$1" \( -path "$1/scripts" -o -path "$1/tools" \) -prune -o \
 		-type f \( -name '*.o' -o -name '*.a' -o -name '*.cmd' \) \
 		-exec rm -f {} +
-	rm -f "$1"/.tmp_vmlinux* "$1"/arch/x86/boot/compressed/vmlinux*
+	rm -f "$1"/.tmp_vmlinux* "$1"/arch/*/boot/compressed/vmlinux*
 }
 
 # Joined by &&: errexit does not reach into what is called under `||`
@@ -206,7 +184,7 @@ build_run()
 	"$src/scripts/kconfig/merge_config.sh" -m -O "$tmp" "$tmp/.config" "$@" &&
 	make -C "$src" O="$tmp" olddefconfig &&
 	config_verify "$tmp/.config" "$@" &&
-	nice make -C "$src" O="$tmp" -j"$(nproc)" bzImage modules
+	nice make -C "$src" O="$tmp" -j"$(nproc)" "$image" modules
 }
 
 build_make()
@@ -223,32 +201,65 @@ build_make()
 	logged "$tmp.log" build_run "$src" "$tmp" "$@" ||
 		die "the $name kernel did not build" "read $tmp.log"
 	build_strip "$tmp"
+	# Newer kernels name the place in the tree's own Makefile
+	sed -i "s,^export KBUILD_OUTPUT = .*,export KBUILD_OUTPUT = $dir," "$tmp/Makefile"
 	mv -T "$tmp" "$dir"
 	mv "$tmp.log" "$dir/build.log"
 	say "Built the $name kernel in $SECONDS s"
-	prune "$dir" "kernel-$name-*"
+	prune "$dir" "kernel-$name-????????????"
+}
+
+# The parts of a configuration: what all have, and what there is for an architecture, for
+# its size of pages and for a series alone
+fragments()
+{
+	local part name
+
+	for part in base "$1"; do
+		for name in "$part" "$part.$arch" "$part.$pages" "$part.$2"; do
+			name=$top/scripts/config/$name.config
+			[ ! -e "$name" ] || echo "$name"
+		done
+	done
 }
 
 build()
 {
-	local name=$1 src hash
-	local config=$top/scripts/config
-	local fragments=("$config/base.config" "$config/$name.config")
+	local want=$2 name src hash fragments
 
-	[ -e "$config/$name.config" ] ||
-		die "there is no configuration $name" "ls scripts/config"
-	src=$(source_tree)
-	hash=$({ echo "$src"; gcc --version; cat "${fragments[@]}"; } |
-		sha256sum | cut -c 1-12)
+	[ -e "$top/scripts/config/$1.config" ] ||
+		die "there is no configuration $1" "ls scripts/config"
+	mapfile -t fragments < <(fragments "$1" "$want")
+	src=$(source_tree "$want")
+	name=$(name_of "$1" "$want")
+	hash=$({ echo "$src"; "${CROSS_COMPILE-}gcc" --version
+		 config_wanted "${fragments[@]}"; } | sha256sum | cut -c 1-12)
 	with_lock "kernel-$name" build_make "$name" \
 		"$cache/kernel-$name-$hash" "$src" "${fragments[@]}"
 	answer "$cache/kernel-$name-$hash"
 }
 
+# The shell of a guest of another architecture than this machine's
+busybox()
+{
+	local dir tmp
+
+	archive_ask stable "$arch"
+	dir=$cache/busybox-$arch-$(pkg_field busybox-static Version)
+	if [ ! -e "$dir" ]; then
+		tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+		unpack "$tmp" busybox-static
+		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"
+		prune "$dir" "busybox-$arch-*"
+	fi
+	answer "$(find "$dir" -path "*/bin/busybox")"
+}
+
 mkdir -p "$cache"
 case ${1-} in
 stock)	stock "${2:-$series}" ;;
-source)	source_tree ;;
-build)	build "${2:?the name of a configuration}" ;;
-*)	die "usage: kernel.sh stock [SERIES] | source | build CONFIG" ;;
+source)	source_tree "${2:-$series}" ;;
+busybox) busybox ;;
+build)	build "${2:?the name of a configuration}" "${3:-$series}" ;;
+*)	die "usage: kernel.sh stock [SERIES] | source [SERIES] | build CONFIG [SERIES]" ;;
 esac

@@ -6,20 +6,23 @@
 #
 #	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*mem*.pin*'
 #
-# CONFIG=NAME takes config/NAME.config instead, LEAKS=0 leaves out the search for
-# leaks, which takes 40 s. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
+# CONFIG=NAME takes config/NAME.config instead, SERIES=newest the newest kernel of the
+# archive, LEAKS=0 leaves out the search for leaks, which takes 40 s. SMP, TIMEOUT, SHOW and
+# ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
 # 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 filter=${1-}
 config=${CONFIG:-debug}
-dir=$out/kunit-$config
+want=${SERIES:-$series}
+name=$(name_of "$config" "$want")
+dir=$out/kunit-$name
 logs=$dir/log
 
 "$top/scripts/deps.sh"
-source=$("$top/scripts/kernel.sh" source)
-kernel=$("$top/scripts/kernel.sh" build "$config")
+source=$("$top/scripts/kernel.sh" source "$want")
+kernel=$("$top/scripts/kernel.sh" build "$config" "$want")
 
 # What kunit.py says of one suite, if it is not content; nothing if it is.
 # One suite a file: it reads only the first document of a log.
@@ -46,7 +49,7 @@ run()
 {
 	local passed=0 failed=0 ok=0 ktap p f defined
 
-	say "Building the modules against the $config kernel ..."
+	say "Building the modules against the $name kernel ..."
 	build_modules "$kernel" "$dir/build" GPADL_KUNIT=m
 	rm -rf "$dir/ko"
 	collect_modules "$dir/ko" "$(built_modules "$dir/build") \
@@ -56,14 +59,14 @@ run()
 		"$top/scripts/guest/lib.sh" "$top/scripts/guest/kunit.sh=/run"
 
 	say "Running the suites in QEMU ..."
-	TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$kernel/arch/x86/boot/bzImage" "$dir/initramfs" "$logs" \
+	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
+		"$(built_image "$kernel")" "$dir/initramfs" "$logs" \
 		"LEAKS=${LEAKS:-1}" "${filter:+kunit.filter_glob=$filter}" || ok=1
 
 	for ktap in "$logs"/*.ktap; do
 		[ -e "$ktap" ] || continue
 		suite_complaints "$ktap" >&2 || true
-		read -r p f < <(count_results "$ktap" '    ')
+		read -r p f _ < <(count_results "$ktap" '    ')
 		say "  $(basename -s .ktap "$ktap"): $p passed, $f failed"
 		count_faults "$ktap" >&2
 		passed=$((passed + p)) failed=$((failed + f))
@@ -76,8 +79,7 @@ run()
 	fi
 	# The kernel's own complaints, leaks and the like: one failure more
 	[ $ok -eq 0 ] || failed=$((failed + 1))
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+	totals "$passed" "$failed"
 }
 
 with_lock "$(echo "$dir" | tr / _)" run

@@ -24,11 +24,27 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmbus_gpadl_map
 out=${GPADL_OUT:-$top/out}
 
 # The kernel series that is tested, and the one that the modules must build
-# against besides. Exact versions come from the archive, see kernel.sh.
+# against besides. Exact versions come from the archive, see kernel.sh, which
+# finds the newest series there, too.
 # shellcheck disable=SC2034
 series=6.12
 # shellcheck disable=SC2034 # for those who source this
 series_old=6.1
+
+# What kernels are built for: ARCH and PAGES of the environment, which is where the kernel's
+# own makes look for ARCH and CROSS_COMPILE
+export ARCH=${ARCH:-x86} PAGES=${PAGES:-4k}
+arch=$ARCH pages=$PAGES
+case $arch-$pages in
+x86-4k)
+	image=bzImage ;;
+arm64-4k | arm64-64k)
+	image=Image
+	export CROSS_COMPILE=aarch64-linux-gnu- ;;
+*)
+	echo "ARCH=$arch PAGES=$pages: x86 with 4k, or arm64 with 4k or 64k" >&2
+	exit 1 ;;
+esac
 
 say()
 {
@@ -181,6 +197,22 @@ collect_modules()
 	done
 }
 
+# The image of a kernel that was built here
+built_image()
+{
+	echo "$1/arch/$arch/boot/$image"
+}
+
+# name_of CONFIG SERIES: of a kernel that is built here, for directories
+name_of()
+{
+	local name=$1
+
+	[ "$2" = "$series" ] || name+=-$2
+	[ "$arch" = x86 ] || name+=-$arch-$pages
+	echo "$name"
+}
+
 # The names of the modules that a built copy of this tree has, without kunit's. (Linux 6.1
 # lists the .ko, with the whole path, 6.12 the .o.)
 built_modules()
@@ -189,13 +221,25 @@ built_modules()
 		sed 's,.*/,,' | tr '\n' ' '
 }
 
-# count_results FILE INDENT: passed and failed of a (K)TAP file, at a depth. A
-# test that was skipped has not passed: here everything that it needs is there.
+# count_results FILE INDENT [REASON]: passed, failed and skipped of a (K)TAP file, at a
+# depth. Skipped are those whose reason begins so, which says what the kernel is too old
+# for; any other that was skipped has failed: here everything that it needs is there.
 count_results()
 {
-	awk -v indent="$2" '
+	awk -v indent="$2" -v reason="# SKIP ${3:-.^}" '
+		$0 ~ "^" indent "ok .*" reason	{ skipped++; next }
 		$0 ~ "^" indent "ok .*# SKIP"	{ failed++; next }
 		$0 ~ "^" indent "ok "		{ passed++ }
 		$0 ~ "^" indent "not ok "	{ failed++ }
-		END { print passed + 0, failed + 0 }' "$1"
+		END { print passed + 0, failed + 0, skipped + 0 }' "$1"
+}
+
+# The last line of a script: totals PASSED FAILED [SKIPPED]; fails if one has failed, or if
+# nothing has passed
+totals()
+{
+	local skipped=${3:-0}
+
+	echo "$1 passed, $2 failed$([ "$skipped" -eq 0 ] || echo ", $skipped skipped")"
+	[ "$2" -eq 0 ] && [ "$1" -gt 0 ]
 }

@@ -265,7 +265,7 @@ run_batch()
 			"$top/scripts/guest/lib.sh" "$top/scripts/console.awk" \
 			"$top/scripts/guest/mutants.sh=/run" 8<&-
 		TIMEOUT=7200 STOP='^@@@ stop' STALL=$((limit + 40)) "$top/scripts/qemu.sh" \
-			"$kernel/arch/x86/boot/bzImage" "$tree/initramfs" "$tree/log" \
+			"$(built_image "$kernel")" "$tree/initramfs" "$tree/log" \
 			"LIMIT=$limit" >"$tree/boot.log" 2>&1 8<&- || true
 		harvest "$tree" $(((SECONDS - start) / all)) ||
 			die "nothing was tried in a boot" "see $tree/log"

@@ -21,6 +21,7 @@
 #			nanosecond each, whatever else the machine does
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
+#	PROGRESS=1	show which program the guest runs, which suite of KUnit it ends
 #	STOP=REGEX	end it as soon as the guest prints this
 #	STALL=SECONDS	end it when the guest prints nothing for so long; if an NMI shows that
 #			the emulator has lost it, once more
@@ -32,16 +33,27 @@ kernel=$1 initramfs=$2 logs=$3
 shift 3
 timeout=${TIMEOUT:-300} boot_timeout=${BOOT_TIMEOUT:-300}
 
-accel=(-accel "tcg,thread=multi" -cpu max)
+# The machine; its console; the second serial port, where virt has none a card
+case $arch in
+x86)
+	machine=(qemu-system-x86_64 -accel "tcg,thread=multi" -cpu max)
+	tty=ttyS0 results=(-serial "file:$logs/result.log") ;;
+arm64)
+	machine=(qemu-system-aarch64 -machine virt -accel "tcg,thread=multi"
+		 -cpu "max,pauth-impdef=on")
+	tty=ttyAMA0 results=(-chardev "file,id=results,path=$logs/result.log"
+			     -device "pci-serial,chardev=results") ;;
+esac
 if [ "${ACCEL-}" = kvm ]; then
 	grep -qwE 'svm|vmx' /proc/cpuinfo ||
 		die "ACCEL=kvm, but this processor shows neither svm nor vmx" \
 		    "run it without ACCEL=kvm"
-	accel=(-accel kvm -cpu host)
+	machine=(qemu-system-x86_64 -accel kvm -cpu host)
 elif [ "${ICOUNT-}" = 1 ]; then
 	# Without these features, the kernel clears and copies without the string
 	# instructions, which count once for each of their iterations
-	accel=(-accel tcg -icount "shift=0,sleep=off" -cpu "max,-erms,-fsrm")
+	machine=(qemu-system-x86_64 -accel tcg -icount "shift=0,sleep=off"
+		 -cpu "max,-erms,-fsrm")
 	SMP=1
 fi
 
@@ -60,14 +72,13 @@ boot()
 
 	rm -rf "$logs"
 	mkdir -p "$logs"
-	touch "$logs/result.log"
+	touch "$logs/console.log" "$logs/result.log"
 	mkfifo "$logs/monitor.in" "$logs/monitor.out"
-	timeout -k 5 "$timeout" qemu-system-x86_64 \
-		"${accel[@]}" -smp "${SMP:-2}" -m "${MEM:-2G}" \
+	timeout -k 5 "$timeout" "${machine[@]}" -smp "${SMP:-2}" -m "${MEM:-2G}" \
 		-nodefaults -display none -no-reboot -monitor "pipe:$logs/monitor" \
-		"${console[@]}" -serial "file:$logs/result.log" \
+		"${console[@]}" "${results[@]}" \
 		-kernel "$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 panic=-1 unknown_nmi_panic $*" </dev/null >&2 &
+		-append "console=$tty panic=-1 unknown_nmi_panic $*" </dev/null >&2 &
 	qemu=$!
 	await_begin "$qemu" &
 	if [ -n "${STOP-}${STALL-}" ]; then
@@ -76,6 +87,8 @@ boot()
 	fi
 	if [ -n "${FOLLOW-}" ]; then
 		follow "$qemu"
+	elif [ "${PROGRESS-}" = 1 ]; then
+		progress "$qemu"
 	fi
 	wait_for "$qemu" || status=$?
 	[ -z "$watch" ] || wait "$watch"
@@ -163,6 +176,18 @@ follow()
 			@@*)		on= ;;
 			*)		[ -z "$on" ] || say "$line" ;;
 			esac
+		done
+}
+
+# How far the guest is, until process PID is gone
+progress()
+{
+	local line start=$SECONDS
+
+	tail -n +1 -f --pid="$1" "$logs/console.log" |
+		sed -nu 's/\r$//; s/.*\] guest: run //p; s/^\[[^]]*\] \(not \)*ok [0-9]* \(- \)*//p' |
+		while IFS= read -r line; do
+			printf '  %5d s  %s\n' $((SECONDS - start)) "$line" >&2
 		done
 }
 

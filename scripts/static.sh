@@ -166,7 +166,16 @@ check_old_kernel()
 	old=$("$top/scripts/kernel.sh" stock "$series_old")
 	mirror_tree "$dir/build-old"
 	nice make -s -C "$old/build" M="$dir/build-old" -j"$(nproc)" \
-		W=1 KCFLAGS=-Werror modules
+		W=1 KCFLAGS=-Werror GPADL_TESTS=m modules
+}
+
+# Against the newest of the archive, all there is. Not by default: it takes a kernel of its own
+check_newest_kernel()
+{
+	mirror_tree "$dir/build-newest"
+	nice make -s -C "$("$top/scripts/kernel.sh" build debug newest)" \
+		M="$dir/build-newest" -j"$(nproc)" W=1 KCFLAGS=-Werror \
+		GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m modules
 }
 
 # warnings comes first: others use what it built

@@ -26,12 +26,12 @@ vmm=
 
 tell()
 {
-	printf '  %-6s %s\n' "$1" "$2" >/dev/ttyS1
+	printf '  %-6s %s\n' "$1" "$2" >/dev/results
 }
 
 headline()
 {
-	printf '\n%s\n' "$1" >/dev/ttyS1
+	printf '\n%s\n' "$1" >/dev/results
 }
 
 # For who wants to see it all: a file each in the log directory
@@ -57,7 +57,7 @@ give_up()
 	headline "This did not happen: $1"
 	fail "$1"
 	[ -z "$vmm" ] || { kill -9 "$vmm"; save_logs; } 2>/dev/null
-	tail -n 5 "/tmp/round-$round.console" >/dev/ttyS1
+	tail -n 5 "/tmp/round-$round.console" >/dev/results
 	finish
 }
 
@@ -393,7 +393,7 @@ done </ko/order
 mkfifo /tmp/keyboard
 exec 3<>/tmp/keyboard
 
-echo "@@ demo.txt" >/dev/ttyS1
+echo "@@ demo.txt" >/dev/results
 expect "there is /dev/kvm" [ -e /dev/kvm ]
 for m in $modules; do
 	expect "$m is loaded" grep -q "^$m " /proc/modules

@@ -22,7 +22,7 @@ fail()
 # result NAME: standard input becomes the file NAME on the host
 result()
 {
-	{ echo "@@ $1"; cat; } >/dev/ttyS1
+	{ echo "@@ $1"; cat; } >/dev/results
 }
 
 load()

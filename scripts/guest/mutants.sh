@@ -56,7 +56,7 @@ failed_test()
 stop()
 {
 	say "$1"
-	echo "@@@ stop" >/dev/ttyS1
+	echo "@@@ stop" >/dev/results
 	sleep 60
 }
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # cache is lib.sh's
+#
+# What the Debian archive has, and how to get it without installing anything: source it
+# after lib.sh. By default the archive is what the machine's /etc/apt says; archive_ask()
+# makes it another suite, or another architecture, of the same mirror. What apt knows of
+# that stays in the cache: the machine's own lists are left alone.
+
+# shellcheck disable=SC2034 # for those who source this
+apt_next="as root: apt-get update; is there a Debian mirror in /etc/apt?"
+apt_options=(-q -o APT::Sandbox::User=root)
+
+archive_mirror()
+{
+	# shellcheck disable=SC2016 # apt's own variable
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' 'Label: Debian' | head -n 1
+}
+
+archive_update()
+{
+	echo "deb $mirror $1 main" >"$apt_state/sources.list"
+	logged "$apt_state/log" apt-get "${apt_options[@]}" update
+}
+
+# An alias tells what the suite is called today. Mirrors have been seen to hand out an old
+# list under the alias, hence the second question.
+archive_follow()
+{
+	archive_update "$1" &&
+	archive_update "$(sed -n 's/^Codename: //p' "$apt_state"/lists/*_dists_"$1"_*Release)"
+}
+
+archive_refresh()
+{
+	[ -z "$(find "$apt_state/sources.list" -mtime -1 2>/dev/null)" ] || return 0
+	mkdir -p "$apt_state/lists/partial" "$apt_state/cache/archives/partial"
+	say "Asking the Debian archive what it has in $1 ..."
+	if ! archive_follow "$1"; then
+		rm -f "$apt_state/sources.list"
+		die "cannot ask the archive what it has in $1" "read $apt_state/log"
+	fi
+}
+
+# archive_ask SUITE [ARCHITECTURE]: from here on the archive is that
+archive_ask()
+{
+	mirror=$(archive_mirror)
+	[ -n "$mirror" ] || die "/etc/apt names no Debian mirror" "$apt_next"
+	apt_state=$cache/apt/$1-${2:-all}
+	apt_options+=(-o "Dir::State=$apt_state" -o "Dir::Cache=$apt_state/cache"
+		-o "Dir::Etc::sourcelist=$apt_state/sources.list"
+		-o Dir::Etc::sourceparts=- -o Acquire::Languages=none)
+	[ -z "${2-}" ] || apt_options+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2")
+	with_lock apt archive_refresh "$1"
+}
+
+# pkg_field PACKAGE FIELD: of the version that apt would install
+pkg_field()
+{
+	apt-cache "${apt_options[@]}" show --no-all-versions "$1" 2>/dev/null |
+		sed -n "s/^$2: //p" | head -n 1
+}
+
+# The names that PACKAGE depends on and that begin with PREFIX
+pkg_depends()
+{
+	pkg_field "$1" Depends | tr -s ',|' '\n' | sed 's/^ *//; s/ .*//' |
+		grep "^$2" || true
+}
+
+# unpack DIR PACKAGE...: download the packages and unpack them into DIR
+unpack()
+{
+	local dir=$1 debs deb
+	shift
+
+	debs=$(mktemp -d "$cache/tmp.XXXXXX")
+	say "Downloading $* ..."
+	(cd "$debs" && apt-get "${apt_options[@]}" download "$@") >"$debs/log" 2>&1 ||
+		{ cat "$debs/log" >&2; die "cannot download $*" "$apt_next"; }
+	for deb in "$debs"/*.deb; do
+		dpkg -x "$deb" "$dir"
+	done
+	rm -rf "$debs"
+}
+
+# prune DIR PATTERN: drop what DIR replaces: same name, other version or configuration. Not
+# what was used within a day: another tree of this project may be at it.
+prune()
+{
+	find "$cache" -maxdepth 1 -name "$2" ! -path "$1" -mtime +0 \
+		-exec rm -rf {} +
+}
+
+# The answer of a script. The time stamp says when it was last used.
+answer()
+{
+	touch "$1"
+	echo "$1"
+}
