@@ -4,39 +4,22 @@
  * channel of every guest.
  */
 #include <linux/debugfs.h>
-#include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/seq_file.h>
 
 #include "host.h"
 
 static struct dentry *host_debugfs;
-/* Protects both lists; innermost. */
-static DEFINE_MUTEX(lists_lock);
-static LIST_HEAD(guests);
-static LIST_HEAD(endpoints);
 
-static unsigned int count_channels(struct host *host)
+static void guest_show(struct host *host, void *m)
 {
-	struct vmbus_endpoint *ep;
-	unsigned int n = 0;
-
-	list_for_each_entry(ep, &endpoints, node)
-		n += ep->host == host;
-	return n;
+	seq_printf(m, "%d channels %u bad-messages %u\n", host->owner,
+		   atomic_read(&host->nr_endpoints), atomic_read(&host->nr_bad));
 }
 
 static int guests_show(struct seq_file *m, void *unused)
 {
-	struct host *host;
-
 	seq_puts(m, "# pid counts\n");
-	guard(mutex)(&lists_lock);
-	list_for_each_entry(host, &guests, node) {
-		seq_printf(m, "%d channels %u bad-messages %d\n", host->owner,
-			   count_channels(host), atomic_read(&host->nr_bad));
-		cond_resched();
-	}
+	host_for_each(guest_show, m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(guests);
@@ -47,11 +30,11 @@ static bool glance(const bool *flag)
 	return data_race(*flag);
 }
 
-static void endpoint_show(struct seq_file *m, struct vmbus_endpoint *ep)
+static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 {
 	struct endpoint_counts *c = &ep->counts;
 
-	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %d refused %d kicks %d calls %d received %lld sent %lld%s%s\n",
+	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %u refused %u kicks %u calls %u received %llu sent %llu%s%s\n",
 		   ep->host->owner, ep->relid, &ep->if_type, &ep->if_instance,
 		   endpoint_state_name(ep),
 		   glance(&ep->rescinded) ? " rescinded" : "",
@@ -65,39 +48,11 @@ static void endpoint_show(struct seq_file *m, struct vmbus_endpoint *ep)
 
 static int endpoints_show(struct seq_file *m, void *unused)
 {
-	struct vmbus_endpoint *ep;
-
 	seq_puts(m, "# pid relid if_type if_instance state counts\n");
-	guard(mutex)(&lists_lock);
-	list_for_each_entry(ep, &endpoints, node)
-		endpoint_show(m, ep);
+	endpoint_for_each(endpoint_show, m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(endpoints);
-
-void host_debugfs_add(struct host *host)
-{
-	guard(mutex)(&lists_lock);
-	list_add_tail(&host->node, &guests);
-}
-
-void host_debugfs_remove(struct host *host)
-{
-	guard(mutex)(&lists_lock);
-	list_del(&host->node);
-}
-
-void host_debugfs_add_endpoint(struct vmbus_endpoint *ep)
-{
-	guard(mutex)(&lists_lock);
-	list_add_tail(&ep->node, &endpoints);
-}
-
-void host_debugfs_remove_endpoint(struct vmbus_endpoint *ep)
-{
-	guard(mutex)(&lists_lock);
-	list_del(&ep->node);
-}
 
 void host_debugfs_init(void)
 {

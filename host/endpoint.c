@@ -20,6 +20,8 @@
  */
 #include <linux/errno.h>
 #include <linux/export.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -29,7 +31,9 @@
 #include "gpadl/wire.h"
 #include "host.h"
 
-/* Endpoints that are not freed yet. */
+/* All that are not freed yet. */
+static DEFINE_MUTEX(endpoints_lock);
+static LIST_HEAD(endpoints);
 static atomic_t nr_endpoints = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(no_endpoint);
 
@@ -421,7 +425,9 @@ static void endpoint_release(void *priv)
 {
 	struct vmbus_endpoint *ep = priv;
 
-	host_debugfs_remove_endpoint(ep);
+	scoped_guard(mutex, &endpoints_lock)
+		list_del(&ep->node);
+	atomic_dec(&ep->host->nr_endpoints);
 	kfree(ep);
 	if (atomic_dec_and_test(&nr_endpoints))
 		wake_up_all(&no_endpoint);
@@ -478,7 +484,9 @@ struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
 	}
 	ep->chan = chan;
 	atomic_inc(&nr_endpoints);
-	host_debugfs_add_endpoint(ep);
+	atomic_inc(&host->nr_endpoints);
+	guard(mutex)(&endpoints_lock);
+	list_add_tail(&ep->node, &endpoints);
 	return ep;
 }
 
@@ -507,6 +515,24 @@ void endpoint_put(struct vmbus_endpoint *ep)
 void endpoint_wait_gone(void)
 {
 	wait_event(no_endpoint, !atomic_read(&nr_endpoints));
+}
+
+/**
+ * endpoint_for_each() - Call a function for each endpoint of every guest
+ * @fn: the function; it may sleep, but must not make or free an endpoint
+ * @arg: passed to it
+ *
+ * Context: process, may sleep.
+ */
+void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg)
+{
+	struct vmbus_endpoint *ep;
+
+	guard(mutex)(&endpoints_lock);
+	list_for_each_entry(ep, &endpoints, node) {
+		fn(ep, arg);
+		cond_resched();
+	}
 }
 
 /**
@@ -620,6 +646,6 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_data, VMBUS_HOST_NS);
  */
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep)
 {
-	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
+	endpoint_queue_kick(ep);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_kick, VMBUS_HOST_NS);

@@ -27,6 +27,7 @@
 #include "vmbus_gpadl_map.h"
 #include "ring.h"
 
+struct iov_iter;
 struct signals;
 
 /**
@@ -43,7 +44,8 @@ struct signals;
  *	the queue
  * @events: what the VMM is to be asked or told
  * @nr_bad: messages that were too short or too long
- * @node: in the list of all guests, for debugfs
+ * @nr_endpoints: endpoints that are not freed yet
+ * @node: in the list of all guests
  */
 struct host {
 	struct vmbus_partition *p;
@@ -54,6 +56,7 @@ struct host {
 	struct mutex read_lock;
 	struct host_events events;
 	atomic_t nr_bad;
+	atomic_t nr_endpoints;
 	struct list_head node;
 };
 
@@ -117,7 +120,7 @@ struct endpoint_counts {
  * @relid: number of the channel
  * @if_type: selects the backend
  * @if_instance: names the device
- * @node: in the list of all endpoints, for debugfs
+ * @node: in the list of all endpoints
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @lock: protects @state, @leave, @rescinded, @request, @nr_closed and @reset_at
  * @state: &enum endpoint_state
@@ -180,21 +183,39 @@ struct vmbus_endpoint {
 	struct endpoint_counts counts;
 };
 
-/* main.c */
+/* guest.c: life of a guest, and its channels by their relid */
+struct host *host_alloc(void);
+int host_create(struct host *host);
+void host_close(struct host *host);
+void host_wait_gone(void);
+void host_for_each(void (*fn)(struct host *host, void *arg), void *arg);
+int host_add_endpoint(struct host *host, struct vmbus_endpoint *ep);
+bool host_remove_endpoint(struct host *host, struct vmbus_endpoint *ep);
+struct vmbus_endpoint *host_get_endpoint(struct host *host, u32 relid);
+struct vmbus_endpoint *host_next_endpoint(struct host *host, unsigned long *relid);
+
 static inline struct vmbus_partition *host_partition(const struct host *host)
 {
 	/* Pairs with the release in host_create(). */
 	return smp_load_acquire(&host->p);
 }
 
-/* message.c: the guest's messages */
-int host_receive(struct host *host, const void *msg, size_t len, u32 flags);
+static inline bool host_is_readable(const struct host *host)
+{
+	return vmbus_partition_poll(host->p) & VMBUS_PARTITION_READABLE;
+}
+
+static inline bool host_is_writable(const struct host *host)
+{
+	return vmbus_partition_poll(host->p) & VMBUS_PARTITION_WRITABLE;
+}
+
+/* message.c: from the guest, and to it */
+int host_receive_wait(struct host *host, struct iov_iter *from, u32 flags, bool nonblock);
+ssize_t host_read_wait(struct host *host, struct iov_iter *to, bool nonblock);
 
 /* ioctl.c */
 long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock);
-int host_create(struct host *host);
-int host_receive_wait(struct host *host, const void __user *from, size_t len, u32 flags,
-		      bool nonblock);
 
 /* endpoint.c: life of an endpoint */
 struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
@@ -209,12 +230,19 @@ void endpoint_reset(struct vmbus_endpoint *ep);
 int endpoint_wait_reset(struct vmbus_endpoint *ep);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
 void endpoint_wait_gone(void);
+void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
 
 /* endpoint_ring.c: its rings */
 void endpoint_rings_init(struct vmbus_endpoint *ep);
 int endpoint_rings_map(struct vmbus_endpoint *ep);
 void endpoint_rings_unmap(struct vmbus_endpoint *ep);
 bool endpoint_rings_have_input(struct vmbus_endpoint *ep);
+
+/* What vmbus_endpoint_kick() does, for the files that endpoint.c is built on */
+static inline void endpoint_queue_kick(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
+}
 
 /* backend.c: who serves which interface type */
 struct vmbus_backend *backend_get(const guid_t *if_type, bool load);
@@ -228,9 +256,5 @@ void endpoint_signal(struct vmbus_endpoint *ep);
 /* debugfs.c */
 void host_debugfs_init(void);
 void host_debugfs_exit(void);
-void host_debugfs_add(struct host *host);
-void host_debugfs_remove(struct host *host);
-void host_debugfs_add_endpoint(struct vmbus_endpoint *ep);
-void host_debugfs_remove_endpoint(struct vmbus_endpoint *ep);
 
 #endif /* _VMBUS_HOST_PRIV_H */

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <linux/uuid.h>
 
 #include "gpadl/compat.h"
@@ -45,34 +46,6 @@ static int copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
 
 #define COPY_SIZED(_to, _from, _last)						\
 	copy_sized(_to, sizeof(*(_to)), offsetofend(typeof(*(_to)), _last), _from)
-
-/* ---- Finding endpoints ---- */
-
-/* Hold the endpoint of @relid. */
-static struct vmbus_endpoint *host_get_endpoint(struct host *host, u32 relid)
-{
-	struct vmbus_endpoint *ep;
-
-	guard(mutex)(&host->lock);
-	ep = xa_load(&host->endpoints, relid);
-	if (ep)
-		refcount_inc(&ep->ref);
-	return ep;
-}
-
-/* Walk: hold the endpoint of the smallest relid that is not below *@relid. */
-static struct vmbus_endpoint *host_next_endpoint(struct host *host, unsigned long *relid)
-{
-	struct vmbus_endpoint *ep;
-
-	guard(mutex)(&host->lock);
-	ep = xa_find(&host->endpoints, relid, HOST_MAX_RELID, XA_PRESENT);
-	if (ep) {
-		refcount_inc(&ep->ref);
-		(*relid)++;
-	}
-	return ep;
-}
 
 /* ---- Handlers ---- */
 
@@ -181,16 +154,6 @@ static int signals_copy(struct vmbus_host_signals *signals, u64 from)
 	return ret < 0 ? ret : 0;
 }
 
-/* The last step: from here on the guest's messages find it. */
-static int host_publish_endpoint(struct host *host, struct vmbus_endpoint *ep)
-{
-	int ret;
-
-	guard(mutex)(&host->lock);
-	ret = xa_insert(&host->endpoints, ep->relid, ep, GFP_KERNEL_ACCOUNT);
-	return ret == -EBUSY ? -EEXIST : ret;
-}
-
 static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_channel_create *create = &arg->channel_create;
@@ -214,7 +177,7 @@ static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *
 		return PTR_ERR(ep);
 	ret = signals_set(ep, &signals);
 	if (!ret)
-		ret = host_publish_endpoint(host, ep);
+		ret = host_add_endpoint(host, ep);
 	if (ret)
 		endpoint_put(ep);
 	return ret;
@@ -267,13 +230,6 @@ static int ioctl_channel_rescind(const struct ioctl_call *call, union ioctl_arg 
 	return ret;
 }
 
-/* Take the endpoint out of the table; false if somebody else has. */
-static bool host_unpublish_endpoint(struct host *host, struct vmbus_endpoint *ep)
-{
-	guard(mutex)(&host->lock);
-	return xa_cmpxchg(&host->endpoints, ep->relid, ep, NULL, 0) == ep;
-}
-
 /* Whoever has looked at a reply by now has delivered it, or has failed. */
 static int host_wait_reader(struct host *host)
 {
@@ -307,7 +263,7 @@ static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg 
 		ret = host_let_go(host, ep);
 	/* Last: until then, the call can be repeated. */
 	if (!ret) {
-		if (host_unpublish_endpoint(host, ep))
+		if (host_remove_endpoint(host, ep))
 			endpoint_put(ep);
 		else
 			ret = -ENOENT;
@@ -320,14 +276,15 @@ static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_post *post = &arg->post;
 	struct host *host = call->host;
+	struct iov_iter msg;
 	u32 flags = 0;
 
 	if (post->flags & ~VMBUS_HOST_POST_GPADL_READ_ONLY || post->__reserved)
 		return -EOPNOTSUPP;
 	if (post->flags & VMBUS_HOST_POST_GPADL_READ_ONLY)
 		flags |= VMBUS_GPADL_RECEIVE_READ_ONLY;
-	return host_receive_wait(host, u64_to_user_ptr(post->msg), post->len, flags,
-				 call->nonblock);
+	iov_iter_ubuf(&msg, ITER_SOURCE, u64_to_user_ptr(post->msg), post->len);
+	return host_receive_wait(host, &msg, flags, call->nonblock);
 }
 
 static void host_reset_all(struct host *host)

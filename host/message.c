@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's messages: those on channels are taken here, those on GPADLs are passed on.
+ * Messages. From the guest: those on channels are taken here, those on GPADLs are passed
+ * on. To the guest: what waits in the partition's queue.
  *
- * A message is a copy by now, and does not change any more. What follows its fixed part
- * is ignored: UEFI sends every message at full length.
+ * A message from the guest is looked at in a copy, which does not change any more. What
+ * follows its fixed part is ignored: UEFI sends every message at full length.
  */
 #include <linux/errno.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <linux/wait.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/wire.h"
 #include "host.h"
+
+/* ---- From the guest ---- */
 
 /* struct vmbus_channel_message_header and what follows it in every message of ours */
 struct message {
@@ -85,21 +94,15 @@ static size_t message_min_len(u32 type)
 	}
 }
 
-/**
- * host_receive() - Take a message from the guest
- * @host: the guest
- * @msg: the message, aligned to 4 bytes
- * @len: its length in bytes
- * @flags: as for vmbus_partition_receive()
- *
- * Context: process, may sleep, but not for a backend or for the VMM.
- * Return: as vmbus_partition_receive().
+/*
+ * Take a message, @msg, of @len bytes. Waits neither for a backend nor for the VMM.
+ * Returns as vmbus_partition_receive() does.
  */
-int host_receive(struct host *host, const void *msg, size_t len, u32 flags)
+static int host_receive(struct host *host, const void *msg, size_t len, u32 flags)
 {
 	size_t min_len;
 
-	if (len < sizeof(u32) || len > VMBUS_GPADL_MSG_MAX)
+	if (len < sizeof(u32))
 		goto err_bad;
 	min_len = message_min_len(le32_to_cpup(msg));
 	if (!min_len)
@@ -111,4 +114,115 @@ int host_receive(struct host *host, const void *msg, size_t len, u32 flags)
 err_bad:
 	atomic_inc(&host->nr_bad);
 	return -EBADMSG;
+}
+
+/**
+ * host_receive_wait() - Take a message from the guest, when there is room for the answer
+ * @host: the guest, a partition
+ * @from: the message, all of it, in however many pieces
+ * @flags: as for vmbus_partition_receive()
+ * @nonblock: do not wait
+ *
+ * Context: process, may sleep.
+ * Return: 0, or a negative errno as the uAPI says for write().
+ */
+int host_receive_wait(struct host *host, struct iov_iter *from, u32 flags, bool nonblock)
+{
+	u8 msg[VMBUS_GPADL_MSG_MAX] __aligned(8);
+	size_t len = iov_iter_count(from);
+	int ret;
+
+	if (len > sizeof(msg)) {
+		atomic_inc(&host->nr_bad);
+		return -EBADMSG;
+	}
+	if (!copy_from_iter_full(msg, len, from))
+		return -EFAULT;
+	for (;;) {
+		ret = host_receive(host, msg, len, flags);
+		if (ret != -EAGAIN || nonblock)
+			return ret;
+		ret = wait_event_interruptible(host->wait, host_is_writable(host));
+		if (ret)
+			return ret;
+	}
+}
+
+/* ---- To the guest ---- */
+
+/* As copy_to_user_nofault(): all of it, or -EFAULT and @to is as it was. */
+static int copy_to_iter_nofault(const void *from, size_t len, struct iov_iter *to)
+{
+	size_t copied;
+
+	pagefault_disable();
+	copied = copy_to_iter(from, len, to);
+	pagefault_enable();
+	if (copied == len)
+		return 0;
+	iov_iter_revert(to, copied);
+	return -EFAULT;
+}
+
+/*
+ * A reply leaves the queue only when it has reached the reader: one that does not is not
+ * lost, and still goes with its channel. Returns its length; -EAGAIN if there is none;
+ * -EFAULT if memory is not there. Never fault (userfaultfd, FUSE) while holding
+ * read_lock: other readers must not wait for it.
+ */
+static ssize_t host_read_one(struct host *host, struct iov_iter *to)
+{
+	struct vmbus_partition_reply reply;
+	ssize_t ret;
+
+	if (mutex_lock_interruptible(&host->read_lock))
+		return -ERESTARTSYS;
+	ret = vmbus_partition_peek_reply(host->p, &reply);
+	if (!ret)
+		ret = copy_to_iter_nofault(reply.msg, reply.len, to);
+	if (!ret)
+		vmbus_partition_take_reply(host->p, reply.id);
+	mutex_unlock(&host->read_lock);
+	return ret ?: reply.len;
+}
+
+/* The same; the memory is brought in when nothing is held. */
+static ssize_t host_read_faulting(struct host *host, struct iov_iter *to)
+{
+	ssize_t ret;
+
+	while ((ret = host_read_one(host, to)) == -EFAULT) {
+		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX))
+			break;
+		/* It may have gone again. */
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return ret;
+}
+
+/**
+ * host_read_wait() - Give the oldest message for the guest to the VMM
+ * @host: the guest, a partition
+ * @to: where it goes, in however many pieces
+ * @nonblock: do not wait for one
+ *
+ * Context: process, may sleep.
+ * Return: length of the message, or a negative errno as the uAPI says for read().
+ */
+ssize_t host_read_wait(struct host *host, struct iov_iter *to, bool nonblock)
+{
+	ssize_t ret;
+
+	if (iov_iter_count(to) < VMBUS_HOST_MSG_MAX)
+		return -EMSGSIZE;
+	for (;;) {
+		ret = host_read_faulting(host, to);
+		if (ret != -EAGAIN || nonblock)
+			return ret;
+		ret = wait_event_interruptible(host->wait, host_is_readable(host));
+		if (ret)
+			return ret;
+	}
 }

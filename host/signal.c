@@ -61,7 +61,7 @@ static int kick_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 	if (key_to_poll(key) & EPOLLIN) {
 		/* So that the guest never finds the counter full. */
 		eventfd_ctx_do_read(s->kick, &count);
-		vmbus_endpoint_kick(s->ep);
+		endpoint_queue_kick(s->ep);
 	}
 	return 0;
 }
@@ -89,7 +89,7 @@ static int kick_attach(struct signals *s, int fd)
 	init_poll_funcptr(&s->poll, kick_hook);
 	/* A signal that came before counts. */
 	if (vfs_poll(file, &s->poll) & EPOLLIN)
-		vmbus_endpoint_kick(s->ep);
+		endpoint_queue_kick(s->ep);
 	fput(file);
 	return 0;
 }

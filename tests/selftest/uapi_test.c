@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 
 #include "fixture.h"
 
@@ -335,6 +336,89 @@ TEST_F(file, read_faulting_keeps_nothing_of_a_destroyed_channel)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
 	EXPECT_SILENCE(self->vmm.fd);
+}
+
+/* ---- In pieces ---- */
+
+/* A message is all that one call hands over, in however many pieces. */
+TEST_F(file, write_in_pieces)
+{
+	struct msg_teardown msg = {
+		.type = MSG_GPADL_TEARDOWN,
+		.relid = RELID,
+		.handle = HANDLE,
+	};
+	struct iovec pieces[] = {
+		{ &msg, 3 },
+		{ NULL, 0 },
+		{ (char *)&msg + 3, sizeof(msg) - 4 },
+		{ (char *)&msg + sizeof(msg) - 1, 1 },
+	};
+
+	EXPECT_EQ(sizeof(msg), writev(self->vmm.fd, pieces, 4));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, write_in_pieces_too_long)
+{
+	__u32 msg[60] = { MSG_GPADL_TEARDOWN, 0, RELID, HANDLE };
+	struct iovec pieces[] = { { msg, sizeof(msg) }, { msg, 1 } };
+
+	EXPECT_EQ(-1, writev(self->vmm.fd, pieces, 2));
+	EXPECT_EQ(EBADMSG, errno);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, write_in_pieces_faulting)
+{
+	struct msg_teardown msg = {
+		.type = MSG_GPADL_TEARDOWN,
+		.relid = RELID,
+		.handle = HANDLE,
+	};
+	struct iovec pieces[] = { { &msg, 12 }, { nowhere, 4 } };
+
+	EXPECT_EQ(-1, writev(self->vmm.fd, pieces, 2));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
+TEST_F(file, read_into_pieces)
+{
+	__u32 head[2] = {}, handle = 0;
+	char rest[VMBUS_HOST_MSG_MAX];
+	struct iovec pieces[] = {
+		{ head, sizeof(head) },
+		{ &handle, sizeof(handle) },
+		{ rest, sizeof(rest) - 12 },
+	};
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE2));
+	EXPECT_EQ(12, readv(self->vmm.fd, pieces, 3));
+	EXPECT_EQ(MSG_GPADL_TORNDOWN, head[0]);
+	EXPECT_EQ(HANDLE, handle);
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE2);
+	/* All pieces together count */
+	pieces[2].iov_len--;
+	EXPECT_EQ(-1, readv(self->vmm.fd, pieces, 3));
+	EXPECT_EQ(EMSGSIZE, errno);
+}
+
+/* What had reached the first piece is there again for the next reader. */
+TEST_F(file, read_into_pieces_faulting_loses_nothing)
+{
+	__u32 head[2];
+	struct iovec pieces[] = {
+		{ head, sizeof(head) },
+		{ nowhere, VMBUS_HOST_MSG_MAX },
+	};
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(-1, readv(self->vmm.fd, pieces, 2));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
 }
 
 /* ---- What waits ---- */
