@@ -255,6 +255,9 @@ static void gpadl_settle(struct gpadl *g)
 	/* Not to take the queue's lock for nothing: all maps of the partition share it. */
 	if (waitqueue_active(&chan->p->idle))
 		wake_up_all(&chan->p->idle);
+	/* Likewise: few unmaps are waited for. */
+	if (revoked || g->reset || READ_ONCE(chan->rescinded))
+		gpadl_partition_wake(chan->p);
 	spin_unlock(&g->lock);
 
 	if (dead)

@@ -110,8 +110,8 @@ struct vmbus_gpa_region {
 /**
  * struct vmbus_partition_ops - what a partition asks of its channel layer
  * @wake: A reply is waiting, room for one has become free, or the partition is dead
- *	(see vmbus_partition_poll()). Called under spinlocks: it may wake a thread, but
- *	neither sleep nor call back.
+ *	(see vmbus_partition_poll()); or what was wanted back is not mapped any more.
+ *	Called under spinlocks: it may wake a thread, but neither sleep nor call back.
  * @release: The partition is gone; nothing calls into the channel layer for it any
  *	more. Called from a work item, the last of all. Optional.
  */
@@ -164,6 +164,8 @@ struct vmbus_partition_reply {
 int vmbus_partition_peek_reply(struct vmbus_partition *p,
 			       struct vmbus_partition_reply *reply);
 void vmbus_partition_take_reply(struct vmbus_partition *p, u64 id);
+void vmbus_partition_reset_start(struct vmbus_partition *p);
+bool vmbus_partition_is_resetting(const struct vmbus_partition *p);
 int vmbus_partition_reset(struct vmbus_partition *p);
 
 /**
@@ -203,8 +205,10 @@ void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan);
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 				    struct work_struct *work);
 bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan);
+void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan);
 int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan);
+void vmbus_gpadl_channel_unlink(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan);
 
 /* For module_exit() of a channel layer: every release() has been called and returned. */

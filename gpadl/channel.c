@@ -182,23 +182,23 @@ bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan)
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_busy, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_channel_rescind() - Take a channel's GPADLs back, for good
+ * vmbus_gpadl_channel_rescind_start() - Begin to take a channel's GPADLs back, for good
  * @chan: the channel
  *
- * From now on vmbus_gpadl_map() refuses (-ESHUTDOWN). What is mapped is revoked; this
- * waits until nothing is. Only then may the guest be told (RESCIND_CHANNELOFFER): Linux
- * sends no GPADL_TEARDOWN after it and may free the memory. The guest is answered as
- * before until vmbus_gpadl_channel_release().
+ * From now on vmbus_gpadl_map() refuses (-ESHUTDOWN). What is mapped is revoked; when
+ * vmbus_gpadl_channel_is_busy() says that nothing is, vmbus_partition_ops.wake() has been
+ * called. Only then may the guest be told (RESCIND_CHANNELOFFER): Linux sends no
+ * GPADL_TEARDOWN after it and may free the memory. The guest is answered as before until
+ * vmbus_gpadl_channel_release().
  *
- * Context: process, may sleep for as long as a backend likes.
- * Return: 0; -EINTR on a fatal signal: ask again.
+ * Context: process. Never waits for a backend or for the VMM.
  */
-int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
+void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan)
 {
 	unsigned long handle = 0;
 	struct gpadl *g;
 
-	mutex_lock(&chan->p->rx_mutex);
+	guard(mutex)(&chan->p->rx_mutex);
 	/*
 	 * Before the walk: who takes a GPADL's lock after the walk has, sees it; who took
 	 * it before is seen by the walk, and counted in nr_busy.
@@ -208,7 +208,21 @@ int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
 		gpadl_rescind(g);
 		gpadl_put(g);
 	}
-	mutex_unlock(&chan->p->rx_mutex);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind_start, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_gpadl_channel_rescind() - Take a channel's GPADLs back, for good
+ * @chan: the channel
+ *
+ * Does what vmbus_gpadl_channel_rescind_start() does, and waits until nothing is mapped.
+ *
+ * Context: process, may sleep for as long as a backend likes.
+ * Return: 0; -EINTR on a fatal signal: ask again.
+ */
+int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
+{
+	vmbus_gpadl_channel_rescind_start(chan);
 	return gpadl_wait_killable(chan->p, &chan->nr_busy);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
@@ -234,23 +248,40 @@ void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_release, VMBUS_GPADL_NS);
 
 /**
+ * vmbus_gpadl_channel_unlink() - A channel gives its relid back
+ * @chan: the channel
+ *
+ * Does what vmbus_gpadl_channel_release() does; and the relid is free when this returns,
+ * although the channel itself is still to be put.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void vmbus_gpadl_channel_unlink(struct vmbus_gpadl_channel *chan)
+{
+	struct vmbus_partition *p = chan->p;
+
+	mutex_lock(&p->rx_mutex);
+	WRITE_ONCE(chan->rescinded, true);
+	channel_drop_all(chan);
+	if (xa_cmpxchg(&p->channels, chan->relid, chan, NULL, 0) == chan)
+		p->nr_channels--;
+	mutex_unlock(&p->rx_mutex);
+	gpadl_partition_wake(p);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_unlink, VMBUS_GPADL_NS);
+
+/**
  * vmbus_gpadl_channel_put() - The channel layer lets a channel go
  * @chan: the channel
  *
- * Does what vmbus_gpadl_channel_release() does. The relid is free when this returns.
- * ops->release() tells when nothing of the channel is left.
+ * Does what vmbus_gpadl_channel_unlink() does, if that was not done yet. ops->release()
+ * tells when nothing of the channel is left.
  *
  * Context: process. Never waits for a backend or for the VMM.
  */
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 {
-	mutex_lock(&chan->p->rx_mutex);
-	WRITE_ONCE(chan->rescinded, true);
-	channel_drop_all(chan);
-	xa_erase(&chan->p->channels, chan->relid);
-	chan->p->nr_channels--;
-	mutex_unlock(&chan->p->rx_mutex);
-	gpadl_partition_wake(chan->p);
+	vmbus_gpadl_channel_unlink(chan);
 	gpadl_channel_unref(chan);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_put, VMBUS_GPADL_NS);

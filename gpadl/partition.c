@@ -241,22 +241,52 @@ int vmbus_partition_set_regions(struct vmbus_partition *p,
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_set_regions, VMBUS_GPADL_NS);
 
 /**
- * vmbus_partition_reset() - The guest or its machine has been reset
+ * vmbus_partition_reset_start() - The guest or its machine has been reset
  * @p: the partition
  *
  * Revokes and forgets every GPADL, and forgets every reply, also of the channel layer's
- * own. Channels and regions stay. Waits until nothing of that is mapped; not for what the
- * guest makes meanwhile, who could have it wait for ever.
+ * own. Channels and regions stay. When vmbus_partition_is_resetting() says that nothing of
+ * that is mapped any more, ops->wake() has been called.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void vmbus_partition_reset_start(struct vmbus_partition *p)
+{
+	mutex_lock(&p->rx_mutex);
+	partition_drop_gpadls(p);
+	mutex_unlock(&p->rx_mutex);
+	gpadl_partition_wake(p);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_reset_start, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_is_resetting() - Is a GPADL mapped that a reset has found?
+ * @p: the partition
+ *
+ * Not one that the guest has made since, who could have it asked for ever.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool vmbus_partition_is_resetting(const struct vmbus_partition *p)
+{
+	return atomic_read(&p->nr_resetting);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_resetting, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_partition_reset() - The guest or its machine has been reset
+ * @p: the partition
+ *
+ * Does what vmbus_partition_reset_start() does, and waits until
+ * vmbus_partition_is_resetting() is false.
  *
  * Context: process, may sleep for as long as a backend likes.
  * Return: 0; -EINTR on a fatal signal: ask again.
  */
 int vmbus_partition_reset(struct vmbus_partition *p)
 {
-	mutex_lock(&p->rx_mutex);
-	partition_drop_gpadls(p);
-	mutex_unlock(&p->rx_mutex);
-	gpadl_partition_wake(p);
+	vmbus_partition_reset_start(p);
 	return gpadl_wait_killable(p, &p->nr_resetting);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_reset, VMBUS_GPADL_NS);

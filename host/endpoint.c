@@ -328,7 +328,16 @@ void endpoint_let_go(struct vmbus_endpoint *ep)
 	ep->released = READ_ONCE(ep->rescinded);
 }
 
-static bool endpoint_is_closed(struct vmbus_endpoint *ep)
+/**
+ * endpoint_is_closed() - Is nothing open, nor about to be?
+ * @ep: the endpoint, held by the caller
+ *
+ * host.wait is woken when that has become so.
+ *
+ * Context: process, also under a spinlock.
+ * Return: true if so.
+ */
+bool endpoint_is_closed(struct vmbus_endpoint *ep)
 {
 	bool closed;
 
@@ -336,18 +345,6 @@ static bool endpoint_is_closed(struct vmbus_endpoint *ep)
 	closed = ep->state == ENDPOINT_CLOSED && !ep->request.reply;
 	spin_unlock(&ep->lock);
 	return closed;
-}
-
-/**
- * endpoint_wait_closed() - Wait until nothing is open, nor about to be
- * @ep: the endpoint, held by the caller
- *
- * Context: process, may sleep for as long as a backend likes.
- * Return: 0; -EINTR on a fatal signal.
- */
-int endpoint_wait_closed(struct vmbus_endpoint *ep)
-{
-	return wait_event_killable(ep->host->wait, endpoint_is_closed(ep)) ? -EINTR : 0;
 }
 
 /**
@@ -364,7 +361,17 @@ void endpoint_reset(struct vmbus_endpoint *ep)
 	spin_unlock(&ep->lock);
 }
 
-static bool endpoint_is_reset(struct vmbus_endpoint *ep)
+/**
+ * endpoint_is_reset() - Is closed what endpoint_reset() has found?
+ * @ep: the endpoint, held by the caller
+ *
+ * Not whether the endpoint is: the guest, who can open it any time, could have that asked
+ * for ever. host.wait is woken when it has become so.
+ *
+ * Context: process, also under a spinlock.
+ * Return: true if so.
+ */
+bool endpoint_is_reset(struct vmbus_endpoint *ep)
 {
 	bool reset;
 
@@ -372,21 +379,6 @@ static bool endpoint_is_reset(struct vmbus_endpoint *ep)
 	reset = (s32)(ep->nr_closed - ep->reset_at) >= 0;
 	spin_unlock(&ep->lock);
 	return reset;
-}
-
-/**
- * endpoint_wait_reset() - Wait until what endpoint_reset() has found is closed
- * @ep: the endpoint, held by the caller
- *
- * Not until the endpoint is: the guest, who can open it any time, could have us wait for
- * as long as it likes.
- *
- * Context: process, may sleep for as long as a backend likes.
- * Return: 0; -EINTR on a fatal signal.
- */
-int endpoint_wait_reset(struct vmbus_endpoint *ep)
-{
-	return wait_event_killable(ep->host->wait, endpoint_is_reset(ep)) ? -EINTR : 0;
 }
 
 /* ---- What the backend is told ---- */
@@ -445,6 +437,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct host *host, u32 relid)
 	if (!ep)
 		return NULL;
 	refcount_set(&ep->ref, 1);
+	INIT_LIST_HEAD(&ep->asked_node);
 	ep->host = host;
 	ep->relid = relid;
 	spin_lock_init(&ep->lock);

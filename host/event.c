@@ -6,11 +6,7 @@
 #include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/mutex.h>
-#include <linux/pagemap.h>
 #include <linux/poll.h>
-#include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 #include <linux/wait.h>
 
 #include "event.h"
@@ -89,16 +85,22 @@ void host_event_post(struct host *host, enum vmbus_host_event_type type, u32 rel
  * @host: the guest
  * @relid: the channel
  *
+ * VMBUS_HOST_EVENT_DONE stays: it answers the VMM, and asks nothing.
+ *
  * Context: any, also under spinlocks.
  */
 void host_events_forget(struct host *host, u32 relid)
 {
 	struct host_events *events = &host->events;
+	unsigned int kind;
 	unsigned long irq;
 
 	spin_lock_irqsave(&events->lock, irq);
-	events->kinds[relid] = 0;
-	__clear_bit(relid, events->relids);
+	for (kind = 0; kind < ARRAY_SIZE(kinds); kind++)
+		if (kinds[kind].type != VMBUS_HOST_EVENT_DONE)
+			events->kinds[relid] &= ~BIT(kind);
+	if (!events->kinds[relid])
+		__clear_bit(relid, events->relids);
 	spin_unlock_irqrestore(&events->lock, irq);
 }
 
@@ -183,54 +185,4 @@ void host_event_take(struct host *host, const struct vmbus_host_event *event)
 		__clear_bit(relid, events->relids);
 	events->next = relid + 1;
 	spin_unlock_irqrestore(&events->lock, irq);
-}
-
-/*
- * An event is taken only when it has reached the reader. Returns -EAGAIN if there is none,
- * -EFAULT if memory is not there: no lock is held while somebody else brings it in.
- */
-static int event_read_one(struct host *host, struct vmbus_host_event *event,
-			  void __user *to, size_t len)
-{
-	int ret;
-
-	if (mutex_lock_interruptible(&host->read_lock))
-		return -ERESTARTSYS;
-	ret = host_event_peek(host, event);
-	if (!ret)
-		ret = copy_to_user_nofault(to, event, len);
-	if (!ret)
-		host_event_take(host, event);
-	mutex_unlock(&host->read_lock);
-	return ret;
-}
-
-/**
- * host_event_read() - Give the next event to the VMM
- * @host: the guest
- * @event: the VMM's structure, in which the event is filled in
- * @to: where that goes in user memory
- * @len: how much of it
- * @nonblock: do not wait for an event
- *
- * Context: process, may sleep.
- * Return: 0; -EAGAIN if there is none; -EFAULT, and none is lost; -ERESTARTSYS.
- */
-int host_event_read(struct host *host, struct vmbus_host_event *event, void __user *to,
-		    size_t len, bool nonblock)
-{
-	int ret;
-
-	for (;;) {
-		ret = event_read_one(host, event, to, len);
-		if (ret == -EAGAIN && !nonblock)
-			ret = wait_event_interruptible(host->wait,
-						       host_events_pending(host));
-		else if (ret != -EFAULT || fault_in_writeable((char __user *)to, len))
-			return ret;
-		/* The memory may go again, and again. */
-		if (ret == -ERESTARTSYS || signal_pending(current))
-			return -ERESTARTSYS;
-		cond_resched();
-	}
 }

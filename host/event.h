@@ -44,7 +44,5 @@ void host_events_forget(struct host *host, u32 relid);
 bool host_events_pending(struct host *host);
 int host_event_peek(struct host *host, struct vmbus_host_event *event);
 void host_event_take(struct host *host, const struct vmbus_host_event *event);
-int host_event_read(struct host *host, struct vmbus_host_event *event, void __user *to,
-		    size_t len, bool nonblock);
 
 #endif /* _VMBUS_HOST_EVENT_H */

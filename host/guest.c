@@ -63,6 +63,7 @@ struct host *host_alloc(void)
 	xa_init_flags(&host->endpoints, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&host->wait);
 	host_events_init(&host->events);
+	INIT_LIST_HEAD(&host->asked);
 	atomic_inc(&nr_hosts);
 	guard(mutex)(&guests_lock);
 	list_add_tail(&host->node, &guests);
@@ -101,9 +102,13 @@ int host_create(struct host *host)
  */
 void host_close(struct host *host)
 {
-	struct vmbus_endpoint *ep;
+	struct vmbus_endpoint *ep, *next;
 	unsigned long relid;
 
+	list_for_each_entry_safe(ep, next, &host->asked, asked_node) {
+		list_del_init(&ep->asked_node);
+		endpoint_put(ep);
+	}
 	xa_for_each(&host->endpoints, relid, ep) {
 		xa_erase(&host->endpoints, relid);
 		endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);

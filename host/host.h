@@ -14,6 +14,8 @@
 #define _VMBUS_HOST_PRIV_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -43,6 +45,9 @@ struct signals;
  * @read_lock: serialises readers, from the look at a reply or an event until it is out of
  *	the queue
  * @events: what the VMM is to be asked or told
+ * @asked: endpoints that the VMM has asked something of without waiting, by
+ *	vmbus_endpoint.asked_node; each holds one reference. Protected by @lock
+ * @asked_reset: likewise, of all of them. Protected by @lock
  * @nr_bad: messages that were too short or too long
  * @nr_endpoints: endpoints that are not freed yet
  * @node: in the list of all guests
@@ -55,6 +60,8 @@ struct host {
 	wait_queue_head_t wait;
 	struct mutex read_lock;
 	struct host_events events;
+	struct list_head asked;
+	bool asked_reset;
 	atomic_t nr_bad;
 	atomic_t nr_endpoints;
 	struct list_head node;
@@ -84,6 +91,16 @@ enum endpoint_leave {
 	ENDPOINT_STAY,
 	ENDPOINT_LEAVE,
 	ENDPOINT_LEAVE_QUIETLY,
+};
+
+/**
+ * enum endpoint_asked - what the VMM has asked for without waiting
+ * @ENDPOINT_ASKED_RESCIND: VMBUS_HOST_CHANNEL_RESCIND
+ * @ENDPOINT_ASKED_DESTROY: VMBUS_HOST_CHANNEL_DESTROY
+ */
+enum endpoint_asked {
+	ENDPOINT_ASKED_RESCIND = BIT(0),
+	ENDPOINT_ASKED_DESTROY = BIT(1),
 };
 
 /**
@@ -121,6 +138,8 @@ struct endpoint_counts {
  * @if_type: selects the backend
  * @if_instance: names the device
  * @node: in the list of all endpoints
+ * @asked: set of &enum endpoint_asked; protected by host.lock
+ * @asked_node: in host.asked, if @asked is not 0
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @lock: protects @state, @leave, @rescinded, @request, @nr_closed and @reset_at
  * @state: &enum endpoint_state
@@ -154,6 +173,8 @@ struct vmbus_endpoint {
 	guid_t if_type;
 	guid_t if_instance;
 	struct list_head node;
+	u8 asked;
+	struct list_head asked_node;
 	bool released;
 
 	spinlock_t lock;
@@ -214,6 +235,12 @@ static inline bool host_is_writable(const struct host *host)
 int host_receive_wait(struct host *host, struct iov_iter *from, u32 flags, bool nonblock);
 ssize_t host_read_wait(struct host *host, struct iov_iter *to, bool nonblock);
 
+/* request.c: what backends may keep waiting */
+int host_channel_rescind(struct host *host, u32 relid, bool nonblock);
+int host_channel_destroy(struct host *host, u32 relid, bool nonblock);
+int host_reset(struct host *host, bool nonblock);
+void host_finish(struct host *host);
+
 /* ioctl.c */
 long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock);
 
@@ -225,9 +252,9 @@ void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
 void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
 void endpoint_rescind(struct vmbus_endpoint *ep);
 void endpoint_let_go(struct vmbus_endpoint *ep);
-int endpoint_wait_closed(struct vmbus_endpoint *ep);
+bool endpoint_is_closed(struct vmbus_endpoint *ep);
 void endpoint_reset(struct vmbus_endpoint *ep);
-int endpoint_wait_reset(struct vmbus_endpoint *ep);
+bool endpoint_is_reset(struct vmbus_endpoint *ep);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
 void endpoint_wait_gone(void);
 void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);

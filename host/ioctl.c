@@ -4,20 +4,23 @@
  *
  * Each takes one structure, which begins with its size, as do those that it points to. They
  * are copied once, here, by the rules of copy_struct_from_user(); what comes after sees only
- * the copy. A handler that waits
- * for a backend holds no lock, and what it asks for stands if it is interrupted.
+ * the copy.
  */
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/mutex.h>
 #include <linux/overflow.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/uuid.h>
+#include <linux/wait.h>
 
 #include "gpadl/compat.h"
 #include "host.h"
@@ -172,6 +175,8 @@ static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *
 	ret = signals_copy(&signals, create->signals);
 	if (ret)
 		return ret;
+	/* The relid may be free in a moment. */
+	host_finish(host);
 	ep = endpoint_create(host, create->relid, &type, &instance);
 	if (IS_ERR(ep))
 		return PTR_ERR(ep);
@@ -204,72 +209,25 @@ static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *
 	return ret;
 }
 
-/* Close, take back what is mapped, and refuse what comes. Waits for the backend. */
-static int host_rescind(struct vmbus_endpoint *ep)
+static bool call_waits(const struct ioctl_call *call, u32 flags)
 {
-	int ret;
-
-	endpoint_rescind(ep);
-	ret = vmbus_gpadl_channel_rescind(ep->chan);
-	return ret ?: endpoint_wait_closed(ep);
+	return flags & VMBUS_HOST_WAIT || !call->nonblock;
 }
 
 static int ioctl_channel_rescind(const struct ioctl_call *call, union ioctl_arg *arg)
 {
-	struct host *host = call->host;
-	struct vmbus_endpoint *ep;
-	int ret;
-
-	if (arg->channel.flags || arg->channel.__reserved)
+	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	ep = host_get_endpoint(host, arg->channel.relid);
-	if (!ep)
-		return -ENOENT;
-	ret = host_rescind(ep);
-	endpoint_put(ep);
-	return ret;
-}
-
-/* Whoever has looked at a reply by now has delivered it, or has failed. */
-static int host_wait_reader(struct host *host)
-{
-	if (mutex_lock_killable(&host->read_lock))
-		return -EINTR;
-	mutex_unlock(&host->read_lock);
-	return 0;
-}
-
-/* After this, no reader comes with a reply about the channel; it is rescinded. */
-static int host_let_go(struct host *host, struct vmbus_endpoint *ep)
-{
-	scoped_guard(mutex, &host->lock)
-		endpoint_let_go(ep);
-	return host_wait_reader(host);
+	return host_channel_rescind(call->host, arg->channel.relid,
+				    !call_waits(call, arg->channel.flags));
 }
 
 static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg *arg)
 {
-	struct host *host = call->host;
-	struct vmbus_endpoint *ep;
-	int ret;
-
-	if (arg->channel.flags || arg->channel.__reserved)
+	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	ep = host_get_endpoint(host, arg->channel.relid);
-	if (!ep)
-		return -ENOENT;
-	ret = host_rescind(ep);
-	if (!ret)
-		ret = host_let_go(host, ep);
-	/* Last: until then, the call can be repeated. */
-	if (!ret) {
-		if (host_remove_endpoint(host, ep))
-			endpoint_put(ep);
-		else
-			ret = -ENOENT;
-	}
-	endpoint_put(ep);
-	return ret;
+	return host_channel_destroy(call->host, arg->channel.relid,
+				    !call_waits(call, arg->channel.flags));
 }
 
 static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
@@ -287,54 +245,71 @@ static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 	return host_receive_wait(host, &msg, flags, call->nonblock);
 }
 
-static void host_reset_all(struct host *host)
+static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
 {
-	struct vmbus_endpoint *ep;
-	unsigned long relid = 0;
-
-	while ((ep = host_next_endpoint(host, &relid))) {
-		endpoint_reset(ep);
-		endpoint_put(ep);
-	}
-}
-
-static int host_wait_all_reset(struct host *host)
-{
-	struct vmbus_endpoint *ep;
-	unsigned long relid = 0;
-	int ret = 0;
-
-	while (!ret && (ep = host_next_endpoint(host, &relid))) {
-		ret = endpoint_wait_reset(ep);
-		endpoint_put(ep);
-	}
-	return ret;
+	if (arg->reset.flags & ~VMBUS_HOST_WAIT)
+		return -EOPNOTSUPP;
+	return host_reset(call->host, !call_waits(call, arg->reset.flags));
 }
 
 /*
- * In this order: what is closed quietly adds no reply to those that are dropped, and no
- * reader comes with one of them after this.
+ * An event is taken only when it has reached the VMM. Returns -EAGAIN if there is none,
+ * -EFAULT if memory is not there: it is brought in when nothing is held.
  */
-static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
+static int event_read_one(const struct ioctl_call *call, struct vmbus_host_event *event)
 {
 	struct host *host = call->host;
 	int ret;
 
-	if (arg->reset.flags)
-		return -EOPNOTSUPP;
-	host_reset_all(host);
-	ret = vmbus_partition_reset(host->p);
+	host_finish(host);
+	if (mutex_lock_interruptible(&host->read_lock))
+		return -ERESTARTSYS;
+	ret = host_event_peek(host, event);
 	if (!ret)
-		ret = host_wait_reader(host);
-	return ret ?: host_wait_all_reset(host);
+		ret = copy_to_user_nofault(call->from, event, call->size);
+	if (!ret)
+		host_event_take(host, event);
+	mutex_unlock(&host->read_lock);
+	return ret;
+}
+
+static int event_read(const struct ioctl_call *call, struct vmbus_host_event *event)
+{
+	int ret;
+
+	while ((ret = event_read_one(call, event)) == -EFAULT) {
+		if (fault_in_writeable((char __user *)call->from, call->size))
+			break;
+		/* It may have gone again. */
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return ret;
 }
 
 static int ioctl_next_event(const struct ioctl_call *call, union ioctl_arg *arg)
 {
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct host *host = call->host;
+	int ret;
+
 	if (arg->event.flags || arg->event.__reserved)
 		return -EOPNOTSUPP;
-	return host_event_read(call->host, &arg->event, call->from, call->size,
-			       call->nonblock);
+	/* Not wait_event(): what brings requests to their end may sleep. */
+	add_wait_queue(&host->wait, &wait);
+	for (;;) {
+		ret = event_read(call, &arg->event);
+		if (ret != -EAGAIN || call->nonblock)
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+		wait_woken(&wait, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+	}
+	remove_wait_queue(&host->wait, &wait);
+	return ret;
 }
 
 /* ---- Dispatch ---- */

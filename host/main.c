@@ -67,6 +67,7 @@ static __poll_t host_fop_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &host->wait, wait);
 	if (!host_partition(host))
 		return EPOLLERR;
+	host_finish(host);
 	if (host_is_readable(host))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (host_is_writable(host))

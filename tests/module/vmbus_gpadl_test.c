@@ -41,6 +41,8 @@ struct instance {
 	bool closing;
 	struct session *session;
 	struct list_head mappings;
+	struct session *hanger;
+	u32 hang_in, hangs;
 	u32 opens, closes, kicks, revokes, last_revoked;
 	u32 relid;
 	u8 userdata[12];
@@ -203,6 +205,29 @@ static bool instance_is_busy(struct instance *inst)
 
 /* ---- The backend ---- */
 
+/* Do not return from the callback @where while a test wants it so. */
+static void instance_hang(struct instance *inst, u32 where)
+{
+	while (inst->hang_in & where) {
+		inst->hangs |= where;
+		test_sleep(TASK_UNINTERRUPTIBLE);
+	}
+	inst->hangs &= ~where;
+}
+
+static void instance_unhang(struct session *s)
+{
+	struct instance *inst;
+
+	list_for_each_entry(inst, &instances, node) {
+		if (inst->hanger != s)
+			continue;
+		inst->hanger = NULL;
+		inst->hang_in = 0;
+	}
+	wake_up_all(&test_wait);
+}
+
 static int test_open(struct vmbus_endpoint *ep)
 {
 	struct instance *inst;
@@ -213,6 +238,7 @@ static int test_open(struct vmbus_endpoint *ep)
 	inst = instance_find_or_make(vmbus_endpoint_instance(ep));
 	if (!inst)
 		return -ENOMEM;
+	instance_hang(inst, VMBUS_GPADL_TEST_HANG_OPEN);
 	if (inst->ep)
 		return -EBUSY;
 	inst->ep = ep;
@@ -243,6 +269,7 @@ static void test_close(struct vmbus_endpoint *ep)
 	guard(mutex)(&test_lock);
 	inst->closing = true;
 	inst->closes++;
+	instance_hang(inst, VMBUS_GPADL_TEST_HANG_CLOSE);
 	close_wait(inst);
 	instance_drop(inst, false);
 	inst->ep = NULL;
@@ -257,6 +284,7 @@ static void test_kick(struct vmbus_endpoint *ep)
 
 	guard(mutex)(&test_lock);
 	inst->kicks++;
+	instance_hang(inst, VMBUS_GPADL_TEST_HANG_KICK);
 }
 
 static void test_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
@@ -266,6 +294,7 @@ static void test_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 
 	guard(mutex)(&test_lock);
 	inst->revokes++;
+	instance_hang(inst, VMBUS_GPADL_TEST_HANG_REVOKE);
 	/* With the lock: who unmaps has it too. */
 	m = vmbus_mapping_priv(map);
 	if (!m)
@@ -675,6 +704,27 @@ static int test_ioctl_policy(struct session *s, void __user *arg)
 	return 0;
 }
 
+static int test_ioctl_hang(struct session *s, void __user *arg)
+{
+	struct vmbus_gpadl_test_hang hang;
+	struct instance *inst;
+	guid_t guid;
+
+	if (copy_from_user(&hang, arg, sizeof(hang)))
+		return -EFAULT;
+	import_guid(&guid, hang.if_instance);
+	guard(mutex)(&test_lock);
+	inst = instance_find_or_make(&guid);
+	if (!inst)
+		return -ENOMEM;
+	if (inst->hanger && inst->hanger != s)
+		return -EBUSY;
+	inst->hanger = s;
+	inst->hang_in = hang.where;
+	wake_up_all(&test_wait);
+	return 0;
+}
+
 static u32 instance_nr_mapped(struct instance *inst)
 {
 	struct mapping *m;
@@ -708,6 +758,7 @@ static int test_ioctl_state(void __user *arg)
 			.mapped = instance_nr_mapped(inst),
 			.last_revoked = inst->last_revoked,
 			.relid = inst->relid,
+			.hangs = inst->hangs,
 		};
 		memcpy(state.userdata, inst->userdata, sizeof(state.userdata));
 	}
@@ -727,6 +778,8 @@ static long test_fop_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 		return test_ioctl_op(s, uarg);
 	case VMBUS_GPADL_TEST_POLICY:
 		return test_ioctl_policy(s, uarg);
+	case VMBUS_GPADL_TEST_HANG:
+		return test_ioctl_hang(s, uarg);
 	case VMBUS_GPADL_TEST_STATE:
 		return test_ioctl_state(uarg);
 	default:
@@ -754,7 +807,7 @@ static int test_fop_release(struct inode *inode, struct file *file)
 		s->inst->session = NULL;
 		instance_drop(s->inst, false);
 	}
-	wake_up_all(&test_wait);
+	instance_unhang(s);
 	mutex_unlock(&test_lock);
 	kfree(s);
 	return 0;

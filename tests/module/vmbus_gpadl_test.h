@@ -93,6 +93,22 @@ struct vmbus_gpadl_test_policy {
 
 #define VMBUS_GPADL_TEST_POLICY	_IOW(0xBC, 2, struct vmbus_gpadl_test_policy)
 
+/*
+ * Callbacks of an instance, open or not, that do not return until this is called again
+ * without them, or the file is closed. EBUSY: another file does that.
+ */
+#define VMBUS_GPADL_TEST_HANG_OPEN	0x1
+#define VMBUS_GPADL_TEST_HANG_KICK	0x2
+#define VMBUS_GPADL_TEST_HANG_REVOKE	0x4
+#define VMBUS_GPADL_TEST_HANG_CLOSE	0x8
+
+struct vmbus_gpadl_test_hang {
+	__u8 if_instance[16];
+	__u32 where;
+};
+
+#define VMBUS_GPADL_TEST_HANG	_IOW(0xBC, 4, struct vmbus_gpadl_test_hang)
+
 /* What became of an instance, open or not. ENOENT: never opened. */
 struct vmbus_gpadl_test_state {
 	__u8 if_instance[16];	/* in */
@@ -106,6 +122,7 @@ struct vmbus_gpadl_test_state {
 	__u32 last_revoked;
 	__u32 relid;		/* as of the last open */
 	__u8 userdata[12];	/* the first of it, likewise */
+	__u32 hangs;		/* VMBUS_GPADL_TEST_HANG_* in which it is right now */
 };
 
 #define VMBUS_GPADL_TEST_STATE	_IOWR(0xBC, 3, struct vmbus_gpadl_test_state)

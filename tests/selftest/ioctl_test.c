@@ -16,6 +16,7 @@ union arg {
 	struct vmbus_host_channel channel;
 	struct vmbus_host_post post;
 	struct vmbus_host_reset reset;
+	struct vmbus_host_event event;
 	__u8 bytes[256];
 };
 
@@ -80,11 +81,17 @@ FIXTURE(ioctls) {
 	union arg arg;
 };
 
-/* @reserved: offset of a field that must be 0: a reserved one, or else the flags */
+/*
+ * @known_flags: the flags that there are
+ * @reserved: offset of a field that must be 0: a reserved one, or else of the upper flags
+ * @result: what it comes to on a file that does not block
+ */
 FIXTURE_VARIANT(ioctls) {
 	unsigned int cmd;
 	size_t size;
+	__u32 known_flags;
 	size_t reserved;
+	int result;
 	void (*fill)(union arg *arg);
 };
 
@@ -119,6 +126,7 @@ FIXTURE_VARIANT_ADD(ioctls, channel_modify) {
 FIXTURE_VARIANT_ADD(ioctls, channel_rescind) {
 	.cmd = VMBUS_HOST_CHANNEL_RESCIND,
 	.size = sizeof(struct vmbus_host_channel),
+	.known_flags = VMBUS_HOST_WAIT,
 	.reserved = offsetof(struct vmbus_host_channel, __reserved),
 	.fill = fill_channel,
 };
@@ -126,6 +134,7 @@ FIXTURE_VARIANT_ADD(ioctls, channel_rescind) {
 FIXTURE_VARIANT_ADD(ioctls, channel_destroy) {
 	.cmd = VMBUS_HOST_CHANNEL_DESTROY,
 	.size = sizeof(struct vmbus_host_channel),
+	.known_flags = VMBUS_HOST_WAIT,
 	.reserved = offsetof(struct vmbus_host_channel, __reserved),
 	.fill = fill_channel,
 };
@@ -133,6 +142,7 @@ FIXTURE_VARIANT_ADD(ioctls, channel_destroy) {
 FIXTURE_VARIANT_ADD(ioctls, post) {
 	.cmd = VMBUS_HOST_POST,
 	.size = sizeof(struct vmbus_host_post),
+	.known_flags = VMBUS_HOST_POST_GPADL_READ_ONLY,
 	.reserved = offsetof(struct vmbus_host_post, __reserved),
 	.fill = fill_post,
 };
@@ -140,7 +150,16 @@ FIXTURE_VARIANT_ADD(ioctls, post) {
 FIXTURE_VARIANT_ADD(ioctls, reset) {
 	.cmd = VMBUS_HOST_RESET,
 	.size = sizeof(struct vmbus_host_reset),
-	.reserved = offsetof(struct vmbus_host_reset, flags),
+	.known_flags = VMBUS_HOST_WAIT,
+	.reserved = offsetof(struct vmbus_host_reset, flags) + 1,
+	.fill = fill_create,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, next_event) {
+	.cmd = VMBUS_HOST_NEXT_EVENT,
+	.size = sizeof(struct vmbus_host_event),
+	.reserved = offsetof(struct vmbus_host_event, __reserved),
+	.result = -EAGAIN,
 	.fill = fill_create,
 };
 
@@ -161,9 +180,14 @@ FIXTURE_TEARDOWN(ioctls)
 	expect_nothing_pinned(_metadata);
 }
 
+static int do_cmd(int fd, unsigned int cmd, union arg *arg)
+{
+	return ioctl(fd, cmd, arg) ? -errno : 0;
+}
+
 TEST_F(ioctls, works)
 {
-	EXPECT_EQ(0, ioctl(self->fd, variant->cmd, &self->arg));
+	EXPECT_EQ(variant->result, do_cmd(self->fd, variant->cmd, &self->arg));
 }
 
 TEST_F(ioctls, too_small)
@@ -177,7 +201,7 @@ TEST_F(ioctls, too_small)
 TEST_F(ioctls, larger_with_zeroes)
 {
 	self->arg.size++;
-	EXPECT_EQ(0, ioctl(self->fd, variant->cmd, &self->arg));
+	EXPECT_EQ(variant->result, do_cmd(self->fd, variant->cmd, &self->arg));
 }
 
 TEST_F(ioctls, larger_with_garbage)
@@ -195,12 +219,10 @@ TEST_F(ioctls, larger_than_a_page)
 
 TEST_F(ioctls, unknown_flag)
 {
-	bool post = variant->cmd == VMBUS_HOST_POST;
-	__u32 known = post ? VMBUS_HOST_POST_GPADL_READ_ONLY : 0;
 	__u32 *flags = (__u32 *)&self->arg.bytes[4];
 
 	for (*flags = 1; *flags; *flags <<= 1) {
-		if (*flags == known)
+		if (*flags & variant->known_flags)
 			continue;
 		EXPECT_IOCTL_ERRNO(EOPNOTSUPP, self->fd, variant->cmd, &self->arg);
 	}

@@ -103,25 +103,58 @@ int vmm_modify(int fd, __u32 relid, const struct vmbus_host_signals *signals)
 	return do_ioctl(fd, VMBUS_HOST_CHANNEL_MODIFY, &arg);
 }
 
+static int request(int fd, unsigned long cmd, __u32 relid, __u32 flags)
+{
+	struct vmbus_host_channel arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.relid = relid,
+	};
+
+	return do_ioctl(fd, cmd, &arg);
+}
+
 int vmm_rescind(int fd, __u32 relid)
 {
-	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = relid };
-
-	return do_ioctl(fd, VMBUS_HOST_CHANNEL_RESCIND, &arg);
+	return request(fd, VMBUS_HOST_CHANNEL_RESCIND, relid, VMBUS_HOST_WAIT);
 }
 
 int vmm_destroy(int fd, __u32 relid)
 {
-	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = relid };
+	return request(fd, VMBUS_HOST_CHANNEL_DESTROY, relid, VMBUS_HOST_WAIT);
+}
 
-	return do_ioctl(fd, VMBUS_HOST_CHANNEL_DESTROY, &arg);
+int vmm_rescind_start(int fd, __u32 relid)
+{
+	return request(fd, VMBUS_HOST_CHANNEL_RESCIND, relid, 0);
+}
+
+int vmm_destroy_start(int fd, __u32 relid)
+{
+	return request(fd, VMBUS_HOST_CHANNEL_DESTROY, relid, 0);
+}
+
+static int reset(int fd, __u32 flags)
+{
+	struct vmbus_host_reset arg = { .size = sizeof(arg), .flags = flags };
+
+	return do_ioctl(fd, VMBUS_HOST_RESET, &arg);
 }
 
 int vmm_reset(int fd)
 {
-	struct vmbus_host_reset arg = { .size = sizeof(arg) };
+	return reset(fd, VMBUS_HOST_WAIT);
+}
 
-	return do_ioctl(fd, VMBUS_HOST_RESET, &arg);
+int vmm_reset_start(int fd)
+{
+	return reset(fd, 0);
+}
+
+int vmm_next_event(int fd, struct vmbus_host_event *event)
+{
+	*event = (struct vmbus_host_event){ .size = sizeof(*event) };
+	return do_ioctl(fd, VMBUS_HOST_NEXT_EVENT, event);
 }
 
 int poll_now(int fd)
@@ -129,6 +162,13 @@ int poll_now(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+bool event_waits(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+
+	return poll(&p, 1, 0) == 1 && p.revents == POLLPRI;
 }
 
 /* ---- The backend ---- */
@@ -154,6 +194,14 @@ int backend_policy(int fd, __u32 policy)
 	struct vmbus_gpadl_test_policy arg = { .policy = policy };
 
 	return do_ioctl(fd, VMBUS_GPADL_TEST_POLICY, &arg);
+}
+
+int backend_hang(int fd, unsigned int instance, __u32 where)
+{
+	struct vmbus_gpadl_test_hang arg = { .where = where };
+
+	instance_guid(arg.if_instance, instance);
+	return do_ioctl(fd, VMBUS_GPADL_TEST_HANG, &arg);
 }
 
 struct vmbus_gpadl_test_state backend_state(int fd, unsigned int instance)

@@ -41,12 +41,20 @@ int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr);
 int vmm_channel(int fd, __u32 relid, unsigned int instance,
 		const struct vmbus_host_signals *signals);
 int vmm_modify(int fd, __u32 relid, const struct vmbus_host_signals *signals);
+/* These wait, even if the file is O_NONBLOCK; */
 int vmm_rescind(int fd, __u32 relid);
 int vmm_destroy(int fd, __u32 relid);
 int vmm_reset(int fd);
+/* these do not, if it is */
+int vmm_rescind_start(int fd, __u32 relid);
+int vmm_destroy_start(int fd, __u32 relid);
+int vmm_reset_start(int fd);
+int vmm_next_event(int fd, struct vmbus_host_event *event);
 
 /* What poll() says at once */
 int poll_now(int fd);
+/* Whether it says that there is an event */
+bool event_waits(int fd);
 
 /* ---- The backend: /dev/vmbus-gpadl-test ---- */
 
@@ -58,6 +66,8 @@ int poll_now(int fd);
 
 int backend_open(unsigned int instance);	/* a file, bound to that instance */
 int backend_policy(int fd, __u32 policy);
+/* Callbacks that are not to return: VMBUS_GPADL_TEST_HANG_*; until 0, or fd is closed */
+int backend_hang(int fd, unsigned int instance, __u32 where);
 struct vmbus_gpadl_test_state backend_state(int fd, unsigned int instance);
 
 int backend_map(int fd, __u32 handle, __u32 map_flags);

@@ -44,6 +44,9 @@
  * - ENOSPC: a limit of the partition is reached.
  * - ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded.
  * - EFAULT: an address given cannot be used.
+ * - EAGAIN: the file is O_NONBLOCK, and there is nothing, or no room.
+ * - EINPROGRESS: a backend is to be waited for, and the file is O_NONBLOCK: the request
+ *   stands, and VMBUS_HOST_EVENT_DONE will tell when it is done.
  * - EINTR: a signal came while waiting; the request stands and can be repeated.
  * - EBADF: a file descriptor given is not an eventfd.
  *
@@ -217,23 +220,30 @@ struct vmbus_host_channel_modify {
 #define VMBUS_HOST_CHANNEL_MODIFY	_IO(VMBUS_HOST_IOC, 0x03)
 
 /**
+ * define VMBUS_HOST_WAIT - wait for the backends even though the file is O_NONBLOCK
+ */
+#define VMBUS_HOST_WAIT		(1U << 0)
+
+/**
  * struct vmbus_host_channel - VMBUS_HOST_CHANNEL_RESCIND, VMBUS_HOST_CHANNEL_DESTROY
  * @size: sizeof(struct vmbus_host_channel)
- * @flags: must be 0
+ * @flags: VMBUS_HOST_WAIT or 0
  * @relid: the channel
  * @__reserved: must be 0
  *
- * RESCIND closes the channel, takes its mapped GPADLs back from the backend, waits
- * until none is mapped and refuses new maps. Only when it has returned 0 may the VMM
- * post RESCIND_CHANNELOFFER: the guest frees the memory without a further word.
- * The channel goes on answering the guest until RELID_RELEASED or DESTROY.
+ * RESCIND closes the channel, takes its mapped GPADLs back from the backend and refuses
+ * new maps. It is done when none is mapped any more, and only then may the VMM post
+ * RESCIND_CHANNELOFFER: the guest frees the memory without a further word. The channel
+ * goes on answering the guest until RELID_RELEASED or DESTROY.
  *
- * DESTROY does the same and then forgets the channel and its GPADLs: the guest gets
- * no more replies for it, not even by a read() that is under way, and the relid can be
- * used again.
+ * DESTROY does the same and then forgets the channel and its GPADLs. When it is done, the
+ * guest gets no more replies for it, not even by a read() that is under way, there are
+ * no more events of it but VMBUS_HOST_EVENT_DONE, and the relid can be used again.
  *
- * Both return EINTR if interrupted by a fatal signal while waiting, and can be
- * repeated.
+ * Both return 0 when that is done. If a backend is to be waited for, they wait, and return
+ * EINTR if interrupted by a fatal signal; or, if the file is O_NONBLOCK and @flags does not
+ * say VMBUS_HOST_WAIT, they return EINPROGRESS, and VMBUS_HOST_EVENT_DONE comes once for
+ * all such calls before it. Either way the request stands, and can be repeated.
  */
 struct vmbus_host_channel {
 	__u32 size;
@@ -275,13 +285,13 @@ struct vmbus_host_post {
 /**
  * struct vmbus_host_reset - VMBUS_HOST_RESET
  * @size: sizeof(struct vmbus_host_reset)
- * @flags: must be 0
+ * @flags: VMBUS_HOST_WAIT or 0
  *
  * The guest unloaded its VMBus driver (UNLOAD) or the machine was reset: close
  * every channel, take back and forget every GPADL and every reply that was not
- * read. Channels and regions stay. Waits until nothing of that is mapped, whatever
- * the guest opens and maps anew meanwhile; EINTR as for RESCIND. Post UNLOAD_RESPONSE
- * when it has returned 0.
+ * read. Channels, regions and events stay. It is done when nothing of that is mapped any
+ * more, whatever the guest opens and maps anew meanwhile; 0, EINPROGRESS and EINTR as for
+ * RESCIND. Post UNLOAD_RESPONSE when it is done.
  */
 struct vmbus_host_reset {
 	__u32 size;

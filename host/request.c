@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RESCIND, DESTROY and RESET: what a VMM asks for that is done when backends have let go.
+ *
+ * Each begins at once, and cannot fail from then on. Who may wait does so with no lock
+ * held. For who may not, the request is noted in the guest's list, which holds a reference;
+ * whoever comes by next when it is done (poll() and the ioctls) brings it to its end, and
+ * posts VMBUS_HOST_EVENT_DONE. The VMM comes by: all that requests depend on wakes
+ * host.wait, after it has changed.
+ */
+#include <linux/errno.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/wait.h>
+
+#include "gpadl/compat.h"
+#include "host.h"
+
+/* ---- When it is done ---- */
+
+/* Of a rescinded channel; it stays so. */
+static bool channel_is_idle(struct vmbus_endpoint *ep)
+{
+	return endpoint_is_closed(ep) && !vmbus_gpadl_channel_is_busy(ep->chan);
+}
+
+static bool host_is_reset(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned long relid;
+
+	lockdep_assert_held(&host->lock);
+	if (vmbus_partition_is_resetting(host->p))
+		return false;
+	xa_for_each(&host->endpoints, relid, ep)
+		if (!endpoint_is_reset(ep))
+			return false;
+	return true;
+}
+
+/* ---- What comes after ---- */
+
+/* Whoever has looked at a reply or an event by now has delivered it, or has failed. */
+static void host_wait_reader(struct host *host)
+{
+	mutex_lock(&host->read_lock);
+	mutex_unlock(&host->read_lock);
+}
+
+/*
+ * The channel is rescinded, and idle. After this no reader comes with anything about it,
+ * and its relid is free, even if another ioctl still holds the endpoint. Returns false if
+ * somebody else was first.
+ */
+static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
+{
+	scoped_guard(mutex, &host->lock)
+		endpoint_let_go(ep);
+	if (!host_remove_endpoint(host, ep))
+		return false;
+	host_events_forget(host, ep->relid);
+	host_wait_reader(host);
+	vmbus_gpadl_channel_unlink(ep->chan);
+	endpoint_put(ep);
+	return true;
+}
+
+/* ---- What is asked for without waiting ---- */
+
+/*
+ * Note a request, unless it is done. The note comes first: what happens after the look
+ * finds it.
+ */
+static int host_ask(struct host *host, struct vmbus_endpoint *ep, enum endpoint_asked what)
+{
+	guard(mutex)(&host->lock);
+	if (!ep->asked) {
+		if (channel_is_idle(ep))
+			return 0;
+		refcount_inc(&ep->ref);
+		list_add_tail(&ep->asked_node, &host->asked);
+	}
+	ep->asked |= what;
+	/* It may have become idle before it was in the list. */
+	wake_up_all(&host->wait);
+	return -EINPROGRESS;
+}
+
+/* Take a channel for which what was asked is done out of the list, with its reference. */
+static struct vmbus_endpoint *host_next_done(struct host *host, u8 *asked)
+{
+	struct vmbus_endpoint *ep;
+
+	guard(mutex)(&host->lock);
+	list_for_each_entry(ep, &host->asked, asked_node) {
+		if (!channel_is_idle(ep))
+			continue;
+		list_del_init(&ep->asked_node);
+		*asked = ep->asked;
+		ep->asked = 0;
+		return ep;
+	}
+	return NULL;
+}
+
+static void host_finish_channel(struct host *host, struct vmbus_endpoint *ep, u8 asked)
+{
+	if (asked & ENDPOINT_ASKED_RESCIND)
+		host_event_post(host, VMBUS_HOST_EVENT_DONE, ep->relid,
+				VMBUS_HOST_CHANNEL_RESCIND);
+	if (asked & ENDPOINT_ASKED_DESTROY) {
+		host_forget_channel(host, ep);
+		host_event_post(host, VMBUS_HOST_EVENT_DONE, ep->relid,
+				VMBUS_HOST_CHANNEL_DESTROY);
+	}
+	endpoint_put(ep);
+}
+
+static void host_finish_reset(struct host *host)
+{
+	scoped_guard(mutex, &host->lock) {
+		if (!host->asked_reset || !host_is_reset(host))
+			return;
+		host->asked_reset = false;
+	}
+	host_event_post(host, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
+}
+
+/**
+ * host_finish() - Bring what was asked for to its end, as far as it is done
+ * @host: the guest, a partition
+ *
+ * Context: process, may sleep, but not for a backend or for the VMM.
+ */
+void host_finish(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	u8 asked;
+
+	while ((ep = host_next_done(host, &asked)))
+		host_finish_channel(host, ep, asked);
+	host_finish_reset(host);
+}
+
+/* ---- Requests ---- */
+
+static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_asked what)
+{
+	endpoint_rescind(ep);
+	vmbus_gpadl_channel_rescind_start(ep->chan);
+	if (nonblock)
+		return host_ask(ep->host, ep, what);
+	return wait_event_killable(ep->host->wait, channel_is_idle(ep)) ? -EINTR : 0;
+}
+
+/**
+ * host_channel_rescind() - VMBUS_HOST_CHANNEL_RESCIND
+ * @host: the guest, a partition
+ * @relid: the channel
+ * @nonblock: do not wait
+ *
+ * Context: process, may sleep; without @nonblock, for as long as a backend likes.
+ * Return: 0; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
+ */
+int host_channel_rescind(struct host *host, u32 relid, bool nonblock)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	host_finish(host);
+	ep = host_get_endpoint(host, relid);
+	if (!ep)
+		return -ENOENT;
+	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_RESCIND);
+	endpoint_put(ep);
+	return ret;
+}
+
+/**
+ * host_channel_destroy() - VMBUS_HOST_CHANNEL_DESTROY
+ * @host: the guest, a partition
+ * @relid: the channel
+ * @nonblock: do not wait
+ *
+ * Context: process, may sleep; without @nonblock, for as long as a backend likes.
+ * Return: 0, and the relid is free; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
+ */
+int host_channel_destroy(struct host *host, u32 relid, bool nonblock)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	host_finish(host);
+	ep = host_get_endpoint(host, relid);
+	if (!ep)
+		return -ENOENT;
+	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
+	/* Last: until then, the call can be repeated. */
+	if (!ret && !host_forget_channel(host, ep))
+		ret = -ENOENT;
+	endpoint_put(ep);
+	return ret;
+}
+
+static void host_reset_endpoints(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned long relid = 0;
+
+	while ((ep = host_next_endpoint(host, &relid))) {
+		endpoint_reset(ep);
+		endpoint_put(ep);
+	}
+}
+
+static int host_wait_reset(struct host *host)
+{
+	struct vmbus_endpoint *ep;
+	unsigned long relid = 0;
+	int ret;
+
+	ret = wait_event_killable(host->wait, !vmbus_partition_is_resetting(host->p));
+	while (!ret && (ep = host_next_endpoint(host, &relid))) {
+		ret = wait_event_killable(host->wait, endpoint_is_reset(ep));
+		endpoint_put(ep);
+	}
+	return ret ? -EINTR : 0;
+}
+
+/* As host_ask(). */
+static int host_ask_reset(struct host *host)
+{
+	guard(mutex)(&host->lock);
+	if (!host->asked_reset && host_is_reset(host))
+		return 0;
+	host->asked_reset = true;
+	wake_up_all(&host->wait);
+	return -EINPROGRESS;
+}
+
+/**
+ * host_reset() - VMBUS_HOST_RESET
+ * @host: the guest, a partition
+ * @nonblock: do not wait
+ *
+ * Context: process, may sleep; without @nonblock, for as long as a backend likes.
+ * Return: 0; -EINPROGRESS; -EINTR on a fatal signal.
+ */
+int host_reset(struct host *host, bool nonblock)
+{
+	host_finish(host);
+	/*
+	 * In this order: what is closed quietly adds no reply to those that are dropped, and
+	 * no reader comes with one of them after this.
+	 */
+	host_reset_endpoints(host);
+	vmbus_partition_reset_start(host->p);
+	host_wait_reader(host);
+	if (nonblock)
+		return host_ask_reset(host);
+	return host_wait_reset(host);
+}
