@@ -15,6 +15,8 @@
 packages=(
 	# compile modules, a kernel and test programs
 	gcc g++ make bc bison flex libelf-dev pahole libc6-dev linux-libc-dev
+	# io_uring, for the selftests
+	liburing-dev
 	# unpack kernels and make initramfs images
 	xz-utils cpio kmod busybox-static
 	# run them

@@ -21,7 +21,7 @@ static struct channel channels[] = { {
 /* channels[].target, and that the kernel knows it; before synic_lock */
 static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct channel *channel_find(uint32_t relid)
+struct channel *channel_find(uint32_t relid)
 {
 	unsigned int i;
 
@@ -36,7 +36,7 @@ bool channel_set_target(uint32_t relid, uint32_t vp)
 {
 	struct channel *channel = channel_find(relid);
 
-	if (!channel || vp >= vm.nr_cpus)
+	if (!channel || (vp >= vm.nr_cpus && vp != VMBUS_NO_TARGET))
 		return false;
 	pthread_mutex_lock(&target_lock);
 	channel->target = vp;
@@ -57,24 +57,18 @@ void vmbus_event_flags_moved(struct vcpu *cpu)
 	pthread_mutex_unlock(&target_lock);
 }
 
-/**
- * channel_renew - make a channel that has never been open
- * @index: which; 0 is the first
- *
- * A guest that unloaded its VMBus driver has released its channels, and wants new ones
- * when it comes back.
- *
- * Return: the channel, or NULL if there are no more.
- */
-const struct channel *channel_renew(unsigned int index)
+/* Return: the channel, or NULL if there are no more; 0 is the first */
+struct channel *channel_nth(unsigned int index)
 {
-	if (index >= ARRAY_SIZE(channels))
-		return NULL;
-	host_channel_destroy(&channels[index]);
+	return index < ARRAY_SIZE(channels) ? &channels[index] : NULL;
+}
+
+/* Make a channel that has never been open */
+void channel_create(struct channel *channel)
+{
 	pthread_mutex_lock(&target_lock);
-	host_channel_create(&channels[index]);
+	host_channel_create(channel);
 	pthread_mutex_unlock(&target_lock);
-	return &channels[index];
 }
 
 /*

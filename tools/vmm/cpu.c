@@ -203,6 +203,7 @@ static void handle_system_event(struct vcpu *cpu)
 	case KVM_SYSTEM_EVENT_CRASH:
 		/* It goes on: the UNLOAD message is still to come */
 		warn("the guest says that it crashed");
+		vmbus_guest_crashed();
 		break;
 	}
 }

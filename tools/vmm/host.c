@@ -63,16 +63,22 @@ int host_open(const char *device)
  */
 static struct vmbus_host_signals signals_of(const struct channel *channel)
 {
-	struct vcpu *cpu = &vm.cpus[channel->target];
-	uint64_t *flags = synic_event_flags(cpu);
-
-	return (struct vmbus_host_signals) {
-		.size = sizeof(struct vmbus_host_signals),
+	struct vmbus_host_signals signals = {
+		.size = sizeof(signals),
 		.kick_fd = channel->kick_fd,
-		.call_fd = flags ? cpu->sint_fd : -1,
-		.event_flags = (uintptr_t)flags,
+		.call_fd = -1,
 		.flag = channel->relid,
 	};
+	uint64_t *flags;
+
+	if (channel->target == VMBUS_NO_TARGET)
+		return signals;
+	flags = synic_event_flags(&vm.cpus[channel->target]);
+	if (flags) {
+		signals.call_fd = vm.cpus[channel->target].sint_fd;
+		signals.event_flags = (uintptr_t)flags;
+	}
+	return signals;
 }
 
 void host_channel_create(const struct channel *channel)
@@ -90,16 +96,35 @@ void host_channel_create(const struct channel *channel)
 		die_errno("VMBUS_HOST_CHANNEL_CREATE %u", channel->relid);
 }
 
-/* Not there is fine: that is what is wanted */
-void host_channel_destroy(const struct channel *channel)
+/*
+ * Ask for something on a channel; a backend that is not done with it does not keep us.
+ *
+ * Return: whether it is done. If not, an event will tell.
+ */
+static bool request(unsigned long command, const char *name, uint32_t relid)
 {
-	struct vmbus_host_channel destroy = {
-		.size = sizeof(destroy),
-		.relid = channel->relid,
-	};
+	struct vmbus_host_channel channel = { .size = sizeof(channel), .relid = relid };
 
-	if (ioctl(host, VMBUS_HOST_CHANNEL_DESTROY, &destroy) && errno != ENOENT)
-		die_errno("VMBUS_HOST_CHANNEL_DESTROY %u", channel->relid);
+	if (!ioctl(host, command, &channel))
+		return true;
+	if (errno == EINPROGRESS)
+		return false;
+	/* Not there is fine: that is what is wanted */
+	if (errno != ENOENT)
+		die_errno("%s %u", name, relid);
+	return true;
+}
+
+bool host_channel_rescind(const struct channel *channel)
+{
+	return request(VMBUS_HOST_CHANNEL_RESCIND, "VMBUS_HOST_CHANNEL_RESCIND",
+		       channel->relid);
+}
+
+bool host_channel_destroy(const struct channel *channel)
+{
+	return request(VMBUS_HOST_CHANNEL_DESTROY, "VMBUS_HOST_CHANNEL_DESTROY",
+		       channel->relid);
 }
 
 /* The guest moved its event flags, or wants the signals on another processor */
@@ -116,13 +141,27 @@ void host_channel_signals(const struct channel *channel)
 		warn("VMBUS_HOST_CHANNEL_MODIFY %u: %s", channel->relid, strerror(errno));
 }
 
-/* Waits until the backends have let go of all that the guest gave them */
-void host_reset(void)
+/* Return: whether the backends have let go of all that the guest gave them */
+bool host_reset(void)
 {
 	struct vmbus_host_reset reset = { .size = sizeof(reset) };
 
-	if (ioctl(host, VMBUS_HOST_RESET, &reset))
+	if (!ioctl(host, VMBUS_HOST_RESET, &reset))
+		return true;
+	if (errno != EINPROGRESS)
 		die_errno("VMBUS_HOST_RESET");
+	return false;
+}
+
+/* Return: whether there was an event */
+bool host_next_event(struct vmbus_host_event *event)
+{
+	*event = (struct vmbus_host_event) { .size = sizeof(*event) };
+	if (!ioctl(host, VMBUS_HOST_NEXT_EVENT, event))
+		return true;
+	if (errno != EAGAIN && errno != EINTR)
+		die_errno("VMBUS_HOST_NEXT_EVENT");
+	return false;
 }
 
 /* Return: 0 or the errno, which the header says the meaning of */

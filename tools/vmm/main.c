@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Options, and the order in which things are set up. See vmm.h for the rest. */
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "vmm.h"
 
@@ -41,43 +38,6 @@ static const struct option option_names[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
-
-static void complain(const char *fmt, va_list ap, const char *why)
-{
-	fprintf(stderr, "vmm: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "%s%s\n", why ? ": " : "", why ? why : "");
-}
-
-void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	complain(fmt, ap, NULL);
-	va_end(ap);
-	exit(VMM_FAILED);
-}
-
-void die_errno(const char *fmt, ...)
-{
-	const char *why = strerror(errno);
-	va_list ap;
-
-	va_start(ap, fmt);
-	complain(fmt, ap, why);
-	va_end(ap);
-	exit(VMM_FAILED);
-}
-
-void warn(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	complain(fmt, ap, NULL);
-	va_end(ap);
-}
 
 static uint64_t parse_number(const char *name, const char *arg, uint64_t min,
 			     uint64_t max)

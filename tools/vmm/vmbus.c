@@ -4,8 +4,8 @@
  *
  *	guest				here			/dev/vmbus-host
  *	INITIATE_CONTACT,		answered by the
- *	REQUESTOFFERS, UNLOAD,		delivery thread
- *	MODIFYCHANNEL
+ *	REQUESTOFFERS, UNLOAD,		delivery thread		asked to let go: it says
+ *	MODIFYCHANNEL						by an event when it has
  *	OPENCHANNEL, CLOSECHANNEL,	written by the		takes them, all
  *	GPADL_*, RELID_RELEASED		processor's thread	or nothing
  *	OPENCHANNEL_RESULT,		delivered by the	replies
@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/vmbus_host.h>
 
 #include "vmbus.h"
 #include "vmm.h"
@@ -51,12 +52,24 @@ static int host_fd;
 static uint32_t max_version;
 static uint32_t version;		/* 0: the guest has not connected */
 static struct vcpu *message_cpu = &vm.cpus[0];
+static bool unloading;			/* UNLOAD_RESPONSE is still to come */
+static bool wants_offers;		/* the guest has asked for them */
+
+/* Set by a processor's thread */
+static bool crashed;
 
 /* --- What the processors' threads do --- */
 
-static uint16_t inbox_put(const void *msg, size_t len)
+static void inbox_wake(void)
 {
 	const uint64_t one = 1;
+
+	if (write(inbox_fd, &one, sizeof(one)) < 0)
+		die_errno("eventfd");
+}
+
+static uint16_t inbox_put(const void *msg, size_t len)
+{
 	struct note *note;
 	bool full;
 
@@ -71,8 +84,7 @@ static uint16_t inbox_put(const void *msg, size_t len)
 
 	if (full)
 		return HV_STATUS_INSUFFICIENT_BUFFERS;
-	if (write(inbox_fd, &one, sizeof(one)) < 0)
-		die_errno("eventfd");
+	inbox_wake();
 	return HV_STATUS_SUCCESS;
 }
 
@@ -142,6 +154,13 @@ uint16_t vmbus_post_message(uint64_t gpa)
 	return receive(post.payload, post.size);
 }
 
+/* The guest panics: it runs on for long enough to unload its drivers */
+void vmbus_guest_crashed(void)
+{
+	__atomic_store_n(&crashed, true, __ATOMIC_RELEASE);
+	inbox_wake();
+}
+
 /* --- What the delivery thread does --- */
 
 /* Put a message into the guest's slot, as soon as the guest has emptied it */
@@ -189,11 +208,16 @@ static void initiate_contact(const struct vmbus_initiate_contact *msg)
 		response.connection_id = VMBUS_CONNECTION_5;
 		response.supported &= msg->sint == VMBUS_SINT && msg->vtl == 0;
 	}
+	/* A kernel that comes without its predecessor's UNLOAD has nothing to do with it */
+	if (version)
+		host_reset();
+	__atomic_store_n(&crashed, false, __ATOMIC_RELEASE);
+	wants_offers = false;
 	version = response.supported ? msg->version : 0;
 	deliver(&response, sizeof(response));
 }
 
-static void offer(const struct channel *channel)
+static void offer(struct channel *channel)
 {
 	struct vmbus_offer msg = {
 		.header.type = VMBUS_OFFERCHANNEL,
@@ -204,33 +228,133 @@ static void offer(const struct channel *channel)
 		.connection_id = channel->connection_id,
 	};
 
+	channel_create(channel);
+	channel->state = CHANNEL_OFFERED;
 	memcpy(msg.if_type, channel->if_type, sizeof(msg.if_type));
 	memcpy(msg.if_instance, channel->if_instance, sizeof(msg.if_instance));
 	deliver(&msg, sizeof(msg));
 }
 
-/* A guest that comes back (UNLOAD, RELID_RELEASED, contact) gets new channels */
+/*
+ * A guest that comes back (UNLOAD, RELID_RELEASED, contact) gets new channels. One that a
+ * backend has not let go of yet is offered when it has: see channel_destroyed().
+ */
 static void request_offers(void)
 {
 	struct vmbus_header all = { .type = VMBUS_ALLOFFERS_DELIVERED };
-	const struct channel *channel;
+	struct channel *channel;
 	unsigned int i;
 
 	if (!version)
 		return;
-	for (i = 0; (channel = channel_renew(i)); i++)
-		offer(channel);
+	wants_offers = true;
+	for (i = 0; (channel = channel_nth(i)); i++) {
+		if (host_channel_destroy(channel))
+			offer(channel);
+		else
+			channel->state = CHANNEL_DESTROYING;
+	}
 	deliver(&all, sizeof(all));
 }
 
-/* The guest may use its memory for something else when it has the response */
-static void unload(void)
+static void channel_destroyed(struct channel *channel)
+{
+	if (channel->state != CHANNEL_DESTROYING)
+		return;
+	channel->state = CHANNEL_NONE;
+	if (wants_offers)
+		offer(channel);
+}
+
+/* The guest may free what it gave when it hears of it, so the backend comes first */
+static void channel_rescinded(struct channel *channel)
+{
+	struct vmbus_relid msg = {
+		.header.type = VMBUS_RESCIND_CHANNELOFFER,
+		.relid = channel->relid,
+	};
+
+	channel->state = CHANNEL_NONE;
+	if (version)
+		deliver(&msg, sizeof(msg));
+}
+
+static void rescind(struct channel *channel)
+{
+	if (channel->state != CHANNEL_OFFERED)
+		return;
+	if (host_channel_rescind(channel))
+		channel_rescinded(channel);
+	else
+		channel->state = CHANNEL_RESCINDING;
+}
+
+static void unloaded(void)
 {
 	struct vmbus_header response = { .type = VMBUS_UNLOAD_RESPONSE };
 
-	host_reset();
-	version = 0;
+	if (!unloading)
+		return;
+	unloading = false;
 	deliver(&response, sizeof(response));
+}
+
+/*
+ * The guest may use its memory for something else when it has the response, so the
+ * backends have to let go of it first. But a guest that panics waits in vain for a backend
+ * that does not, and then there is no dump; its memory is read, and not used any more.
+ */
+static void unload(void)
+{
+	unloading = true;
+	wants_offers = false;
+	version = 0;
+	if (host_reset() || __atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
+		unloaded();
+}
+
+static void request_is_done(uint32_t command, struct channel *channel)
+{
+	switch (command) {
+	case VMBUS_HOST_RESET:
+		unloaded();
+		break;
+	case VMBUS_HOST_CHANNEL_RESCIND:
+		if (channel && channel->state == CHANNEL_RESCINDING)
+			channel_rescinded(channel);
+		break;
+	case VMBUS_HOST_CHANNEL_DESTROY:
+		if (channel)
+			channel_destroyed(channel);
+		break;
+	}
+}
+
+/* What the kernel asks or tells of its own accord; what is not known is ignored */
+static void hear(const struct vmbus_host_event *event)
+{
+	struct channel *channel = channel_find(event->relid);
+
+	switch (event->type) {
+	case VMBUS_HOST_EVENT_DONE:
+		request_is_done(event->value, channel);
+		break;
+	case VMBUS_HOST_EVENT_RESCIND:
+		if (channel)
+			rescind(channel);
+		break;
+	case VMBUS_HOST_EVENT_BROKEN:
+		warn("channel %u: the guest has spoilt its ring", event->relid);
+		break;
+	}
+}
+
+static void hear_all(void)
+{
+	struct vmbus_host_event event;
+
+	while (host_next_event(&event))
+		hear(&event);
 }
 
 static void modify_channel(const struct vmbus_modify_channel *msg)
@@ -291,6 +415,8 @@ static void answer_all(void)
 		die_errno("eventfd");
 	while (inbox_get(&note))
 		answer(&note);
+	if (__atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
+		unloaded();
 }
 
 static void *delivery_thread(void *unused)
@@ -298,7 +424,7 @@ static void *delivery_thread(void *unused)
 	uint8_t msg[SYNIC_MESSAGE_MAX];
 	struct pollfd fds[2] = {
 		{ .fd = inbox_fd, .events = POLLIN },
-		{ .fd = host_fd, .events = POLLIN },
+		{ .fd = host_fd, .events = POLLIN | POLLPRI },
 	};
 	size_t len;
 
@@ -309,7 +435,9 @@ static void *delivery_thread(void *unused)
 			answer_all();
 		if (fds[1].revents & POLLERR)
 			die("/dev/vmbus-host gave the guest up");
-		if (fds[1].revents) {
+		if (fds[1].revents & POLLPRI)
+			hear_all();
+		if (fds[1].revents & POLLIN) {
 			len = host_read(msg);
 			if (len)
 				deliver(msg, len);

@@ -155,6 +155,16 @@ static_assert(sizeof(struct vmbus_offer) == 196, "OFFERCHANNEL");
 static_assert(sizeof(struct vmbus_gpadl_header) == 28, "GPADL_HEADER");
 static_assert(sizeof(struct vmbus_initiate_contact) == 40, "INITIATE_CONTACT");
 
+/* OPENCHANNEL's and MODIFYCHANNEL's: the guest wants no interrupts */
+#define VMBUS_NO_TARGET			0xffffffffu
+
+enum channel_state {
+	CHANNEL_NONE,			/* or it is of no use to the guest any more */
+	CHANNEL_OFFERED,
+	CHANNEL_RESCINDING,		/* a backend is to let go of it first */
+	CHANNEL_DESTROYING,		/* likewise */
+};
+
 /**
  * struct channel - one that is offered to the guest, its backend in the kernel
  * @relid: its number in messages, and its event flag
@@ -162,7 +172,8 @@ static_assert(sizeof(struct vmbus_initiate_contact) == 40, "INITIATE_CONTACT");
  * @if_type: what it is; selects the backend
  * @if_instance: which one of these
  * @kick_fd: eventfd, guest to host
- * @target: processor that gets its signals
+ * @target: processor that gets its signals, or VMBUS_NO_TARGET
+ * @state: whether it is there, and what the guest knows of it; the delivery thread's own
  */
 struct channel {
 	uint32_t relid;
@@ -171,19 +182,26 @@ struct channel {
 	uint8_t if_instance[16];
 	int kick_fd;
 	unsigned int target;
+	enum channel_state state;
 };
+
+struct vmbus_host_event;
 
 /* channels.c */
 void channels_init(void);
+struct channel *channel_find(uint32_t relid);
+struct channel *channel_nth(unsigned int index);
 bool channel_set_target(uint32_t relid, uint32_t vp);
-const struct channel *channel_renew(unsigned int index);
+void channel_create(struct channel *channel);
 
 /* host.c */
 int host_open(const char *device);
 void host_channel_create(const struct channel *channel);
-void host_channel_destroy(const struct channel *channel);
+bool host_channel_rescind(const struct channel *channel);
+bool host_channel_destroy(const struct channel *channel);
 void host_channel_signals(const struct channel *channel);
-void host_reset(void);
+bool host_reset(void);
+bool host_next_event(struct vmbus_host_event *event);
 int host_write(const void *msg, size_t len);
 size_t host_read(void *msg);
 

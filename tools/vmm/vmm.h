@@ -16,10 +16,12 @@
  *	channels.c	what is offered, and its signals
  *	host.c		/dev/vmbus-host
  *	trace.c		VMBus messages in words
+ *	report.c	warnings and last words
  *
  * Threads: one per virtual processor, which does all that the guest asks for
- * and that needs no waiting; one (vmbus.c) that delivers messages to the guest,
- * which means waiting for the guest to take them; one for the console's input.
+ * and that needs no waiting; one (vmbus.c), a loop that delivers messages to the guest,
+ * which means waiting for the guest to take them; one for the console's input. None
+ * ever waits for a backend.
  *
  * One process is one guest, so what belongs to the guest is global. Whatever
  * cannot be set up ends the process with the reason (die()). Nothing that a guest
@@ -91,7 +93,7 @@ struct vm {
 
 extern struct vm vm;
 
-/* main.c */
+/* report.c */
 __printf(1, 2) __noreturn void die(const char *fmt, ...);
 __printf(1, 2) __noreturn void die_errno(const char *fmt, ...);
 __printf(1, 2) void warn(const char *fmt, ...);
@@ -140,6 +142,7 @@ void vmbus_init(const struct options *opt);
 uint16_t vmbus_post_message(uint64_t gpa);
 uint16_t vmbus_signal_event(uint64_t connection_id);
 void vmbus_event_flags_moved(struct vcpu *cpu);
+void vmbus_guest_crashed(void);
 
 /* trace.c */
 void trace_open(const char *path);
