@@ -662,7 +662,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  * * %-EBUSY: it is mapped, or being mapped or unmapped
  * * %-EACCES: write access is wanted, but the GPADL was created without, or a page lies
  *   in a read-only region
- * * %-ESRCH: the VMM's address space is gone
+ * * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
  * * %-EFAULT: a page lies in no region, or its memory cannot be pinned
  * * %-ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded
  * * %-EINTR: fatal signal
@@ -692,8 +692,11 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 		return ret;
 	}
 
-	m = gpadl_mapping_map(&chan->p->mem, &g->wire, &g->found, write,
-			      READ_ONCE(chan->max_segment));
+	/* The address space may be there still, but is not to be waited for. */
+	m = ERR_PTR(-ESRCH);
+	if (!gpadl_worker_is_orphaned(&chan->worker))
+		m = gpadl_mapping_map(&chan->p->mem, &g->wire, &g->found, write,
+				      READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
 	ret = gpadl_finish_map(g, write, m);
 	if (!ret)

@@ -20,12 +20,13 @@
 
 #include <linux/bits.h>
 #include <linux/dma-direction.h>
+#include <linux/llist.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
 struct vmbus_gpadl_channel;
 struct vmbus_partition;
-struct work_struct;
+struct module;
 
 /*
  * ---- For backends ----
@@ -109,6 +110,7 @@ struct vmbus_gpa_region {
 
 /**
  * struct vmbus_partition_ops - what a partition asks of its channel layer
+ * @owner: THIS_MODULE; it cannot be unloaded before the partition is gone
  * @wake: A reply is waiting, room for one has become free, or the partition is dead
  *	(see vmbus_partition_poll()); or what was wanted back is not mapped any more.
  *	Called under spinlocks: it may wake a thread, but neither sleep nor call back.
@@ -116,6 +118,7 @@ struct vmbus_gpa_region {
  *	more. Called from a work item, the last of all. Optional.
  */
 struct vmbus_partition_ops {
+	struct module *owner;
 	void (*wake)(void *priv);
 	void (*release)(void *priv);
 };
@@ -123,7 +126,7 @@ struct vmbus_partition_ops {
 /**
  * struct vmbus_gpadl_channel_ops - what a channel asks of its channel layer
  * @revoke: The mapping is wanted back: make the backend unmap it soon. Called in the
- *	channel's ordered work (see vmbus_gpadl_channel_queue_work()), once per mapping at
+ *	channel's order (see vmbus_gpadl_channel_queue_work()), once per mapping at
  *	most, and never before vmbus_mapping_arm(). @map is there until this returns;
  *	another thread may unmap it meanwhile (vmbus_mapping_priv() is NULL then).
  *	vmbus_gpadl_unmap() may be called from it.
@@ -134,6 +137,24 @@ struct vmbus_gpadl_channel_ops {
 	void (*revoke)(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
 	void (*release)(void *priv);
 };
+
+/**
+ * struct vmbus_gpadl_work - something to be done in the order of a channel
+ * @fn: does it. The item may be queued again from the moment that this is called
+ */
+struct vmbus_gpadl_work {
+	void (*fn)(struct vmbus_gpadl_work *work);
+	/* private: */
+	struct llist_node node;
+	unsigned long flags;
+};
+
+static inline void vmbus_gpadl_work_init(struct vmbus_gpadl_work *work,
+					 void (*fn)(struct vmbus_gpadl_work *work))
+{
+	work->fn = fn;
+	work->flags = 0;
+}
 
 struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops *ops,
 					       void *priv);
@@ -203,15 +224,12 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 			   const struct vmbus_gpadl_channel_ops *ops, void *priv);
 void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan);
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
-				    struct work_struct *work);
+				    struct vmbus_gpadl_work *work);
 bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan);
 int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_unlink(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan);
-
-/* For module_exit() of a channel layer: every release() has been called and returned. */
-void vmbus_gpadl_flush(void);
 
 #endif /* _VMBUS_GPADL_MAP_H */

@@ -13,8 +13,21 @@
 #include "compat.h"
 #include "limits.h"
 #include "priv.h"
+#include "user.h"
 
 /* ---- Lifetime ---- */
+
+/*
+ * Nothing refers to the channel: nobody queues more of its work. A worker cannot stop
+ * itself; and who stops it may wait for the VMM, so each partition has somebody for that.
+ */
+static void channel_last_work(struct vmbus_gpadl_work *work)
+{
+	struct vmbus_gpadl_channel *chan =
+		container_of(work, struct vmbus_gpadl_channel, last_work);
+
+	queue_work(chan->p->free_wq, &chan->free_work);
+}
 
 static void channel_free_work(struct work_struct *work)
 {
@@ -22,8 +35,7 @@ static void channel_free_work(struct work_struct *work)
 		container_of(work, struct vmbus_gpadl_channel, free_work);
 	struct vmbus_partition *p = chan->p;
 
-	/* Waits for work that is queued or running; nobody queues more. */
-	destroy_workqueue(chan->wq);
+	gpadl_worker_destroy(&chan->worker);
 	WARN_ON_ONCE(!xa_empty(&chan->gpadls));
 	mutex_lock(&p->rx_mutex);
 	list_del(&chan->node);
@@ -31,10 +43,11 @@ static void channel_free_work(struct work_struct *work)
 	if (chan->ops->release)
 		chan->ops->release(chan->priv);
 	kfree(chan);
+	gpadl_user_remove_channel(p->user);
 	gpadl_partition_unref(p);
 }
 
-static void channel_revoke_work(struct work_struct *work)
+static void channel_revoke_work(struct vmbus_gpadl_work *work)
 {
 	struct vmbus_gpadl_channel *chan =
 		container_of(work, struct vmbus_gpadl_channel, revoke_work);
@@ -69,7 +82,8 @@ static void channel_drop_all(struct vmbus_gpadl_channel *chan)
 
 /* ---- For the channel layer ---- */
 
-static int channel_insert(struct vmbus_gpadl_channel *chan)
+/* Take the relid, so that all that can fail is behind us when the worker is made. */
+static int channel_reserve(struct vmbus_gpadl_channel *chan)
 {
 	struct vmbus_partition *p = chan->p;
 	int ret;
@@ -79,12 +93,55 @@ static int channel_insert(struct vmbus_gpadl_channel *chan)
 		return -ENODEV;
 	if (p->nr_channels >= gpadl_max_channels())
 		return -ENOSPC;
-	ret = xa_insert(&p->channels, chan->relid, chan, GFP_KERNEL_ACCOUNT);
+	ret = gpadl_user_add_channel(p->user);
 	if (ret)
 		return ret;
+	ret = xa_insert(&p->channels, chan->relid, NULL, GFP_KERNEL_ACCOUNT);
+	if (ret) {
+		gpadl_user_remove_channel(p->user);
+		return ret;
+	}
 	p->nr_channels++;
+	return 0;
+}
+
+static void channel_unreserve(struct vmbus_gpadl_channel *chan)
+{
+	struct vmbus_partition *p = chan->p;
+
+	guard(mutex)(&p->rx_mutex);
+	xa_release(&p->channels, chan->relid);
+	p->nr_channels--;
+	gpadl_user_remove_channel(p->user);
+}
+
+/* From here on the guest's messages find it. */
+static void channel_insert(struct vmbus_gpadl_channel *chan)
+{
+	struct vmbus_partition *p = chan->p;
+
+	guard(mutex)(&p->rx_mutex);
+	/* Into the place that is reserved: nothing is allocated. */
+	xa_store(&p->channels, chan->relid, chan, GFP_KERNEL_ACCOUNT);
 	list_add_tail(&chan->node, &p->all_channels);
 	gpadl_partition_get(p);
+}
+
+static int channel_start(struct vmbus_gpadl_channel *chan)
+{
+	char name[TASK_COMM_LEN];
+	int ret;
+
+	ret = channel_reserve(chan);
+	if (ret)
+		return ret;
+	snprintf(name, sizeof(name), "vmbus/%d.%u", chan->p->id, chan->relid);
+	ret = gpadl_worker_create(&chan->worker, name);
+	if (ret) {
+		channel_unreserve(chan);
+		return ret;
+	}
+	channel_insert(chan);
 	return 0;
 }
 
@@ -95,9 +152,20 @@ static int channel_insert(struct vmbus_gpadl_channel *chan)
  * @ops: what it asks of its channel layer
  * @priv: passed to @ops
  *
+ * Makes the channel's worker, a thread of the current process: that which the partition is
+ * bound to.
+ *
  * Context: process, may sleep.
- * Return: the channel, for vmbus_gpadl_channel_put(); or ERR_PTR of -EBUSY (there is one
- * with that @relid), -ENOSPC (too many), -ENODEV (the partition was put), -ENOMEM.
+ *
+ * Return: the channel, for vmbus_gpadl_channel_put(); or ERR_PTR of
+ *
+ * * %-EIO: the partition is bound to another address space
+ * * %-ENODEV: the partition was put
+ * * %-ENOSPC: it has too many channels
+ * * %-EBUSY: it has one with that @relid
+ * * %-EAGAIN: the process may have no more threads, or the user no more channels
+ * * %-ENOMEM: no memory
+ * * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
  */
 struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
@@ -106,6 +174,8 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	struct vmbus_gpadl_channel *chan;
 	int ret;
 
+	if (!vmbus_partition_is_current(p))
+		return ERR_PTR(-EIO);
 	chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
 	if (!chan)
 		return ERR_PTR(-ENOMEM);
@@ -116,23 +186,15 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->priv = priv;
 	chan->max_segment = U32_MAX & PAGE_MASK;
 	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
-	INIT_WORK(&chan->revoke_work, channel_revoke_work);
+	vmbus_gpadl_work_init(&chan->revoke_work, channel_revoke_work);
+	vmbus_gpadl_work_init(&chan->last_work, channel_last_work);
 	INIT_WORK(&chan->free_work, channel_free_work);
-	chan->wq = alloc_ordered_workqueue("vmbus/%d.%u", 0, p->id, relid);
-	if (!chan->wq) {
-		ret = -ENOMEM;
-		goto err_free;
+	ret = channel_start(chan);
+	if (ret) {
+		kfree(chan);
+		return ERR_PTR(ret);
 	}
-	ret = channel_insert(chan);
-	if (ret)
-		goto err_wq;
 	return chan;
-
-err_wq:
-	destroy_workqueue(chan->wq);
-err_free:
-	kfree(chan);
-	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_create, VMBUS_GPADL_NS);
 
@@ -158,13 +220,17 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_priv, VMBUS_GPADL_NS);
  * it was queued; other channels' work does not wait for it. What is queued when the
  * channel is put still runs, before ops->release().
  *
- * Context: any.
+ * It runs in a thread of the VMM, or, when that was killed, in a kernel thread: then
+ * nothing can be mapped any more. An item that is running when the VMM is killed has a
+ * fatal signal pending: what must not be cut short waits uninterruptibly.
+ *
+ * Context: any. Takes no lock that another channel's work takes.
  * Return: false if @work was queued already.
  */
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
-				    struct work_struct *work)
+				    struct vmbus_gpadl_work *work)
 {
-	return queue_work(chan->wq, work);
+	return gpadl_worker_queue(&chan->worker, work);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_queue_work, VMBUS_GPADL_NS);
 

@@ -8,6 +8,7 @@
 #ifndef _GPADL_COMPAT_H
 #define _GPADL_COMPAT_H
 
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/version.h>
@@ -55,6 +56,47 @@
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #else
 #define compat_eventfd_signal		eventfd_signal
+#endif
+
+/*
+ * A vhost_task can be killed, and tells of it, from 6.10 on. There is none before: see
+ * worker.c. What vhost_task_create() returns on failure is an error pointer since 6.14,
+ * and since 6.12.23 or so in 6.12; NULL before, which says nothing: most probably, that
+ * the process may have no more threads.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define COMPAT_HAS_VHOST_TASK	0
+struct vhost_task;
+static inline struct vhost_task *
+compat_vhost_task_create(bool (*fn)(void *), void (*killed)(void *), void *data,
+			 const char *name)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline void compat_vhost_task_start(struct vhost_task *task)
+{
+}
+
+static inline void compat_vhost_task_stop(struct vhost_task *task)
+{
+}
+
+static inline void compat_vhost_task_wake(struct vhost_task *task)
+{
+}
+#else
+#include <linux/sched/vhost_task.h>
+#define COMPAT_HAS_VHOST_TASK	1
+#define compat_vhost_task_start	vhost_task_start
+#define compat_vhost_task_stop	vhost_task_stop
+#define compat_vhost_task_wake	vhost_task_wake
+static inline struct vhost_task *
+compat_vhost_task_create(bool (*fn)(void *), void (*killed)(void *), void *data,
+			 const char *name)
+{
+	return vhost_task_create(fn, killed, data, name) ?: ERR_PTR(-EAGAIN);
+}
 #endif
 
 /* Pin adjoining pages; @remote: of an address space that is not current's. */

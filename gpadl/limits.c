@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits of a partition, as parameters of the module.
+ * Limits of a partition and of a user, as parameters of the module.
  *
  * They can be changed at run time: a new value holds for what is asked for from then on.
  */
@@ -19,6 +19,9 @@
  */
 #define LIMIT_PAGES	1048576
 #define LIMIT_CHANNELS	2048
+/* More than there can be processes. */
+#define LIMIT_USER_PARTITIONS	4194304
+#define LIMIT_USER_CHANNELS	4194304
 
 /**
  * struct limit - a limit that can be changed at run time
@@ -33,6 +36,8 @@ struct limit {
 static struct limit max_gpadls = { .value = 4096, .most = LIMIT_GPADLS };
 static struct limit max_pages = { .value = 524288, .most = LIMIT_PAGES };
 static struct limit max_channels = { .value = 2048, .most = LIMIT_CHANNELS };
+static struct limit max_user_partitions = { .value = 4096, .most = LIMIT_USER_PARTITIONS };
+static struct limit max_user_channels = { .value = 65536, .most = LIMIT_USER_CHANNELS };
 
 static int limit_set(const char *val, const struct kernel_param *kp)
 {
@@ -68,6 +73,12 @@ MODULE_PARM_DESC(max_pages,
 		 "4 KiB pages that the GPADLs of a partition describe (default 524288, at most 1048576)");
 module_param_cb(max_channels, &limit_ops, &max_channels, 0644);
 MODULE_PARM_DESC(max_channels, "channels of a partition (default 2048, at most 2048)");
+module_param_cb(max_user_partitions, &limit_ops, &max_user_partitions, 0644);
+MODULE_PARM_DESC(max_user_partitions,
+		 "partitions of a user that are not freed yet (default 4096, at most 4194304)");
+module_param_cb(max_user_channels, &limit_ops, &max_user_channels, 0644);
+MODULE_PARM_DESC(max_user_channels,
+		 "channels of all these partitions (default 65536, at most 4194304)");
 
 unsigned int gpadl_max_gpadls(void)
 {
@@ -82,4 +93,14 @@ unsigned int gpadl_max_pages(void)
 unsigned int gpadl_max_channels(void)
 {
 	return READ_ONCE(max_channels.value);
+}
+
+unsigned int gpadl_max_user_partitions(void)
+{
+	return READ_ONCE(max_user_partitions.value);
+}
+
+unsigned int gpadl_max_user_channels(void)
+{
+	return READ_ONCE(max_user_channels.value);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Limits of a partition, as they are in force now.
+ * Limits of a partition and of a user, as they are in force now.
  */
 #ifndef _GPADL_LIMITS_H
 #define _GPADL_LIMITS_H
@@ -8,5 +8,7 @@
 unsigned int gpadl_max_gpadls(void);
 unsigned int gpadl_max_pages(void);	/* 4 KiB pages that all GPADLs describe */
 unsigned int gpadl_max_channels(void);
+unsigned int gpadl_max_user_partitions(void);	/* not freed yet, of one user */
+unsigned int gpadl_max_user_channels(void);	/* of all these */
 
 #endif /* _GPADL_LIMITS_H */

@@ -12,15 +12,15 @@
 #include <linux/export.h>
 #include <linux/idr.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "priv.h"
+#include "user.h"
 
 static DEFINE_IDA(partition_ids);
-static atomic_t nr_partitions = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(no_partition);
 
 /* ---- Lifetime ---- */
 
@@ -28,7 +28,10 @@ static void partition_free_work(struct work_struct *work)
 {
 	struct vmbus_partition *p =
 		container_of(work, struct vmbus_partition, free_work);
+	struct module *owner = p->ops->owner;
 
+	/* Waits for the work item that has let go last to return. */
+	destroy_workqueue(p->free_wq);
 	gpadl_debugfs_remove(p);
 	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
 	gpadl_reply_queue_destroy(&p->replies);
@@ -37,14 +40,10 @@ static void partition_free_work(struct work_struct *work)
 	if (p->ops->release)
 		p->ops->release(p->priv);
 	ida_free(&partition_ids, p->id);
+	gpadl_user_remove_partition(p->user);
 	kfree(p);
-	if (atomic_dec_and_test(&nr_partitions))
-		wake_up_all(&no_partition);
-}
-
-void gpadl_partition_wait_gone(void)
-{
-	wait_event(no_partition, !atomic_read(&nr_partitions));
+	/* The last: nothing but this holds the channel layer, which holds this module. */
+	module_put(owner);
 }
 
 /* ---- GPADLs that are wanted back ---- */
@@ -105,8 +104,15 @@ static int partition_init(struct vmbus_partition *p)
 	if (ret < 0)
 		goto err_replies;
 	p->id = ret;
+	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
+	if (!p->free_wq) {
+		ret = -ENOMEM;
+		goto err_id;
+	}
 	return 0;
 
+err_id:
+	ida_free(&partition_ids, p->id);
 err_replies:
 	gpadl_reply_queue_destroy(&p->replies);
 err_regions:
@@ -127,7 +133,8 @@ err_mem:
  *
  * Context: process with an address space, may sleep.
  * Return: the partition, without regions and channels, for vmbus_partition_put(); or
- * ERR_PTR of -EINVAL (no address space) or -ENOMEM.
+ * ERR_PTR of -EINVAL (no address space), -EAGAIN (the user has too many that are not
+ * freed yet) or -ENOMEM.
  */
 struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops *ops,
 					       void *priv)
@@ -138,12 +145,16 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
 	if (!p)
 		return ERR_PTR(-ENOMEM);
-	ret = partition_init(p);
-	if (ret) {
-		kfree(p);
-		return ERR_PTR(ret);
+	p->user = gpadl_user_add_partition();
+	if (IS_ERR(p->user)) {
+		ret = PTR_ERR(p->user);
+		goto err_free;
 	}
+	ret = partition_init(p);
+	if (ret)
+		goto err_user;
 
+	__module_get(ops->owner);
 	refcount_set(&p->ref, 1);
 	p->ops = ops;
 	p->priv = priv;
@@ -154,9 +165,14 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	init_waitqueue_head(&p->idle);
 	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
 	INIT_WORK(&p->free_work, partition_free_work);
-	atomic_inc(&nr_partitions);
 	gpadl_debugfs_add(p);
 	return p;
+
+err_user:
+	gpadl_user_remove_partition(p->user);
+err_free:
+	kfree(p);
+	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_create, VMBUS_GPADL_NS);
 

@@ -30,9 +30,11 @@
 #include "region.h"
 #include "reply.h"
 #include "wire.h"
+#include "worker.h"
 #include "vmbus_gpadl_map.h"
 
 struct dentry;
+struct gpadl_user;
 
 /* A handle is an index in xarrays, with room for one above. */
 static_assert(BITS_PER_LONG == 64);
@@ -119,6 +121,8 @@ enum gpadl_state {
  * @stuck_work: complains of those that stay busy; holds a reference while pending
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
+ * @user: whose it is
+ * @free_wq: frees its channels, which may wait until the VMM's threads run
  * @free_work: frees it
  */
 struct vmbus_partition {
@@ -145,6 +149,8 @@ struct vmbus_partition {
 
 	atomic_t counts[GPADL_NR_REASONS];
 	struct dentry *debugfs;
+	struct gpadl_user *user;
+	struct workqueue_struct *free_wq;
 	struct work_struct free_work;
 };
 
@@ -156,7 +162,7 @@ struct vmbus_partition {
  * @node: in its all_channels
  * @ops: the channel layer
  * @priv: its own
- * @wq: the channel's ordered work
+ * @worker: runs the channel's work
  * @rescinded: GPADLs come and go, but are not mapped any more. Set under rx_mutex, read
  *	under a GPADL's lock; see vmbus_gpadl_channel_rescind()
  * @released: rescinded, and then released by the guest: it is not here any more
@@ -164,7 +170,8 @@ struct vmbus_partition {
  * @gpadls: by handle; all that are not DEAD. Mark 0: the backend is to be told
  * @nr_busy: of @gpadls
  * @revoke_work: tells the backend; holds a reference while pending
- * @free_work: frees it
+ * @last_work: the last of its work, when it has no reference left
+ * @free_work: frees it then, in @free_wq of the partition
  */
 struct vmbus_gpadl_channel {
 	refcount_t ref;
@@ -173,14 +180,15 @@ struct vmbus_gpadl_channel {
 	struct list_head node;
 	const struct vmbus_gpadl_channel_ops *ops;
 	void *priv;
-	struct workqueue_struct *wq;
+	struct gpadl_worker worker;
 
 	bool rescinded;
 	bool released;
 	unsigned int max_segment;
 	struct xarray gpadls;
 	atomic_t nr_busy;
-	struct work_struct revoke_work;
+	struct vmbus_gpadl_work revoke_work;
+	struct vmbus_gpadl_work last_work;
 	struct work_struct free_work;
 };
 
@@ -287,9 +295,6 @@ static inline int gpadl_wait_killable(struct vmbus_partition *p, const atomic_t 
 
 /* channel.c */
 void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset);
-
-/* partition.c */
-void gpadl_partition_wait_gone(void);
 
 /* debugfs.c */
 void gpadl_debugfs_init(void);

@@ -11,11 +11,13 @@
 #include <linux/refcount.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "priv.h"
 #include "trace.h"
 
 /* Frees what has no reference left, and complains of what is stuck. */
 struct workqueue_struct *gpadl_wq;
+EXPORT_SYMBOL_IF_KUNIT(gpadl_wq);
 
 void gpadl_partition_get(struct vmbus_partition *p)
 {
@@ -30,15 +32,16 @@ void gpadl_partition_unref(struct vmbus_partition *p)
 
 void gpadl_channel_unref(struct vmbus_gpadl_channel *chan)
 {
+	/* The last of the channel's work: see channel.c */
 	if (refcount_dec_and_test(&chan->ref))
-		queue_work(gpadl_wq, &chan->free_work);
+		gpadl_worker_queue(&chan->worker, &chan->last_work);
 }
 
 /* Under a GPADL's lock: that GPADL holds the channel. */
 void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan)
 {
 	refcount_inc(&chan->ref);
-	if (!queue_work(chan->wq, &chan->revoke_work))
+	if (!gpadl_worker_queue(&chan->worker, &chan->revoke_work))
 		gpadl_channel_unref(chan);
 }
 

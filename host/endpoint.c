@@ -34,8 +34,6 @@
 /* All that are not freed yet. */
 static DEFINE_MUTEX(endpoints_lock);
 static LIST_HEAD(endpoints);
-static atomic_t nr_endpoints = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(no_endpoint);
 
 /* ---- Answers ---- */
 
@@ -149,12 +147,15 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 
 	backend->close(ep);
 	endpoint_rings_unmap(ep);
-	WARN_ONCE(vmbus_gpadl_channel_is_busy(ep->chan),
-		  "vmbus_host: channel %u: backend %s left a GPADL mapped\n",
-		  ep->relid, backend->name);
 	ep->backend = NULL;
 	ep->data = NULL;
-	backend_put(backend);
+	/* Who owes an unmap stays until it is done: nobody else can do it. */
+	if (WARN_ONCE(vmbus_gpadl_channel_is_busy(ep->chan),
+		      "vmbus_host: channel %u: backend %s left a GPADL mapped\n",
+		      ep->relid, backend->name) && !ep->debtor)
+		ep->debtor = backend;
+	else
+		backend_put(backend);
 }
 
 static void endpoint_set_closed(struct vmbus_endpoint *ep)
@@ -205,7 +206,7 @@ static enum endpoint_state endpoint_next(struct vmbus_endpoint *ep)
 	return state;
 }
 
-static void endpoint_state_work(struct work_struct *work)
+static void endpoint_state_work(struct vmbus_gpadl_work *work)
 {
 	struct vmbus_endpoint *ep =
 		container_of(work, struct vmbus_endpoint, state_work);
@@ -383,7 +384,7 @@ bool endpoint_is_reset(struct vmbus_endpoint *ep)
 
 /* ---- What the backend is told ---- */
 
-static void endpoint_kick_work(struct work_struct *work)
+static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 {
 	struct vmbus_endpoint *ep =
 		container_of(work, struct vmbus_endpoint, kick_work);
@@ -420,9 +421,9 @@ static void endpoint_release(void *priv)
 	scoped_guard(mutex, &endpoints_lock)
 		list_del(&ep->node);
 	atomic_dec(&ep->host->nr_endpoints);
+	if (ep->debtor)
+		backend_put(ep->debtor);
 	kfree(ep);
-	if (atomic_dec_and_test(&nr_endpoints))
-		wake_up_all(&no_endpoint);
 }
 
 static const struct vmbus_gpadl_channel_ops endpoint_ops = {
@@ -443,8 +444,8 @@ static struct vmbus_endpoint *endpoint_alloc(struct host *host, u32 relid)
 	spin_lock_init(&ep->lock);
 	spin_lock_init(&ep->signal_lock);
 	endpoint_rings_init(ep);
-	INIT_WORK(&ep->state_work, endpoint_state_work);
-	INIT_WORK(&ep->kick_work, endpoint_kick_work);
+	vmbus_gpadl_work_init(&ep->state_work, endpoint_state_work);
+	vmbus_gpadl_work_init(&ep->kick_work, endpoint_kick_work);
 	return ep;
 }
 
@@ -457,7 +458,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct host *host, u32 relid)
  *
  * Context: process, may sleep.
  * Return: the endpoint, closed and without signals, in no table yet; or ERR_PTR of
- * -EEXIST, -ENOSPC or -ENOMEM.
+ * -EEXIST, or an errno of vmbus_gpadl_channel_create().
  */
 struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
 				       const guid_t *if_type, const guid_t *if_instance)
@@ -476,7 +477,6 @@ struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
 		return PTR_ERR(chan) == -EBUSY ? ERR_PTR(-EEXIST) : ERR_CAST(chan);
 	}
 	ep->chan = chan;
-	atomic_inc(&nr_endpoints);
 	atomic_inc(&host->nr_endpoints);
 	guard(mutex)(&endpoints_lock);
 	list_add_tail(&ep->node, &endpoints);
@@ -498,16 +498,6 @@ void endpoint_put(struct vmbus_endpoint *ep)
 	/* Kicks queue work, which the channel does not take any more. */
 	signals_clear(ep);
 	vmbus_gpadl_channel_put(ep->chan);
-}
-
-/**
- * endpoint_wait_gone() - Wait until every endpoint is freed
- *
- * Context: process, may sleep. No file is open.
- */
-void endpoint_wait_gone(void)
-{
-	wait_event(no_endpoint, !atomic_read(&nr_endpoints));
 }
 
 /**

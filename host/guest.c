@@ -4,6 +4,7 @@
  */
 #include <linux/errno.h>
 #include <linux/list.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -15,8 +16,6 @@
 /* All that are not freed yet. */
 static DEFINE_MUTEX(guests_lock);
 static LIST_HEAD(guests);
-static atomic_t nr_hosts = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(no_host);
 
 /* ---- Lifetime ---- */
 
@@ -25,8 +24,6 @@ static void host_free(struct host *host)
 	scoped_guard(mutex, &guests_lock)
 		list_del(&host->node);
 	kfree(host);
-	if (atomic_dec_and_test(&nr_hosts))
-		wake_up_all(&no_host);
 }
 
 static void host_wake(void *priv)
@@ -42,6 +39,7 @@ static void host_release(void *priv)
 }
 
 static const struct vmbus_partition_ops host_ops = {
+	.owner = THIS_MODULE,
 	.wake = host_wake,
 	.release = host_release,
 };
@@ -64,7 +62,6 @@ struct host *host_alloc(void)
 	init_waitqueue_head(&host->wait);
 	host_events_init(&host->events);
 	INIT_LIST_HEAD(&host->asked);
-	atomic_inc(&nr_hosts);
 	guard(mutex)(&guests_lock);
 	list_add_tail(&host->node, &guests);
 	return host;
@@ -75,7 +72,7 @@ struct host *host_alloc(void)
  * @host: the file
  *
  * Context: process, may sleep.
- * Return: 0; -EBUSY if it is one already; -ENOMEM.
+ * Return: 0; -EBUSY if it is one already; or an errno of vmbus_partition_create().
  */
 int host_create(struct host *host)
 {
@@ -118,16 +115,6 @@ void host_close(struct host *host)
 		vmbus_partition_put(host->p);
 	else
 		host_free(host);
-}
-
-/**
- * host_wait_gone() - Wait until every guest is freed
- *
- * Context: process, may sleep. No file is open.
- */
-void host_wait_gone(void)
-{
-	wait_event(no_host, !atomic_read(&nr_hosts));
 }
 
 /**

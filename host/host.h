@@ -155,6 +155,8 @@ struct endpoint_counts {
  * @backend: who serves it, from before its open() until after its close(), with a
  *	reference to its module; belongs to the channel's ordered work
  * @data: the backend's own
+ * @debtor: a backend that has left something mapped at its close(), with a reference to
+ *	its module until the endpoint is freed, or NULL
  * @signal_lock: protects @signals
  * @signals: kick and call; NULL if none, or no more
  * @rings: the GPADL of both rings, while they are mapped; belongs to the channel's ordered
@@ -185,12 +187,13 @@ struct vmbus_endpoint {
 	u32 nr_closed;
 	u32 reset_at;
 
-	struct work_struct state_work;
-	struct work_struct kick_work;
+	struct vmbus_gpadl_work state_work;
+	struct vmbus_gpadl_work kick_work;
 	struct open_request open;
 	bool looked;
 	struct vmbus_backend *backend;
 	void *data;
+	struct vmbus_backend *debtor;
 
 	spinlock_t signal_lock;
 	struct signals *signals;
@@ -208,7 +211,6 @@ struct vmbus_endpoint {
 struct host *host_alloc(void);
 int host_create(struct host *host);
 void host_close(struct host *host);
-void host_wait_gone(void);
 void host_for_each(void (*fn)(struct host *host, void *arg), void *arg);
 int host_add_endpoint(struct host *host, struct vmbus_endpoint *ep);
 bool host_remove_endpoint(struct host *host, struct vmbus_endpoint *ep);
@@ -256,7 +258,6 @@ bool endpoint_is_closed(struct vmbus_endpoint *ep);
 void endpoint_reset(struct vmbus_endpoint *ep);
 bool endpoint_is_reset(struct vmbus_endpoint *ep);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
-void endpoint_wait_gone(void);
 void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
 
 /* endpoint_ring.c: its rings */

@@ -115,11 +115,8 @@ static int __init vmbus_host_init(void)
 
 static void __exit vmbus_host_exit(void)
 {
+	/* No file is open, and nothing is left of what was: each partition holds the module. */
 	misc_deregister(&host_device);
-	/* No file is open, but backends may still have to close what was. */
-	endpoint_wait_gone();
-	host_wait_gone();
-	vmbus_gpadl_flush();
 	host_debugfs_exit();
 }
 

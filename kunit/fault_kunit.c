@@ -69,6 +69,7 @@ static void other_release(void *priv)
 }
 
 static const struct vmbus_partition_ops other_ops = {
+	.owner = THIS_MODULE,
 	.wake = other_wake,
 	.release = other_release,
 };

@@ -542,7 +542,7 @@ static void reset_takes_replies_of_put_channel(struct kunit *test)
 	/* What is mapped keeps it. */
 	vm_put_channel(&vm->c[0]);
 	/* Who asks for it back holds it for a moment: not any more when it goes. */
-	flush_workqueue(chan->wq);
+	gpadl_worker_flush(&chan->worker);
 	vmbus_partition_queue_reply(chan, r, "late", 4);
 	vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));
 	KUNIT_EXPECT_EQ(test, vmbus_partition_reset(vm->p), 0);

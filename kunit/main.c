@@ -12,7 +12,7 @@ kunit_test_suites(&wire_suite, &replay_suite, &ring_suite,
 		  &api_suite, &input_suite, &handle_suite, &region_suite, &mem_suite, &map_suite,
 		  &object_suite, &order_suite, &race_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,
-		  &resident_suite, &fault_suite);
+		  &resident_suite, &fault_suite, &worker_suite);
 
 MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");

@@ -622,6 +622,7 @@ static void put_in_every_state(struct kunit *test)
 	const struct leave *l = test->param_value;
 	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
+	struct vmbus_partition *p = vm->p;
 	bool mapped = l->when == MAPPED || l->when == LEAVING;
 	struct vm_task *t = bring_to(vm, &vm->c[0], l->when);
 
@@ -633,12 +634,12 @@ static void put_in_every_state(struct kunit *test)
 		vm_put_partition(vm);
 
 	if (t || mapped) {
-		vmbus_gpadl_flush();
+		vm_flush_frees(p);
 		KUNIT_EXPECT_EQ(test, atomic_read(&vm->releases), 0);
 		KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 0);
 	}
 	if (mapped) {
-		flush_workqueue(chan->wq);
+		gpadl_worker_flush(&chan->worker);
 		KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 1);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 2);
 		vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));

@@ -85,6 +85,7 @@ static void replay_released(void *priv)
 }
 
 static const struct vmbus_partition_ops partition_ops = {
+	.owner = THIS_MODULE,
 	.wake = replay_wake,
 	.release = replay_released,
 };
@@ -164,7 +165,6 @@ static void guest_ends(struct replay *r)
 	vmbus_partition_put(r->p);
 	r->p = NULL;
 	KUNIT_EXPECT_NE(r->test, 0, wait_for_completion_timeout(&r->released, PATIENCE));
-	vmbus_gpadl_flush();
 }
 
 /* ---- Memory ---- */

@@ -21,6 +21,7 @@ extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
 extern struct kunit_suite resident_suite;	/* resident_kunit.c */
 extern struct kunit_suite fault_suite;		/* fault_kunit.c */
+extern struct kunit_suite worker_suite;		/* worker_kunit.c */
 
 /* The cases of region, mem and map that hold for resident regions too, there. */
 extern struct kunit_suite region_resident_suite;

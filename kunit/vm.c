@@ -40,6 +40,7 @@ static void vm_released(void *priv)
 }
 
 static const struct vmbus_partition_ops vm_ops = {
+	.owner = THIS_MODULE,
 	.wake = vm_wake,
 	.release = vm_released,
 };
@@ -673,26 +674,36 @@ struct gpadl *vm_gpadl(struct vm_channel *c, u32 handle)
 /* What is to be revoked has been when this returns. */
 void vm_flush_revokes(struct vm_channel *c)
 {
-	flush_workqueue(c->chan->wq);
+	gpadl_worker_flush(&c->chan->worker);
 }
 
-static void vm_block_work(struct work_struct *work)
+/* What can be freed has been when this returns, of a partition that is held by something. */
+void vm_flush_frees(struct vmbus_partition *p)
 {
-	wait_for_completion(&container_of(work, struct vm_blocker, work)->go);
+	flush_workqueue(p->free_wq);
+	flush_workqueue(gpadl_wq);
+}
+
+static void vm_block_work(struct vmbus_gpadl_work *work)
+{
+	struct vm_blocker *b = container_of(work, struct vm_blocker, work);
+
+	wait_for_completion(&b->go);
+	complete(&b->gone);
 }
 
 void vm_block(struct vm_blocker *b, struct vm_channel *c)
 {
-	INIT_WORK_ONSTACK(&b->work, vm_block_work);
+	vmbus_gpadl_work_init(&b->work, vm_block_work);
 	init_completion(&b->go);
+	init_completion(&b->gone);
 	vmbus_gpadl_channel_queue_work(c->chan, &b->work);
 }
 
 void vm_unblock(struct vm_blocker *b)
 {
 	complete(&b->go);
-	flush_work(&b->work);
-	destroy_work_on_stack(&b->work);
+	wait_for_completion(&b->gone);
 }
 
 /* ---- What must hold ---- */
@@ -1004,7 +1015,7 @@ void vm_destroy(struct vm *vm)
 		vm_put_partition(vm);
 
 	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&vm->released, VM_TIMEOUT), 0);
-	vmbus_gpadl_flush();
+	flush_workqueue(gpadl_wq);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->releases), 1);
 	for (i = 0; i < VM_CHANNELS; i++)
 		KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[i].releases), vm->c[i].creates);

@@ -234,6 +234,7 @@ void vm_vunmap(struct vm_channel *c, u32 handle);
 u32 vm_handle_of(const struct vmbus_mapping *map);
 struct gpadl *vm_gpadl(struct vm_channel *c, u32 handle);
 void vm_flush_revokes(struct vm_channel *c);
+void vm_flush_frees(struct vmbus_partition *p);
 
 /* What must hold whenever nobody is between two steps. */
 void vm_check(struct vm *vm);
@@ -258,8 +259,9 @@ void vm_linger(struct vm *vm);
 
 /* Work of a channel that holds up what comes after it. */
 struct vm_blocker {
-	struct work_struct work;
+	struct vmbus_gpadl_work work;
 	struct completion go;
+	struct completion gone;
 };
 
 void vm_block(struct vm_blocker *b, struct vm_channel *c);

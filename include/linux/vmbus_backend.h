@@ -8,7 +8,8 @@
  * the endpoint.
  *
  * All callbacks of one endpoint run one at a time, in the order of the events, in a
- * work item of the channel's own: they may sleep, and keep only this channel waiting.
+ * thread of the channel's own, which is one of the VMM's (a kernel thread if that was
+ * killed): they may sleep, and keep only this channel waiting.
  * From open() on until close() returns, the backend may use the endpoint in threads of
  * its own as well.
  *

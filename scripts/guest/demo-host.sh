@@ -375,7 +375,7 @@ killed()
 unload()
 {
 	for m in $modules; do
-		expect "rmmod $m" rmmod "$m"
+		expect "rmmod $m" remove_module "$m"
 	done
 	expect "no module of ours is left" [ "$(grep -c ^vmbus_ /proc/modules)" -eq 0 ]
 	expect "nothing is pinned" [ "$(pinned_pages)" -eq 0 ]

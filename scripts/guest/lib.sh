@@ -58,9 +58,20 @@ unload_all()
 {
 	sed '1!G;h;$!d' /ko/order | while read -r m; do
 		say "rmmod $m"
-		# busybox insmod/rmmod know names with _ only
-		rmmod "$(echo "$m" | tr - _)" || exit 1
+		remove_module "$m" || exit 1
 	done || fail "a module does not unload"
+}
+
+# A module is in use until what the last close has left behind is freed
+remove_module()
+{
+	n=0
+	# busybox insmod/rmmod know names with _ only
+	until rmmod "$(echo "$1" | tr - _)"; do
+		n=$((n + 1))
+		[ $n -lt 100 ] || return 1
+		sleep 0.1
+	done
 }
 
 # Have fault injection spare nothing: by itself it does so with allocations that may sleep

@@ -70,7 +70,7 @@ insert()
 
 remove()
 {
-	limited rmmod "$1"
+	limited remove_module "$1"
 }
 
 # try DIR SUITE...: with the modules of DIR. Sets found to what has failed, and suite to

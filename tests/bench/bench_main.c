@@ -57,6 +57,7 @@ static void bench_release(void *priv)
 }
 
 static const struct vmbus_partition_ops bench_partition_ops = {
+	.owner = THIS_MODULE,
 	.wake = bench_wake,
 	.release = bench_release,
 };
@@ -469,8 +470,6 @@ static int __init bench_init(void)
 static void __exit bench_exit(void)
 {
 	misc_deregister(&bench_device);
-	/* The work item that called bench_release() last may still have to return. */
-	vmbus_gpadl_flush();
 }
 
 module_init(bench_init);

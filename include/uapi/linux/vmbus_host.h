@@ -42,6 +42,8 @@
  * - ENOENT: the object named is not there.
  * - EBUSY: something mapped depends on what would be changed.
  * - ENOSPC: a limit of the partition is reached.
+ * - EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max), or its user
+ *   no more partitions or channels that are not gone yet.
  * - ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded.
  * - EFAULT: an address given cannot be used.
  * - EAGAIN: the file is O_NONBLOCK, and there is nothing, or no room.
@@ -182,6 +184,9 @@ struct vmbus_host_signals {
  *	selects the backend, which is loaded when the guest opens the channel
  * @if_instance: interface instance GUID as in the offer
  * @signals: address of a &struct vmbus_host_signals; 0: there are none
+ *
+ * The channel has a thread of its own, which is one of the calling process: EAGAIN if
+ * that may have no more.
  *
  * EEXIST if the partition has a channel with this @relid.
  */
