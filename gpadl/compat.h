@@ -99,6 +99,17 @@ compat_vhost_task_create(bool (*fn)(void *), void (*killed)(void *), void *data,
 }
 #endif
 
+/* One call in place of hrtimer_init() and an assignment since 6.13; the older went later. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define compat_hrtimer_setup(timer, fn, clock, mode)				\
+	do {									\
+		hrtimer_init(timer, clock, mode);				\
+		(timer)->function = (fn);					\
+	} while (0)
+#else
+#define compat_hrtimer_setup	hrtimer_setup
+#endif
+
 /* Pin adjoining pages; @remote: of an address space that is not current's. */
 static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned long hva,
 				  unsigned long nr, unsigned int gup_flags,

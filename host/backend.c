@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Backends by interface type.
+ * Backends by interface type, and the devices that each has.
  *
- * A backend is bound to an endpoint from before its open() until after its close(), with
- * a reference to its module: who is bound cannot be unloaded. One that is not there is
- * asked for by a module alias.
+ * A backend has a device from before its probe() until after its remove(), with a
+ * reference to its module: who has one cannot be unloaded. One that is not there when a
+ * VMM creates a device is asked for by a module alias. A guest never causes that.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/kmod.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/wait.h>
 
 #include "gpadl/compat.h"
 #include "host.h"
 
+/* Protects both kinds of lists; taken with no other lock held, before device.lock. */
 static DEFINE_MUTEX(backends_lock);
 static LIST_HEAD(backends);
+/* Woken when a backend has one device less. */
+static DECLARE_WAIT_QUEUE_HEAD(device_gone);
 
 static struct vmbus_backend *backend_find(const guid_t *if_type)
 {
@@ -29,48 +34,71 @@ static struct vmbus_backend *backend_find(const guid_t *if_type)
 	return NULL;
 }
 
-static struct vmbus_backend *backend_try_get(const guid_t *if_type)
+static struct vmbus_backend *backend_try_get(struct vmbus_device *dev)
 {
 	struct vmbus_backend *backend;
 
 	guard(mutex)(&backends_lock);
-	backend = backend_find(if_type);
+	backend = backend_find(&dev->if_type);
 	/* A module on its way out does not count. */
-	return backend && try_module_get(backend->owner) ? backend : NULL;
+	if (!backend || !try_module_get(backend->owner))
+		return NULL;
+	list_add_tail(&dev->node, &backend->devices);
+	return backend;
 }
 
 /**
- * backend_get() - Find the backend of an interface type
- * @if_type: interface type GUID
- * @load: have it loaded if it is not there
+ * host_backend_get() - Find the backend of a device, and have it know the device
+ * @dev: the device
  *
- * Context: process, may sleep; with @load, for as long as modprobe takes.
+ * A backend that is not there is loaded.
+ *
+ * Context: process, may sleep, for as long as modprobe takes.
  * Return: the backend, with a reference to its module; NULL if there is none.
  */
-struct vmbus_backend *backend_get(const guid_t *if_type, bool load)
+struct vmbus_backend *host_backend_get(struct vmbus_device *dev)
 {
-	struct vmbus_backend *backend = backend_try_get(if_type);
+	struct vmbus_backend *backend = backend_try_get(dev);
 
 	/* Whatever modprobe says: what counts is whether the backend is there now. */
-	if (!backend && load) {
-		request_module("vmbus-host-%pUl", if_type);
-		backend = backend_try_get(if_type);
+	if (!backend) {
+		request_module("vmbus-host-%pUl", &dev->if_type);
+		backend = backend_try_get(dev);
 	}
 	return backend;
 }
 
-void backend_put(struct vmbus_backend *backend)
+void host_backend_put(struct vmbus_backend *backend)
 {
 	module_put(backend->owner);
 }
 
 /**
- * vmbus_backend_register() - Offer to serve the channels of an interface type
+ * host_backend_forget() - A backend has a device no more
+ * @dev: the device, after its remove() or in place of its probe(). May be forgotten already
+ *
+ * Context: process, may sleep.
+ */
+void host_backend_forget(struct vmbus_device *dev)
+{
+	guard(mutex)(&backends_lock);
+	list_del_init(&dev->node);
+	wake_up_all(&device_gone);
+}
+
+static bool backend_has_devices(struct vmbus_backend *backend)
+{
+	guard(mutex)(&backends_lock);
+	return !list_empty(&backend->devices);
+}
+
+/**
+ * vmbus_backend_register() - Offer to serve the devices of an interface type
  * @backend: the backend; stays the caller's, and there until vmbus_backend_unregister()
  *
- * A guest that opens a channel of that type from now on finds it. The callbacks may come
+ * A VMM that creates a device of that type from now on finds it. The callbacks may come
  * before this has returned. So it is the last thing that a module's init does: what fails
- * after it would free the module although a channel is bound to it.
+ * after it would free the module although it has a device.
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST if somebody serves that type already; -EINVAL if a callback that is
@@ -84,6 +112,7 @@ int vmbus_backend_register(struct vmbus_backend *backend)
 	guard(mutex)(&backends_lock);
 	if (backend_find(&backend->if_type))
 		return -EEXIST;
+	INIT_LIST_HEAD(&backend->devices);
 	list_add(&backend->node, &backends);
 	return 0;
 }
@@ -93,13 +122,24 @@ EXPORT_SYMBOL_NS_GPL(vmbus_backend_register, VMBUS_HOST_NS);
  * vmbus_backend_unregister() - Undo vmbus_backend_register()
  * @backend: the backend
  *
- * To be called when the backend's module is unloaded: then no channel is bound to it.
+ * In a module's exit there is no device any more. Who unregisters while there are devices
+ * unplugs them: their channels are closed, remove() is called, and the VMM is told. This
+ * returns when no callback is called any more, nor runs, and vmbus_endpoint_put() in
+ * interrupts and softirqs has returned.
  *
- * Context: process, may sleep.
+ * Context: process, may sleep for as long as the backend's own callbacks take. Not in one of
+ * these.
  */
 void vmbus_backend_unregister(struct vmbus_backend *backend)
 {
-	guard(mutex)(&backends_lock);
-	list_del(&backend->node);
+	struct vmbus_device *dev;
+
+	scoped_guard(mutex, &backends_lock) {
+		list_del(&backend->node);
+		list_for_each_entry(dev, &backend->devices, node)
+			host_device_unplug(dev);
+	}
+	wait_event(device_gone, !backend_has_devices(backend));
+	synchronize_rcu();
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);

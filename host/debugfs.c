@@ -35,7 +35,7 @@ static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 	struct endpoint_counts *c = &ep->counts;
 
 	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %u refused %u kicks %u calls %u received %llu sent %llu%s%s\n",
-		   ep->host->owner, ep->relid, &ep->if_type, &ep->if_instance,
+		   ep->host->owner, ep->relid, &ep->dev->if_type, &ep->dev->if_instance,
 		   endpoint_state_name(ep),
 		   glance(&ep->rescinded) ? " rescinded" : "",
 		   glance(&ep->released) ? " released" : "",

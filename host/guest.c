@@ -95,7 +95,7 @@ int host_create(struct host *host)
  * host_close() - The last copy of the file has been closed
  * @host: the file
  *
- * Context: process. Waits for nothing: see endpoint_put() and vmbus_partition_put().
+ * Context: process. Waits for nothing: see endpoint_abandon() and vmbus_partition_put().
  */
 void host_close(struct host *host)
 {
@@ -108,8 +108,7 @@ void host_close(struct host *host)
 	}
 	xa_for_each(&host->endpoints, relid, ep) {
 		xa_erase(&host->endpoints, relid);
-		endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
-		endpoint_put(ep);
+		endpoint_abandon(ep);
 	}
 	if (host->p)
 		vmbus_partition_put(host->p);

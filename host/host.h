@@ -6,17 +6,20 @@
  * one of its channels. Both live until the mapper says that nothing calls in any more
  * (ops->release()); the file itself may be long closed then.
  *
- * Lock order: host.lock > vmbus_endpoint.lock > locks of the mapper's reply queue.
+ * Lock order: host.lock > vmbus_device.lock > locks of the mapper's reply queue.
  * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested; but
- * host_events.lock can be taken under any of them. No callback of a backend is called with a lock held.
+ * host_events.lock can be taken under any of them. No callback of a backend is called with
+ * a lock held.
  */
 #ifndef _VMBUS_HOST_PRIV_H
 #define _VMBUS_HOST_PRIV_H
 
 #include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/completion.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -25,6 +28,7 @@
 
 #include <linux/vmbus_backend.h>
 #include <linux/vmbus_host.h>
+#include "device.h"
 #include "event.h"
 #include "vmbus_gpadl_map.h"
 #include "ring.h"
@@ -68,17 +72,41 @@ struct host {
 };
 
 /**
- * enum endpoint_state - where an endpoint is; only its state work changes it
- * @ENDPOINT_CLOSED: no ring, no backend
- * @ENDPOINT_OPENING: the ring is being mapped, the backend found and asked
+ * enum endpoint_state - where an endpoint is; only its state work changes it, once it is CLOSED
+ * @ENDPOINT_NEW: not one of its device's yet
+ * @ENDPOINT_CLOSED: no ring; the backend does not know it
+ * @ENDPOINT_OPENING: the ring is being mapped, the backend asked
  * @ENDPOINT_OPEN: the backend has it
+ * @ENDPOINT_DRAINING: to be closed when its sub-channels are
  * @ENDPOINT_CLOSING: the backend is asked to let go
+ * @ENDPOINT_REMOVING: closed for good; the backend is being told of a primary
+ * @ENDPOINT_REMOVED: not one of its device's any more
  */
 enum endpoint_state {
+	ENDPOINT_NEW,
 	ENDPOINT_CLOSED,
 	ENDPOINT_OPENING,
 	ENDPOINT_OPEN,
+	ENDPOINT_DRAINING,
 	ENDPOINT_CLOSING,
+	ENDPOINT_REMOVING,
+	ENDPOINT_REMOVED,
+};
+
+/**
+ * enum endpoint_step - what an endpoint's state work does next
+ * @ENDPOINT_STEP_NONE: nothing, until somebody queues it again
+ * @ENDPOINT_STEP_OPEN: map the rings, ask the backend
+ * @ENDPOINT_STEP_RETARGET: tell the backend where the guest wants its interrupts
+ * @ENDPOINT_STEP_CLOSE: take the channel from the backend
+ * @ENDPOINT_STEP_REMOVE: after that of a primary, the backend has the device no more
+ */
+enum endpoint_step {
+	ENDPOINT_STEP_NONE,
+	ENDPOINT_STEP_OPEN,
+	ENDPOINT_STEP_RETARGET,
+	ENDPOINT_STEP_CLOSE,
+	ENDPOINT_STEP_REMOVE,
 };
 
 /**
@@ -109,6 +137,7 @@ enum endpoint_asked {
  * @openid: goes into the answer
  * @ring_handle: the GPADL of the two rings
  * @ring_page: page of the wire at which the second begins
+ * @target_vp: where the guest wants its interrupts
  * @userdata: for the backend
  */
 struct open_request {
@@ -116,6 +145,7 @@ struct open_request {
 	u32 openid;
 	u32 ring_handle;
 	u32 ring_page;
+	u32 target_vp;
 	u8 userdata[VMBUS_USERDATA_SIZE];
 };
 
@@ -131,32 +161,36 @@ struct endpoint_counts {
 
 /**
  * struct vmbus_endpoint - the host's end of a channel
- * @ref: the table's, and that of each ioctl that waits; the last puts @chan
+ * @ref: the table's, or that of its end if @abandoned, and that of each ioctl that waits;
+ *	the last puts @chan
  * @host: the guest
+ * @dev: the device
+ * @index: 0 for the primary channel, else the number of the sub-channel
+ * @sibling: in vmbus_device.endpoints
  * @chan: the mapper's view of the channel. Its release() frees the endpoint
  * @relid: number of the channel
- * @if_type: selects the backend
- * @if_instance: names the device
  * @node: in the list of all endpoints
  * @asked: set of &enum endpoint_asked; protected by host.lock
  * @asked_node: in host.asked, if @asked is not 0
  * @released: rescinded, and then released by the guest: for it, not here any more
- * @lock: protects @state, @leave, @rescinded, @request, @nr_closed and @reset_at
- * @state: &enum endpoint_state
+ * @state: &enum endpoint_state. This and what follows: device.lock
  * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
+ * @dying: to be removed
+ * @abandoned: whoever removes it puts the table's reference
+ * @retarget: the backend is to be told of @target_vp
+ * @target_vp: where the guest wants its interrupts; read without the lock, too
  * @request: what is to be opened once the endpoint is CLOSED
  * @nr_closed: how often it has become CLOSED
  * @reset_at: @nr_closed when what the last reset found is closed
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
  * @open: the request that was last taken up; belongs to @state_work
- * @looked: modprobe has been asked for a backend; belongs to @state_work
- * @backend: who serves it, from before its open() until after its close(), with a
- *	reference to its module; belongs to the channel's ordered work
+ * @opened: the backend knows it, from before its open() until after its close(); belongs
+ *	to the channel's ordered work
  * @data: the backend's own
- * @debtor: a backend that has left something mapped at its close(), with a reference to
- *	its module until the endpoint is freed, or NULL
+ * @users: who holds it beyond a callback; dead while it is not open
+ * @drained: nobody does
  * @signal_lock: protects @signals
  * @signals: kick and call; NULL if none, or no more
  * @rings: the GPADL of both rings, while they are mapped; belongs to the channel's ordered
@@ -170,19 +204,23 @@ struct endpoint_counts {
 struct vmbus_endpoint {
 	refcount_t ref;
 	struct host *host;
+	struct vmbus_device *dev;
+	u16 index;
+	struct list_head sibling;
 	struct vmbus_gpadl_channel *chan;
 	u32 relid;
-	guid_t if_type;
-	guid_t if_instance;
 	struct list_head node;
 	u8 asked;
 	struct list_head asked_node;
 	bool released;
 
-	spinlock_t lock;
 	u8 state;
 	u8 leave;
 	bool rescinded;
+	bool dying;
+	bool abandoned;
+	bool retarget;
+	u32 target_vp;
 	struct open_request request;
 	u32 nr_closed;
 	u32 reset_at;
@@ -190,10 +228,10 @@ struct vmbus_endpoint {
 	struct vmbus_gpadl_work state_work;
 	struct vmbus_gpadl_work kick_work;
 	struct open_request open;
-	bool looked;
-	struct vmbus_backend *backend;
+	bool opened;
 	void *data;
-	struct vmbus_backend *debtor;
+	struct percpu_ref users;
+	struct completion drained;
 
 	spinlock_t signal_lock;
 	struct signals *signals;
@@ -246,19 +284,40 @@ void host_finish(struct host *host);
 /* ioctl.c */
 long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock);
 
-/* endpoint.c: life of an endpoint */
-struct vmbus_endpoint *endpoint_create(struct host *host, u32 relid,
-				       const guid_t *if_type, const guid_t *if_instance);
+static inline bool endpoint_is_primary(const struct vmbus_endpoint *ep)
+{
+	return !ep->index;
+}
+
+/* endpoint.c: how endpoints come and go */
+struct vmbus_endpoint *endpoint_create(struct vmbus_device *dev, u32 relid, u16 index);
+int endpoint_join(struct vmbus_endpoint *ep);
 void endpoint_put(struct vmbus_endpoint *ep);
+void endpoint_leave(struct vmbus_endpoint *ep);
+void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
+
+/* endpoint_state.c: what is asked of them, and the work that does it */
+void endpoint_state_init(struct vmbus_endpoint *ep);
 void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
 void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
 void endpoint_rescind(struct vmbus_endpoint *ep);
+void endpoint_rescind_locked(struct vmbus_endpoint *ep);
+void endpoint_die(struct vmbus_endpoint *ep);
+void endpoint_abandon(struct vmbus_endpoint *ep);
+void endpoints_die(struct vmbus_device *dev);
 void endpoint_let_go(struct vmbus_endpoint *ep);
-bool endpoint_is_closed(struct vmbus_endpoint *ep);
 void endpoint_reset(struct vmbus_endpoint *ep);
 bool endpoint_is_reset(struct vmbus_endpoint *ep);
+bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed);
+void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp);
+void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
-void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
+
+/* endpoint_ref.c: who holds them beyond a callback */
+int endpoint_ref_init(struct vmbus_endpoint *ep);
+void endpoint_ref_exit(struct vmbus_endpoint *ep);
+void endpoint_revive(struct vmbus_endpoint *ep);
+void endpoint_kill(struct vmbus_endpoint *ep);
 
 /* endpoint_ring.c: its rings */
 void endpoint_rings_init(struct vmbus_endpoint *ep);
@@ -271,10 +330,6 @@ static inline void endpoint_queue_kick(struct vmbus_endpoint *ep)
 {
 	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
 }
-
-/* backend.c: who serves which interface type */
-struct vmbus_backend *backend_get(const guid_t *if_type, bool load);
-void backend_put(struct vmbus_backend *backend);
 
 /* signal.c: kick and call */
 int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg);

@@ -24,14 +24,22 @@
 
 #include "gpadl/compat.h"
 #include "host.h"
+#include "ioctl.h"
 
 /* ---- Structures of the uAPI ---- */
 
-/*
- * Copy a structure of @size bytes, of which the first version had @min_size. Returns the
- * number of bytes that the VMM's has.
+/**
+ * host_copy_sized() - Copy a structure that begins with its size
+ * @to: where it goes
+ * @size: its size, as this kernel knows it
+ * @min_size: its size in its first version
+ * @from: where it is in user memory
+ *
+ * Context: process, may sleep.
+ * Return: number of bytes that the VMM's has; -EFAULT; -EINVAL if that is less than
+ * @min_size; -E2BIG if there are fields, not zero, that this kernel does not know.
  */
-static int copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
+int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
 {
 	u32 user_size;
 	int ret;
@@ -47,35 +55,7 @@ static int copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
 	return ret ?: user_size;
 }
 
-#define COPY_SIZED(_to, _from, _last)						\
-	copy_sized(_to, sizeof(*(_to)), offsetofend(typeof(*(_to)), _last), _from)
-
 /* ---- Handlers ---- */
-
-union ioctl_arg {
-	struct vmbus_host_create create;
-	struct vmbus_host_set_regions set_regions;
-	struct vmbus_host_channel_create channel_create;
-	struct vmbus_host_channel_modify channel_modify;
-	struct vmbus_host_channel channel;
-	struct vmbus_host_post post;
-	struct vmbus_host_reset reset;
-	struct vmbus_host_event event;
-};
-
-/**
- * struct ioctl_call - an ioctl under way
- * @host: the file
- * @from: its structure in user memory, for what is handed back there
- * @size: bytes of that structure that both sides know
- * @nonblock: the file is O_NONBLOCK
- */
-struct ioctl_call {
-	struct host *host;
-	void __user *from;
-	u32 size;
-	bool nonblock;
-};
 
 static int ioctl_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
@@ -145,7 +125,15 @@ static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg
 	return ret;
 }
 
-static int signals_copy(struct vmbus_host_signals *signals, u64 from)
+/**
+ * host_signals_copy() - Copy the signals that an ioctl's structure points to
+ * @signals: where they go
+ * @from: where they are in user memory; 0: there are none
+ *
+ * Context: process, may sleep.
+ * Return: 0; what host_copy_sized() returns.
+ */
+int host_signals_copy(struct vmbus_host_signals *signals, u64 from)
 {
 	int ret;
 
@@ -157,54 +145,29 @@ static int signals_copy(struct vmbus_host_signals *signals, u64 from)
 	return ret < 0 ? ret : 0;
 }
 
-static int ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
-{
-	const struct vmbus_host_channel_create *create = &arg->channel_create;
-	struct host *host = call->host;
-	struct vmbus_host_signals signals;
-	struct vmbus_endpoint *ep;
-	guid_t type, instance;
-	int ret;
-
-	if (create->flags || create->__reserved)
-		return -EOPNOTSUPP;
-	if (!create->relid || create->relid > HOST_MAX_RELID)
-		return -EINVAL;
-	import_guid(&type, create->if_type);
-	import_guid(&instance, create->if_instance);
-	ret = signals_copy(&signals, create->signals);
-	if (ret)
-		return ret;
-	/* The relid may be free in a moment. */
-	host_finish(host);
-	ep = endpoint_create(host, create->relid, &type, &instance);
-	if (IS_ERR(ep))
-		return PTR_ERR(ep);
-	ret = signals_set(ep, &signals);
-	if (!ret)
-		ret = host_add_endpoint(host, ep);
-	if (ret)
-		endpoint_put(ep);
-	return ret;
-}
-
 static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_channel_modify *modify = &arg->channel_modify;
+	bool retarget = modify->flags & VMBUS_HOST_MODIFY_TARGET_VP;
 	struct host *host = call->host;
 	struct vmbus_host_signals signals;
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	if (modify->flags || modify->__reserved)
+	if (modify->flags & ~VMBUS_HOST_MODIFY_TARGET_VP ||
+	    (modify->target_vp && !retarget))
 		return -EOPNOTSUPP;
-	ret = signals_copy(&signals, modify->signals);
+	ret = host_signals_copy(&signals, modify->signals);
 	if (ret)
 		return ret;
+	if (modify->target_vp == VMBUS_HOST_NO_TARGET_VP && signals.call_fd >= 0)
+		return -EINVAL;
 	ep = host_get_endpoint(host, modify->relid);
 	if (!ep)
 		return -ENOENT;
 	ret = signals_set(ep, &signals);
+	if (!ret && retarget)
+		endpoint_retarget(ep, modify->target_vp);
 	endpoint_put(ep);
 	return ret;
 }
@@ -339,8 +302,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(VMBUS_HOST_CREATE, ioctl_create, struct vmbus_host_create, flags),
 	IOCTL_OP(VMBUS_HOST_SET_REGIONS, ioctl_set_regions,
 		 struct vmbus_host_set_regions, regions),
-	IOCTL_OP(VMBUS_HOST_CHANNEL_CREATE, ioctl_channel_create,
-		 struct vmbus_host_channel_create, signals),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_CREATE, host_channel_create,
+		 struct vmbus_host_channel_create, __reserved),
 	IOCTL_OP(VMBUS_HOST_CHANNEL_MODIFY, ioctl_channel_modify,
 		 struct vmbus_host_channel_modify, signals),
 	IOCTL_OP(VMBUS_HOST_CHANNEL_RESCIND, ioctl_channel_rescind,
@@ -388,7 +351,7 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 	if (ret)
 		return ret;
 
-	ret = copy_sized(&arg, op->size, op->min_size, from);
+	ret = host_copy_sized(&arg, op->size, op->min_size, from);
 	if (ret < 0)
 		return ret;
 	call.size = min_t(u32, ret, op->size);

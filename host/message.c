@@ -47,6 +47,7 @@ static int receive_open(struct host *host, struct vmbus_endpoint *ep,
 		.openid = le32_to_cpu(msg->openid),
 		.ring_handle = le32_to_cpu(msg->ring_handle),
 		.ring_page = le32_to_cpu(msg->ring_page),
+		.target_vp = le32_to_cpu(msg->target_vp),
 	};
 
 	/* First of all: where there is no room for an answer, nothing has happened. */

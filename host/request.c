@@ -19,12 +19,6 @@
 
 /* ---- When it is done ---- */
 
-/* Of a rescinded channel; it stays so. */
-static bool channel_is_idle(struct vmbus_endpoint *ep)
-{
-	return endpoint_is_closed(ep) && !vmbus_gpadl_channel_is_busy(ep->chan);
-}
-
 static bool host_is_reset(struct host *host)
 {
 	struct vmbus_endpoint *ep;
@@ -53,7 +47,7 @@ static void host_wait_reader(struct host *host)
  * and its relid is free, even if another ioctl still holds the endpoint. Returns false if
  * somebody else was first.
  */
-static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
+static bool host_forget_one(struct host *host, struct vmbus_endpoint *ep)
 {
 	scoped_guard(mutex, &host->lock)
 		endpoint_let_go(ep);
@@ -62,8 +56,40 @@ static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
 	host_events_forget(host, ep->relid);
 	host_wait_reader(host);
 	vmbus_gpadl_channel_unlink(ep->chan);
+	endpoint_leave(ep);
 	endpoint_put(ep);
 	return true;
+}
+
+/* Walk the channels of a device: as host_next_endpoint(). */
+static struct vmbus_endpoint *host_next_of_device(struct host *host,
+						  const struct vmbus_device *dev,
+						  unsigned long *relid)
+{
+	struct vmbus_endpoint *ep;
+
+	while ((ep = host_next_endpoint(host, relid))) {
+		if (ep->dev == dev)
+			return ep;
+		endpoint_put(ep);
+	}
+	return NULL;
+}
+
+/* With a primary channel, all of its device. */
+static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
+{
+	struct vmbus_endpoint *sub;
+	unsigned long relid = 0;
+
+	if (!endpoint_is_primary(ep))
+		return host_forget_one(host, ep);
+	while ((sub = host_next_of_device(host, ep->dev, &relid))) {
+		if (sub != ep)
+			host_forget_one(host, sub);
+		endpoint_put(sub);
+	}
+	return host_forget_one(host, ep);
 }
 
 /* ---- What is asked for without waiting ---- */
@@ -76,7 +102,7 @@ static int host_ask(struct host *host, struct vmbus_endpoint *ep, enum endpoint_
 {
 	guard(mutex)(&host->lock);
 	if (!ep->asked) {
-		if (channel_is_idle(ep))
+		if (endpoint_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
 			return 0;
 		refcount_inc(&ep->ref);
 		list_add_tail(&ep->asked_node, &host->asked);
@@ -94,7 +120,7 @@ static struct vmbus_endpoint *host_next_done(struct host *host, u8 *asked)
 
 	guard(mutex)(&host->lock);
 	list_for_each_entry(ep, &host->asked, asked_node) {
-		if (!channel_is_idle(ep))
+		if (!endpoint_is_idle(ep, ep->asked & ENDPOINT_ASKED_DESTROY))
 			continue;
 		list_del_init(&ep->asked_node);
 		*asked = ep->asked;
@@ -145,13 +171,34 @@ void host_finish(struct host *host)
 
 /* ---- Requests ---- */
 
+/* With a primary channel, what is mapped of all of its device. */
+static void host_take_back(struct host *host, struct vmbus_endpoint *ep)
+{
+	struct vmbus_endpoint *sub;
+	unsigned long relid = 0;
+
+	vmbus_gpadl_channel_rescind_start(ep->chan);
+	if (!endpoint_is_primary(ep))
+		return;
+	while ((sub = host_next_of_device(host, ep->dev, &relid))) {
+		vmbus_gpadl_channel_rescind_start(sub->chan);
+		endpoint_put(sub);
+	}
+}
+
 static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_asked what)
 {
-	endpoint_rescind(ep);
-	vmbus_gpadl_channel_rescind_start(ep->chan);
+	bool remove = what == ENDPOINT_ASKED_DESTROY;
+
+	if (remove)
+		endpoint_die(ep);
+	else
+		endpoint_rescind(ep);
+	host_take_back(ep->host, ep);
 	if (nonblock)
 		return host_ask(ep->host, ep, what);
-	return wait_event_killable(ep->host->wait, channel_is_idle(ep)) ? -EINTR : 0;
+	return wait_event_killable(ep->host->wait, endpoint_is_idle(ep, remove)) ?
+	       -EINTR : 0;
 }
 
 /**

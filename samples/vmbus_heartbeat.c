@@ -376,6 +376,10 @@ static struct vmbus_backend heartbeat_backend = {
 	.name = "heartbeat",
 	.if_type = GUID_INIT(0x57164f39, 0x9115, 0x4e78,
 			     0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5, 0x42, 0x2d),
+	.offer = {
+		.flags = VMBUS_OFFER_NAMED_PIPE_MODE,
+		.user = { VMBUS_OFFER_PIPE_MESSAGES },
+	},
 	.open = heartbeat_open,
 	.close = heartbeat_close,
 	.kick = heartbeat_kick,

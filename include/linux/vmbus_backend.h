@@ -2,22 +2,34 @@
 /*
  * In-kernel backends of VMBus channels: what they include.
  *
- * A backend serves the channels of one interface type (the GUID by which a guest's
- * driver knows its device). It registers a struct vmbus_backend; when a guest opens a
- * channel of that type, the backend's open() is called with the channel's host end,
- * the endpoint.
+ * A backend serves the devices of one interface type (the GUID by which a guest's driver
+ * knows its device). It registers a struct vmbus_backend; when a VMM creates a device of
+ * that type, its probe() is called. A device has a primary channel, and sub-channels if
+ * the backend asks for them; the host's end of each is an endpoint, which the guest opens
+ * and closes any number of times.
  *
- * All callbacks of one endpoint run one at a time, in the order of the events, in a
- * thread of the channel's own, which is one of the VMM's (a kernel thread if that was
- * killed): they may sleep, and keep only this channel waiting.
- * From open() on until close() returns, the backend may use the endpoint in threads of
- * its own as well.
+ *	CHANNEL_CREATE		probe(dev)		in the VMM's ioctl
+ *	the guest opens		open(ep)	\
+ *	the guest signals	kick(ep)	 |	in the channel's own order, one
+ *	a GPADL is wanted back	revoke(ep)	 |	at a time
+ *	the guest closes	close(ep)	/
+ *	CHANNEL_DESTROY		remove(dev)		after the last close()
+ *
+ * A sub-channel is open only while its primary is: its open() comes after that of the
+ * primary, its close() before. Callbacks of different channels of a device run at the
+ * same time.
+ *
+ * The callbacks of a channel run in a thread of its own, which is one of the VMM's (a kernel
+ * thread if that was killed): they may sleep, and keep only this channel waiting (close() of
+ * a sub-channel its primary's, too). From open() on until close() returns, the backend may use the
+ * endpoint in threads of its own as well; what completes later than that holds it:
+ * vmbus_endpoint_tryget().
  *
  *	MODULE_IMPORT_NS(VMBUS_HOST);
  *	MODULE_IMPORT_NS(VMBUS_GPADL);
  */
-#ifndef _VMBUS_BACKEND_H
-#define _VMBUS_BACKEND_H
+#ifndef _LINUX_VMBUS_BACKEND_H
+#define _LINUX_VMBUS_BACKEND_H
 
 #include <linux/list.h>
 #include <linux/module.h>
@@ -26,18 +38,57 @@
 
 #include "vmbus_gpadl_map.h"
 
+struct vmbus_device;
 struct vmbus_endpoint;
 
+/** define VMBUS_USERDATA_SIZE - bytes that a guest gives along with an open */
+#define VMBUS_USERDATA_SIZE	120
+/** define VMBUS_OFFER_DATA_SIZE - bytes of an offer that are the device's own */
+#define VMBUS_OFFER_DATA_SIZE	120
+
+/* Flags of an offer (VMBUS_CHANNEL_* in hyperv.h) */
+#define VMBUS_OFFER_ENUMERATE		0x0001	/* the guest makes a device of it */
+#define VMBUS_OFFER_NAMED_PIPE_MODE	0x0010	/* user data begins with a pipe mode */
+#define VMBUS_OFFER_TLNPI_PROVIDER	0x2000	/* a socket of hv_sock */
+
+/* Pipe modes: packets carry a header that tells their length to the byte. */
+#define VMBUS_OFFER_PIPE_BYTES		0
+#define VMBUS_OFFER_PIPE_MESSAGES	4
+
 /**
- * struct vmbus_backend - serves the channels of one interface type
- * @owner: THIS_MODULE; it cannot be unloaded while a channel is open
+ * struct vmbus_offer - what the guest is told of a device
+ * @flags: VMBUS_OFFER_*
+ * @mmio_megabytes: address space that the device wants to have
+ * @user: the device's own; with VMBUS_OFFER_NAMED_PIPE_MODE, the first four bytes are the
+ *	pipe mode, little endian
+ *
+ * The VMM gets it from CHANNEL_CREATE and puts it into OFFERCHANNEL.
+ */
+struct vmbus_offer {
+	u16 flags;
+	u16 mmio_megabytes;
+	u8 user[VMBUS_OFFER_DATA_SIZE];
+};
+
+/**
+ * struct vmbus_backend - serves the devices of one interface type
+ * @owner: THIS_MODULE; it cannot be unloaded while there is a device
  * @name: for people
  * @if_type: interface type GUID
+ * @max_subchannels: sub-channels that a device may have at most
+ * @offer: what the guest is told; probe() may change it for its device
+ * @probe: The VMM creates a device. Check its configuration, a structure of the backend's
+ *	own (vmbus_config_copy()), and take what it names: the caller is the VMM, so file
+ *	descriptors in it are current's. An error is what the ioctl returns; then nothing
+ *	else is called, and nothing may be left behind. Optional for a backend that has
+ *	no configuration.
+ * @remove: The device goes; all its channels are closed. Optional.
  * @open: The guest opens a channel: the ring can be used now. An error refuses the open;
  *	then nothing else is called, and nothing may be left behind.
- * @close: The guest or the VMM closes the channel, or both are gone. Stop using the
- *	endpoint, and unmap every GPADL of it, before returning. The guest does not get
- *	its memory back until then.
+ * @close: The guest or the VMM closes the channel, or both are gone. No new
+ *	vmbus_endpoint_tryget() succeeds. Stop what can be stopped, wait for the rest with
+ *	vmbus_endpoint_drain(), and unmap every GPADL of the channel before returning. The
+ *	guest does not get its memory back until then.
  * @kick: The guest has signalled: there are packets in the ring, or there is room for a
  *	packet for which there was none. Read until vmbus_endpoint_recv() returns
  *	-EAGAIN: the guest signals only when it writes into an empty ring. Who reads
@@ -47,21 +98,30 @@ struct vmbus_endpoint;
  *	close() has been called. The mapping is there until this returns; another thread
  *	may just unmap it (vmbus_mapping_priv() is NULL then). Optional for a backend that
  *	arms none.
+ * @retarget: The guest wants to have the channel's interrupts on another virtual
+ *	processor, vmbus_endpoint_target_vp(): what goes with it may move. The interrupts
+ *	themselves are the VMM's business. Optional.
  */
 struct vmbus_backend {
 	struct module *owner;
 	const char *name;
 	guid_t if_type;
+	u16 max_subchannels;
+	struct vmbus_offer offer;
+	int (*probe)(struct vmbus_device *dev, const void *config, size_t len);
+	void (*remove)(struct vmbus_device *dev);
 	int (*open)(struct vmbus_endpoint *ep);
 	void (*close)(struct vmbus_endpoint *ep);
 	void (*kick)(struct vmbus_endpoint *ep);
 	void (*revoke)(struct vmbus_endpoint *ep, struct vmbus_mapping *map);
+	void (*retarget)(struct vmbus_endpoint *ep, u32 target_vp);
 	/* private: */
 	struct list_head node;
+	struct list_head devices;
 };
 
 /**
- * define MODULE_ALIAS_VMBUS_BACKEND - have the module loaded when a guest opens a channel
+ * define MODULE_ALIAS_VMBUS_BACKEND - have the module loaded when a VMM creates a device
  * @if_type: interface type GUID as a string in lower case, without braces
  */
 #define MODULE_ALIAS_VMBUS_BACKEND(if_type)	MODULE_ALIAS("vmbus-host-" if_type)
@@ -69,15 +129,33 @@ struct vmbus_backend {
 int vmbus_backend_register(struct vmbus_backend *backend);
 void vmbus_backend_unregister(struct vmbus_backend *backend);
 
-/** define VMBUS_USERDATA_SIZE - bytes that a guest gives along with an open */
-#define VMBUS_USERDATA_SIZE	120
+int vmbus_config_copy(void *to, size_t size, size_t min_size, const void *config,
+		      size_t len);
 
+struct vmbus_offer *vmbus_device_offer(struct vmbus_device *dev);
+const guid_t *vmbus_device_instance(const struct vmbus_device *dev);
+u32 vmbus_device_relid(const struct vmbus_device *dev);
+void vmbus_device_set_data(struct vmbus_device *dev, void *data);
+void *vmbus_device_data(const struct vmbus_device *dev);
+int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count);
+void vmbus_device_rescind(struct vmbus_device *dev);
+
+/** define VMBUS_NO_TARGET - a guest that wants no interrupts for a channel says so */
+#define VMBUS_NO_TARGET		0xffffffffu
+
+struct vmbus_device *vmbus_endpoint_device(const struct vmbus_endpoint *ep);
+u16 vmbus_endpoint_index(const struct vmbus_endpoint *ep);
+u32 vmbus_endpoint_target_vp(const struct vmbus_endpoint *ep);
 struct vmbus_gpadl_channel *vmbus_endpoint_channel(const struct vmbus_endpoint *ep);
 u32 vmbus_endpoint_relid(const struct vmbus_endpoint *ep);
 const guid_t *vmbus_endpoint_instance(const struct vmbus_endpoint *ep);
 const u8 *vmbus_endpoint_userdata(const struct vmbus_endpoint *ep);
 void vmbus_endpoint_set_data(struct vmbus_endpoint *ep, void *data);
 void *vmbus_endpoint_data(const struct vmbus_endpoint *ep);
+
+bool vmbus_endpoint_tryget(struct vmbus_endpoint *ep);
+void vmbus_endpoint_put(struct vmbus_endpoint *ep);
+void vmbus_endpoint_drain(struct vmbus_endpoint *ep);
 
 /* Packet types in use (enum vmbus_packet_type in hyperv.h has them all). */
 #define VMBUS_PACKET_INBAND		6	/* data in the ring */
@@ -111,4 +189,4 @@ int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, voi
 int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
 			const void *buf);
 
-#endif /* _VMBUS_BACKEND_H */
+#endif /* _LINUX_VMBUS_BACKEND_H */

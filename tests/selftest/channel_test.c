@@ -152,20 +152,6 @@ TEST_F(channel, open_refused_by_backend)
 	EXPECT_OPENED(self->vmm.fd, RELID, 2);
 }
 
-TEST_F(channel, open_without_backend)
-{
-	struct vmbus_host_channel_create create = {
-		.size = sizeof(create),
-		.relid = RELID2,
-		.if_type = { 0xde, 0xad },
-	};
-
-	ASSERT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_CHANNEL_CREATE, &create));
-	EXPECT_GPADL(self->vmm.fd, RELID2, RING_HANDLE, RING_GPA, RING_BYTES);
-	EXPECT_OPEN_FAILS(RELID2, RING_HANDLE, RING_SPLIT);
-	EXPECT_EQ(0, pinned_kb(0));
-}
-
 /* The bytes of a ring that the guest has filled with nonsense: refused, not believed */
 TEST_F(channel, open_with_nonsense_in_ring)
 {

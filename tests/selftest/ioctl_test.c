@@ -48,7 +48,10 @@ static void fill_set_regions(union arg *arg)
 
 static void fill_channel_create(union arg *arg)
 {
+	static const __u8 type[16] = VMBUS_GPADL_TEST_IF_TYPE;
+
 	arg->channel_create.relid = RELID2;
+	memcpy(arg->channel_create.if_type, type, sizeof(type));
 	arg->channel_create.signals = PTR(&no_signals);
 }
 
@@ -83,7 +86,7 @@ FIXTURE(ioctls) {
 
 /*
  * @known_flags: the flags that there are
- * @reserved: offset of a field that must be 0: a reserved one, or else of the upper flags
+ * @reserved: offset of a field that must be 0 here: a reserved one, or else of the upper flags
  * @result: what it comes to on a file that does not block
  */
 FIXTURE_VARIANT(ioctls) {
@@ -118,8 +121,9 @@ FIXTURE_VARIANT_ADD(ioctls, channel_create) {
 
 FIXTURE_VARIANT_ADD(ioctls, channel_modify) {
 	.cmd = VMBUS_HOST_CHANNEL_MODIFY,
+	.known_flags = VMBUS_HOST_MODIFY_TARGET_VP,
 	.size = sizeof(struct vmbus_host_channel_modify),
-	.reserved = offsetof(struct vmbus_host_channel_modify, __reserved),
+	.reserved = offsetof(struct vmbus_host_channel_modify, target_vp),
 	.fill = fill_channel_modify,
 };
 

@@ -31,8 +31,10 @@ struct channel *channel_find(uint32_t relid)
 	return NULL;
 }
 
-/* Return: whether there is such a channel and such a processor */
-bool channel_set_target(uint32_t relid, uint32_t vp)
+/* What the kernel does about it when it is told of another target */
+typedef void tell_fn(const struct channel *channel);
+
+static bool set_target(uint32_t relid, uint32_t vp, tell_fn *tell)
 {
 	struct channel *channel = channel_find(relid);
 
@@ -40,9 +42,23 @@ bool channel_set_target(uint32_t relid, uint32_t vp)
 		return false;
 	pthread_mutex_lock(&target_lock);
 	channel->target = vp;
-	host_channel_signals(channel);
+	tell(channel);
 	pthread_mutex_unlock(&target_lock);
 	return true;
+}
+
+/* OPENCHANNEL, which tells the backend its target itself. */
+void channel_opens(uint32_t relid, uint32_t vp)
+{
+	/* A processor that is not there gets no signals. */
+	if (!set_target(relid, vp, host_channel_signals))
+		set_target(relid, VMBUS_NO_TARGET, host_channel_signals);
+}
+
+/* MODIFYCHANNEL. Return: whether there is such a channel and such a processor */
+bool channel_set_target(uint32_t relid, uint32_t vp)
+{
+	return set_target(relid, vp, host_channel_retarget);
 }
 
 /* The guest moved, set or removed a processor's event flags page */
@@ -67,7 +83,9 @@ struct channel *channel_nth(unsigned int index)
 void channel_create(struct channel *channel)
 {
 	pthread_mutex_lock(&target_lock);
-	host_channel_create(channel);
+	if (!host_channel_create(channel))
+		die("nobody serves channel %u\n"
+		    "  next: as root: modprobe vmbus_heartbeat", channel->relid);
 	pthread_mutex_unlock(&target_lock);
 }
 

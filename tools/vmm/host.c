@@ -59,7 +59,8 @@ int host_open(const char *device)
 /*
  * With the address of the event flags the kernel sets the channel's flag itself
  * and raises the SINT if it was clear; we have no part in it. While the guest has
- * no event flags page there is nothing to set and nobody to interrupt.
+ * no event flags page there is nothing to set and nobody to interrupt; nor if it
+ * wants no signals.
  */
 static struct vmbus_host_signals signals_of(const struct channel *channel)
 {
@@ -81,19 +82,29 @@ static struct vmbus_host_signals signals_of(const struct channel *channel)
 	return signals;
 }
 
-void host_channel_create(const struct channel *channel)
+/* Return: whether there is a backend for it */
+bool host_channel_create(struct channel *channel)
 {
 	struct vmbus_host_signals signals = signals_of(channel);
+	struct vmbus_host_offer offer = { .size = sizeof(offer) };
 	struct vmbus_host_channel_create create = {
 		.size = sizeof(create),
 		.relid = channel->relid,
 		.signals = (uintptr_t)&signals,
+		.offer = (uintptr_t)&offer,
 	};
 
 	memcpy(create.if_type, channel->if_type, sizeof(create.if_type));
 	memcpy(create.if_instance, channel->if_instance, sizeof(create.if_instance));
-	if (ioctl(host, VMBUS_HOST_CHANNEL_CREATE, &create))
-		die_errno("VMBUS_HOST_CHANNEL_CREATE %u", channel->relid);
+	if (ioctl(host, VMBUS_HOST_CHANNEL_CREATE, &create)) {
+		if (errno != ENODEV)
+			die_errno("VMBUS_HOST_CHANNEL_CREATE %u", channel->relid);
+		return false;
+	}
+	channel->flags = offer.flags;
+	channel->mmio_megabytes = offer.mmio_megabytes;
+	memcpy(channel->user_defined, offer.user_defined, sizeof(channel->user_defined));
+	return true;
 }
 
 /*
@@ -127,18 +138,32 @@ bool host_channel_destroy(const struct channel *channel)
 		       channel->relid);
 }
 
-/* The guest moved its event flags, or wants the signals on another processor */
-void host_channel_signals(const struct channel *channel)
+static void channel_modify(const struct channel *channel, uint32_t flags,
+			   uint32_t target_vp)
 {
 	struct vmbus_host_signals signals = signals_of(channel);
 	struct vmbus_host_channel_modify modify = {
 		.size = sizeof(modify),
+		.flags = flags,
 		.relid = channel->relid,
+		.target_vp = target_vp,
 		.signals = (uintptr_t)&signals,
 	};
 
 	if (ioctl(host, VMBUS_HOST_CHANNEL_MODIFY, &modify) && errno != ENOENT)
 		warn("VMBUS_HOST_CHANNEL_MODIFY %u: %s", channel->relid, strerror(errno));
+}
+
+/* The guest moved its event flags, or is about to open the channel */
+void host_channel_signals(const struct channel *channel)
+{
+	channel_modify(channel, 0, 0);
+}
+
+/* The guest wants the signals on another processor, or none */
+void host_channel_retarget(const struct channel *channel)
+{
+	channel_modify(channel, VMBUS_HOST_MODIFY_TARGET_VP, channel->target);
 }
 
 /* Return: whether the backends have let go of all that the guest gave them */

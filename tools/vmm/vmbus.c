@@ -114,7 +114,7 @@ static uint16_t receive(const void *msg, size_t len)
 	case VMBUS_OPENCHANNEL:
 		/* First: the backend may signal as soon as it is open */
 		if (len >= sizeof(*open))
-			channel_set_target(open->relid, open->target_vp);
+			channel_opens(open->relid, open->target_vp);
 		return relay(msg, len);
 	case VMBUS_CLOSECHANNEL:
 	case VMBUS_GPADL_HEADER:
@@ -221,8 +221,8 @@ static void offer(struct channel *channel)
 {
 	struct vmbus_offer msg = {
 		.header.type = VMBUS_OFFERCHANNEL,
-		.flags = VMBUS_OFFER_PIPE,
-		.pipe_mode = VMBUS_PIPE_MESSAGES,
+		.flags = channel->flags,
+		.mmio_megabytes = channel->mmio_megabytes,
 		.relid = channel->relid,
 		.dedicated_interrupt = 1,
 		.connection_id = channel->connection_id,
@@ -232,6 +232,7 @@ static void offer(struct channel *channel)
 	channel->state = CHANNEL_OFFERED;
 	memcpy(msg.if_type, channel->if_type, sizeof(msg.if_type));
 	memcpy(msg.if_instance, channel->if_instance, sizeof(msg.if_instance));
+	memcpy(msg.user_defined, channel->user_defined, sizeof(msg.user_defined));
 	deliver(&msg, sizeof(msg));
 }
 

@@ -50,8 +50,7 @@ struct vmbus_offer {
 	uint64_t reserved[2];
 	uint16_t flags;
 	uint16_t mmio_megabytes;
-	uint32_t pipe_mode;		/* of flag VMBUS_OFFER_PIPE */
-	uint8_t user_defined[116];
+	uint8_t user_defined[120];	/* of a pipe, begins with its mode */
 	uint16_t sub_channel;
 	uint16_t reserved2;
 	uint32_t relid;
@@ -60,9 +59,6 @@ struct vmbus_offer {
 	uint16_t dedicated_interrupt;
 	uint32_t connection_id;
 } __packed;
-
-#define VMBUS_OFFER_PIPE		0x10
-#define VMBUS_PIPE_MESSAGES		4
 
 struct vmbus_open_channel {
 	struct vmbus_header header;
@@ -174,6 +170,9 @@ enum channel_state {
  * @kick_fd: eventfd, guest to host
  * @target: processor that gets its signals, or VMBUS_NO_TARGET
  * @state: whether it is there, and what the guest knows of it; the delivery thread's own
+ * @flags: of its offer, as the kernel's backend has said; and what follows
+ * @mmio_megabytes: likewise
+ * @user_defined: likewise
  */
 struct channel {
 	uint32_t relid;
@@ -181,8 +180,11 @@ struct channel {
 	uint8_t if_type[16];
 	uint8_t if_instance[16];
 	int kick_fd;
-	unsigned int target;
+	uint32_t target;
 	enum channel_state state;
+	uint16_t flags;
+	uint16_t mmio_megabytes;
+	uint8_t user_defined[120];
 };
 
 struct vmbus_host_event;
@@ -191,15 +193,17 @@ struct vmbus_host_event;
 void channels_init(void);
 struct channel *channel_find(uint32_t relid);
 struct channel *channel_nth(unsigned int index);
+void channel_opens(uint32_t relid, uint32_t vp);
 bool channel_set_target(uint32_t relid, uint32_t vp);
 void channel_create(struct channel *channel);
 
 /* host.c */
 int host_open(const char *device);
-void host_channel_create(const struct channel *channel);
+bool host_channel_create(struct channel *channel);
 bool host_channel_rescind(const struct channel *channel);
 bool host_channel_destroy(const struct channel *channel);
 void host_channel_signals(const struct channel *channel);
+void host_channel_retarget(const struct channel *channel);
 bool host_reset(void);
 bool host_next_event(struct vmbus_host_event *event);
 int host_write(const void *msg, size_t len);

@@ -40,6 +40,7 @@
  * - EIO: the caller's address space is not the one that did VMBUS_HOST_CREATE.
  * - EEXIST: the object is there already.
  * - ENOENT: the object named is not there.
+ * - ENODEV: nobody in the kernel serves such a device, or it was unplugged.
  * - EBUSY: something mapped depends on what would be changed.
  * - ENOSPC: a limit of the partition is reached.
  * - EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max), or its user
@@ -174,51 +175,102 @@ struct vmbus_host_signals {
 	__aligned_u64 event_flags;
 };
 
+/** define VMBUS_HOST_CONFIG_MAX - longest configuration of a device in bytes */
+#define VMBUS_HOST_CONFIG_MAX	4096
+
+/**
+ * struct vmbus_host_offer - what VMBUS_HOST_CHANNEL_CREATE says of the channel's offer
+ * @size: sizeof(struct vmbus_host_offer)
+ * @flags: returned, for the flags of OFFERCHANNEL
+ * @mmio_megabytes: returned, likewise
+ * @user_defined: returned, likewise: the 120 bytes that begin with the pipe mode
+ *
+ * A property of the interface type, or of its configuration: the VMM copies it into
+ * the message and needs to know nothing of it.
+ */
+struct vmbus_host_offer {
+	__u32 size;
+	__u16 flags;
+	__u16 mmio_megabytes;
+	__u8 user_defined[120];
+};
+
 /**
  * struct vmbus_host_channel_create - VMBUS_HOST_CHANNEL_CREATE
  * @size: sizeof(struct vmbus_host_channel_create)
  * @flags: must be 0
  * @relid: the channel's number in VMBus messages, 1 to 2047
- * @__reserved: must be 0
+ * @primary: 0: it is the primary channel of a new device; else the relid of the
+ *	primary channel of the device that gets a sub-channel
  * @if_type: interface type GUID as in the offer (little endian fields): it
- *	selects the backend, which is loaded when the guest opens the channel
+ *	selects the backend, which is loaded if it is not there
  * @if_instance: interface instance GUID as in the offer
  * @signals: address of a &struct vmbus_host_signals; 0: there are none
+ * @config: address of the device's configuration, a structure that the backend's own
+ *	header declares; it begins with its size, VMBUS_HOST_CONFIG_MAX at most. 0: there
+ *	is none. Only with a primary channel
+ * @offer: address of a &struct vmbus_host_offer, which is filled in; or 0
+ * @index: number of the sub-channel, which the offer has as its sub-channel index,
+ *	from 1 on; 0 for a primary channel
+ * @__reserved: must be 0
+ *
+ * Create a device with its primary channel; or one more channel of a device, with the
+ * GUIDs that the primary has. That is done when the backend has asked for it
+ * (VMBUS_HOST_EVENT_OFFER_SUBCHANNELS), or before.
+ *
+ * EEXIST if the partition has a channel with this @relid, or the device one with this
+ * @index; ENOENT if @primary is no primary channel; ENODEV if nobody serves @if_type, or
+ * if the device of @primary was rescinded or unplugged; EINVAL if @index is more than the
+ * backend wants, or if the backend takes no configuration; and what the backend says of
+ * its configuration.
  *
  * The channel has a thread of its own, which is one of the calling process: EAGAIN if
  * that may have no more.
- *
- * EEXIST if the partition has a channel with this @relid.
  */
 struct vmbus_host_channel_create {
 	__u32 size;
 	__u32 flags;
 	__u32 relid;
-	__u32 __reserved;
+	__u32 primary;
 	__u8 if_type[16];
 	__u8 if_instance[16];
 	__aligned_u64 signals;
+	__aligned_u64 config;
+	__aligned_u64 offer;
+	__u32 index;
+	__u32 __reserved;
 };
 
 #define VMBUS_HOST_CHANNEL_CREATE	_IO(VMBUS_HOST_IOC, 0x02)
 
+/** define VMBUS_HOST_MODIFY_TARGET_VP - the guest has named another target processor */
+#define VMBUS_HOST_MODIFY_TARGET_VP	(1U << 0)
+
+/** define VMBUS_HOST_NO_TARGET_VP - by which a guest says that it wants no interrupts */
+#define VMBUS_HOST_NO_TARGET_VP		0xffffffffU
+
 /**
  * struct vmbus_host_channel_modify - VMBUS_HOST_CHANNEL_MODIFY
  * @size: sizeof(struct vmbus_host_channel_modify)
- * @flags: must be 0
+ * @flags: VMBUS_HOST_MODIFY_*
  * @relid: the channel
- * @__reserved: must be 0
+ * @target_vp: with VMBUS_HOST_MODIFY_TARGET_VP, that processor, which the backend is told;
+ *	else 0
  * @signals: address of the &struct vmbus_host_signals that takes the place of the
  *	channel's present signals, all of them; 0: there are none any more
  *
  * For when the guest tells its target virtual processor (OPENCHANNEL,
- * MODIFYCHANNEL) or moves its event flags page. All or nothing.
+ * MODIFYCHANNEL) or moves its event flags page. All or nothing. If the guest names
+ * VMBUS_HOST_NO_TARGET_VP there may be no call_fd (EINVAL).
+ *
+ * OPENCHANNEL itself tells the backend its target: VMBUS_HOST_MODIFY_TARGET_VP is for
+ * MODIFYCHANNEL.
  */
 struct vmbus_host_channel_modify {
 	__u32 size;
 	__u32 flags;
 	__u32 relid;
-	__u32 __reserved;
+	__u32 target_vp;
 	__aligned_u64 signals;
 };
 
@@ -241,9 +293,13 @@ struct vmbus_host_channel_modify {
  * RESCIND_CHANNELOFFER: the guest frees the memory without a further word. The channel
  * goes on answering the guest until RELID_RELEASED or DESTROY.
  *
- * DESTROY does the same and then forgets the channel and its GPADLs. When it is done, the
- * guest gets no more replies for it, not even by a read() that is under way, there are
- * no more events of it but VMBUS_HOST_EVENT_DONE, and the relid can be used again.
+ * DESTROY does the same, takes the device from its backend, and then forgets the channel
+ * and its GPADLs. When it is done, the guest gets no more replies for it, not even by a
+ * read() that is under way, there are no more events of it but VMBUS_HOST_EVENT_DONE, and
+ * the relid can be used again.
+ *
+ * With a primary channel, both do so with all channels of its device. Sub-channels are
+ * closed first; for the guest, they are to be rescinded first, too.
  *
  * Both return 0 when that is done. If a backend is to be waited for, they wait, and return
  * EINTR if interrupted by a fatal signal; or, if the file is O_NONBLOCK and @flags does not

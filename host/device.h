@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Devices: what the VMM creates and the guest sees as one or more channels.
+ *
+ * A device is there from CHANNEL_CREATE of its primary channel until nothing of its
+ * channels is left. Its backend has it from probe() to remove().
+ */
+#ifndef _VMBUS_HOST_DEVICE_H
+#define _VMBUS_HOST_DEVICE_H
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uuid.h>
+#include <linux/vmbus_backend.h>
+
+struct host;
+
+/**
+ * struct vmbus_device - a device
+ * @ref: one for each of its endpoints, and that of who makes it
+ * @host: the guest
+ * @backend: who serves it, with a reference to its module; NULL when that was given back
+ * @node: in the backend's list, from before probe() until after remove(); empty if in none
+ * @if_type: selects the backend
+ * @if_instance: names the device
+ * @relid: of the primary channel
+ * @max_subchannels: the backend's
+ * @offer: what the guest is told; the backend changes it in probe() only
+ * @data: the backend's own
+ * @probed: the backend has it: remove() is due
+ * @lock: protects all below, and the state of each endpoint: what one channel of a device
+ *	does depends on the others
+ * @endpoints: that have not been removed, the primary first
+ * @primary: the primary channel's; NULL when it was removed, after all others
+ * @dying: it is to be removed
+ * @owes: the backend has not unmapped what it had mapped
+ */
+struct vmbus_device {
+	refcount_t ref;
+	struct host *host;
+	struct vmbus_backend *backend;
+	struct list_head node;
+	guid_t if_type;
+	guid_t if_instance;
+	u32 relid;
+	u16 max_subchannels;
+	struct vmbus_offer offer;
+	void *data;
+	bool probed;
+
+	spinlock_t lock;
+	struct list_head endpoints;
+	struct vmbus_endpoint *primary;
+	bool dying;
+	bool owes;
+};
+
+/* device.c */
+struct vmbus_device *host_device_create(struct host *host, u32 relid,
+					const guid_t *if_type, const guid_t *if_instance);
+void host_device_get(struct vmbus_device *dev);
+void host_device_put(struct vmbus_device *dev);
+int host_device_probe(struct vmbus_device *dev, const void *config, size_t len);
+void host_device_remove(struct vmbus_device *dev);
+void host_device_unplug(struct vmbus_device *dev);
+
+/* backend.c: who serves which interface type */
+struct vmbus_backend *host_backend_get(struct vmbus_device *dev);
+void host_backend_put(struct vmbus_backend *backend);
+void host_backend_forget(struct vmbus_device *dev);
+
+#endif /* _VMBUS_HOST_DEVICE_H */

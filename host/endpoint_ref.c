@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who holds an endpoint beyond a callback: requests that complete elsewhere, and later.
+ *
+ *	open()	  kick(): tryget() ---- the request is under way ---- put()
+ *	  |						     \	       \
+ *	  alive ----------------- killed -- close() -- drain() waits -- rings unmapped
+ *				  tryget() says no from here on
+ *
+ * A percpu_ref: tryget and put touch nothing that two CPUs share while the channel is
+ * open, and work in any context.
+ */
+#include <linux/completion.h>
+#include <linux/export.h>
+#include <linux/percpu-refcount.h>
+
+#include "gpadl/compat.h"
+#include "host.h"
+
+static void endpoint_ref_zero(struct percpu_ref *ref)
+{
+	struct vmbus_endpoint *ep = container_of(ref, struct vmbus_endpoint, users);
+
+	complete_all(&ep->drained);
+}
+
+/**
+ * endpoint_ref_init() - Prepare for those who hold an endpoint
+ * @ep: a new endpoint; it cannot be held until endpoint_revive()
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int endpoint_ref_init(struct vmbus_endpoint *ep)
+{
+	init_completion(&ep->drained);
+	complete_all(&ep->drained);
+	return percpu_ref_init(&ep->users, endpoint_ref_zero,
+			       PERCPU_REF_INIT_DEAD | PERCPU_REF_ALLOW_REINIT,
+			       GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * endpoint_ref_exit() - Undo endpoint_ref_init()
+ * @ep: the endpoint, held by nobody
+ *
+ * Context: process, may sleep.
+ */
+void endpoint_ref_exit(struct vmbus_endpoint *ep)
+{
+	percpu_ref_exit(&ep->users);
+}
+
+/**
+ * endpoint_revive() - From now on the endpoint can be held
+ * @ep: the endpoint, drained
+ *
+ * Context: process, may sleep.
+ */
+void endpoint_revive(struct vmbus_endpoint *ep)
+{
+	reinit_completion(&ep->drained);
+	percpu_ref_reinit(&ep->users);
+}
+
+/**
+ * endpoint_kill() - From now on nobody gets hold of the endpoint any more
+ * @ep: the endpoint
+ *
+ * Context: process.
+ */
+void endpoint_kill(struct vmbus_endpoint *ep)
+{
+	percpu_ref_kill(&ep->users);
+}
+
+/* ---- What the backend uses ---- */
+
+/**
+ * vmbus_endpoint_tryget() - Hold an endpoint for something that completes later
+ * @ep: the endpoint
+ *
+ * Who holds it can use its rings and GPADLs; close() waits (vmbus_endpoint_drain()) for
+ * vmbus_endpoint_put().
+ *
+ * Context: any, interrupts included, from open() until close() has returned.
+ * Return: true if it is held; false if the channel is being closed: nobody waits for the
+ * result any more.
+ */
+bool vmbus_endpoint_tryget(struct vmbus_endpoint *ep)
+{
+	return percpu_ref_tryget_live(&ep->users);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_tryget, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_put() - Undo vmbus_endpoint_tryget()
+ * @ep: the endpoint, which may be gone when this returns
+ *
+ * Context: any, interrupts included.
+ */
+void vmbus_endpoint_put(struct vmbus_endpoint *ep)
+{
+	percpu_ref_put(&ep->users);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_drain() - Wait until nobody holds the endpoint
+ * @ep: the endpoint
+ *
+ * For close(), when it has cancelled what can be cancelled: after this, what the backend
+ * keeps with the endpoint can be freed. A backend that has nothing to free need not call
+ * it: the rings are not unmapped before.
+ *
+ * Context: process, in close() only. May sleep for as long as requests take.
+ */
+void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
+{
+	wait_for_completion(&ep->drained);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_drain, VMBUS_HOST_NS);

@@ -1,0 +1,681 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's end of a channel: opened and closed by the guest, served by a backend.
+ *
+ *	           OPENCHANNEL                     CLOSECHANNEL
+ *	 CLOSED ----> OPENING ----> OPEN (the backend has it) ----> CLOSING ----> CLOSED
+ *	  ^   |          |             \                             ^                |
+ *	  |   |          |              `--> DRAINING ---------------'                |
+ *	  |   |          |                   (of a primary: its sub-channels close)   |
+ *	  `---(----------'  no ring, no backend, or it refuses    <------------------'
+ *	      |
+ *	      `----> REMOVING ----> REMOVED	(for good)
+ *
+ * Whoever wants something (a message of the guest, an ioctl, the last close of the file)
+ * only leaves a note under the device's lock and queues the state work, which goes
+ * where the notes say, one step after the other. So nobody waits for a backend in
+ * write(), a close that comes while the open is at work undoes all of it, and an open
+ * that comes while the close is at work is done after it.
+ *
+ * The state work, kick() and revoke() are work of the channel: they run one at a time.
+ *
+ * A sub-channel is open only while its primary is OPEN, and is removed before it. Each of
+ * its steps that a primary may wait for queues the primary's state work.
+ *
+ * An OPENCHANNEL is answered exactly once, in the critical section that changes what it
+ * tells of; or never, if the guest has released the channel or was reset.
+ */
+#include <linux/errno.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/wait.h>
+
+#include "gpadl/compat.h"
+#include "gpadl/wire.h"
+#include "host.h"
+
+/* ---- Answers ---- */
+
+#define STATUS_UNSUCCESSFUL		0xC0000001u
+#define STATUS_NO_SUCH_DEVICE		0xC000000Eu
+#define STATUS_DELETE_PENDING		0xC0000056u
+#define STATUS_INVALID_DEVICE_STATE	0xC0000184u
+
+/* NTSTATUS for the guest. It treats all but 0 alike; people read it in its log. */
+static u32 open_status(int err)
+{
+	switch (err) {
+	case 0:
+		return GPADL_STATUS_SUCCESS;
+	case -EINVAL:
+	case -ENOENT:
+	case -EOPNOTSUPP:
+		return GPADL_STATUS_INVALID_PARAMETER;
+	case -ENOMEM:
+		return GPADL_STATUS_INSUFFICIENT_RESOURCES;
+	case -ENODEV:
+		return STATUS_NO_SUCH_DEVICE;
+	case -EBUSY:
+		return STATUS_INVALID_DEVICE_STATE;
+	case -ESHUTDOWN:
+		return STATUS_DELETE_PENDING;
+	case -ECANCELED:
+		return GPADL_STATUS_CANCELLED;
+	default:
+		return STATUS_UNSUCCESSFUL;
+	}
+}
+
+/* struct vmbus_channel_open_result */
+struct open_result {
+	__le32 type;
+	__le32 padding;
+	__le32 relid;
+	__le32 openid;
+	__le32 status;
+};
+
+static_assert(sizeof(struct open_result) <= VMBUS_GPADL_MAX_REPLY);
+
+/* Ends @req. Called with the device's lock held. */
+static void open_answer(struct vmbus_endpoint *ep, struct open_request *req, int err)
+{
+	struct open_result msg = {
+		.type = cpu_to_le32(GPADL_MSG_OPENCHANNEL_RESULT),
+		.relid = cpu_to_le32(ep->relid),
+		.openid = cpu_to_le32(req->openid),
+		.status = cpu_to_le32(open_status(err)),
+	};
+
+	lockdep_assert_held(&ep->dev->lock);
+	vmbus_partition_queue_reply(ep->chan, req->reply, &msg, sizeof(msg));
+	req->reply = NULL;
+	atomic_inc(err ? &ep->counts.refused : &ep->counts.opens);
+}
+
+static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
+{
+	lockdep_assert_held(&ep->dev->lock);
+	vmbus_partition_cancel_reply(ep->host->p, req->reply);
+	req->reply = NULL;
+}
+
+/* ---- State work ---- */
+
+/* Called with the device's lock held. */
+static void endpoint_queue(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
+}
+
+/*
+ * Nothing that was begun in open() goes on after this; open() may have refused. Who holds
+ * the endpoint may still use the rings.
+ */
+static void endpoint_retire(struct vmbus_endpoint *ep)
+{
+	vmbus_endpoint_drain(ep);
+	endpoint_rings_unmap(ep);
+	ep->opened = false;
+	ep->data = NULL;
+}
+
+static int endpoint_do_open(struct vmbus_endpoint *ep)
+{
+	int ret;
+
+	ret = endpoint_rings_map(ep);
+	if (ret)
+		return ret;
+	ep->opened = true;
+	endpoint_revive(ep);
+	ret = ep->dev->backend->open(ep);
+	if (ret) {
+		endpoint_kill(ep);
+		endpoint_retire(ep);
+		return ret;
+	}
+	/* The signal for what is there already may have come when nobody listened. */
+	if (endpoint_rings_have_input(ep))
+		vmbus_endpoint_kick(ep);
+	return 0;
+}
+
+static void endpoint_do_close(struct vmbus_endpoint *ep)
+{
+	endpoint_kill(ep);
+	ep->dev->backend->close(ep);
+	endpoint_retire(ep);
+	if (!vmbus_gpadl_channel_is_busy(ep->chan))
+		return;
+	WARN_ONCE(1, "vmbus_host: channel %u: backend %s left a GPADL mapped\n", ep->relid,
+		  ep->dev->backend->name);
+	spin_lock(&ep->dev->lock);
+	ep->dev->owes = true;
+	spin_unlock(&ep->dev->lock);
+}
+
+static void endpoint_do_retarget(struct vmbus_endpoint *ep)
+{
+	const struct vmbus_backend *backend = ep->dev->backend;
+
+	if (backend->retarget)
+		backend->retarget(ep, vmbus_endpoint_target_vp(ep));
+}
+
+static void endpoint_set_closed(struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->dev->lock);
+	ep->state = ENDPOINT_CLOSED;
+	ep->leave = ENDPOINT_STAY;
+	ep->nr_closed++;
+	/* It may have waited for this. */
+	if (!endpoint_is_primary(ep))
+		endpoint_queue(ep->dev->primary);
+	wake_up_all(&ep->host->wait);
+}
+
+static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
+{
+	spin_lock(&ep->dev->lock);
+	if (ep->leave == ENDPOINT_LEAVE_QUIETLY)
+		open_drop(ep, &ep->open);
+	else
+		open_answer(ep, &ep->open, ret ?: ep->leave ? -ECANCELED : 0);
+	if (ret)
+		endpoint_set_closed(ep);
+	else
+		ep->state = ENDPOINT_OPEN;
+	spin_unlock(&ep->dev->lock);
+}
+
+static void endpoint_finish_close(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->dev->lock);
+	endpoint_set_closed(ep);
+	spin_unlock(&ep->dev->lock);
+}
+
+static void endpoint_finish_remove(struct vmbus_endpoint *ep)
+{
+	struct vmbus_device *dev = ep->dev;
+	bool abandoned;
+
+	spin_lock(&dev->lock);
+	ep->state = ENDPOINT_REMOVED;
+	if (endpoint_is_primary(ep))
+		dev->primary = NULL;
+	else
+		endpoint_queue(dev->primary);
+	abandoned = ep->abandoned;
+	wake_up_all(&ep->host->wait);
+	spin_unlock(&dev->lock);
+	if (abandoned)
+		endpoint_put(ep);
+}
+
+static bool endpoint_is_in_use(const struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->dev->lock);
+	switch (ep->state) {
+	case ENDPOINT_OPENING:
+	case ENDPOINT_OPEN:
+	case ENDPOINT_DRAINING:
+	case ENDPOINT_CLOSING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool subchannels_are_closed(const struct vmbus_device *dev)
+{
+	struct vmbus_endpoint *ep;
+
+	list_for_each_entry(ep, &dev->endpoints, sibling)
+		if (!endpoint_is_primary(ep) && endpoint_is_in_use(ep))
+			return false;
+	return true;
+}
+
+/* A primary is the last to go. */
+static bool endpoint_is_last(const struct vmbus_endpoint *ep)
+{
+	struct vmbus_endpoint *sub;
+
+	if (!endpoint_is_primary(ep))
+		return true;
+	list_for_each_entry(sub, &ep->dev->endpoints, sibling)
+		if (sub != ep && sub->state != ENDPOINT_REMOVED)
+			return false;
+	return true;
+}
+
+static enum endpoint_step endpoint_next_closed(struct vmbus_endpoint *ep)
+{
+	if (ep->request.reply) {
+		ep->open = ep->request;
+		ep->request.reply = NULL;
+		WRITE_ONCE(ep->target_vp, ep->open.target_vp);
+		ep->retarget = false;
+		ep->state = ENDPOINT_OPENING;
+		return ENDPOINT_STEP_OPEN;
+	}
+	if (ep->dying && endpoint_is_last(ep)) {
+		ep->state = ENDPOINT_REMOVING;
+		return ENDPOINT_STEP_REMOVE;
+	}
+	return ENDPOINT_STEP_NONE;
+}
+
+static enum endpoint_step endpoint_next_open(struct vmbus_endpoint *ep)
+{
+	if (ep->leave && endpoint_is_primary(ep) && !subchannels_are_closed(ep->dev)) {
+		ep->state = ENDPOINT_DRAINING;
+		return ENDPOINT_STEP_NONE;
+	}
+	if (ep->leave) {
+		ep->state = ENDPOINT_CLOSING;
+		return ENDPOINT_STEP_CLOSE;
+	}
+	if (ep->retarget) {
+		ep->retarget = false;
+		return ENDPOINT_STEP_RETARGET;
+	}
+	return ENDPOINT_STEP_NONE;
+}
+
+/* Take up what is to be done next. */
+static enum endpoint_step endpoint_next(struct vmbus_endpoint *ep)
+{
+	guard(spinlock)(&ep->dev->lock);
+	switch (ep->state) {
+	case ENDPOINT_CLOSED:
+		return endpoint_next_closed(ep);
+	case ENDPOINT_OPEN:
+	case ENDPOINT_DRAINING:
+		return endpoint_next_open(ep);
+	default:
+		return ENDPOINT_STEP_NONE;
+	}
+}
+
+static void endpoint_state_work(struct vmbus_gpadl_work *work)
+{
+	struct vmbus_endpoint *ep =
+		container_of(work, struct vmbus_endpoint, state_work);
+
+	for (;;) {
+		switch (endpoint_next(ep)) {
+		case ENDPOINT_STEP_OPEN:
+			endpoint_finish_open(ep, endpoint_do_open(ep));
+			break;
+		case ENDPOINT_STEP_RETARGET:
+			endpoint_do_retarget(ep);
+			break;
+		case ENDPOINT_STEP_CLOSE:
+			endpoint_do_close(ep);
+			endpoint_finish_close(ep);
+			break;
+		case ENDPOINT_STEP_REMOVE:
+			if (endpoint_is_primary(ep))
+				host_device_remove(ep->dev);
+			endpoint_finish_remove(ep);
+			return;
+		default:
+			return;
+		}
+	}
+}
+
+/* ---- What is asked for ---- */
+
+/* Called with the device's lock held. Returns 0, or why the guest cannot open it now. */
+static int endpoint_may_open(const struct vmbus_endpoint *ep)
+{
+	const struct vmbus_endpoint *primary = ep->dev->primary;
+
+	lockdep_assert_held(&ep->dev->lock);
+	if (ep->rescinded)
+		return -ESHUTDOWN;
+	if (ep->request.reply)
+		return -EBUSY;
+	if (!ep->leave && (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN))
+		return -EBUSY;
+	if (!endpoint_is_primary(ep) && (primary->state != ENDPOINT_OPEN || primary->leave))
+		return -EBUSY;
+	return 0;
+}
+
+/**
+ * endpoint_open() - The guest opens the channel
+ * @ep: the endpoint
+ * @req: what it asks for; its reply is spent when this returns
+ *
+ * Context: process. Waits for nothing; host.lock is held.
+ */
+void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
+{
+	struct open_request refused = *req;
+	int ret;
+
+	lockdep_assert_held(&ep->host->lock);
+	spin_lock(&ep->dev->lock);
+	ret = endpoint_may_open(ep);
+	if (ret) {
+		open_answer(ep, &refused, ret);
+	} else {
+		ep->request = *req;
+		endpoint_queue(ep);
+	}
+	spin_unlock(&ep->dev->lock);
+}
+
+static void endpoint_close_one(struct vmbus_endpoint *ep, enum endpoint_leave how)
+{
+	if (ep->request.reply) {
+		if (how == ENDPOINT_LEAVE_QUIETLY)
+			open_drop(ep, &ep->request);
+		else
+			open_answer(ep, &ep->request, -ECANCELED);
+		wake_up_all(&ep->host->wait);
+	}
+	if (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN ||
+	    ep->state == ENDPOINT_DRAINING) {
+		ep->leave = max_t(u8, ep->leave, how);
+		endpoint_queue(ep);
+	}
+}
+
+/* With a primary, its sub-channels close. */
+static void endpoint_close_locked(struct vmbus_endpoint *ep, enum endpoint_leave how)
+{
+	struct vmbus_endpoint *sub;
+
+	lockdep_assert_held(&ep->dev->lock);
+	if (endpoint_is_primary(ep))
+		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
+			if (sub != ep)
+				endpoint_close_one(sub, ENDPOINT_LEAVE);
+	endpoint_close_one(ep, how);
+}
+
+/**
+ * endpoint_close() - The channel is to be closed
+ * @ep: the endpoint
+ * @how: whether an OPENCHANNEL that waits is answered
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
+{
+	spin_lock(&ep->dev->lock);
+	endpoint_close_locked(ep, how);
+	spin_unlock(&ep->dev->lock);
+}
+
+/**
+ * endpoint_rescind_locked() - The channel is to be closed, and not to be opened again
+ * @ep: the endpoint; with a primary, all of its device
+ *
+ * Context: process, the device's lock is held. Waits for nothing.
+ */
+void endpoint_rescind_locked(struct vmbus_endpoint *ep)
+{
+	struct vmbus_endpoint *sub;
+
+	lockdep_assert_held(&ep->dev->lock);
+	/* endpoint_let_go() looks without the lock. */
+	WRITE_ONCE(ep->rescinded, true);
+	if (endpoint_is_primary(ep))
+		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
+			WRITE_ONCE(sub->rescinded, true);
+	endpoint_close_locked(ep, ENDPOINT_LEAVE);
+}
+
+/**
+ * endpoint_rescind() - The channel is to be closed, and not to be opened again
+ * @ep: the endpoint; with a primary, all of its device
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_rescind(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->dev->lock);
+	endpoint_rescind_locked(ep);
+	spin_unlock(&ep->dev->lock);
+}
+
+static void endpoint_die_locked(struct vmbus_endpoint *ep)
+{
+	struct vmbus_endpoint *sub;
+
+	endpoint_rescind_locked(ep);
+	ep->dying = true;
+	if (endpoint_is_primary(ep)) {
+		ep->dev->dying = true;
+		list_for_each_entry(sub, &ep->dev->endpoints, sibling) {
+			sub->dying = true;
+			endpoint_queue(sub);
+		}
+	} else {
+		endpoint_queue(ep);
+	}
+}
+
+/**
+ * endpoints_die() - All channels of a device are to be removed
+ * @dev: the device
+ *
+ * Context: process, the device's lock is held. Waits for nothing.
+ */
+void endpoints_die(struct vmbus_device *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	dev->dying = true;
+	if (dev->primary)
+		endpoint_die_locked(dev->primary);
+}
+
+/**
+ * endpoint_die() - The channel is to be removed
+ * @ep: the endpoint; with a primary, all of its device
+ *
+ * As endpoint_rescind(), and then the backend hears no more of it: after a primary's last
+ * close(), remove() is called.
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_die(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->dev->lock);
+	endpoint_die_locked(ep);
+	spin_unlock(&ep->dev->lock);
+}
+
+/**
+ * endpoint_abandon() - As endpoint_die(), and nobody comes back for it
+ * @ep: the endpoint, with a reference, which is spent
+ *
+ * The guest hears nothing of it any more.
+ *
+ * Context: process. Waits for nothing.
+ */
+void endpoint_abandon(struct vmbus_endpoint *ep)
+{
+	bool removed;
+
+	spin_lock(&ep->dev->lock);
+	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
+	endpoint_die_locked(ep);
+	removed = ep->state == ENDPOINT_REMOVED;
+	ep->abandoned = true;
+	spin_unlock(&ep->dev->lock);
+	if (removed)
+		endpoint_put(ep);
+}
+
+/**
+ * endpoint_retarget() - The guest wants the channel's interrupts elsewhere
+ * @ep: the endpoint, held by the caller
+ * @target_vp: where; VMBUS_NO_TARGET: it wants none
+ *
+ * Context: process. Waits for nothing.
+ */
+void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp)
+{
+	spin_lock(&ep->dev->lock);
+	if (ep->target_vp != target_vp) {
+		WRITE_ONCE(ep->target_vp, target_vp);
+		ep->retarget = true;
+		endpoint_queue(ep);
+	}
+	spin_unlock(&ep->dev->lock);
+}
+
+/**
+ * endpoint_let_go() - The guest has nothing to do with the channel any more
+ * @ep: the endpoint
+ *
+ * It hears nothing more of it: what waits is dropped, and if the channel was rescinded,
+ * nothing comes. One that was not can be offered and used again.
+ *
+ * Context: process. Waits for nothing; host.lock is held.
+ */
+void endpoint_let_go(struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&ep->host->lock);
+	endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
+	vmbus_gpadl_channel_release(ep->chan);
+	ep->released = READ_ONCE(ep->rescinded);
+}
+
+static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool removed)
+{
+	if (removed && ep->state != ENDPOINT_REMOVED)
+		return false;
+	return !endpoint_is_in_use(ep) && !ep->request.reply &&
+	       !vmbus_gpadl_channel_is_busy(ep->chan);
+}
+
+/**
+ * endpoint_is_idle() - Is what endpoint_rescind() or endpoint_die() has asked for done?
+ * @ep: the endpoint, held by the caller; with a primary, all of its device
+ * @removed: it is the latter
+ *
+ * It stays so. host.wait is woken when it has become so.
+ *
+ * Context: process, also under a spinlock.
+ * Return: true if so.
+ */
+bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed)
+{
+	struct vmbus_endpoint *sub;
+
+	guard(spinlock)(&ep->dev->lock);
+	if (endpoint_is_primary(ep))
+		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
+			if (!endpoint_is_idle_locked(sub, removed))
+				return false;
+	return endpoint_is_idle_locked(ep, removed);
+}
+
+/**
+ * endpoint_reset() - The channel is to be closed; the guest may open it again at once
+ * @ep: the endpoint
+ *
+ * Context: process. Waits for nothing; the caller holds a reference.
+ */
+void endpoint_reset(struct vmbus_endpoint *ep)
+{
+	spin_lock(&ep->dev->lock);
+	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
+	ep->reset_at = ep->nr_closed + endpoint_is_in_use(ep);
+	spin_unlock(&ep->dev->lock);
+}
+
+/**
+ * endpoint_is_reset() - Is closed what endpoint_reset() has found?
+ * @ep: the endpoint, held by the caller
+ *
+ * Not whether the endpoint is: the guest, who can open it any time, could have that asked
+ * for ever. host.wait is woken when it has become so.
+ *
+ * Context: process, also under a spinlock.
+ * Return: true if so.
+ */
+bool endpoint_is_reset(struct vmbus_endpoint *ep)
+{
+	guard(spinlock)(&ep->dev->lock);
+	return (s32)(ep->nr_closed - ep->reset_at) >= 0;
+}
+
+/* ---- What the backend is told ---- */
+
+static void endpoint_kick_work(struct vmbus_gpadl_work *work)
+{
+	struct vmbus_endpoint *ep =
+		container_of(work, struct vmbus_endpoint, kick_work);
+
+	if (!ep->opened)
+		return;
+	atomic_inc(&ep->counts.kicks);
+	ep->dev->backend->kick(ep);
+}
+
+/**
+ * endpoint_revoke() - A mapping is wanted back
+ * @chan: the channel
+ * @map: the mapping
+ *
+ * A guest that tears down the rings of an open channel has closed it.
+ *
+ * Context: process, work of the channel.
+ */
+void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
+{
+	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
+
+	if (!ep->opened)
+		return;
+	if (map == ep->rings)
+		endpoint_close(ep, ENDPOINT_LEAVE);
+	else if (ep->dev->backend->revoke)
+		ep->dev->backend->revoke(ep, map);
+}
+
+/**
+ * endpoint_state_init() - Prepare what this file does for a new endpoint
+ * @ep: the endpoint
+ *
+ * Context: any.
+ */
+void endpoint_state_init(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_work_init(&ep->state_work, endpoint_state_work);
+	vmbus_gpadl_work_init(&ep->kick_work, endpoint_kick_work);
+}
+
+/**
+ * endpoint_state_name() - State of an endpoint, for people
+ * @ep: the endpoint
+ *
+ * Context: any but hard interrupts.
+ * Return: a word.
+ */
+const char *endpoint_state_name(struct vmbus_endpoint *ep)
+{
+	static const char * const names[] = {
+		[ENDPOINT_NEW] = "new",
+		[ENDPOINT_CLOSED] = "closed",
+		[ENDPOINT_OPENING] = "opening",
+		[ENDPOINT_OPEN] = "open",
+		[ENDPOINT_DRAINING] = "draining",
+		[ENDPOINT_CLOSING] = "closing",
+		[ENDPOINT_REMOVING] = "removing",
+		[ENDPOINT_REMOVED] = "removed",
+	};
+
+	/* Without the lock: it may be another one when this returns, with it too. */
+	return names[data_race(READ_ONCE(ep->state))];
+}

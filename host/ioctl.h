@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the ioctls share. */
+#ifndef _VMBUS_HOST_IOCTL_H
+#define _VMBUS_HOST_IOCTL_H
+
+#include <linux/stddef.h>
+#include <linux/types.h>
+#include <linux/vmbus_host.h>
+
+struct host;
+
+union ioctl_arg {
+	struct vmbus_host_create create;
+	struct vmbus_host_set_regions set_regions;
+	struct vmbus_host_channel_create channel_create;
+	struct vmbus_host_channel_modify channel_modify;
+	struct vmbus_host_channel channel;
+	struct vmbus_host_post post;
+	struct vmbus_host_reset reset;
+	struct vmbus_host_event event;
+};
+
+/**
+ * struct ioctl_call - an ioctl under way
+ * @host: the file
+ * @from: its structure in user memory, for what is handed back there
+ * @size: bytes of that structure that both sides know
+ * @nonblock: the file is O_NONBLOCK
+ */
+struct ioctl_call {
+	struct host *host;
+	void __user *from;
+	u32 size;
+	bool nonblock;
+};
+
+/* ioctl.c */
+int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from);
+int host_signals_copy(struct vmbus_host_signals *signals, u64 from);
+
+#define COPY_SIZED(_to, _from, _last) ({					\
+	typeof(_to) __to = (_to);						\
+										\
+	host_copy_sized(__to, sizeof(*__to), offsetofend(typeof(*__to), _last),	\
+			_from);							\
+})
+
+/* ioctl_create.c */
+int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg);
+
+#endif /* _VMBUS_HOST_IOCTL_H */

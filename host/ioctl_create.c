@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VMBUS_HOST_CHANNEL_CREATE: a device with its primary channel, or a sub-channel of one.
+ *
+ * First everything is copied from user memory, then everything is made, and the channel
+ * gets into the table last. What fails before that has never been.
+ */
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+#include <linux/wait.h>
+
+#include "gpadl/compat.h"
+#include "host.h"
+#include "ioctl.h"
+
+/**
+ * struct creation - a channel that is being made
+ * @host: the guest
+ * @arg: what is asked for
+ * @if_type: the same as the kernel's kind of GUID
+ * @if_instance: likewise
+ * @signals: copied
+ * @config: copied; NULL if there is none
+ * @config_len: its length
+ * @offer_size: size of the VMM's structure, if it wants one
+ * @dev: the device, held
+ */
+struct creation {
+	struct host *host;
+	const struct vmbus_host_channel_create *arg;
+	guid_t if_type;
+	guid_t if_instance;
+	struct vmbus_host_signals signals;
+	void *config;
+	u32 config_len;
+	u32 offer_size;
+	struct vmbus_device *dev;
+};
+
+/* ---- What the VMM gives ---- */
+
+static int creation_check(const struct vmbus_host_channel_create *arg)
+{
+	if (arg->flags || arg->__reserved)
+		return -EOPNOTSUPP;
+	if (!arg->relid || arg->relid > HOST_MAX_RELID || arg->primary > HOST_MAX_RELID)
+		return -EINVAL;
+	/* A primary channel has no number, and a sub-channel no configuration. */
+	if (arg->primary ? !arg->index || arg->config : arg->index)
+		return -EINVAL;
+	return 0;
+}
+
+static int creation_copy_config(struct creation *c)
+{
+	void __user *from = u64_to_user_ptr(c->arg->config);
+
+	if (!c->arg->config)
+		return 0;
+	if (get_user(c->config_len, (u32 __user *)from))
+		return -EFAULT;
+	if (c->config_len < sizeof(u32))
+		return -EINVAL;
+	if (c->config_len > VMBUS_HOST_CONFIG_MAX)
+		return -E2BIG;
+	c->config = memdup_user(from, c->config_len);
+	if (IS_ERR(c->config))
+		return PTR_ERR(c->config);
+	/* It may have changed meanwhile. */
+	*(u32 *)c->config = c->config_len;
+	return 0;
+}
+
+static int creation_copy_offer(struct creation *c)
+{
+	struct vmbus_host_offer offer;
+	int ret;
+
+	if (!c->arg->offer)
+		return 0;
+	ret = COPY_SIZED(&offer, u64_to_user_ptr(c->arg->offer), user_defined);
+	if (ret < 0)
+		return ret;
+	c->offer_size = ret;
+	return 0;
+}
+
+static int creation_copy(struct creation *c)
+{
+	int ret;
+
+	import_guid(&c->if_type, c->arg->if_type);
+	import_guid(&c->if_instance, c->arg->if_instance);
+	ret = host_signals_copy(&c->signals, c->arg->signals);
+	if (!ret)
+		ret = creation_copy_offer(c);
+	if (!ret)
+		ret = creation_copy_config(c);
+	return ret;
+}
+
+/* Fields that this kernel does not know stay as they are: zero. */
+static int creation_return_offer(const struct creation *c)
+{
+	const struct vmbus_offer *from = &c->dev->offer;
+	struct vmbus_host_offer offer = {
+		.size = c->offer_size,
+		.flags = from->flags,
+		.mmio_megabytes = from->mmio_megabytes,
+	};
+
+	static_assert(sizeof(offer.user_defined) == sizeof(from->user));
+	if (!c->arg->offer)
+		return 0;
+	memcpy(offer.user_defined, from->user, sizeof(offer.user_defined));
+	return copy_to_user(u64_to_user_ptr(c->arg->offer), &offer,
+			    min_t(size_t, c->offer_size, sizeof(offer))) ? -EFAULT : 0;
+}
+
+/* ---- What is made ---- */
+
+/* The device that gets a sub-channel, held. */
+static struct vmbus_device *creation_find_device(const struct creation *c)
+{
+	struct vmbus_endpoint *primary;
+
+	guard(mutex)(&c->host->lock);
+	primary = xa_load(&c->host->endpoints, c->arg->primary);
+	if (!primary || primary->index)
+		return ERR_PTR(-ENOENT);
+	if (!guid_equal(&primary->dev->if_type, &c->if_type) ||
+	    !guid_equal(&primary->dev->if_instance, &c->if_instance))
+		return ERR_PTR(-EINVAL);
+	/* The backend may be gone by now, but not this. */
+	if (c->arg->index > primary->dev->max_subchannels)
+		return ERR_PTR(-EINVAL);
+	host_device_get(primary->dev);
+	return primary->dev;
+}
+
+/* As a DESTROY; who is killed does not wait for it. */
+static void creation_undo(struct vmbus_endpoint *ep)
+{
+	endpoint_die(ep);
+	if (wait_event_killable(ep->host->wait, endpoint_is_idle(ep, true)))
+		endpoint_abandon(ep);
+	else
+		endpoint_put(ep);
+}
+
+/* The endpoint is one of its device's, or this fails. */
+static int creation_join(const struct creation *c, struct vmbus_endpoint *ep)
+{
+	bool primary = !c->arg->primary;
+	int ret = 0;
+
+	if (primary)
+		ret = host_device_probe(c->dev, c->config, c->config_len);
+	if (ret)
+		return ret;
+	ret = creation_return_offer(c);
+	if (!ret)
+		ret = endpoint_join(ep);
+	if (ret && primary)
+		host_device_remove(c->dev);
+	return ret;
+}
+
+static int creation_make(const struct creation *c)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	ep = endpoint_create(c->dev, c->arg->relid, c->arg->index);
+	if (IS_ERR(ep))
+		return PTR_ERR(ep);
+	ret = signals_set(ep, &c->signals);
+	if (!ret)
+		ret = creation_join(c, ep);
+	if (ret) {
+		endpoint_put(ep);
+		return ret;
+	}
+	/* The last step: from here on the guest's messages find it. */
+	ret = host_add_endpoint(c->host, ep);
+	if (ret)
+		creation_undo(ep);
+	return ret;
+}
+
+int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
+{
+	struct creation c = { .host = call->host, .arg = &arg->channel_create };
+	int ret;
+
+	ret = creation_check(c.arg);
+	if (!ret)
+		ret = creation_copy(&c);
+	if (ret)
+		goto out_free;
+	/* The relid may be free in a moment. */
+	host_finish(c.host);
+	if (c.arg->primary)
+		c.dev = creation_find_device(&c);
+	else
+		c.dev = host_device_create(c.host, c.arg->relid, &c.if_type, &c.if_instance);
+	if (IS_ERR(c.dev)) {
+		ret = PTR_ERR(c.dev);
+		goto out_free;
+	}
+	ret = creation_make(&c);
+	host_device_put(c.dev);
+out_free:
+	if (!IS_ERR(c.config))
+		kfree(c.config);
+	return ret;
+}

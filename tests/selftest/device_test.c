@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Devices: configuration, sub-channels, what the backend asks for, and requests that
+ * complete elsewhere while their channel goes.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../module/vmbus_device_test.h"
+#include "fixture.h"
+
+#define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
+#define SUB_RELID(_i)	(RELID + (_i))
+#define SUB_HANDLE(_i)	(RING_HANDLE + 0x100 + (_i))
+#define NR_RINGS	(1 + VMBUS_DEVICE_TEST_SUBCHANNELS)
+
+static const __u8 if_type[16] = VMBUS_DEVICE_TEST_IF_TYPE;
+
+/* ---- The backend ---- */
+
+static void read_file(const char *name, char *text, size_t size)
+{
+	char path[128];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, size - 1);
+	text[len < 0 ? 0 : len] = 0;
+	close(fd);
+}
+
+/* What was called since the last look */
+static const char *backend_log(void)
+{
+	static char text[4096];
+
+	read_file("log", text, sizeof(text));
+	return text;
+}
+
+struct counts {
+	unsigned int taken, done, stray;
+};
+
+static struct counts counts(void)
+{
+	struct counts c = { ~0u, ~0u, ~0u };
+	char text[128];
+
+	read_file("counts", text, sizeof(text));
+	if (sscanf(text, "taken %u done %u stray %u", &c.taken, &c.done, &c.stray) != 3)
+		c.taken = ~0u;
+	return c;
+}
+
+static int control(const char *what)
+{
+	int fd = open(DEBUGFS "control", O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* ---- The VMM ---- */
+
+FIXTURE(device) {
+	int fd;
+	char *rings;		/* one pair after the other */
+	struct vmbus_host_channel_create create;	/* of the primary channel */
+	struct vmbus_device_test_config config;
+};
+
+FIXTURE_SETUP(device)
+{
+	self->rings = memory_alloc(MEM_ANON, NR_RINGS * RING_BYTES);
+	ASSERT_NE(NULL, self->rings);
+	self->fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, vmm_create(self->fd));
+	ASSERT_EQ(0, vmm_region(self->fd, RING_SLOT, 0, RING_GPA, NR_RINGS * RING_BYTES,
+				self->rings));
+	self->config.size = sizeof(self->config);
+	self->create = (struct vmbus_host_channel_create){
+		.size = sizeof(self->create),
+		.relid = RELID,
+		.if_instance = { 1, 2, 3 },
+		.config = PTR(&self->config),
+	};
+	memcpy(self->create.if_type, if_type, sizeof(if_type));
+	backend_log();
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->fd);
+	expect_nothing_pinned(_metadata);
+}
+
+static int create(int fd, struct vmbus_host_channel_create *arg)
+{
+	return ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, arg) ? -errno : 0;
+}
+
+static int create_sub(int fd, const struct vmbus_host_channel_create *primary,
+		      unsigned int index)
+{
+	struct vmbus_host_channel_create arg = *primary;
+
+	arg.relid = SUB_RELID(index);
+	arg.primary = RELID;
+	arg.index = index;
+	arg.config = 0;
+	return create(fd, &arg);
+}
+
+/* Open channel @index, the rings of which are GPADL SUB_HANDLE(@index) */
+#define EXPECT_CHANNEL_OPENS(_index) do {					\
+	unsigned int __i = (_index);						\
+										\
+	EXPECT_EQ(0, guest_open(self->fd, SUB_RELID(__i), __i, SUB_HANDLE(__i),	\
+				RING_SPLIT));					\
+	EXPECT_OPENED(self->fd, SUB_RELID(__i), __i);				\
+} while (0)
+
+#define EXPECT_CHANNEL_IS_REFUSED(_index) do {					\
+	unsigned int __i = (_index);						\
+										\
+	EXPECT_EQ(0, guest_open(self->fd, SUB_RELID(__i), __i, SUB_HANDLE(__i),	\
+				RING_SPLIT));					\
+	EXPECT_NOT_OPENED(self->fd, SUB_RELID(__i), __i);			\
+} while (0)
+
+#define EXPECT_RINGS(_index) do {						\
+	unsigned int __i = (_index);						\
+										\
+	EXPECT_GPADL(self->fd, SUB_RELID(__i), SUB_HANDLE(__i),			\
+		     RING_GPA + __i * RING_BYTES, RING_BYTES);			\
+} while (0)
+
+/* A device with its primary channel and @_nr_subs sub-channels, all open */
+#define EXPECT_DEVICE(_nr_subs) do {						\
+	unsigned int _i, _nr = (_nr_subs);					\
+										\
+	EXPECT_EQ(0, create(self->fd, &self->create));				\
+	for (_i = 0; _i <= _nr; _i++) {						\
+		if (_i)								\
+			EXPECT_EQ(0, create_sub(self->fd, &self->create, _i));	\
+		EXPECT_RINGS(_i);						\
+		EXPECT_CHANNEL_OPENS(_i);					\
+	}									\
+} while (0)
+
+#define EXPECT_LOG(_text)	EXPECT_STREQ(_text, backend_log())
+
+/* ---- Configuration ---- */
+
+TEST_F(device, probe_and_remove)
+{
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_LOG("probe 5\n");
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+	EXPECT_LOG("remove 5\n");
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+}
+
+TEST_F(device, nobody_serves_it)
+{
+	self->create.if_type[0] ^= 1;
+	EXPECT_EQ(-ENODEV, create(self->fd, &self->create));
+	/* Nothing is left of it */
+	self->create.if_type[0] ^= 1;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, last_close_removes)
+{
+	EXPECT_DEVICE(1);
+	backend_log();
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+	EXPECT_TRUE(WAIT_FOR(control("rescind") == -ENODEV));
+	EXPECT_LOG("close 1\nclose 0\nremove 5\n");
+}
+
+TEST_F(device, probe_refuses)
+{
+	self->config.error = EDOM;
+	EXPECT_EQ(-EDOM, create(self->fd, &self->create));
+	EXPECT_LOG("");
+	EXPECT_EQ(-ENXIO, guest_close(self->fd, RELID));
+	self->config.error = 0;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_can_be_left_out)
+{
+	self->create.config = 0;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_of_the_first_version)
+{
+	self->config.size = VMBUS_DEVICE_TEST_CONFIG_V1;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_is_too_short)
+{
+	self->config.size = VMBUS_DEVICE_TEST_CONFIG_V1 - 1;
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+	self->config.size = 3;
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+	self->config.size = 0;
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_of_a_later_version)
+{
+	struct {
+		struct vmbus_device_test_config config;
+		__u32 more;
+	} later = { .config.size = sizeof(later) };
+
+	self->create.config = PTR(&later);
+	later.more = 1;
+	EXPECT_EQ(-E2BIG, create(self->fd, &self->create));
+	later.more = 0;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_is_too_long)
+{
+	__u32 *config = memory_alloc(MEM_ANON, 2 * HV_PAGE);
+
+	ASSERT_NE(NULL, config);
+	self->create.config = PTR(config);
+	config[0] = VMBUS_HOST_CONFIG_MAX + 1;
+	EXPECT_EQ(-E2BIG, create(self->fd, &self->create));
+	config[0] = VMBUS_HOST_CONFIG_MAX;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+TEST_F(device, config_is_nowhere)
+{
+	char *pages = mmap(NULL, 2 * HV_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	self->create.config = PTR(nowhere);
+	EXPECT_EQ(-EFAULT, create(self->fd, &self->create));
+	/* Its size is there, the rest is not */
+	ASSERT_EQ(0, munmap(pages + HV_PAGE, HV_PAGE));
+	*(__u32 *)(pages + HV_PAGE - 4) = sizeof(self->config);
+	self->create.config = PTR(pages + HV_PAGE - 4);
+	EXPECT_EQ(-EFAULT, create(self->fd, &self->create));
+}
+
+/* That of the test backend without a probe() of its own is the other one */
+TEST_F(device, backend_takes_no_config)
+{
+	const __u8 type[16] = VMBUS_GPADL_TEST_IF_TYPE;
+
+	memcpy(self->create.if_type, type, sizeof(type));
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+	self->create.config = 0;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+/* ---- The offer ---- */
+
+TEST_F(device, offer)
+{
+	struct vmbus_host_offer offer = { .size = sizeof(offer), .user_defined = { 9, 9 } };
+
+	self->config.mmio_megabytes = 17;
+	self->create.offer = PTR(&offer);
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_EQ(sizeof(offer), offer.size);
+	EXPECT_EQ(0x10, offer.flags);
+	EXPECT_EQ(17, offer.mmio_megabytes);
+	EXPECT_EQ(4, offer.user_defined[0]);
+	EXPECT_EQ(0, offer.user_defined[1]);
+}
+
+TEST_F(device, offer_goes_nowhere)
+{
+	struct vmbus_host_offer *offer = mmap(NULL, HV_PAGE, PROT_READ,
+					      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	self->create.offer = PTR(offer);
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+	ASSERT_EQ(0, mprotect(offer, HV_PAGE, PROT_READ | PROT_WRITE));
+	offer->size = sizeof(*offer);
+	ASSERT_EQ(0, mprotect(offer, HV_PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, create(self->fd, &self->create));
+	EXPECT_LOG("probe 5\nremove 5\n");
+	self->create.offer = 0;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+}
+
+/* ---- Sub-channels ---- */
+
+TEST_F(device, subchannels)
+{
+	EXPECT_DEVICE(2);
+	EXPECT_LOG("probe 5\nopen 0 vp 0\nopen 1 vp 0\nopen 2 vp 0\n");
+	EXPECT_EQ(0, guest_close(self->fd, SUB_RELID(1)));
+	EXPECT_CHANNEL_OPENS(1);
+	EXPECT_LOG("close 1\nopen 1 vp 0\n");
+}
+
+TEST_F(device, subchannel_of_nobody)
+{
+	EXPECT_EQ(-ENOENT, create_sub(self->fd, &self->create, 1));
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_EQ(0, create_sub(self->fd, &self->create, 1));
+	/* A sub-channel has none */
+	self->create.relid = RELID + 20;
+	self->create.primary = SUB_RELID(1);
+	self->create.index = 2;
+	self->create.config = 0;
+	EXPECT_EQ(-ENOENT, create(self->fd, &self->create));
+}
+
+TEST_F(device, subchannel_numbers)
+{
+	struct vmbus_host_channel_create arg = self->create;
+
+	arg.index = 1;
+	EXPECT_EQ(-EINVAL, create(self->fd, &arg));
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_EQ(-EINVAL, create_sub(self->fd, &self->create, 0));
+	EXPECT_EQ(-EINVAL, create_sub(self->fd, &self->create,
+				      VMBUS_DEVICE_TEST_SUBCHANNELS + 1));
+	EXPECT_EQ(0, create_sub(self->fd, &self->create, VMBUS_DEVICE_TEST_SUBCHANNELS));
+	EXPECT_EQ(-EEXIST, create_sub(self->fd, &self->create,
+				      VMBUS_DEVICE_TEST_SUBCHANNELS));
+	/* The index is taken, the relid is not */
+	arg.relid = RELID + 20;
+	arg.primary = RELID;
+	arg.config = 0;
+	arg.index = VMBUS_DEVICE_TEST_SUBCHANNELS;
+	EXPECT_EQ(-EEXIST, create(self->fd, &arg));
+	arg.primary = 2048;
+	EXPECT_EQ(-EINVAL, create(self->fd, &arg));
+}
+
+TEST_F(device, subchannel_is_of_the_same_kind)
+{
+	struct vmbus_host_channel_create other = self->create;
+
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	other.if_type[15] ^= 1;
+	EXPECT_EQ(-EINVAL, create_sub(self->fd, &other, 1));
+	other = self->create;
+	other.if_instance[0] ^= 1;
+	EXPECT_EQ(-EINVAL, create_sub(self->fd, &other, 1));
+}
+
+TEST_F(device, subchannel_has_no_config)
+{
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	self->create.relid = SUB_RELID(1);
+	self->create.primary = RELID;
+	self->create.index = 1;
+	EXPECT_EQ(-EINVAL, create(self->fd, &self->create));
+}
+
+/* A sub-channel is open only while its primary is */
+TEST_F(device, subchannel_needs_its_primary)
+{
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_EQ(0, create_sub(self->fd, &self->create, 1));
+	EXPECT_RINGS(1);
+	EXPECT_CHANNEL_IS_REFUSED(1);
+	EXPECT_RINGS(0);
+	EXPECT_CHANNEL_OPENS(0);
+	EXPECT_CHANNEL_OPENS(1);
+	EXPECT_LOG("probe 5\nopen 0 vp 0\nopen 1 vp 0\n");
+}
+
+TEST_F(device, primary_closes_last)
+{
+	const char *log;
+
+	EXPECT_DEVICE(2);
+	backend_log();
+	EXPECT_EQ(0, guest_close(self->fd, RELID));
+	EXPECT_CHANNEL_OPENS(0);
+	log = backend_log();
+	EXPECT_TRUE(!strcmp(log, "close 1\nclose 2\nclose 0\nopen 0 vp 0\n") ||
+		    !strcmp(log, "close 2\nclose 1\nclose 0\nopen 0 vp 0\n"))
+		TH_LOG("%s", log);
+}
+
+TEST_F(device, rescind_takes_all)
+{
+	EXPECT_DEVICE(1);
+	backend_log();
+	EXPECT_EQ(0, vmm_rescind(self->fd, RELID));
+	EXPECT_LOG("close 1\nclose 0\n");
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_CHANNEL_IS_REFUSED(0);
+	EXPECT_CHANNEL_IS_REFUSED(1);
+	EXPECT_EQ(-ENODEV, create_sub(self->fd, &self->create, 2));
+}
+
+TEST_F(device, rescind_of_a_subchannel)
+{
+	EXPECT_DEVICE(2);
+	backend_log();
+	EXPECT_EQ(0, vmm_rescind(self->fd, SUB_RELID(1)));
+	EXPECT_LOG("close 1\n");
+	EXPECT_CHANNEL_IS_REFUSED(1);
+	EXPECT_EQ(0, vmm_destroy(self->fd, SUB_RELID(1)));
+	EXPECT_EQ(0, create_sub(self->fd, &self->create, 1));
+	EXPECT_RINGS(1);
+	EXPECT_CHANNEL_OPENS(1);
+}
+
+TEST_F(device, destroy_takes_all)
+{
+	EXPECT_DEVICE(2);
+	backend_log();
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+	EXPECT_EQ(-ENXIO, guest_close(self->fd, RELID));
+	EXPECT_EQ(-ENXIO, guest_close(self->fd, SUB_RELID(1)));
+	EXPECT_EQ(-ENOENT, vmm_destroy(self->fd, SUB_RELID(2)));
+	EXPECT_EQ(0, pinned_kb(0));
+	EXPECT_DEVICE(2);
+}
+
+TEST_F(device, reset_closes_all)
+{
+	EXPECT_DEVICE(1);
+	backend_log();
+	EXPECT_EQ(0, vmm_reset(self->fd));
+	EXPECT_LOG("close 1\nclose 0\n");
+	EXPECT_RINGS(0);
+	EXPECT_RINGS(1);
+	EXPECT_CHANNEL_OPENS(0);
+	EXPECT_CHANNEL_OPENS(1);
+}
+
+/* ---- What the backend asks for ---- */
+
+static int next_event(int fd, struct vmbus_host_event *event)
+{
+	*event = (struct vmbus_host_event){ .size = sizeof(*event) };
+	return ioctl(fd, VMBUS_HOST_NEXT_EVENT, event) ? -errno : 0;
+}
+
+#define EXPECT_EVENT(_type, _relid, _value) do {				\
+	struct vmbus_host_event _e;						\
+										\
+	EXPECT_EQ(0, next_event(self->fd, &_e));				\
+	EXPECT_EQ(_type, _e.type);						\
+	EXPECT_EQ(_relid, _e.relid);						\
+	EXPECT_EQ(_value, _e.value);						\
+} while (0)
+
+TEST_F(device, offer_subchannels)
+{
+	struct vmbus_host_event event;
+
+	EXPECT_DEVICE(0);
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+	EXPECT_EQ(0, control("offer 2"));
+	EXPECT_EVENT(VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, RELID, 2);
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+	EXPECT_EQ(-EINVAL, control("offer 0"));
+	EXPECT_EQ(-EINVAL, control("offer 4"));
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+}
+
+TEST_F(device, backend_unplugs)
+{
+	EXPECT_DEVICE(1);
+	backend_log();
+	EXPECT_EQ(0, control("rescind"));
+	EXPECT_EVENT(VMBUS_HOST_EVENT_RESCIND, RELID, 0);
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_CHANNEL_IS_REFUSED(0);
+	EXPECT_LOG("close 1\nclose 0\n");
+	EXPECT_EQ(0, vmm_rescind(self->fd, RELID));
+	EXPECT_LOG("");
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+	EXPECT_LOG("remove 5\n");
+}
+
+/* vmbus_backend_unregister() does not leave a device behind */
+TEST_F(device, backend_is_unregistered)
+{
+	EXPECT_EQ(0, control("load"));
+	self->create.if_type[15] ^= 1;
+	EXPECT_DEVICE(1);
+	EXPECT_EQ(0, control("unload"));
+	EXPECT_LOG("probe 5\nopen 0 vp 0\nopen 1 vp 0\nclose 1\nclose 0\nremove 5\n");
+	EXPECT_EVENT(VMBUS_HOST_EVENT_RESCIND, RELID, 0);
+	EXPECT_CHANNEL_IS_REFUSED(0);
+	EXPECT_EQ(-ENODEV, create_sub(self->fd, &self->create, 2));
+	EXPECT_EQ(0, vmm_rescind(self->fd, RELID));
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+	EXPECT_EQ(-ENODEV, create(self->fd, &self->create));
+}
+
+/* ---- Target processors ---- */
+
+static int modify(int fd, __u32 flags, __u32 target_vp,
+		  const struct vmbus_host_signals *signals)
+{
+	struct vmbus_host_channel_modify arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.relid = RELID,
+		.target_vp = target_vp,
+		.signals = PTR(signals),
+	};
+
+	return ioctl(fd, VMBUS_HOST_CHANNEL_MODIFY, &arg) ? -errno : 0;
+}
+
+#define TARGET	VMBUS_HOST_MODIFY_TARGET_VP
+
+TEST_F(device, retarget)
+{
+	EXPECT_DEVICE(0);
+	backend_log();
+	EXPECT_EQ(0, modify(self->fd, TARGET, 3, NULL));
+	EXPECT_TRUE(WAIT_FOR(!strcmp(backend_log(), "retarget 0 vp 3\n")));
+	EXPECT_EQ(0, guest_close(self->fd, RELID));
+	EXPECT_CHANNEL_OPENS(0);
+	EXPECT_LOG("close 0\nopen 0 vp 0\n");
+	/* Without the flag it is only the signals that change; and so it is the same again */
+	EXPECT_EQ(0, modify(self->fd, 0, 0, NULL));
+	EXPECT_EQ(0, modify(self->fd, TARGET, 0, NULL));
+	EXPECT_EQ(0, vmm_rescind(self->fd, RELID));
+	EXPECT_LOG("close 0\n");
+}
+
+TEST_F(device, no_target)
+{
+	struct vmbus_host_signals signals = {
+		.size = sizeof(signals),
+		.kick_fd = -1,
+		.call_fd = 0,
+	};
+
+	EXPECT_DEVICE(0);
+	backend_log();
+	EXPECT_EQ(-EINVAL, modify(self->fd, TARGET, VMBUS_HOST_NO_TARGET_VP, &signals));
+	signals.call_fd = -1;
+	EXPECT_EQ(0, modify(self->fd, TARGET, VMBUS_HOST_NO_TARGET_VP, &signals));
+	EXPECT_EQ(-EOPNOTSUPP, modify(self->fd, 0, 1, &signals));
+	EXPECT_EQ(-EOPNOTSUPP, modify(self->fd, 2, 0, &signals));
+	EXPECT_TRUE(WAIT_FOR(!strcmp(backend_log(), "retarget 0 vp 4294967295\n")));
+}
+
+/* ---- Requests that complete elsewhere ---- */
+
+/* As the wire has it, with one word of payload */
+struct packet {
+	__u16 type;
+	__u16 offset8;
+	__u16 len8;
+	__u16 flags;
+	__u64 trans_id;
+	__u64 payload;
+	__u64 trailer;
+};
+
+#define NR_REQUESTS	16
+
+FIXTURE(late) {
+	int fd;
+	char *rings;
+	struct vmbus_host_channel_create create;
+	struct vmbus_device_test_config config;
+	struct counts before;
+	struct task task;
+};
+
+FIXTURE_VARIANT(late) {
+	const char *where;	/* they complete */
+	__u32 flags;		/* of the configuration */
+};
+
+FIXTURE_VARIANT_ADD(late, softirq) { .where = "softirq" };
+FIXTURE_VARIANT_ADD(late, work) { .where = "work" };
+FIXTURE_VARIANT_ADD(late, kthread) { .where = "kthread" };
+FIXTURE_VARIANT_ADD(late, close_returns) {
+	.where = "softirq",
+	.flags = VMBUS_DEVICE_TEST_NO_DRAIN,
+};
+
+/* The channel is open, and the backend has requests under way. */
+FIXTURE_SETUP(late)
+{
+	struct packet *packet;
+	unsigned int i;
+
+	self->rings = memory_alloc(MEM_ANON, RING_BYTES);
+	ASSERT_NE(NULL, self->rings);
+	self->fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, vmm_create(self->fd));
+	ASSERT_EQ(0, vmm_region(self->fd, RING_SLOT, 0, RING_GPA, RING_BYTES, self->rings));
+	self->config.size = sizeof(self->config);
+	self->config.flags = variant->flags;
+	self->create = (struct vmbus_host_channel_create){
+		.size = sizeof(self->create),
+		.relid = RELID,
+		.config = PTR(&self->config),
+	};
+	memcpy(self->create.if_type, if_type, sizeof(if_type));
+	self->before = counts();
+	ASSERT_EQ(0, create(self->fd, &self->create));
+
+	packet = (void *)self->rings + HV_PAGE;
+	for (i = 0; i < NR_REQUESTS; i++)
+		packet[i] = (struct packet){
+			.type = 6,
+			.offset8 = 2,
+			.len8 = 3,
+			.flags = 1,
+			.trans_id = i,
+		};
+	*(__u32 *)self->rings = NR_REQUESTS * sizeof(*packet);
+	EXPECT_RINGS(0);
+	EXPECT_CHANNEL_OPENS(0);
+	ASSERT_TRUE(WAIT_FOR(counts().taken == self->before.taken + NR_REQUESTS));
+	EXPECT_EQ(self->before.done, counts().done);
+	backend_log();
+}
+
+FIXTURE_TEARDOWN(late)
+{
+	struct counts after = counts();
+
+	EXPECT_EQ(self->before.taken + NR_REQUESTS, after.taken);
+	EXPECT_EQ(self->before.done + NR_REQUESTS, after.done);
+	EXPECT_EQ(self->before.stray, after.stray);
+	close(self->fd);
+	expect_nothing_pinned(_metadata);
+}
+
+static int do_rescind(void *arg)
+{
+	return vmm_rescind(*(int *)arg, RELID);
+}
+
+static int do_destroy(void *arg)
+{
+	return vmm_destroy(*(int *)arg, RELID);
+}
+
+static int do_reset(void *arg)
+{
+	return vmm_reset(*(int *)arg);
+}
+
+/* Packets that the host has sent */
+static unsigned int completions(const char *rings)
+{
+	return *(__u32 *)(rings + RING_SPLIT * HV_PAGE) / 24;
+}
+
+TEST_F(late, completes_while_open)
+{
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_EQ(NR_REQUESTS, completions(self->rings));
+}
+
+/* close() is called, nobody gets hold of the channel any more, and it waits. */
+#define EXPECT_CLOSE_WAITS() do {						\
+	EXPECT_TRUE(WAIT_FOR(!strcmp(backend_log(), "close 0\n")));		\
+	EXPECT_EQ(self->before.done, counts().done);				\
+	EXPECT_EQ((long)RING_KB, pinned_kb(0));					\
+} while (0)
+
+TEST_F(late, close)
+{
+	EXPECT_EQ(0, guest_close(self->fd, RELID));
+	EXPECT_CLOSE_WAITS();
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_EQ(NR_REQUESTS, completions(self->rings));
+}
+
+TEST_F(late, reopen)
+{
+	EXPECT_EQ(0, guest_close(self->fd, RELID));
+	EXPECT_CLOSE_WAITS();
+	memset(self->rings, 0, HV_PAGE);
+	EXPECT_EQ(0, guest_open(self->fd, RELID, 9, SUB_HANDLE(0), RING_SPLIT));
+	EXPECT_SILENCE(self->fd);
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_OPENED(self->fd, RELID, 9);
+}
+
+TEST_F(late, rescind)
+{
+	task_start(&self->task, do_rescind, &self->fd);
+	EXPECT_CLOSE_WAITS();
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(0, pinned_kb(0));
+}
+
+TEST_F(late, destroy)
+{
+	task_start(&self->task, do_destroy, &self->fd);
+	EXPECT_CLOSE_WAITS();
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_LOG("remove 5\n");
+}
+
+TEST_F(late, reset)
+{
+	task_start(&self->task, do_reset, &self->fd);
+	EXPECT_CLOSE_WAITS();
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(0, pinned_kb(0));
+}
+
+TEST_F(late, last_close)
+{
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_CLOSE_WAITS();
+	EXPECT_EQ(0, control(variant->where));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_TRUE(WAIT_FOR(control("rescind") == -ENODEV));
+	EXPECT_LOG("remove 5\n");
+}
+
+TEST_HARNESS_MAIN
