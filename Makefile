@@ -37,6 +37,9 @@ proof:
 model fault:
 	scripts/check.sh $@
 
+check-newest check-old check-arm64:
+	scripts/check.sh $(@:check-%=%)
+
 stress:
 	STRESS_SECONDS=$(SECONDS) scripts/selftest.sh stress_test
 
@@ -90,12 +93,14 @@ help:
 	@echo "  make bench-wall   the same in time (ACCEL=kvm, or MACHINE=1: on this machine)"
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
+	@echo "  make check-newest, make check-old  the newest kernel in the archive; Debian's 6.1"
 	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
+	@echo "  make check-arm64  not in it: arm64 with pages of 4 and 64 KiB, emulated"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
 	@echo "  make distclean    remove what these leave in out/"
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check check-full static wire kunit selftest fuzz \
+.PHONY: modules modules_install clean demo check check-full check-newest check-old check-arm64 static wire kunit selftest fuzz \
 	proof model fault stress bench bench-wall coverage mutants htmldocs distclean help

@@ -63,10 +63,19 @@ stages_full()
 	END
 }
 
+# Those that have no room in it
+stages_apart()
+{
+	cat <<-END
+	arm64|arm64, pages of 4 and 64 KiB: no warning, and KUnit in an emulated machine|stage_arm64
+	END
+}
+
 stages_all()
 {
 	stages
 	stages_full
+	stages_apart
 }
 
 # Those that other stages would wait for
@@ -74,7 +83,7 @@ stage_kernels()
 {
 	"$scripts/kernel.sh" build kcsan >&2 &&
 	"$scripts/kernel.sh" build gcov >&2 &&
-	"$scripts/kernel.sh" build debug newest >&2 &&
+	"$scripts/kernel.sh" build quick newest >&2 &&
 	echo "1 passed, 0 failed"
 }
 
@@ -102,12 +111,23 @@ stage_kcsan()
 	sum_up "$scripts/kunit.sh" "$scripts/selftest.sh"
 }
 
+# The kernel is one without KASAN and lockdep: they are for 6.12, and here is no time
 stage_newest()
 {
-	local -x TIMEOUT=1500
+	local -x CONFIG=quick LEAKS=0
 
 	sum_up "$scripts/static.sh newest_kernel" "env SERIES=newest $scripts/kunit.sh" \
 		"env SERIES=newest $scripts/selftest.sh"
+}
+
+# arm64 with either size of pages: no warning, and KUnit
+stage_arm64()
+{
+	local -x ARCH=arm64 LEAKS=0
+
+	"$scripts/deps.sh" &&
+	sum_up "$scripts/static.sh cross" "env PAGES=64k $scripts/static.sh cross" \
+		"$scripts/kunit.sh" "env PAGES=64k $scripts/kunit.sh"
 }
 
 stage_old()

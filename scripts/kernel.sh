@@ -37,7 +37,16 @@ meta_package()
 		"$want".*) echo "$p"; return ;;
 		esac
 	done
-	die "the archive has no linux-$kind for Linux $want" "$apt_next"
+	return 1
+}
+
+# Debian's releases have a series each: what this one does not have, the one before may
+find_series()
+{
+	meta_package image "$1" >/dev/null && return
+	archive_ask oldstable
+	meta_package image "$1" >/dev/null ||
+		die "the archive has no linux-image for Linux $1" "$apt_next"
 }
 
 # Debian's headers name each other by absolute paths under /usr
@@ -90,6 +99,7 @@ stock()
 {
 	local want=$1 image headers dir
 
+	find_series "$want"
 	image=$(pkg_depends "$(meta_package image "$want")" linux-image)
 	headers=$(pkg_depends "$(meta_package headers "$want")" linux-headers)
 	dir=$cache/stock-$want-$(pkg_field "$image" Version)

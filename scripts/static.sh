@@ -173,9 +173,19 @@ check_old_kernel()
 check_newest_kernel()
 {
 	mirror_tree "$dir/build-newest"
-	nice make -s -C "$("$top/scripts/kernel.sh" build debug newest)" \
+	nice make -s -C "$("$top/scripts/kernel.sh" build quick newest)" \
 		M="$dir/build-newest" -j"$(nproc)" W=1 KCFLAGS=-Werror \
 		GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m modules
+}
+
+# With ARCH=arm64, PAGES=64k: for that
+check_cross()
+{
+	local tree=$dir/build-$arch-$pages
+
+	mirror_tree "$tree"
+	nice make -s -C "$("$top/scripts/kernel.sh" build debug)" M="$tree" \
+		-j"$(nproc)" W=1 KCFLAGS=-Werror GPADL_TESTS=m GPADL_KUNIT=m modules
 }
 
 # warnings comes first: others use what it built
