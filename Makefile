@@ -25,7 +25,7 @@ check:
 check-full:
 	scripts/check.sh full
 
-static wire kunit selftest:
+static wire kunit selftest iommu:
 	scripts/check.sh $@
 
 fuzz:
@@ -81,6 +81,7 @@ help:
 	@echo "  make wire         the wire format in user space, under AddressSanitizer"
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
+	@echo "  make iommu        a device does DMA on mappings, behind an IOMMU"
 	@echo "  scripts/check.sh bench  is a map as fast as it was?"
 	@echo
 	@echo "More, that make check leaves out:"
@@ -102,5 +103,6 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check check-full check-newest check-old check-arm64 static wire kunit selftest fuzz \
-	proof model fault stress bench bench-wall coverage mutants htmldocs distclean help
+.PHONY: modules modules_install clean demo check check-full check-newest check-old check-arm64 \
+	static wire kunit selftest iommu fuzz proof model fault stress bench bench-wall coverage \
+	mutants htmldocs distclean help

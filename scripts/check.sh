@@ -39,6 +39,7 @@ stages()
 	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C $top/tests/host check
 	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|$scripts/kunit.sh
 	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh
+	iommu|a device does DMA on mappings, behind an IOMMU|$scripts/iommu.sh
 	bench|a map costs no more instructions than it did|$scripts/bench.sh check
 	demo|end to end: a stock guest's GPADLs, mapped|stage_demo
 	END

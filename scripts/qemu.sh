@@ -19,6 +19,7 @@
 #			/dev/kvm is there does not mean that it runs any kernel
 #	ICOUNT=1	one CPU, whose clock counts the instructions that it executes, a
 #			nanosecond each, whatever else the machine does
+#	QEMU_ARGS="..."	more of QEMU's own arguments, in words: another machine, devices
 #	SHOW=1		show the console
 #	FOLLOW=NAME	show the result file NAME as it grows
 #	PROGRESS=1	show which program the guest runs, which suite of KUnit it ends
@@ -57,6 +58,8 @@ elif [ "${ICOUNT-}" = 1 ]; then
 	SMP=1
 fi
 
+read -ra devices <<<"${QEMU_ARGS-}"
+
 console=(-serial "file:$logs/console.log")
 if [ "${SHOW-}" = 1 ]; then
 	console=(-chardev "stdio,id=console,signal=off,logfile=$logs/console.log"
@@ -74,7 +77,8 @@ boot()
 	mkdir -p "$logs"
 	touch "$logs/console.log" "$logs/result.log"
 	mkfifo "$logs/monitor.in" "$logs/monitor.out"
-	timeout -k 5 "$timeout" "${machine[@]}" -smp "${SMP:-2}" -m "${MEM:-2G}" \
+	timeout -k 5 "$timeout" "${machine[@]}" "${devices[@]}" \
+		-smp "${SMP:-2}" -m "${MEM:-2G}" \
 		-nodefaults -display none -no-reboot -monitor "pipe:$logs/monitor" \
 		"${console[@]}" "${results[@]}" \
 		-kernel "$kernel" -initrd "$initramfs" \

@@ -41,6 +41,11 @@ enum vmbus_gpadl_test_ops {
 	VMBUS_GPADL_TEST_SEND,		/* an in-band packet; value: trans_id */
 	VMBUS_GPADL_TEST_RECV,		/* value: length of payload | packet type << 32 */
 	VMBUS_GPADL_TEST_MAX_SEGMENT,	/* len: bytes of an entry at most, in later maps */
+	/* For QEMU's edu device, without which: ENODEV. UNMAP takes it back by itself. */
+	VMBUS_GPADL_TEST_DMA_MAP,	/* len: longest segment; value: number of entries */
+	VMBUS_GPADL_TEST_DMA_UNMAP,
+	VMBUS_GPADL_TEST_DMA_INFO,	/* as SG_INFO, of what the device gets */
+	VMBUS_GPADL_TEST_DMA_COPY,	/* len bytes at offset, by the device; value: to there */
 };
 
 /* MAP: in a kernel thread instead of the caller's */
@@ -73,6 +78,12 @@ struct vmbus_gpadl_test_sg {
 	__u32 offset;
 	__u32 length;
 	__aligned_u64 pfn;
+};
+
+/* What the device gets of it */
+struct vmbus_gpadl_test_dma {
+	__aligned_u64 addr;
+	__aligned_u64 length;
 };
 
 enum vmbus_gpadl_test_policies {

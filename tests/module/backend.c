@@ -27,6 +27,7 @@
 #include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
+#include "edu.h"
 #include "vmbus_gpadl_test.h"
 
 #define MAX_INSTANCES	256
@@ -62,6 +63,7 @@ struct session {
  * @flags: of the map
  * @map: once it is mapped; NULL before, and if the map failed
  * @vaddr: where it is vmapped, or NULL
+ * @dma: mapped for the device (see edu.h) as well
  * @unwanted: nobody waits for it any more: unmap as soon as it is mapped
  * @kept: somebody comes for the result (VMBUS_GPADL_TEST_WAIT)
  * @result: of the map, once @done
@@ -76,6 +78,7 @@ struct mapping {
 	u32 flags;
 	struct vmbus_mapping *map;
 	void *vaddr;
+	bool dma;
 	bool unwanted;
 	bool kept;
 	bool done;
@@ -168,10 +171,13 @@ static void mapping_unlink(struct mapping *m)
 
 static void mapping_undo(struct mapping *m)
 {
+	if (m->dma)
+		edu_unmap(vmbus_mapping_sgt(m->map), vmbus_mapping_dma_dir(m->map));
 	if (m->vaddr)
 		vmbus_mapping_vunmap(m->map);
 	vmbus_gpadl_unmap(m->map);
 	m->vaddr = NULL;
+	m->dma = false;
 	m->map = NULL;
 	if (!m->kept)
 		mapping_unlink(m);
@@ -541,6 +547,72 @@ static int op_sg_info(struct instance *inst, struct vmbus_gpadl_test_op *op, voi
 	return 0;
 }
 
+/* ---- The device's view of it ---- */
+
+static int op_dma_map(struct instance *inst, struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *m = mapping_find(inst, op->handle);
+	struct sg_table *sgt;
+	int ret;
+
+	if (!m || m->dma)
+		return -ENOENT;
+	sgt = vmbus_mapping_sgt(m->map);
+	ret = edu_map(sgt, vmbus_mapping_dma_dir(m->map), op->len);
+	if (ret)
+		return ret;
+	m->dma = true;
+	op->value = sgt->nents;
+	return 0;
+}
+
+static int op_dma_unmap(struct instance *inst, const struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *m = mapping_find(inst, op->handle);
+
+	if (!m || !m->dma)
+		return -ENOENT;
+	edu_unmap(vmbus_mapping_sgt(m->map), vmbus_mapping_dma_dir(m->map));
+	m->dma = false;
+	return 0;
+}
+
+static int op_dma_info(struct instance *inst, struct vmbus_gpadl_test_op *op, void *buf)
+{
+	struct mapping *m = mapping_find(inst, op->handle);
+	struct vmbus_gpadl_test_dma *info = buf;
+	struct scatterlist *sg;
+	struct sg_table *sgt;
+	unsigned int i;
+
+	if (!m || !m->dma)
+		return -ENOENT;
+	sgt = vmbus_mapping_sgt(m->map);
+	op->value = sgt->nents;
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		if (i == op->len)
+			break;
+		info[i] = (struct vmbus_gpadl_test_dma){
+			.addr = sg_dma_address(sg),
+			.length = sg_dma_len(sg),
+		};
+	}
+	return 0;
+}
+
+static int op_dma_copy(struct instance *inst, const struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *from = mapping_find(inst, op->handle);
+	struct mapping *to = mapping_find(inst, op->value);
+
+	if (!from || !from->dma || !to || !to->dma)
+		return -ENOENT;
+	return edu_copy(vmbus_mapping_sgt(to->map), vmbus_mapping_sgt(from->map),
+			op->offset, op->len);
+}
+
+/* ---- Packets ---- */
+
 static int op_send(struct instance *inst, const struct vmbus_gpadl_test_op *op,
 		   const void *buf)
 {
@@ -583,6 +655,14 @@ static int op_locked(struct instance *inst, struct vmbus_gpadl_test_op *op, void
 		return op_sg_info(inst, op, buf);
 	case VMBUS_GPADL_TEST_MAX_SEGMENT:
 		return vmbus_gpadl_set_max_segment(vmbus_endpoint_channel(inst->ep), op->len);
+	case VMBUS_GPADL_TEST_DMA_MAP:
+		return op_dma_map(inst, op);
+	case VMBUS_GPADL_TEST_DMA_UNMAP:
+		return op_dma_unmap(inst, op);
+	case VMBUS_GPADL_TEST_DMA_INFO:
+		return op_dma_info(inst, op, buf);
+	case VMBUS_GPADL_TEST_DMA_COPY:
+		return op_dma_copy(inst, op);
 	case VMBUS_GPADL_TEST_SEND:
 		return op_send(inst, op, buf);
 	case VMBUS_GPADL_TEST_RECV:
@@ -608,7 +688,8 @@ static bool op_has_input(const struct vmbus_gpadl_test_op *op)
 static bool op_has_output(const struct vmbus_gpadl_test_op *op)
 {
 	return op->op == VMBUS_GPADL_TEST_READ || op->op == VMBUS_GPADL_TEST_VREAD ||
-	       op->op == VMBUS_GPADL_TEST_RECV || op->op == VMBUS_GPADL_TEST_SG_INFO;
+	       op->op == VMBUS_GPADL_TEST_RECV || op->op == VMBUS_GPADL_TEST_SG_INFO ||
+	       op->op == VMBUS_GPADL_TEST_DMA_INFO;
 }
 
 static size_t op_data_len(const struct vmbus_gpadl_test_op *op)
@@ -617,6 +698,8 @@ static size_t op_data_len(const struct vmbus_gpadl_test_op *op)
 		return 0;
 	if (op->op == VMBUS_GPADL_TEST_SG_INFO)
 		return array_size(op->len, sizeof(struct vmbus_gpadl_test_sg));
+	if (op->op == VMBUS_GPADL_TEST_DMA_INFO)
+		return array_size(op->len, sizeof(struct vmbus_gpadl_test_dma));
 	return op->len;
 }
 
@@ -838,11 +921,16 @@ static int __init test_init(void)
 	ret = vmbus_backend_register(&test_backend);
 	if (ret)
 		goto err_wq;
-	ret = misc_register(&test_device);
+	ret = edu_register();
 	if (ret)
 		goto err_backend;
+	ret = misc_register(&test_device);
+	if (ret)
+		goto err_edu;
 	return 0;
 
+err_edu:
+	edu_unregister();
 err_backend:
 	vmbus_backend_unregister(&test_backend);
 err_wq:
@@ -856,6 +944,7 @@ static void __exit test_exit(void)
 
 	misc_deregister(&test_device);
 	vmbus_backend_unregister(&test_backend);
+	edu_unregister();
 	destroy_workqueue(test_wq);
 	list_for_each_entry_safe(inst, next, &instances, node)
 		kfree(inst);
