@@ -34,16 +34,16 @@ static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 {
 	struct endpoint_counts *c = &ep->counts;
 
-	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %u refused %u kicks %u calls %u received %llu sent %llu%s%s\n",
+	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %lld refused %lld kicks %lld calls %llu received %llu sent %llu%s%s\n",
 		   ep->host->owner, ep->relid, &ep->dev->if_type, &ep->dev->if_instance,
 		   endpoint_state_name(ep),
 		   glance(&ep->rescinded) ? " rescinded" : "",
 		   glance(&ep->released) ? " released" : "",
-		   atomic_read(&c->opens), atomic_read(&c->refused),
-		   atomic_read(&c->kicks), atomic_read(&c->calls),
-		   atomic64_read(&c->received), atomic64_read(&c->sent),
-		   glance(&ep->in.broken) ? " bad-in-ring" : "",
-		   glance(&ep->out.broken) ? " bad-out-ring" : "");
+		   atomic64_read(&c->opens), atomic64_read(&c->refused),
+		   atomic64_read(&c->kicks), READ_ONCE(c->calls),
+		   READ_ONCE(c->received), READ_ONCE(c->sent),
+		   glance(&ep->in.mem.broken) ? " bad-in-ring" : "",
+		   glance(&ep->out.mem.broken) ? " bad-out-ring" : "");
 }
 
 static int endpoints_show(struct seq_file *m, void *unused)

@@ -90,7 +90,7 @@ static void open_answer(struct vmbus_endpoint *ep, struct open_request *req, int
 	lockdep_assert_held(&ep->dev->lock);
 	vmbus_partition_queue_reply(ep->chan, req->reply, &msg, sizeof(msg));
 	req->reply = NULL;
-	atomic_inc(err ? &ep->counts.refused : &ep->counts.opens);
+	atomic64_inc(err ? &ep->counts.refused : &ep->counts.opens);
 }
 
 static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
@@ -187,6 +187,8 @@ static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
 	else
 		ep->state = ENDPOINT_OPEN;
 	spin_unlock(&ep->dev->lock);
+	if (!ret)
+		endpoint_rings_opened(ep);
 }
 
 static void endpoint_finish_close(struct vmbus_endpoint *ep)
@@ -619,7 +621,8 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 
 	if (!ep->opened)
 		return;
-	atomic_inc(&ep->counts.kicks);
+	atomic64_inc(&ep->counts.kicks);
+	endpoint_rings_kicked(ep);
 	ep->dev->backend->kick(ep);
 }
 

@@ -22,6 +22,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -149,14 +150,17 @@ struct open_request {
 	u8 userdata[VMBUS_USERDATA_SIZE];
 };
 
-/* For people. */
+/*
+ * For debugfs. @received is written by whoever receives, one at a time; @sent under
+ * out_lock, @calls under signal_lock.
+ */
 struct endpoint_counts {
-	atomic_t opens;
-	atomic_t refused;
-	atomic_t kicks;
-	atomic_t calls;
-	atomic64_t received;
-	atomic64_t sent;
+	atomic64_t opens;
+	atomic64_t refused;
+	atomic64_t kicks;
+	u64 calls;
+	u64 received;
+	u64 sent;
 };
 
 /**
@@ -191,14 +195,18 @@ struct endpoint_counts {
  * @data: the backend's own
  * @users: who holds it beyond a callback; dead while it is not open
  * @drained: nobody does
- * @signal_lock: protects @signals
+ * @signal_lock: protects @signals and @signal_owed
  * @signals: kick and call; NULL if none, or no more
+ * @signal_owed: the guest was to be signalled, and there was nothing to do it by
  * @rings: the GPADL of both rings, while they are mapped; belongs to the channel's ordered
  *	work
- * @in_lock: protects @in
- * @in: ring that the guest writes; while OPEN or CLOSING, and for the backend's open()
- * @out_lock: protects @out
- * @out: ring that the host writes; likewise
+ * @in: ring that the guest writes; while OPEN or CLOSING, and for the backend's open().
+ *	The backend sees to it that one at a time uses it
+ * @out_lock: protects @out, @out_poll and @reminders; not held while data is copied
+ * @out: ring that the host writes; while OPEN or CLOSING, and for the backend's open()
+ * @out_timer: looks whether there is room; pending while somebody waits for some
+ * @out_poll: jiffies between two looks
+ * @reminders: how often the guest is still to be signalled if it has read nothing yet
  * @counts: for debugfs
  */
 struct vmbus_endpoint {
@@ -235,12 +243,15 @@ struct vmbus_endpoint {
 
 	spinlock_t signal_lock;
 	struct signals *signals;
+	bool signal_owed;
 
 	struct vmbus_mapping *rings;
-	spinlock_t in_lock;
-	struct vmbus_ring in;
+	struct vmbus_ring_in in;
 	spinlock_t out_lock;
-	struct vmbus_ring out;
+	struct vmbus_ring_out out;
+	struct timer_list out_timer;
+	unsigned long out_poll;
+	u8 reminders;
 
 	struct endpoint_counts counts;
 };
@@ -324,6 +335,8 @@ void endpoint_rings_init(struct vmbus_endpoint *ep);
 int endpoint_rings_map(struct vmbus_endpoint *ep);
 void endpoint_rings_unmap(struct vmbus_endpoint *ep);
 bool endpoint_rings_have_input(struct vmbus_endpoint *ep);
+void endpoint_rings_opened(struct vmbus_endpoint *ep);
+void endpoint_rings_kicked(struct vmbus_endpoint *ep);
 
 /* What vmbus_endpoint_kick() does, for the files that endpoint.c is built on */
 static inline void endpoint_queue_kick(struct vmbus_endpoint *ep)
@@ -335,6 +348,7 @@ static inline void endpoint_queue_kick(struct vmbus_endpoint *ep)
 int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg);
 void signals_clear(struct vmbus_endpoint *ep);
 void endpoint_signal(struct vmbus_endpoint *ep);
+void endpoint_forget_signal(struct vmbus_endpoint *ep);
 
 /* debugfs.c */
 void host_debugfs_init(void);

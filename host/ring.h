@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * VMBus ring buffer, host side.
+ * VMBus ring buffers, host side.
  *
- * A channel has two rings in one GPADL: the guest writes the first, the host the second.
- * A ring is a control page and then data, a circle of packets:
+ * A channel has two rings in one GPADL: the guest writes the first (struct vmbus_ring_in,
+ * ring_in.c), the host the second (struct vmbus_ring_out, ring_out.c). A ring is a control
+ * page and then data, a circle of packets:
  *
  *	descriptor (16 bytes) | type's header | payload | padding | trailer (8 bytes)
  *
  * all in units of 8 bytes; the trailer holds the index at which the packet began. The
- * writer moves write_index, the reader read_index; equal means empty, so that a ring is
- * never filled to the last byte.
+ * writer moves write_index, the reader read_index; equal means empty, so a ring is never
+ * filled to the last byte.
  *
  * The guest can change every byte at any time. So the host keeps its own index of each
- * ring in struct vmbus_ring and never reads it back, reads each value of the guest's
- * once, and checks it before it is used. What a guest spoils, it spoils for itself.
+ * ring and never reads it back, reads each value of the guest's once, and checks it before
+ * it is used. What a guest spoils, it spoils for itself.
  *
- * Pure in that it needs only memory: no channel, no signal. A ring in an ordinary buffer
- * works the same.
+ * The ring files need nothing but memory: no channel, no signal, no lock. What is to be
+ * done about a signal, a waiter or a timer they only say, by VMBUS_RING_* bits. A ring in
+ * an ordinary buffer works the same; tests/host runs them in user space.
  */
 #ifndef _VMBUS_RING_H
 #define _VMBUS_RING_H
 
+#include <linux/align.h>
 #include <linux/build_bug.h>
+#include <linux/list.h>
 #include <linux/types.h>
+#include <linux/uio.h>
 
 struct vmbus_packet;
 
@@ -32,6 +37,9 @@ struct vmbus_packet;
 /* Descriptor and trailer of a packet. */
 #define VMBUS_RING_DESC		16u
 #define VMBUS_RING_TRAILER	8u
+
+/* Length of a packet without its trailer, which the descriptor counts in units of 8. */
+#define VMBUS_RING_MAX_PACKET	(U16_MAX * 8u)
 
 /**
  * struct vmbus_ring_control - control page of a ring, shared with the guest
@@ -64,34 +72,159 @@ static_assert(sizeof(struct vmbus_ring_control) == VMBUS_RING_PAGE);
  */
 #define VMBUS_RING_FEATURE_PENDING_SEND_SZ	1u
 
+/* struct vmpacket_descriptor; lengths in units of 8 bytes. */
+struct vmbus_ring_desc {
+	u16 type;
+	u16 offset8;
+	u16 len8;
+	u16 flags;
+	u64 trans_id;
+};
+
+static_assert(sizeof(struct vmbus_ring_desc) == VMBUS_RING_DESC);
+
+/*
+ * What the caller is to do, in @todo of the functions below:
+ * SIGNAL: signal the guest.
+ * KICK: have everyone who waits for room try again.
+ * WAIT: somebody waits for room; call vmbus_ring_poll_room() now and then.
+ */
+#define VMBUS_RING_SIGNAL	0x1u
+#define VMBUS_RING_KICK		0x2u
+#define VMBUS_RING_WAIT		0x4u
+
 /**
- * struct vmbus_ring - one ring
+ * struct vmbus_ring - memory of a ring
  * @control: its control page, shared
  * @data: its data, shared
  * @size: bytes of @data
- * @index: the host's own index: where it reads or writes next
- * @masked: the host has set interrupt_mask
- * @waiting: what the host has set pending_send_sz to
  * @broken: the guest has put nonsense into it; the host does not touch it any more
- *
- * The caller serialises what it does with one ring.
  */
 struct vmbus_ring {
 	struct vmbus_ring_control *control;
 	u8 *data;
 	u32 size;
-	u32 index;
-	bool masked;
-	u32 waiting;
 	bool broken;
 };
 
-int vmbus_ring_init_in(struct vmbus_ring *ring, void *base, size_t bytes);
-int vmbus_ring_init_out(struct vmbus_ring *ring, void *base, size_t bytes);
-bool vmbus_ring_is_empty(const struct vmbus_ring *ring);
-int vmbus_ring_read(struct vmbus_ring *ring, struct vmbus_packet *pkt, void *buf,
-		    size_t size, bool *signal);
-int vmbus_ring_write(struct vmbus_ring *ring, const struct vmbus_packet *pkt,
-		     const void *buf, bool *signal);
+/**
+ * struct vmbus_ring_in - the ring that the guest writes
+ * @mem: its memory
+ * @index: where the next packet begins that was not consumed
+ * @committed: what read_index was set to
+ * @write: the last write_index that was read, and found right
+ * @peeked: bytes of the packet at @index, with its trailer; 0 if it was not peeked at
+ * @masked: interrupt_mask is set
+ * @polled: it stays set when the ring is found empty
+ *
+ * One context at a time uses it. Without a lock: packets are read where they lie.
+ */
+struct vmbus_ring_in {
+	struct vmbus_ring mem;
+	u32 index;
+	u32 committed;
+	u32 write;
+	u32 peeked;
+	bool masked;
+	bool polled;
+};
+
+/**
+ * struct vmbus_ring_out - the ring that the host writes
+ * @mem: its memory
+ * @index: where the next packet will begin
+ * @filled: up to there every packet is complete
+ * @written: what write_index was set to
+ * @read: the last read_index that was read, and found right
+ * @waiting: the most bytes that anybody waits for, 0 if nobody does; pending_send_sz is
+ *	one more
+ * @slots: packets that are being filled, in the order of the ring
+ *
+ *	read        written        filled               index
+ *	  |  published  |  complete  |  in @slots, or behind  |  free
+ *
+ * A packet is written in three steps: its place is reserved, it is filled, and it is
+ * finished. The caller serialises the first and the last by a lock, which is held for as
+ * long as it takes to compare indexes; packets are filled side by side, without it.
+ */
+struct vmbus_ring_out {
+	struct vmbus_ring mem;
+	u32 index;
+	u32 filled;
+	u32 written;
+	u32 read;
+	u32 waiting;
+	struct list_head slots;
+};
+
+/**
+ * struct vmbus_ring_slot - a packet that is being filled
+ * @node: in vmbus_ring_out.slots
+ * @start: where it begins
+ * @end: where it ends; or where the last of those ends that were finished before it, and
+ *	follow it
+ * @len: bytes of this packet, without its trailer
+ * @publish: one of these is to be published at once
+ *
+ * @start and @len do not change; the rest is under the caller's lock.
+ */
+struct vmbus_ring_slot {
+	struct list_head node;
+	u32 start;
+	u32 end;
+	u32 len;
+	bool publish;
+};
+
+static inline bool vmbus_ring_index_ok(const struct vmbus_ring *ring, u32 index)
+{
+	return index < ring->size && IS_ALIGNED(index, 8);
+}
+
+static inline u32 vmbus_ring_advance(const struct vmbus_ring *ring, u32 index, u32 bytes)
+{
+	index += bytes;
+	return index < ring->size ? index : index - ring->size;
+}
+
+/* Bytes between a reader at @read and a writer at @write. */
+static inline u32 vmbus_ring_used(const struct vmbus_ring *ring, u32 read, u32 write)
+{
+	return write >= read ? write - read : ring->size - read + write;
+}
+
+static inline int vmbus_ring_break(struct vmbus_ring *ring)
+{
+	ring->broken = true;
+	return -EIO;
+}
+
+int vmbus_ring_init(struct vmbus_ring *ring, void *base, size_t bytes);
+
+/* ring_in.c */
+int vmbus_ring_init_in(struct vmbus_ring_in *ring, void *base, size_t bytes);
+bool vmbus_ring_is_empty(const struct vmbus_ring_in *ring);
+int vmbus_ring_peek(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
+		    struct kvec seg[2], unsigned int *todo);
+int vmbus_ring_copy(struct vmbus_ring_in *ring, const struct kvec seg[2], size_t at,
+		    void *buf, size_t len);
+bool vmbus_ring_consume(struct vmbus_ring_in *ring);
+void vmbus_ring_commit(struct vmbus_ring_in *ring, unsigned int *todo);
+void vmbus_ring_mask(struct vmbus_ring_in *ring);
+bool vmbus_ring_unmask(struct vmbus_ring_in *ring);
+
+/* ring_out.c */
+int vmbus_ring_init_out(struct vmbus_ring_out *ring, void *base, size_t bytes);
+int vmbus_ring_reserve(struct vmbus_ring_out *ring, u32 offset, size_t len,
+		       struct vmbus_ring_slot *slot, unsigned int *todo);
+void vmbus_ring_fill(struct vmbus_ring_out *ring, const struct vmbus_ring_slot *slot,
+		     const struct vmbus_packet *pkt, const struct kvec *v, unsigned int n);
+int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_ring_slot *slot, bool more,
+		      unsigned int *todo);
+void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo);
+size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *todo);
+void vmbus_ring_poll_room(struct vmbus_ring_out *ring, unsigned int *todo);
+void vmbus_ring_stop_waiting(struct vmbus_ring_out *ring);
+bool vmbus_ring_is_unread(const struct vmbus_ring_out *ring);
 
 #endif /* _VMBUS_RING_H */

@@ -141,24 +141,49 @@ static bool flag_test_and_set(const struct signals *s)
 	return test_and_set_bit_le(s->bit, s->word);
 }
 
+/* Called with signal_lock held. */
+static void signal_locked(struct vmbus_endpoint *ep)
+{
+	const struct signals *s = ep->signals;
+
+	lockdep_assert_held(&ep->signal_lock);
+	ep->signal_owed = !s || !s->call;
+	/* Set already: the guest has been interrupted and has not looked yet. */
+	if (ep->signal_owed || (s->page && flag_test_and_set(s)))
+		return;
+	compat_eventfd_signal(s->call);
+	WRITE_ONCE(ep->counts.calls, ep->counts.calls + 1);
+}
+
 /**
  * endpoint_signal() - Signal the guest
  * @ep: the endpoint
+ *
+ * If there is nothing to do it by, that is done as soon as there is, once.
  *
  * Context: any.
  */
 void endpoint_signal(struct vmbus_endpoint *ep)
 {
-	const struct signals *s;
 	unsigned long irq;
 
 	spin_lock_irqsave(&ep->signal_lock, irq);
-	s = ep->signals;
-	/* Set already: the guest has been interrupted and has not looked yet. */
-	if (s && s->call && !(s->page && flag_test_and_set(s))) {
-		compat_eventfd_signal(s->call);
-		atomic_inc(&ep->counts.calls);
-	}
+	signal_locked(ep);
+	spin_unlock_irqrestore(&ep->signal_lock, irq);
+}
+
+/**
+ * endpoint_forget_signal() - What the guest was to be told of is gone
+ * @ep: the endpoint
+ *
+ * Context: any.
+ */
+void endpoint_forget_signal(struct vmbus_endpoint *ep)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&ep->signal_lock, irq);
+	ep->signal_owed = false;
 	spin_unlock_irqrestore(&ep->signal_lock, irq);
 }
 
@@ -211,6 +236,8 @@ static void signals_replace(struct vmbus_endpoint *ep, struct signals *s)
 
 	spin_lock_irqsave(&ep->signal_lock, irq);
 	swap(ep->signals, s);
+	if (ep->signal_owed)
+		signal_locked(ep);
 	spin_unlock_irqrestore(&ep->signal_lock, irq);
 	signals_destroy(s);
 }

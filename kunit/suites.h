@@ -8,7 +8,9 @@
 #include <kunit/test.h>
 
 extern struct kunit_suite replay_suite;		/* replay_kunit.c */
-extern struct kunit_suite ring_suite;		/* ring_kunit.c */
+extern struct kunit_suite ring_in_suite;	/* ring_in_kunit.c */
+extern struct kunit_suite ring_out_suite;	/* ring_out_kunit.c */
+extern struct kunit_suite ring_stream_suite;	/* ring_stream_kunit.c */
 extern struct kunit_suite wire_suite;		/* wire_kunit.c */
 extern struct kunit_suite api_suite;		/* api_kunit.c */
 extern struct kunit_suite input_suite;		/* input_kunit.c */

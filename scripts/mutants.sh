@@ -191,7 +191,7 @@ kunit_suites()
 	local memory="mem map mem_resident map_resident region resident region_resident"
 
 	case $1 in
-	host/ring.c)	echo vmbus_ring; return ;;
+	host/ring*)	echo 'vmbus_ring_*'; return ;;
 	gpadl/wire.c)	s="wire $life $memory" ;;
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
 	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c)

@@ -34,7 +34,9 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/types.h>
+#include <linux/uio.h>
 #include <linux/uuid.h>
+#include <linux/vmbus_packet.h>
 
 #include "vmbus_gpadl_map.h"
 
@@ -89,10 +91,11 @@ struct vmbus_offer {
  *	vmbus_endpoint_tryget() succeeds. Stop what can be stopped, wait for the rest with
  *	vmbus_endpoint_drain(), and unmap every GPADL of the channel before returning. The
  *	guest does not get its memory back until then.
- * @kick: The guest has signalled: there are packets in the ring, or there is room for a
- *	packet for which there was none. Read until vmbus_endpoint_recv() returns
- *	-EAGAIN: the guest signals only when it writes into an empty ring. Who reads
- *	less asks for another call with vmbus_endpoint_kick().
+ * @kick: There are packets in the ring, or there may be room for a packet for which there
+ *	was none: everyone who got -EAGAIN when sending is to try again. Read until
+ *	vmbus_endpoint_peek() or vmbus_endpoint_recv() returns -EAGAIN: the guest signals
+ *	only when it writes into an empty ring. A backend that reads less asks for another
+ *	call with vmbus_endpoint_kick().
  * @revoke: The guest or the VMM wants the mapping back: unmap it soon, here or in another
  *	thread. Comes only for what was armed (vmbus_mapping_arm()), once, and not after
  *	close() has been called. The mapping is there until this returns; another thread
@@ -157,36 +160,30 @@ bool vmbus_endpoint_tryget(struct vmbus_endpoint *ep);
 void vmbus_endpoint_put(struct vmbus_endpoint *ep);
 void vmbus_endpoint_drain(struct vmbus_endpoint *ep);
 
-/* Packet types in use (enum vmbus_packet_type in hyperv.h has them all). */
-#define VMBUS_PACKET_INBAND		6	/* data in the ring */
-#define VMBUS_PACKET_XFER_PAGES		7	/* data in a GPADL, by ranges */
-#define VMBUS_PACKET_GPA_DIRECT		9	/* data in pages it names */
-#define VMBUS_PACKET_COMPLETION		11	/* answer to a packet */
-
-/* The sender of the packet asks for a completion that carries its trans_id. */
-#define VMBUS_PACKET_FLAG_COMPLETION	1
-
-/**
- * struct vmbus_packet - describes a packet in a ring
- * @type: VMBUS_PACKET_*
- * @flags: VMBUS_PACKET_FLAG_*
- * @trans_id: transaction id; a completion has that of the packet it answers
- * @offset: bytes of the type's own header, at the start of the buffer; 0 for an in-band
- *	packet or a completion of a well-behaved guest
- * @len: bytes of payload, which follow it in the buffer; a multiple of 8 if received
- */
-struct vmbus_packet {
-	u16 type;
-	u16 flags;
-	u64 trans_id;
-	u32 offset;
-	u32 len;
-};
-
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep);
+
+/* Receiving: one context at a time. */
+int vmbus_endpoint_peek(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
+			struct kvec seg[2]);
+int vmbus_endpoint_copy(struct vmbus_endpoint *ep, const struct kvec seg[2], size_t at,
+			void *buf, size_t len);
+void vmbus_endpoint_consume(struct vmbus_endpoint *ep);
+void vmbus_endpoint_commit(struct vmbus_endpoint *ep);
 int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
 			size_t size);
+void vmbus_endpoint_disable_kick(struct vmbus_endpoint *ep);
+bool vmbus_endpoint_enable_kick(struct vmbus_endpoint *ep);
+
+/* Sending: as many at a time as there are, from any context. */
+
+/** define VMBUS_SEND_MORE - the guest need not see the packet yet: others follow */
+#define VMBUS_SEND_MORE		0x1u
+
+int vmbus_endpoint_sendv(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
+			 const struct kvec *v, unsigned int n, unsigned int flags);
 int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
 			const void *buf);
+void vmbus_endpoint_flush(struct vmbus_endpoint *ep);
+size_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want);
 
 #endif /* _LINUX_VMBUS_BACKEND_H */

@@ -55,12 +55,16 @@ struct desc {
  * @control: its control page
  * @data: the rest
  * @index: of the host, which the guest cannot change
+ * @other: the guest's index, as the host has last found it right
+ * @waiting: the host has waited for room
  * @broken: the host has seen nonsense
  */
 struct ring {
 	struct ring_control *control;
 	__u8 *data;
 	__u32 index;
+	__u32 other;
+	bool waiting;
 	bool broken;
 };
 
@@ -101,6 +105,8 @@ static void ring_begin(struct ring *ring, __u8 *mem)
 	ring->control = (void *)mem;
 	ring->data = mem + HV_PAGE;
 	ring->index = 0;
+	ring->other = 0;
+	ring->waiting = false;
 	ring->broken = false;
 }
 
@@ -303,23 +309,33 @@ static int broken(struct ring *ring)
 	return -EIO;
 }
 
-/* Next packet of the guest's: 0, its description and all that follows it; or an errno */
+/* Bytes of the header of this type's packets */
+static __u32 type_header(__u16 type)
+{
+	return type == 7 || type == 9 ? 8 : 0;
+}
+
+/* Next packet of the guest's: its length, and all that follows it; or an errno */
 static int expect_recv(struct ring *in, struct desc *desc, __u8 *payload, __u32 size)
 {
 	__u32 write = in->control->write_index, used, len;
 
 	if (in->broken)
 		return -EIO;
-	if (!index_ok(write))
-		return broken(in);
-	used = (write + DATA_BYTES - in->index) % DATA_BYTES;
+	/* It looks where the guest is when it has read all that it knew of. */
+	if (in->other == in->index) {
+		if (!index_ok(write))
+			return broken(in);
+		in->other = write;
+	}
+	used = (in->other + DATA_BYTES - in->index) % DATA_BYTES;
 	if (!used)
 		return -EAGAIN;
 	if (used < DESC + TRAILER)
 		return broken(in);
 	get(in, in->index, desc, DESC);
-	if (desc->offset8 < 2 || desc->offset8 > desc->len8 ||
-	    desc->len8 * 8u + TRAILER > used)
+	if (desc->offset8 * 8u < DESC + type_header(desc->type) ||
+	    desc->offset8 > desc->len8 || desc->len8 * 8u + TRAILER > used)
 		return broken(in);
 	if (desc->len8 * 8u - DESC > size)
 		return -EMSGSIZE;
@@ -329,22 +345,50 @@ static int expect_recv(struct ring *in, struct desc *desc, __u8 *payload, __u32 
 	return len;
 }
 
+static __u32 out_room(const struct ring *out)
+{
+	return DATA_BYTES - (out->index + DATA_BYTES - out->other) % DATA_BYTES;
+}
+
+/*
+ * The host looks where the guest is when it has no room. From then on it may do so at any
+ * time, as it waits for some: what it knows, nobody can say.
+ */
 static int expect_send(struct ring *out, __u32 len)
 {
 	__u32 total = DESC + (len + 7) / 8 * 8 + TRAILER, read = out->control->read_index;
-	__u32 used;
 
 	if (out->broken)
 		return -EIO;
 	if (total >= DATA_BYTES)
 		return -EMSGSIZE;
-	if (!index_ok(read))
-		return broken(out);
-	used = (out->index + DATA_BYTES - read) % DATA_BYTES;
-	if (DATA_BYTES - used <= total)
+	if (out_room(out) <= total) {
+		if (!index_ok(read))
+			return broken(out);
+		out->other = read;
+	}
+	if (out_room(out) <= total) {
+		out->waiting = true;
 		return -EAGAIN;
+	}
 	out->index = advance(out->index, total);
 	return 0;
+}
+
+/* One of these it must be, once the host has waited. */
+static int expect_any_send(struct ring *out, __u32 len, int ret)
+{
+	__u32 total = DESC + (len + 7) / 8 * 8 + TRAILER;
+
+	if (total >= DATA_BYTES && ret != -EIO)
+		return -EMSGSIZE;
+	if (ret == -EIO)
+		out->broken = true;
+	else if (!ret)
+		out->index = advance(out->index, total);
+	else
+		return -EAGAIN;
+	return ret;
 }
 
 static void check_sent(struct life *l, __u32 start, const __u8 *bytes, __u32 len)
@@ -404,7 +448,8 @@ static int run_send(struct life *l)
 	ret = backend_send(l->backend, bytes, len);
 	if (l->racing)
 		return ret;
-	must = expect_send(&l->out, len);
+	must = l->out.waiting && !l->out.broken ? expect_any_send(&l->out, len, ret) :
+						  expect_send(&l->out, len);
 	if (ret != must)
 		fuzz_fail("sending returned %d instead of %d", ret, must);
 	if (!ret)
@@ -476,6 +521,7 @@ static void check_health(struct life *l)
 		fuzz_fail("a new ring: sent %#llx", back);
 	l->written = DESC + 8 + TRAILER;
 	l->in.index = l->written;
+	l->in.other = l->written;
 	l->out.index = l->written;
 }
 

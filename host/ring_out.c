@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ring that the host writes: see ring.h.
+ *
+ * Many may send at the same time, also from an interrupt that came while another was
+ * copying. Each reserves its place, copies, and then finishes. Packets become visible in
+ * order: one that is finished while an earlier one is not is left to that one, which
+ * publishes both. So nobody waits for anybody, and nobody holds a lock while copying.
+ *
+ * Who signals whom, from the guest's drivers/hv/ring_buffer.c:
+ *
+ * - The host signals when the ring was empty before what it publishes, unless the guest
+ *   has masked it. write_index, full barrier, interrupt_mask, read_index, in this order.
+ * - A host without room sets pending_send_sz and, after a full barrier, looks again. A
+ *   guest signals when its reading crosses that threshold. "Room for n bytes" means more
+ *   than n are free. Guests before Linux 4.11 signal when pending_send_sz are free, newer
+ *   ones when more than that are. As all lengths are multiples of 8, n + 1 is right for
+ *   either.
+ *
+ * Several may wait. There is one pending_send_sz, which is for the largest of them; when
+ * there is that much room, all are told. Whoever finds that room first, be it a sender,
+ * ends the wait, and has the others told: the guest may have seen nothing of it. Some
+ * guests never tell; so the room is looked at now and then while anybody waits.
+ */
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <linux/vmbus_packet.h>
+
+#include <asm/barrier.h>
+
+#include "gpadl/compat.h"
+#include "ring.h"
+
+/**
+ * vmbus_ring_init_out() - Take up the ring that the host writes
+ * @ring: the ring
+ * @base: its memory: control page and data
+ * @bytes: length of that memory, a multiple of VMBUS_RING_PAGE
+ *
+ * Writing begins where write_index says. Tells the guest that the host minds
+ * pending_send_sz.
+ *
+ * Context: any.
+ * Return: 0; -EINVAL if the length is wrong; -EIO if one of the indexes is.
+ */
+int vmbus_ring_init_out(struct vmbus_ring_out *ring, void *base, size_t bytes)
+{
+	int ret;
+
+	*ring = (struct vmbus_ring_out){};
+	INIT_LIST_HEAD(&ring->slots);
+	ret = vmbus_ring_init(&ring->mem, base, bytes);
+	if (ret)
+		return ret;
+	ring->index = READ_ONCE(ring->mem.control->write_index);
+	ring->read = READ_ONCE(ring->mem.control->read_index);
+	if (!vmbus_ring_index_ok(&ring->mem, ring->index) ||
+	    !vmbus_ring_index_ok(&ring->mem, ring->read))
+		return vmbus_ring_break(&ring->mem);
+	ring->filled = ring->index;
+	ring->written = ring->index;
+	WRITE_ONCE(ring->mem.control->pending_send_sz, 0);
+	WRITE_ONCE(ring->mem.control->feature_bits, VMBUS_RING_FEATURE_PENDING_SEND_SZ);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_init_out, VMBUS_HOST_NS);
+
+/* ---- Room ---- */
+
+static u32 ring_room_known(const struct vmbus_ring_out *ring)
+{
+	return ring->mem.size - vmbus_ring_used(&ring->mem, ring->read, ring->index);
+}
+
+/* Read read_index anew. Nobody waits any more for a ring that is broken. */
+static int ring_look(struct vmbus_ring_out *ring, unsigned int *todo)
+{
+	/* What the guest has read may be written over only after this. */
+	u32 read = virt_load_acquire(&ring->mem.control->read_index);
+
+	if (vmbus_ring_index_ok(&ring->mem, read)) {
+		ring->read = read;
+		return 0;
+	}
+	if (ring->waiting)
+		*todo |= VMBUS_RING_KICK;
+	ring->waiting = 0;
+	return vmbus_ring_break(&ring->mem);
+}
+
+static void ring_set_waiting(struct vmbus_ring_out *ring, u32 total)
+{
+	ring->waiting = total;
+	WRITE_ONCE(ring->mem.control->pending_send_sz, total ? total + 1 : 0);
+}
+
+/* There may be room for the largest that is waited for: then everyone tries again. */
+static void ring_end_wait(struct vmbus_ring_out *ring, unsigned int *todo)
+{
+	if (!ring->waiting || ring_look(ring, todo) || ring_room_known(ring) <= ring->waiting)
+		return;
+	ring_set_waiting(ring, 0);
+	*todo |= VMBUS_RING_KICK;
+}
+
+/* ---- Publishing ---- */
+
+/* What begins at @start has been published: is the guest to be told? */
+static bool ring_was_empty(struct vmbus_ring_out *ring, u32 start)
+{
+	/* write_index before interrupt_mask: pairs with the guest's hv_end_read(). */
+	virt_mb();
+	if (READ_ONCE(ring->mem.control->interrupt_mask))
+		return false;
+	/* interrupt_mask before read_index, as the guest's hv_signal_on_write(). */
+	virt_rmb();
+	return READ_ONCE(ring->mem.control->read_index) == start;
+}
+
+/* Show the guest all that is complete. */
+static void ring_publish(struct vmbus_ring_out *ring, unsigned int *todo)
+{
+	u32 start = ring->written;
+
+	if (start == ring->filled)
+		return;
+	ring->written = ring->filled;
+	/* The packets are there before the guest is told. */
+	virt_store_release(&ring->mem.control->write_index, ring->written);
+	if (ring_was_empty(ring, start))
+		*todo |= VMBUS_RING_SIGNAL;
+	/*
+	 * To the guest there was more room before, in which it may not have seen that the
+	 * room which is waited for was made. Pairs with its barrier behind read_index.
+	 */
+	ring_end_wait(ring, todo);
+}
+
+/**
+ * vmbus_ring_flush() - Show the guest all packets that were finished
+ * @ring: the ring
+ * @todo: VMBUS_RING_SIGNAL may be set
+ *
+ * Those behind one that is still being filled are shown when that one is finished.
+ *
+ * Context: any, under the caller's lock.
+ */
+void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo)
+{
+	if (ring->mem.broken)
+		return;
+	ring_publish(ring, todo);
+	if (!list_empty(&ring->slots))
+		list_last_entry(&ring->slots, struct vmbus_ring_slot, node)->publish = true;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_flush, VMBUS_HOST_NS);
+
+/* ---- Waiting ---- */
+
+/*
+ * As far as is known there is no room for @total bytes. Look; and if there is none, have
+ * the guest signal when there is room for @want. 0, -EAGAIN or -EIO.
+ */
+static int ring_await_room(struct vmbus_ring_out *ring, u32 total, u32 want,
+			   unsigned int *todo)
+{
+	int ret = ring_look(ring, todo);
+
+	if (ret || ring_room_known(ring) > total)
+		return ret;
+	/* What the guest does not see, it cannot read. */
+	vmbus_ring_flush(ring, todo);
+	ring_set_waiting(ring, max(ring->waiting, want));
+	/* Pairs with the guest's between read_index and pending_send_sz. */
+	virt_mb();
+	ret = ring_look(ring, todo);
+	if (ret || ring_room_known(ring) > total)
+		return ret;
+	*todo |= VMBUS_RING_WAIT;
+	return -EAGAIN;
+}
+
+/**
+ * vmbus_ring_poll_room() - Look whether there is the room that is waited for
+ * @ring: the ring
+ * @todo: VMBUS_RING_KICK is set if there is, VMBUS_RING_WAIT if somebody still waits
+ *
+ * Context: any, under the caller's lock.
+ */
+void vmbus_ring_poll_room(struct vmbus_ring_out *ring, unsigned int *todo)
+{
+	ring_end_wait(ring, todo);
+	if (ring->waiting)
+		*todo |= VMBUS_RING_WAIT;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_poll_room, VMBUS_HOST_NS);
+
+/**
+ * vmbus_ring_stop_waiting() - Nobody waits for room any more
+ * @ring: the ring
+ *
+ * Context: any, under the caller's lock.
+ */
+void vmbus_ring_stop_waiting(struct vmbus_ring_out *ring)
+{
+	ring->waiting = 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_stop_waiting, VMBUS_HOST_NS);
+
+/* Bytes in the ring of a packet with @len bytes of header and payload. */
+static u32 ring_total(u32 len)
+{
+	return VMBUS_RING_DESC + ALIGN(len, 8) + VMBUS_RING_TRAILER;
+}
+
+static bool ring_can_hold(const struct vmbus_ring_out *ring, size_t len)
+{
+	return len <= VMBUS_RING_MAX_PACKET - VMBUS_RING_DESC &&
+	       ring_total(len) < ring->mem.size;
+}
+
+/* The longest header and payload of a packet for which there is room. */
+static size_t ring_longest(u32 room)
+{
+	/* One byte stays free; and so do, as all is in units of 8, 8. */
+	if (room < VMBUS_RING_DESC + VMBUS_RING_TRAILER + 8)
+		return 0;
+	return min(room - 8 - VMBUS_RING_TRAILER, VMBUS_RING_MAX_PACKET) - VMBUS_RING_DESC;
+}
+
+/**
+ * vmbus_ring_room() - How long a packet is there room for?
+ * @ring: the ring
+ * @want: bytes of header and payload that the caller would like to send
+ * @todo: bits may be set
+ *
+ * If it is less than @want, and the ring can hold such a packet, there is a wait: for @want
+ * or, if that is more, until a quarter of the ring is free, so that guest and host do not
+ * signal each other for every packet.
+ *
+ * Context: any, under the caller's lock.
+ * Return: bytes of header and payload of the longest packet.
+ */
+size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *todo)
+{
+	u32 total = ring_total(want);
+
+	if (ring->mem.broken)
+		return 0;
+	if (ring_can_hold(ring, want) && ring_room_known(ring) <= total &&
+	    !ring_await_room(ring, total, max(total, ring->mem.size / 4), todo))
+		ring_end_wait(ring, todo);
+	return ring->mem.broken ? 0 : ring_longest(ring_room_known(ring));
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_room, VMBUS_HOST_NS);
+
+/* ---- A packet ---- */
+
+/**
+ * vmbus_ring_reserve() - Reserve the place of a packet
+ * @ring: the ring
+ * @offset: bytes of the type's own header, a multiple of 8
+ * @len: bytes of that header and the payload
+ * @slot: what is reserved; in use until vmbus_ring_finish()
+ * @todo: bits may be set, also on error
+ *
+ * Context: any, under the caller's lock.
+ *
+ * Return: 0, or
+ *
+ * * %-EAGAIN: no room now; the guest will signal when there is
+ * * %-EMSGSIZE: the ring can never hold the packet
+ * * %-EINVAL: @offset is wrong
+ * * %-EIO: the guest has put nonsense into the ring, now or before
+ */
+int vmbus_ring_reserve(struct vmbus_ring_out *ring, u32 offset, size_t len,
+		       struct vmbus_ring_slot *slot, unsigned int *todo)
+{
+	u32 total = ring_total(len);
+	int ret;
+
+	if (ring->mem.broken)
+		return -EIO;
+	if (!IS_ALIGNED(offset, 8) || offset > len)
+		return -EINVAL;
+	if (!ring_can_hold(ring, len))
+		return -EMSGSIZE;
+	if (ring_room_known(ring) <= total) {
+		ret = ring_await_room(ring, total, total, todo);
+		if (ret)
+			return ret;
+	}
+	if (ring->waiting) {
+		ring_end_wait(ring, todo);
+		if (ring->mem.broken)
+			return -EIO;
+	}
+
+	slot->start = ring->index;
+	slot->end = vmbus_ring_advance(&ring->mem, ring->index, total);
+	slot->len = total - VMBUS_RING_TRAILER;
+	slot->publish = false;
+	list_add_tail(&slot->node, &ring->slots);
+	ring->index = slot->end;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_reserve, VMBUS_HOST_NS);
+
+static u32 ring_put(const struct vmbus_ring *ring, u32 index, const void *buf, u32 len)
+{
+	u32 first = ring->size - index;
+
+	if (likely(len <= first)) {
+		memcpy(ring->data + index, buf, len);
+	} else {
+		memcpy(ring->data + index, buf, first);
+		memcpy(ring->data, buf + first, len - first);
+	}
+	return vmbus_ring_advance(ring, index, len);
+}
+
+/* At a multiple of 8: it never goes round the end. */
+static u32 ring_put_word(const struct vmbus_ring *ring, u32 index, u64 word)
+{
+	WRITE_ONCE(*(u64 *)(ring->data + index), word);
+	return vmbus_ring_advance(ring, index, 8);
+}
+
+/**
+ * vmbus_ring_fill() - Write a packet into its place
+ * @ring: the ring
+ * @slot: the place
+ * @pkt: describes the packet
+ * @v: the type's own header and the payload, of as many bytes as were reserved
+ * @n: number of pieces in @v
+ *
+ * The packet is padded to a multiple of 8 with zeroes.
+ *
+ * Context: any; without a lock.
+ */
+void vmbus_ring_fill(struct vmbus_ring_out *ring, const struct vmbus_ring_slot *slot,
+		     const struct vmbus_packet *pkt, const struct kvec *v, unsigned int n)
+{
+	union {
+		struct vmbus_ring_desc desc;
+		u64 words[2];
+	} head = {
+		.desc = {
+			.type = pkt->type,
+			.offset8 = (VMBUS_RING_DESC + pkt->offset) / 8,
+			.len8 = slot->len / 8,
+			.flags = pkt->flags,
+			.trans_id = pkt->trans_id,
+		},
+	};
+	u32 index = slot->start;
+
+	index = ring_put_word(&ring->mem, index, head.words[0]);
+	index = ring_put_word(&ring->mem, index, head.words[1]);
+	for (; n; n--, v++)
+		index = ring_put(&ring->mem, index, v->iov_base, v->iov_len);
+	if (!IS_ALIGNED(index, 8)) {
+		memset(ring->mem.data + index, 0, -index & 7);
+		index = vmbus_ring_advance(&ring->mem, index, -index & 7);
+	}
+	ring_put_word(&ring->mem, index, (u64)slot->start << 32);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_fill, VMBUS_HOST_NS);
+
+/**
+ * vmbus_ring_finish() - A packet is complete
+ * @ring: the ring
+ * @slot: its place; not in use any more
+ * @more: the guest need not see it before the next one, or vmbus_ring_flush()
+ * @todo: VMBUS_RING_SIGNAL may be set
+ *
+ * If an earlier packet is still being filled, it shows this one too when it is finished.
+ *
+ * Context: any, under the caller's lock.
+ * Return: 0; -EIO if the ring has been broken meanwhile.
+ */
+int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_ring_slot *slot, bool more,
+		      unsigned int *todo)
+{
+	bool publish = slot->publish || !more || ring->waiting;
+	bool first = list_is_first(&slot->node, &ring->slots);
+
+	if (!first) {
+		struct vmbus_ring_slot *prev = list_prev_entry(slot, node);
+
+		prev->end = slot->end;
+		prev->publish |= publish;
+	}
+	list_del(&slot->node);
+	if (ring->mem.broken)
+		return -EIO;
+	if (first) {
+		ring->filled = slot->end;
+		if (publish)
+			ring_publish(ring, todo);
+	}
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_finish, VMBUS_HOST_NS);
+
+/**
+ * vmbus_ring_is_unread() - Is there anything that the guest has not read?
+ * @ring: the ring
+ *
+ * Context: any, under the caller's lock.
+ * Return: true if so, and if the guest asks to be signalled.
+ */
+bool vmbus_ring_is_unread(const struct vmbus_ring_out *ring)
+{
+	return !ring->mem.broken && !READ_ONCE(ring->mem.control->interrupt_mask) &&
+	       READ_ONCE(ring->mem.control->read_index) != ring->written;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_is_unread, VMBUS_HOST_NS);
