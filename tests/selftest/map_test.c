@@ -17,25 +17,21 @@ FIXTURE_VARIANT(map) {
 	__u32 resident;
 };
 
-#define MEMORY(_name, _kind, _resident)			\
-FIXTURE_VARIANT_ADD(map, _name) {			\
-	.kind = _kind,					\
-	.resident = _resident,				\
-}
+#define RESIDENT	VMBUS_HOST_REGION_RESIDENT
 
-MEMORY(anon, MEM_ANON, 0);
-MEMORY(anon_shared, MEM_ANON_SHARED, 0);
-MEMORY(memfd, MEM_MEMFD, 0);
-MEMORY(memfd_private, MEM_MEMFD_PRIVATE, 0);
-MEMORY(thp, MEM_THP, 0);
-MEMORY(hugetlb, MEM_HUGETLB, 0);
-MEMORY(hugetlb_memfd, MEM_HUGETLB_MEMFD, 0);
-MEMORY(anon_resident, MEM_ANON, VMBUS_HOST_REGION_RESIDENT);
-MEMORY(memfd_resident, MEM_MEMFD, VMBUS_HOST_REGION_RESIDENT);
-MEMORY(memfd_private_resident, MEM_MEMFD_PRIVATE, VMBUS_HOST_REGION_RESIDENT);
-MEMORY(thp_resident, MEM_THP, VMBUS_HOST_REGION_RESIDENT);
-MEMORY(hugetlb_resident, MEM_HUGETLB, VMBUS_HOST_REGION_RESIDENT);
-MEMORY(hugetlb_memfd_resident, MEM_HUGETLB_MEMFD, VMBUS_HOST_REGION_RESIDENT);
+FIXTURE_VARIANT_ADD(map, anon) { .kind = MEM_ANON };
+FIXTURE_VARIANT_ADD(map, anon_shared) { .kind = MEM_ANON_SHARED };
+FIXTURE_VARIANT_ADD(map, memfd) { .kind = MEM_MEMFD };
+FIXTURE_VARIANT_ADD(map, memfd_private) { .kind = MEM_MEMFD_PRIVATE };
+FIXTURE_VARIANT_ADD(map, thp) { .kind = MEM_THP };
+FIXTURE_VARIANT_ADD(map, hugetlb) { .kind = MEM_HUGETLB };
+FIXTURE_VARIANT_ADD(map, hugetlb_memfd) { .kind = MEM_HUGETLB_MEMFD };
+FIXTURE_VARIANT_ADD(map, anon_resident) { .kind = MEM_ANON, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, memfd_resident) { .kind = MEM_MEMFD, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, memfd_private_resident) { .kind = MEM_MEMFD_PRIVATE, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, thp_resident) { .kind = MEM_THP, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, hugetlb_resident) { .kind = MEM_HUGETLB, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, hugetlb_memfd_resident) { .kind = MEM_HUGETLB_MEMFD, .resident = RESIDENT };
 
 FIXTURE_SETUP(map)
 {
