@@ -51,6 +51,11 @@
 #define compat_pin_remote	pin_user_pages_remote
 #endif
 
+/* Until 6.5 nothing says how many members an array has. (Late releases of 6.1 have it.) */
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
 /* Until 6.7 there is an argument n, always 1. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
@@ -59,10 +64,9 @@
 #endif
 
 /*
- * A vhost_task can be killed, and tells of it, from 6.10 on. There is none before: see
- * worker.c. What vhost_task_create() returns on failure is an error pointer since 6.14,
- * and since 6.12.23 or so in 6.12; NULL before, which says nothing: most probably, that
- * the process may have no more threads.
+ * Until 6.9 a vhost_task does not tell that it is killed, and is not used: see worker.c.
+ * Until 6.13, and early in 6.12, vhost_task_create() returns NULL on failure, which says
+ * nothing: most probably, that the process may have no more threads.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define COMPAT_HAS_VHOST_TASK	0
@@ -99,7 +103,7 @@ compat_vhost_task_create(bool (*fn)(void *), void (*killed)(void *), void *data,
 }
 #endif
 
-/* One call in place of hrtimer_init() and an assignment since 6.13; the older went later. */
+/* Until 6.12 a timer takes a call and an assignment. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define compat_hrtimer_setup(timer, fn, clock, mode)				\
 	do {									\

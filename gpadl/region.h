@@ -10,6 +10,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include "gpadl/compat.h"
 #include "vmbus_gpadl_map.h"
 
 struct gpadl_mem;

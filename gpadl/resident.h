@@ -12,6 +12,8 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 
+#include "gpadl/compat.h"
+
 /*
  * A block is an aligned piece of the address space as large as one entry of a page table
  * directory maps: what a folio of that size backs is one block.
