@@ -8,8 +8,8 @@
 #include "gpadl/compat.h"
 #include "suites.h"
 
-kunit_test_suites(&wire_suite, &replay_suite, &ring_in_suite, &ring_out_suite,
-		  &ring_stream_suite,
+kunit_test_suites(&wire_suite, &wire_stream_suite, &replay_suite,
+		  &ring_in_suite, &ring_out_suite, &ring_stream_suite,
 		  &api_suite, &input_suite, &handle_suite, &region_suite, &mem_suite, &map_suite,
 		  &object_suite, &order_suite, &race_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,

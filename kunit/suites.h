@@ -12,6 +12,7 @@ extern struct kunit_suite ring_in_suite;	/* ring_in_kunit.c */
 extern struct kunit_suite ring_out_suite;	/* ring_out_kunit.c */
 extern struct kunit_suite ring_stream_suite;	/* ring_stream_kunit.c */
 extern struct kunit_suite wire_suite;		/* wire_kunit.c */
+extern struct kunit_suite wire_stream_suite;	/* wire_stream_kunit.c */
 extern struct kunit_suite api_suite;		/* api_kunit.c */
 extern struct kunit_suite input_suite;		/* input_kunit.c */
 extern struct kunit_suite handle_suite;		/* handle_kunit.c */

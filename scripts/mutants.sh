@@ -192,7 +192,7 @@ kunit_suites()
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
-	gpadl/wire.c)	s="wire $life $memory" ;;
+	gpadl/wire.c)	s="wire wire_stream $life $memory" ;;
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
 	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c)
 			s="$life $memory fault race order" ;;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs the wire suite of kunit/ in user space; reports as TAP.
+ * Runs the wire suites of kunit/ in user space; reports as TAP.
  */
 #include <kunit/test.h>
 
@@ -73,12 +73,11 @@ static void run(const struct kunit_case *c, const void *param, const char *desc)
 		passed++;
 }
 
-int main(void)
+static void run_suite(const struct kunit_suite *suite)
 {
 	const struct kunit_case *c;
 
-	puts("TAP version 13");
-	for (c = wire_suite.test_cases; c->run_case; c++) {
+	for (c = suite->test_cases; c->run_case; c++) {
 		char desc[KUNIT_PARAM_DESC_SIZE] = "";
 		const void *param = NULL;
 
@@ -89,6 +88,13 @@ int main(void)
 		while ((param = c->generate_params(param, desc)))
 			run(c, param, desc);
 	}
+}
+
+int main(void)
+{
+	puts("TAP version 13");
+	run_suite(&wire_suite);
+	run_suite(&wire_stream_suite);
 	printf("1..%u\n", passed + failed);
 	return failed || !passed;
 }
