@@ -17,7 +17,7 @@ FIXTURE_VARIANT(map) {
 	__u32 resident;
 };
 
-#define RESIDENT	VMBUS_HOST_REGION_RESIDENT
+#define RESIDENT	.resident = VMBUS_HOST_REGION_RESIDENT
 
 FIXTURE_VARIANT_ADD(map, anon) { .kind = MEM_ANON };
 FIXTURE_VARIANT_ADD(map, anon_shared) { .kind = MEM_ANON_SHARED };
@@ -26,12 +26,12 @@ FIXTURE_VARIANT_ADD(map, memfd_private) { .kind = MEM_MEMFD_PRIVATE };
 FIXTURE_VARIANT_ADD(map, thp) { .kind = MEM_THP };
 FIXTURE_VARIANT_ADD(map, hugetlb) { .kind = MEM_HUGETLB };
 FIXTURE_VARIANT_ADD(map, hugetlb_memfd) { .kind = MEM_HUGETLB_MEMFD };
-FIXTURE_VARIANT_ADD(map, anon_resident) { .kind = MEM_ANON, .resident = RESIDENT };
-FIXTURE_VARIANT_ADD(map, memfd_resident) { .kind = MEM_MEMFD, .resident = RESIDENT };
-FIXTURE_VARIANT_ADD(map, memfd_private_resident) { .kind = MEM_MEMFD_PRIVATE, .resident = RESIDENT };
-FIXTURE_VARIANT_ADD(map, thp_resident) { .kind = MEM_THP, .resident = RESIDENT };
-FIXTURE_VARIANT_ADD(map, hugetlb_resident) { .kind = MEM_HUGETLB, .resident = RESIDENT };
-FIXTURE_VARIANT_ADD(map, hugetlb_memfd_resident) { .kind = MEM_HUGETLB_MEMFD, .resident = RESIDENT };
+FIXTURE_VARIANT_ADD(map, anon_resident) { .kind = MEM_ANON, RESIDENT };
+FIXTURE_VARIANT_ADD(map, memfd_resident) { .kind = MEM_MEMFD, RESIDENT };
+FIXTURE_VARIANT_ADD(map, memfd_private_resident) { .kind = MEM_MEMFD_PRIVATE, RESIDENT };
+FIXTURE_VARIANT_ADD(map, thp_resident) { .kind = MEM_THP, RESIDENT };
+FIXTURE_VARIANT_ADD(map, hugetlb_resident) { .kind = MEM_HUGETLB, RESIDENT };
+FIXTURE_VARIANT_ADD(map, hugetlb_memfd_resident) { .kind = MEM_HUGETLB_MEMFD, RESIDENT };
 
 FIXTURE_SETUP(map)
 {
