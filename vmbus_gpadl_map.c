@@ -240,6 +240,7 @@ static void gpadl_settle(struct gpadl *g)
 	bool revoked = g->revoked, dead = g->leaving;
 
 	g->revoked = false;
+	g->retired = false;
 	g->mapping = NULL;
 	g->state = GPADL_READY;
 	if (dead)
@@ -498,6 +499,43 @@ void gpadl_rescind(struct gpadl *g)
 	spin_lock(&g->lock);
 	if (gpadl_is_busy(g))
 		gpadl_want_back(g);
+	spin_unlock(&g->lock);
+}
+
+/**
+ * gpadl_moves() - Would a GPADL have a page elsewhere, that is mapped?
+ * @g: the GPADL, held by the caller
+ * @old: regions as they are, or were
+ * @new: as they are to be
+ *
+ * Context: process, may sleep.
+ * Return: true if so; false also if the backend has been asked for it for such a reason.
+ */
+bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
+		 const struct gpadl_region_table *new)
+{
+	bool busy;
+
+	spin_lock(&g->lock);
+	busy = gpadl_is_busy(g) && !g->retired;
+	spin_unlock(&g->lock);
+	/* A page list that is complete does not change any more. */
+	return busy && gpadl_regions_move(&g->wire, old, new);
+}
+
+/**
+ * gpadl_retire() - A region has gone in which a GPADL has mapped pages
+ * @g: the GPADL, held by the caller
+ *
+ * Context: process.
+ */
+void gpadl_retire(struct gpadl *g)
+{
+	spin_lock(&g->lock);
+	if (gpadl_is_busy(g)) {
+		g->retired = true;
+		gpadl_want_back(g);
+	}
 	spin_unlock(&g->lock);
 }
 

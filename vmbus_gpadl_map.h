@@ -87,6 +87,14 @@ int vmbus_gpadl_set_max_segment(struct vmbus_gpadl_channel *chan, unsigned int b
  */
 #define VMBUS_GPA_REGION_RESIDENT	BIT(1)
 
+/**
+ * define VMBUS_GPA_REGIONS_RETIRE - change regions although pages of them are mapped
+ *
+ * For vmbus_partition_set_regions(). No new map finds what is not there any more; what is
+ * mapped of it stays as it is until it is unmapped, and the backend is asked for it.
+ */
+#define VMBUS_GPA_REGIONS_RETIRE	BIT(0)
+
 /** define VMBUS_GPA_REGION_SLOTS - a region's slot is a number below this */
 #define VMBUS_GPA_REGION_SLOTS		512
 
@@ -161,7 +169,7 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 void vmbus_partition_put(struct vmbus_partition *p);
 int vmbus_partition_set_regions(struct vmbus_partition *p,
 				const struct vmbus_gpa_region *changes,
-				unsigned int nr);
+				unsigned int nr, u32 flags);
 int vmbus_partition_receive(struct vmbus_partition *p, const void *msg, size_t len,
 			    u32 flags);
 int vmbus_partition_next_reply(struct vmbus_partition *p, void *buf, size_t len);

@@ -273,6 +273,7 @@ void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan)
 	while ((g = gpadl_next(chan, &handle))) {
 		gpadl_rescind(g);
 		gpadl_put(g);
+		cond_resched();
 	}
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind_start, VMBUS_GPADL_NS);

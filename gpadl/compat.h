@@ -11,6 +11,9 @@
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/page-flags.h>
 #include <linux/version.h>
 
 /*
@@ -102,6 +105,26 @@ compat_vhost_task_create(bool (*fn)(void *), void (*killed)(void *), void *data,
 	return vhost_task_create(fn, killed, data, name) ?: ERR_PTR(-EAGAIN);
 }
 #endif
+
+/*
+ * How many memory errors the machine has had so far. Counted since 6.3; before, nobody can
+ * tell when there is one more: 1 stands for some.
+ */
+static inline unsigned long compat_memory_failures(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	return 1;
+#elif defined(CONFIG_MEMORY_FAILURE)
+	unsigned long sum = 0;
+	int nid;
+
+	for_each_online_node(nid)
+		sum += READ_ONCE(NODE_DATA(nid)->mf_stats.total);
+	return sum;
+#else
+	return 0;
+#endif
+}
 
 /* Until 6.12 a timer takes a call and an assignment. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)

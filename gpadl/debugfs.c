@@ -90,6 +90,7 @@ static int gpadls_show(struct seq_file *m, void *unused)
 		while ((g = gpadl_next(chan, &handle))) {
 			gpadl_show(m, g);
 			gpadl_put(g);
+			cond_resched();
 		}
 	}
 	mutex_unlock(&p->rx_mutex);
@@ -103,17 +104,19 @@ static int regions_show(struct seq_file *m, void *unused)
 	struct gpadl_region_table *table = gpadl_region_table_get(&p->mem);
 	unsigned int i;
 
-	seq_puts(m, "slot                gpa              bytes                hva access memory    mappings\n");
+	seq_puts(m, "slot                gpa              bytes                hva access memory    mappings changes to-look-at\n");
 	for (i = 0; i < table->nr; i++) {
 		const struct gpadl_region *region = table->regions[i];
 		const struct vmbus_gpa_region *what = &region->what;
 
-		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %-9s %8d\n",
+		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %-9s %8d %7llu %10lu\n",
 			   what->slot,
 			   what->gpa, what->bytes, what->hva,
 			   what->flags & VMBUS_GPA_REGION_READ_ONLY ? "ro" : "rw",
 			   what->flags & VMBUS_GPA_REGION_RESIDENT ? "resident" : "on-demand",
-			   (int)refcount_read(&region->users) - 1);
+			   (int)refcount_read(&region->users) - 1,
+			   READ_ONCE(region->watch.invalidations),
+			   READ_ONCE(region->watch.nr_marked));
 	}
 	gpadl_region_table_put(table);
 	return 0;
@@ -130,6 +133,10 @@ static int stats_show(struct seq_file *m, void *unused)
 		   (long long)atomic64_read(&p->mem.pinned));
 	seq_printf(m, "being made resident  %lu of %lu host pages\n",
 		   READ_ONCE(p->mem.pin_done), READ_ONCE(p->mem.pin_total));
+	seq_printf(m, "blocks found the same %d\n", atomic_read(&p->mem.nr_same));
+	seq_printf(m, "pages found replaced %d\n", atomic_read(&p->mem.nr_replaced));
+	seq_printf(m, "looks at lost pages  %d\n", atomic_read(&p->mem.nr_lost));
+	seq_printf(m, "regions that linger  %d\n", atomic_read(&p->mem.nr_lingering));
 	seq_printf(m, "GPADLs               %d\n", atomic_read(&p->nr_gpadls));
 	seq_printf(m, "described HV pages   %d\n", atomic_read(&p->nr_pages));
 	seq_printf(m, "wanted back          %d\n", atomic_read(&p->nr_revoked));

@@ -29,6 +29,7 @@
 #include "mem.h"
 #include "pins.h"
 #include "region.h"
+#include "relook.h"
 #include "resident.h"
 #include "sg.h"
 #include "walk.h"
@@ -148,7 +149,7 @@ static void lookup_put_regions(const struct gpadl_lookup *found,
 	int i;
 
 	for (i = found->first_region; i < end; i = lookup_next_region(found, i))
-		refcount_dec(&table->regions[i]->users);
+		gpadl_region_unuse(table->regions[i]);
 	gpadl_region_table_put(table);
 }
 
@@ -167,31 +168,54 @@ static bool lookup_use_regions(const struct gpadl_lookup *found,
 			return false;
 		}
 		/* Written to once: the line is read by every map. */
-		if (write && region->resident && !READ_ONCE(region->written))
+		if (write && !found->read_only && region->resident &&
+		    !READ_ONCE(region->written))
 			WRITE_ONCE(region->written, true);
 	}
 	return true;
 }
 
 /*
- * Refresh a look-up that is stale, then take a user reference on each region; retry if one
- * was just removed. Returns the table in which all of it stands.
+ * Refresh a look-up that is stale, then take a user reference on each region; wait and retry
+ * while it is being decided whether they change. Returns the table in which all of it
+ * stands; ERR_PTR(-EINTR) on a fatal signal.
  */
 static struct gpadl_region_table *lookup_begin(struct gpadl_mem *mem,
 					       const struct gpadl_wire *w,
 					       struct gpadl_lookup *found, bool write)
 {
 	struct gpadl_region_table *table;
+	int ret;
 
-	for (;;) {
+	do {
 		table = gpadl_region_table_get(mem);
 		if (found->generation != table->generation)
 			lookup(found, w, table);
-		if (lookup_use_regions(found, table, write))
-			return table;
-		/* Not long: whoever retired it publishes next, or puts it back. */
-		cond_resched();
+		if (lookup_use_regions(found, table, write)) {
+			if (gpadl_region_table_is_current(mem, table))
+				return table;
+			lookup_put_regions(found, table, found->last_region + 1);
+		}
+		ret = gpadl_region_wait_switch(mem);
+	} while (!ret);
+	return ERR_PTR(ret);
+}
+
+/* Has anything changed under a resident region with pages that were looked up? */
+static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *found,
+			    const struct gpadl_region_table *table)
+{
+	const struct gpadl_region *region;
+	int i;
+
+	gpadl_relook_failures(mem);
+	for (i = found->first_region; i <= found->last_region;
+	     i = lookup_next_region(found, i)) {
+		region = table->regions[i];
+		if (region->resident && gpadl_watch_any(&region->watch))
+			return true;
 	}
+	return false;
 }
 
 /* ---- Pinning ---- */
@@ -434,16 +458,19 @@ static struct gpadl_mapping *mapping_create(struct gpadl_mem *mem,
 	return m;
 }
 
-/* Why what was looked up cannot be mapped, if so. */
-static int lookup_check(const struct gpadl_mem *mem, const struct gpadl_lookup *found,
-			bool write)
+/* Why what was looked up cannot be mapped, if so. Resident pages are those that are there. */
+static int lookup_check(struct gpadl_mem *mem, const struct gpadl_wire *w,
+			const struct gpadl_lookup *found,
+			const struct gpadl_region_table *table, bool write)
 {
 	if (write && found->read_only)
 		return -EACCES;
 	/* Told also where nothing is to be pinned. */
 	if (!atomic_read(&mem->mm->mm_users))
 		return -ESRCH;
-	return found->hole ? -EFAULT : 0;
+	if (found->hole)
+		return -EFAULT;
+	return lookup_is_stale(mem, found, table) ? gpadl_relook(mem, w, table) : 0;
 }
 
 /**
@@ -466,7 +493,9 @@ struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpad
 	struct gpadl_mem_account acct;
 	struct gpadl_mapping *m;
 
-	m = ERR_PTR(lookup_check(mem, found, write));
+	if (IS_ERR(table))
+		return ERR_CAST(table);
+	m = ERR_PTR(lookup_check(mem, w, found, table, write));
 	if (!m) {
 		gpadl_mem_account_begin(mem, &acct);
 		m = mapping_create(mem, w, found, table, write, max_segment);

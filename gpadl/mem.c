@@ -15,14 +15,17 @@
  * GPADL_PAGE_SIZE (4 KiB) long; pins and charges are in host pages.
  */
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sched/user.h>
 
 #include "compat.h"
 #include "mem.h"
@@ -32,25 +35,37 @@
 
 /* ---- Accounting ---- */
 
+/* Never above the limit, not even for a moment: what fails lets nothing else fail. */
+static bool user_charge(struct gpadl_mem *mem, unsigned long nr)
+{
+	unsigned long limit = task_rlimit(mem->owner, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	long old = atomic_long_read(&mem->user->locked_vm);
+	unsigned long new;
+
+	do {
+		if (check_add_overflow((unsigned long)old, nr, &new) || new > limit)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&mem->user->locked_vm, &old, new));
+	return true;
+}
+
 /**
  * gpadl_mem_charge() - Charge the owner for pages that are about to be pinned
  * @mem: the memory
  * @nr: host pages
  *
- * Before they are pinned, so that concurrent maps cannot pass the limit together. It is
- * the owner's limit, whoever runs this.
+ * Before they are pinned, so that concurrent maps cannot pass the limit together. What is
+ * limited is what the owner's user has locked in all, as for io_uring and iommufd: another
+ * process of that user has no limit of its own. mm->pinned_vm (VmPin) is for information.
  *
  * Context: any.
  * Return: 0; -ENOMEM if the owner's RLIMIT_MEMLOCK would be exceeded.
  */
 int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr)
 {
-	unsigned long limit = task_rlimit(mem->owner, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-
-	if (atomic64_add_return(nr, &mem->mm->pinned_vm) > limit && !mem->lock_cap) {
-		atomic64_sub(nr, &mem->mm->pinned_vm);
+	if (mem->user && !user_charge(mem, nr))
 		return -ENOMEM;
-	}
+	atomic64_add(nr, &mem->mm->pinned_vm);
 	atomic64_add(nr, &mem->pinned);
 	return 0;
 }
@@ -66,6 +81,8 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
 {
 	atomic64_sub(nr, &mem->pinned);
 	atomic64_sub(nr, &mem->mm->pinned_vm);
+	if (mem->user)
+		atomic_long_sub(nr, &mem->user->locked_vm);
 }
 
 /**
@@ -202,6 +219,22 @@ static long pin_some(const struct gpadl_pinning *pin, unsigned long hva, unsigne
 	return ret;
 }
 
+/*
+ * A page with a memory error that stays in the page table, being part of a huge one: the
+ * kernel pins it all the same. Nothing is looked at on a machine that has had none.
+ */
+static bool any_poisoned(struct page **pages, long nr)
+{
+	long i;
+
+	if (likely(!compat_memory_failures()))
+		return false;
+	for (i = 0; i < nr; i++)
+		if (is_page_hwpoison(pages[i]))
+			return true;
+	return false;
+}
+
 /**
  * gpadl_mem_pin() - Pin adjoining pages
  * @pin: where they go; counts each from the moment that it is ours
@@ -214,6 +247,7 @@ static long pin_some(const struct gpadl_pinning *pin, unsigned long hva, unsigne
  */
 int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
 {
+	struct page **pages;
 	long ret;
 
 	while (nr) {
@@ -223,12 +257,41 @@ int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr
 				return -EINTR;
 			return ret == -ENOMEM ? -ENOMEM : -EFAULT;
 		}
+		pages = pin->pages + pin->done;
 		pin->done += ret;
+		if (any_poisoned(pages, ret))
+			return -EFAULT;
 		nr -= ret;
 		hva += ret << PAGE_SHIFT;
 		if (nr)
 			cond_resched();
 	}
+	return 0;
+}
+
+/**
+ * gpadl_mem_peek() - See which pages are at adjoining addresses
+ * @pin: where they go; @pin->done is left alone
+ * @hva: where they begin, a multiple of PAGE_SIZE
+ * @nr: how many host pages
+ *
+ * Brings nothing in and changes nothing.
+ *
+ * Context: process, may sleep, but not for the VMM.
+ * Return: how many of the first ones have been found: they are held, for
+ * unpin_user_pages(); none of them has a memory error.
+ */
+unsigned long gpadl_mem_peek(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
+{
+	long ret;
+
+	ret = compat_pin_raw(pin->mm, pin->how == GPADL_MM_REMOTE, hva, nr, FOLL_NOFAULT,
+			     pin->pages);
+	if (ret <= 0)
+		return 0;
+	if (!any_poisoned(pin->pages, ret))
+		return ret;
+	unpin_user_pages(pin->pages, ret);
 	return 0;
 }
 
@@ -293,9 +356,13 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	mmgrab(current->mm);
 	mem->mm = current->mm;
 	mem->owner = get_task_struct(current->group_leader);
-	mem->lock_cap = capable(CAP_IPC_LOCK);
+	mem->user = capable(CAP_IPC_LOCK) ? NULL : get_uid(current_user());
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
 	atomic64_set(&mem->pinned, 0);
+	mem->failures = compat_memory_failures();
+	atomic_set(&mem->nr_same, 0);
+	atomic_set(&mem->nr_replaced, 0);
+	atomic_set(&mem->nr_lost, 0);
 	mem->pin_done = 0;
 	mem->pin_total = 0;
 	return 0;
@@ -311,6 +378,8 @@ void gpadl_mem_destroy(struct gpadl_mem *mem)
 {
 	WARN_ON_ONCE(atomic64_read(&mem->pinned));
 	mem_cgroup_put(mem->memcg);
+	if (mem->user)
+		free_uid(mem->user);
 	put_task_struct(mem->owner);
 	mmdrop(mem->mm);
 }

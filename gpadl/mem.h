@@ -8,37 +8,85 @@
 #include <linux/atomic.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
-#include <linux/spinlock.h>
+#include <linux/rwsem.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 
 struct gpadl_region_table;
 struct mem_cgroup;
 struct mm_struct;
 struct page;
 struct task_struct;
+struct user_struct;
+struct workqueue_struct;
+
+struct gpadl_mem;
+
+/**
+ * struct gpadl_mem_ops - what a memory asks of those who know what is mapped
+ * @moves: Is a page that is mapped, or being mapped, at another address in @new than in
+ *	@old, or at none, or read-only only there?
+ * @retire: Ask for every such page back.
+ *
+ * No map becomes a user of a region meanwhile. Both may sleep, but not for a backend or the
+ * VMM.
+ */
+struct gpadl_mem_ops {
+	bool (*moves)(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+		      const struct gpadl_region_table *new);
+	void (*retire)(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+		       const struct gpadl_region_table *new);
+};
 
 /**
  * struct gpadl_mem - the memory of one guest
  * @mm: address space that backs it (mmgrab'ed)
- * @owner: group leader of the process that is charged for pins
- * @lock_cap: owner had CAP_IPC_LOCK at the time it was bound
+ * @id: number of the partition, for tracing
+ * @ops: who knows what is mapped
+ * @wq: for what regions have to do when a mapping goes
+ * @owner: group leader of the process whose RLIMIT_MEMLOCK holds
+ * @user: whom pins are charged to, with all that the user has locked elsewhere; NULL if
+ *	the owner had CAP_IPC_LOCK at the time it was bound: then there is no limit
  * @memcg: memory cgroup that it was in then (referenced), or NULL without such
  * @change_lock: serialises gpadl_mem_set_regions()
- * @switch_lock: held while users of removed regions go to 0 and the new table is
- *	published, so that a mapping finds either the old state or the new one
+ * @switch_sem: held for writing while @switching; a map that finds a change under way
+ *	waits for it by taking it for reading
+ * @switching: it is being decided whether the regions may change: no map may become a user
+ *	of one
  * @table: current table; read under RCU, written under both locks
+ * @nr_lingering: regions that were removed and still have users or work to be done
+ * @block_lock: protects @blocks and what stands in them; held while pages are neither
+ *	pinned nor waited for
+ * @blocks: resident blocks by number: pinned for reading, and for writing
+ * @failures: memory errors of the machine of which all regions have been marked
+ * @nr_same: blocks that were looked at again, and were as before
+ * @nr_replaced: pages that were found to be others, and pinned in place of those before
+ * @nr_lost: looks at pages of which there was none, or that a memory error has hit
  * @pinned: host pages charged now
  * @pin_done: host pages of the resident region that is being pinned, pinned so far
  * @pin_total: host pages that it has; 0 if none is being pinned
+ *
+ * Lock order: change_lock > switch_sem > rx_mutex; change_lock > block_lock > watch lock.
  */
 struct gpadl_mem {
 	struct mm_struct *mm;
+	int id;
+	const struct gpadl_mem_ops *ops;
+	struct workqueue_struct *wq;
 	struct task_struct *owner;
-	bool lock_cap;
+	struct user_struct *user;
 	struct mem_cgroup *memcg;
 	struct mutex change_lock;
-	spinlock_t switch_lock;
+	struct rw_semaphore switch_sem;
+	bool switching;
 	struct gpadl_region_table __rcu *table;
+	atomic_t nr_lingering;
+	struct mutex block_lock;
+	struct xarray blocks[2];
+	unsigned long failures;
+	atomic_t nr_same;
+	atomic_t nr_replaced;
+	atomic_t nr_lost;
 	atomic64_t pinned;
 	unsigned long pin_done;
 	unsigned long pin_total;
@@ -96,6 +144,7 @@ void gpadl_mem_account_end(struct gpadl_mem_account *acct);
 int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pinning *pin);
 void gpadl_mem_leave(const struct gpadl_pinning *pin);
 int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr);
+unsigned long gpadl_mem_peek(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr);
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
 void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);

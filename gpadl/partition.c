@@ -46,6 +46,16 @@ static void partition_free_work(struct work_struct *work)
 	module_put(owner);
 }
 
+/* Its VMM has gone: what was resident need not be any more. */
+static void partition_clear_work(struct work_struct *work)
+{
+	struct vmbus_partition *p =
+		container_of(work, struct vmbus_partition, clear_work);
+
+	gpadl_mem_clear_regions(&p->mem);
+	gpadl_partition_unref(p);
+}
+
 /* ---- GPADLs that are wanted back ---- */
 
 static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
@@ -63,6 +73,7 @@ static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
 			pr_warn_ratelimited("partition %d, channel %u: GPADL %#x is still mapped %lu s after it was asked for\n",
 					    chan->p->id, chan->relid, g->handle, age);
 		gpadl_put(g);
+		cond_resched();
 	}
 }
 
@@ -85,6 +96,62 @@ static void partition_stuck_work(struct work_struct *work)
 	gpadl_partition_unref(p);
 }
 
+/* ---- What is mapped ---- */
+
+static bool channel_moves(struct vmbus_gpadl_channel *chan,
+			  const struct gpadl_region_table *old,
+			  const struct gpadl_region_table *new)
+{
+	unsigned long handle = 0;
+	bool moves = false;
+	struct gpadl *g;
+
+	while (!moves && (g = gpadl_next(chan, &handle))) {
+		moves = gpadl_moves(g, old, new);
+		gpadl_put(g);
+		cond_resched();
+	}
+	return moves;
+}
+
+static bool partition_moves(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+			    const struct gpadl_region_table *new)
+{
+	struct vmbus_partition *p = container_of(mem, struct vmbus_partition, mem);
+	struct vmbus_gpadl_channel *chan;
+
+	guard(mutex)(&p->rx_mutex);
+	list_for_each_entry(chan, &p->all_channels, node)
+		if (channel_moves(chan, old, new))
+			return true;
+	return false;
+}
+
+static void partition_retire(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+			     const struct gpadl_region_table *new)
+{
+	struct vmbus_partition *p = container_of(mem, struct vmbus_partition, mem);
+	struct vmbus_gpadl_channel *chan;
+	unsigned long handle;
+	struct gpadl *g;
+
+	guard(mutex)(&p->rx_mutex);
+	list_for_each_entry(chan, &p->all_channels, node) {
+		handle = 0;
+		while ((g = gpadl_next(chan, &handle))) {
+			if (gpadl_moves(g, old, new))
+				gpadl_retire(g);
+			gpadl_put(g);
+			cond_resched();
+		}
+	}
+}
+
+static const struct gpadl_mem_ops partition_mem_ops = {
+	.moves = partition_moves,
+	.retire = partition_retire,
+};
+
 /* ---- For the channel layer ---- */
 
 static int partition_init(struct vmbus_partition *p)
@@ -94,7 +161,7 @@ static int partition_init(struct vmbus_partition *p)
 	ret = gpadl_mem_init(&p->mem);
 	if (ret)
 		return ret;
-	ret = gpadl_mem_init_regions(&p->mem);
+	ret = gpadl_mem_init_regions(&p->mem, &partition_mem_ops);
 	if (ret)
 		goto err_mem;
 	ret = gpadl_reply_queue_init(&p->replies);
@@ -104,6 +171,8 @@ static int partition_init(struct vmbus_partition *p)
 	if (ret < 0)
 		goto err_replies;
 	p->id = ret;
+	p->mem.id = ret;
+	p->mem.wq = gpadl_wq;
 	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
 	if (!p->free_wq) {
 		ret = -ENOMEM;
@@ -164,6 +233,7 @@ struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops 
 	xa_init_flags(&p->handles, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&p->idle);
 	INIT_DELAYED_WORK(&p->stuck_work, partition_stuck_work);
+	INIT_WORK(&p->clear_work, partition_clear_work);
 	INIT_WORK(&p->free_work, partition_free_work);
 	gpadl_debugfs_add(p);
 	return p;
@@ -192,8 +262,8 @@ static void partition_drop_gpadls(struct vmbus_partition *p)
  * @p: the partition
  *
  * GPADLs that are not mapped go at once, without a reply; those that are mapped are
- * revoked, and hold what they need until they are unmapped. ops->release() tells when
- * all is gone. Channels are to be put too, before or after.
+ * revoked, and hold what they need until they are unmapped; resident regions are unpinned
+ * soon, but for those with pages that are mapped. ops->release() tells when all is gone. Channels are to be put too, before or after.
  *
  * Context: process. Never waits for a backend or for the VMM.
  */
@@ -203,7 +273,8 @@ void vmbus_partition_put(struct vmbus_partition *p)
 	p->dead = true;
 	partition_drop_gpadls(p);
 	mutex_unlock(&p->rx_mutex);
-	gpadl_partition_unref(p);
+	/* The reference goes with it. */
+	queue_work(gpadl_wq, &p->clear_work);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_put, VMBUS_GPADL_NS);
 
@@ -225,13 +296,16 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  * @p: the partition
  * @changes: what to change, each slot once at most
  * @nr: number of entries in @changes
+ * @flags: VMBUS_GPA_REGIONS_RETIRE, or 0
  *
- * All or none. An entry equal to what is there is no change. GPADLs that are not mapped
- * do not keep a region: a later map finds what is there then.
+ * All or none. An entry equal to what is there is no change; of a resident region, what
+ * the VMM has changed there since is pinned anew. GPADLs that are not mapped do not keep a
+ * region: a later map finds what is there then. Those that are mapped keep the addresses of
+ * their pages: a region can be split, merged with others, or overlaid, around them.
  *
  * A region with VMBUS_GPA_REGION_RESIDENT is pinned, for writing unless it is read-only,
- * before any of the change is done. What takes the place of such a region is pinned while
- * that still is.
+ * before any of the change is done. A page that another such region has pinned (both for
+ * writing, or both not) is neither pinned nor charged again.
  *
  * Context: process, may sleep.
  *
@@ -239,20 +313,23 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  *
  * * %-EINVAL: slot too large or named twice; gpa, bytes or hva not a multiple of
  *   PAGE_SIZE, or out of the address space
- * * %-EOPNOTSUPP: unknown flag bit
+ * * %-EOPNOTSUPP: unknown flag bit, of a region or in @flags
  * * %-ENOENT: removal of a slot that is not set
  * * %-EEXIST: two regions would overlap in guest physical addresses
- * * %-EBUSY: a region to be replaced or removed has mapped pages
+ * * %-EBUSY: a page that is mapped would be at another address, or at none, or read-only
  * * %-ESRCH: a region is to be resident, and the VMM's address space is gone
  * * %-EFAULT: a region is to be resident, and its memory cannot be pinned
  * * %-ENOMEM: no memory, or, for a resident region, the owner's RLIMIT_MEMLOCK would be
  *   exceeded
  * * %-EINTR: fatal signal
+ * * %-ERESTARTNOINTR: another signal came when the first region was to be watched: call
+ *   again when it has been handled
  */
 int vmbus_partition_set_regions(struct vmbus_partition *p,
-				const struct vmbus_gpa_region *changes, unsigned int nr)
+				const struct vmbus_gpa_region *changes, unsigned int nr,
+				u32 flags)
 {
-	return gpadl_mem_set_regions(&p->mem, changes, nr);
+	return gpadl_mem_set_regions(&p->mem, changes, nr, flags);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_set_regions, VMBUS_GPADL_NS);
 

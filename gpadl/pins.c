@@ -42,7 +42,7 @@
 int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
 		    unsigned long nr)
 {
-	*pins = (struct gpadl_pins) { .first = first };
+	*pins = (struct gpadl_pins) { .first = first, .nr_blocks = last - first + 1 };
 	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
 	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -97,7 +97,7 @@ bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long n
 		unsigned long n = min(nr, GPADL_BLOCK_PAGES - i);
 		struct gpadl_pin_block *b;
 
-		b = (void *)(unsigned long)pins->blocks[number - pins->first];
+		b = (void *)(unsigned long)pins->blocks[gpadl_pins_index(pins, hva)];
 		if (!b)
 			b = pins_begin_block(pins, number);
 		if (!b)

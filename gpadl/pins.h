@@ -9,10 +9,14 @@
 #define _GPADL_PINS_H
 
 #include <linux/bitmap.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "mem.h"
 #include "resident.h"
+
+/* A block whose pages follow each other physically; the rest is the first one's address. */
+#define GPADL_BLOCK_CONTIGUOUS	BIT(0)
 
 /**
  * struct gpadl_pin_block - a block with pages that are to be pinned
@@ -55,8 +59,9 @@ struct gpadl_pinned {
 /**
  * struct gpadl_pins - pages to be pinned, then where they are
  * @first: number of the first block
+ * @nr_blocks: number of @blocks
  * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
- *	GPADL_BLOCK_CONTIGUOUS as in struct gpadl_resident; else its struct gpadl_pin_block.
+ *	GPADL_BLOCK_CONTIGUOUS; else its struct gpadl_pin_block.
  *	NULL if these pins are not taken by the block
  * @wanted: the blocks with something wanted, as they came
  * @nr_wanted: number of these
@@ -66,6 +71,7 @@ struct gpadl_pinned {
  */
 struct gpadl_pins {
 	unsigned long first;
+	unsigned long nr_blocks;
 	u64 *blocks;
 	struct gpadl_pin_block *wanted;
 	unsigned long nr_wanted;
@@ -82,6 +88,12 @@ int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 		    struct gpadl_pinned *pinned);
 void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty);
 
+/* The guest chooses the address: its block's entry leads to another load. */
+static inline unsigned long gpadl_pins_index(const struct gpadl_pins *pins, unsigned long hva)
+{
+	return array_index_nospec((hva >> GPADL_BLOCK_SHIFT) - pins->first, pins->nr_blocks);
+}
+
 /**
  * gpadl_pins_want_page() - gpadl_pins_want() for a page of a block that is known
  * @pins: the pins
@@ -92,7 +104,7 @@ void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty);
  */
 static inline bool gpadl_pins_want_page(struct gpadl_pins *pins, unsigned long hva)
 {
-	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
+	u64 block = pins->blocks[gpadl_pins_index(pins, hva)];
 	struct gpadl_pin_block *b = (void *)(unsigned long)block;
 
 	if (!b)
@@ -131,7 +143,7 @@ static inline struct page **gpadl_pins_slot(const struct gpadl_pin_block *b,
 static inline phys_addr_t gpadl_pins_find(const struct gpadl_pins *pins, unsigned long hva,
 					  struct page ***slot)
 {
-	u64 block = pins->blocks[(hva >> GPADL_BLOCK_SHIFT) - pins->first];
+	u64 block = pins->blocks[gpadl_pins_index(pins, hva)];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
 		*slot = NULL;

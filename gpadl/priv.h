@@ -123,6 +123,7 @@ enum gpadl_state {
  * @debugfs: directory
  * @user: whose it is
  * @free_wq: frees its channels, which may wait until the VMM's threads run
+ * @clear_work: removes its regions when it was put; holds a reference while pending
  * @free_work: frees it
  */
 struct vmbus_partition {
@@ -151,6 +152,7 @@ struct vmbus_partition {
 	struct dentry *debugfs;
 	struct gpadl_user *user;
 	struct workqueue_struct *free_wq;
+	struct work_struct clear_work;
 	struct work_struct free_work;
 };
 
@@ -214,6 +216,8 @@ struct vmbus_gpadl_channel {
  * @leaving: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and wanted back; the backend is told if it is MAPPED and armed
+ * @retired: busy, and the VMM has taken away a region in which it has pages: it is asked
+ *	back, and keeps the VMM from nothing any more
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was wanted back, in jiffies
  * @found: where its pages are: what is known of an earlier table of regions is of no use,
@@ -240,6 +244,7 @@ struct gpadl {
 	bool leaving;
 	bool owe_torndown;
 	bool revoked;
+	bool retired;
 	bool reset;
 	unsigned long since;
 	struct gpadl_lookup found;
@@ -260,6 +265,9 @@ bool gpadl_teardown(struct gpadl *g);
 void gpadl_drop(struct gpadl *g, bool reset);
 void gpadl_wait_dying(struct vmbus_gpadl_channel *chan);
 void gpadl_rescind(struct gpadl *g);
+bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
+		 const struct gpadl_region_table *new);
+void gpadl_retire(struct gpadl *g);
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
 struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
 void gpadl_put(struct gpadl *g);

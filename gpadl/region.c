@@ -4,38 +4,50 @@
  *
  * A guest's memory is a set of regions, each a range of guest physical addresses
  * backed by a range of the VMM's address space. Regions and the table that lists them
- * do not change once made: a change publishes a new table. A mapping keeps the table it
- * was made from, and each region with pages in it, by their counts. So:
+ * do not change once made: a change publishes a new table (change.c). A mapping keeps the
+ * table it was made from, and each region with pages in it, by their counts. So:
  *
- *   users	1 while the region is set, and 1 for each mapping that has pages in it.
- *		Removal takes it from 1 to 0 or fails; 0 is final.
- *   ref	1 for each table that lists the region: keeps its memory, no more.
+ *	users	1 while the region is set, and 1 for each mapping that has pages in it. The
+ *		last to go, a change or an unmap, drops what the region has: its pins, and
+ *		its watch.
+ *	ref	1 for each table that lists the region, and 1 while it is not set any more
+ *		and still has users: keeps its memory, no more.
  *
- * The pages of a resident region are pinned once, by whoever sets it, before it is
- * published, and unpinned by whoever takes its users to 0, after. A mapping of it only
- * looks its pages up (resident.h).
+ * The pages of a resident region are pinned before it is published. A mapping of it only
+ * looks its pages up (resident.h), unless the VMM's memory has changed there since
+ * (notifier.h, relook.c).
+ *
+ * A map becomes a user of regions that it has found in a table, and then sees whether that
+ * table is still the one in force and no change is being decided; if not it lets go of them,
+ * waits for that change, and looks again. A change first says that it is being decided, and
+ * then looks for users: one of the two sees the other (gpadl_region_table_is_current()).
  */
+#include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
-#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
+#include <linux/wait_bit.h>
 
 #include "mem.h"
 #include "region.h"
 #include "resident.h"
-#include "wire.h"
-
-#define REGION_FLAGS	(VMBUS_GPA_REGION_READ_ONLY | VMBUS_GPA_REGION_RESIDENT)
 
 /* ---- The region table ---- */
 
-static void region_put(struct gpadl_region *region)
+/**
+ * gpadl_region_put() - Drop a reference to a region
+ * @region: the region
+ *
+ * Context: any but hard interrupts.
+ */
+void gpadl_region_put(struct gpadl_region *region)
 {
-	if (refcount_dec_and_test(&region->ref))
-		kfree(region);
+	if (!refcount_dec_and_test(&region->ref))
+		return;
+	kvfree(region->resident);
+	kfree(region);
 }
 
 /**
@@ -51,7 +63,7 @@ void gpadl_region_table_put(struct gpadl_region_table *table)
 	if (!refcount_dec_and_test(&table->ref))
 		return;
 	for (i = 0; i < table->nr; i++)
-		region_put(table->regions[i]);
+		gpadl_region_put(table->regions[i]);
 	/* A reader may just be trying to get a reference. */
 	kvfree_rcu(table, rcu);
 }
@@ -116,103 +128,132 @@ unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64
 		else if (gpa - region->what.gpa >= region->what.bytes)
 			lo = mid + 1;
 		else
-			return mid;
+			/* The address is the guest's: so is what this leads to. */
+			return array_index_nospec(mid, table->nr);
 	}
 	return table->nr;
 }
 
-/* ---- Changing regions ---- */
-
-/* A change of the region table that is being prepared: new[] by slot. */
-struct region_change {
-	struct gpadl_region *new[VMBUS_GPA_REGION_SLOTS];
-	DECLARE_BITMAP(seen, VMBUS_GPA_REGION_SLOTS);
-	DECLARE_BITMAP(made, VMBUS_GPA_REGION_SLOTS);
-};
-
-static int region_check(const struct gpadl_mem *mem, const struct vmbus_gpa_region *what)
+/**
+ * gpadl_region_table_is_current() - May a map go on with a table?
+ * @mem: the memory
+ * @table: the table; the caller is a user of the regions that it needs
+ *
+ * Context: any.
+ * Return: false if another one is in force, or may soon be.
+ */
+bool gpadl_region_table_is_current(struct gpadl_mem *mem,
+				   const struct gpadl_region_table *table)
 {
-	u64 gpa_end, hva_end;
-
-	if (what->flags & ~REGION_FLAGS)
-		return -EOPNOTSUPP;
-	if (what->slot >= VMBUS_GPA_REGION_SLOTS)
-		return -EINVAL;
-	if ((what->gpa | what->bytes | what->hva) & ~PAGE_MASK)
-		return -EINVAL;
-	if (check_add_overflow(what->gpa, what->bytes, &gpa_end) ||
-	    gpa_end > BIT_ULL(GPADL_PFN_BITS + GPADL_PAGE_SHIFT))
-		return -EINVAL;
-	if (check_add_overflow(what->hva, what->bytes, &hva_end) ||
-	    hva_end > mem->mm->task_size)
-		return -EINVAL;
-	return 0;
+	/*
+	 * Pairs with smp_mb() in table_switch() and region_stale_work(): the counts of
+	 * users are seen there, or what these have written before is seen from here on.
+	 */
+	smp_mb__after_atomic();
+	return !READ_ONCE(mem->switching) && rcu_access_pointer(mem->table) == table;
 }
 
-static bool region_equal(const struct vmbus_gpa_region *a,
-			 const struct vmbus_gpa_region *b)
+/**
+ * gpadl_region_wait_switch() - Wait for a change that is being decided
+ * @mem: the memory
+ *
+ * Context: process, may sleep, but not for the VMM or a backend.
+ * Return: 0; -EINTR on a fatal signal.
+ */
+int gpadl_region_wait_switch(struct gpadl_mem *mem)
 {
-	return a->gpa == b->gpa && a->bytes == b->bytes && a->hva == b->hva &&
-	       a->flags == b->flags;
+	int ret = down_read_killable(&mem->switch_sem);
+
+	if (!ret)
+		up_read(&mem->switch_sem);
+	return ret;
 }
 
-static struct gpadl_region *region_alloc(const struct vmbus_gpa_region *what)
-{
-	struct gpadl_region *region;
+/* ---- The pages of a resident region ---- */
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return NULL;
-	region->what = *what;
-	refcount_set(&region->users, 1);
-	refcount_set(&region->ref, 1);
-	return region;
-}
-
-/* Pin the next block. What it has pinned is the table's, or is unpinned. */
-static int region_pin_block(struct gpadl_pinning *pin, struct gpadl_resident *r)
+/* Pin what is missing of a part of a block that the region has a share of. */
+static int region_pin_part(struct gpadl_region *region, struct gpadl_pinning *pin,
+			   const struct gpadl_part *part)
 {
-	unsigned long nr = gpadl_resident_wants(r);
+	struct gpadl_resident *r = region->resident;
+	struct gpadl_block *b = r->blocks[part->index];
+	unsigned long i, nr, end = part->first + part->nr, missing = 0;
 	int ret;
 
-	pin->done = 0;
-	ret = gpadl_mem_pin(pin, r->hva + (r->done << PAGE_SHIFT), nr);
-	if (!ret)
-		ret = gpadl_resident_add(r, pin->pages, nr);
-	if (ret)
-		unpin_user_pages(pin->pages, pin->done);
-	return ret;
+	for (i = part->first; i < end; i += nr) {
+		i = gpadl_block_missing(b, i, end, &nr);
+		if (!nr)
+			break;
+		pin->done = 0;
+		ret = gpadl_mem_pin(pin, part->hva + ((i - part->first) << PAGE_SHIFT), nr);
+		if (!ret)
+			ret = gpadl_block_fill(region->mem, b, i, pin->pages, nr);
+		if (ret) {
+			unpin_user_pages(pin->pages, pin->done);
+			return ret;
+		}
+		missing += nr;
+		WRITE_ONCE(region->mem->pin_done, region->mem->pin_done + nr);
+	}
+	/* What others have pinned was not looked at since. */
+	if (missing < part->nr)
+		gpadl_watch_mark(&region->watch, part->index);
+	return 0;
 }
 
 /*
  * Only a fatal signal ends it: one that is handled would have it begin anew each time.
  */
-static int region_pin_blocks(struct gpadl_mem *mem, struct gpadl_pinning *pin,
-			     struct gpadl_resident *r)
+static int region_pin_parts(struct gpadl_region *region, struct gpadl_pinning *pin)
 {
+	struct gpadl_resident *r = region->resident;
+	unsigned long left = r->nr, hva = r->hva;
 	int ret = 0;
 
-	pin->pages = kvmalloc_array(min(r->nr, GPADL_BLOCK_PAGES),
-				    sizeof(*pin->pages), GFP_KERNEL_ACCOUNT);
+	pin->pages = kvmalloc_array(min(r->nr, GPADL_BLOCK_PAGES), sizeof(*pin->pages),
+				    GFP_KERNEL_ACCOUNT);
 	if (!pin->pages)
 		return -ENOMEM;
-	WRITE_ONCE(mem->pin_total, r->nr);
-	while (!ret && r->done < r->nr) {
-		ret = fatal_signal_pending(current) ? -EINTR : region_pin_block(pin, r);
-		WRITE_ONCE(mem->pin_done, r->done);
+	while (!ret && left) {
+		struct gpadl_part part = gpadl_resident_part(r, hva, left);
+
+		ret = fatal_signal_pending(current) ? -EINTR :
+						      region_pin_part(region, pin, &part);
+		hva += part.nr << PAGE_SHIFT;
+		left -= part.nr;
+		cond_resched();
 	}
-	WRITE_ONCE(mem->pin_total, 0);
-	WRITE_ONCE(mem->pin_done, 0);
 	kvfree(pin->pages);
 	return ret;
 }
 
-static int region_pin_charged(struct gpadl_mem *mem, struct gpadl_region *region,
-			      unsigned long nr)
+/*
+ * Charge for what is missing, and pin it. What of that is not pinned in the end is
+ * uncharged; what is, the blocks have.
+ */
+static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pinning *pin,
+				 unsigned long missing)
 {
+	struct gpadl_mem *mem = region->mem;
+	int ret;
+
+	ret = gpadl_mem_charge(mem, missing);
+	if (ret)
+		return ret;
+	WRITE_ONCE(mem->pin_total, missing);
+	ret = region_pin_parts(region, pin);
+	gpadl_mem_uncharge(mem, missing - mem->pin_done);
+	WRITE_ONCE(mem->pin_total, 0);
+	WRITE_ONCE(mem->pin_done, 0);
+	return ret;
+}
+
+static int region_pin(struct gpadl_region *region)
+{
+	struct gpadl_mem *mem = region->mem;
 	struct gpadl_mem_account acct;
 	struct gpadl_pinning pin;
-	struct gpadl_resident *r;
+	unsigned long missing;
 	int ret;
 
 	ret = gpadl_mem_enter(mem, &pin);
@@ -220,287 +261,243 @@ static int region_pin_charged(struct gpadl_mem *mem, struct gpadl_region *region
 		return ret;
 	pin.write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
 	gpadl_mem_account_begin(mem, &acct);
-	r = gpadl_resident_alloc(region->what.hva, nr);
-	ret = r ? region_pin_blocks(mem, &pin, r) : -ENOMEM;
+	region->resident = gpadl_resident_alloc(region->what.hva,
+						region->what.bytes >> PAGE_SHIFT);
+	ret = region->resident ? 0 : -ENOMEM;
+	if (!ret)
+		ret = gpadl_resident_claim(mem, region->resident, pin.write, &missing);
+	if (!ret)
+		ret = region_charge_and_pin(region, &pin, missing);
 	gpadl_mem_account_end(&acct);
 	gpadl_mem_leave(&pin);
-	if (!ret)
-		region->resident = r;
-	else if (r)
-		gpadl_resident_free(r, false);
 	return ret;
 }
 
-/* Pin all of a region that has not been published yet. */
-static int region_pin(struct gpadl_mem *mem, struct gpadl_region *region)
+/* Unpin what has been replaced, now that nothing is mapped. */
+static void region_drop_stale(struct gpadl_region *region)
 {
-	unsigned long nr = region->what.bytes >> PAGE_SHIFT;
+	struct gpadl_resident *r = region->resident;
+	unsigned long i, nr = 0;
+
+	for (i = 0; i < r->nr_claimed; i++) {
+		struct gpadl_block *b = r->blocks[i];
+
+		/* Of a block that others have a share of, something may be mapped there. */
+		if (b->stale && b->shares == 1)
+			nr += gpadl_block_drop_stale(b);
+	}
+	gpadl_mem_uncharge(region->mem, nr);
+}
+
+static void region_work_done(struct gpadl_region *region)
+{
+	struct gpadl_mem *mem = region->mem;
+
+	gpadl_region_put(region);
+	/* @mem may be gone as soon as this says so; only its address is used then. */
+	if (atomic_dec_and_test(&mem->nr_lingering))
+		wake_up_var(&mem->nr_lingering);
+}
+
+static void region_stale_work(struct work_struct *work)
+{
+	struct gpadl_region *region = container_of(work, struct gpadl_region, stale_work);
+	struct gpadl_mem *mem = region->mem;
+
+	mutex_lock(&mem->block_lock);
+	/* Pairs with gpadl_region_table_is_current(): a map from here on sees the new pages. */
+	smp_mb();
+	if (refcount_read(&region->users) == 1) {
+		WRITE_ONCE(region->resident->has_stale, false);
+		region_drop_stale(region);
+	}
+	mutex_unlock(&mem->block_lock);
+	region_work_done(region);
+}
+
+static void region_queue(struct gpadl_region *region, struct work_struct *work)
+{
+	refcount_inc(&region->ref);
+	atomic_inc(&region->mem->nr_lingering);
+	if (!queue_work(region->mem->wq, work))
+		region_work_done(region);
+}
+
+/* ---- The life of a region ---- */
+
+/* What a region has that nobody uses, and nobody will. */
+static void region_drop(struct gpadl_region *region)
+{
+	gpadl_watch_end(&region->watch);
+	if (region->resident)
+		gpadl_resident_drop(region->mem, region->resident, region->written);
+}
+
+static void region_drop_work(struct work_struct *work)
+{
+	struct gpadl_region *region = container_of(work, struct gpadl_region, drop_work);
+
+	region_drop(region);
+	gpadl_regions_trim(region->mem);
+	region_work_done(region);
+}
+
+/**
+ * gpadl_region_alloc() - Make a region
+ * @mem: the memory
+ * @what: what it is to be
+ *
+ * Context: process, may sleep.
+ * Return: the region, with a reference for the caller, for gpadl_region_begin(); NULL if
+ * there is no memory.
+ */
+struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
+					const struct vmbus_gpa_region *what)
+{
+	struct gpadl_region *region;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return NULL;
+	region->what = *what;
+	region->mem = mem;
+	region->watch.id = mem->id;
+	region->watch.slot = what->slot;
+	region->watch.users = &region->users;
+	INIT_WORK(&region->drop_work, region_drop_work);
+	INIT_WORK(&region->stale_work, region_stale_work);
+	refcount_set(&region->users, 1);
+	refcount_set(&region->ref, 1);
+	return region;
+}
+
+/**
+ * gpadl_region_begin() - Watch a region, and pin it if it is resident
+ * @region: the region, not published yet
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -ESRCH, -EFAULT, -ENOMEM, -EINTR or -ERESTARTNOINTR as
+ * vmbus_partition_set_regions(). On error too, it is for gpadl_region_end().
+ */
+int gpadl_region_begin(struct gpadl_region *region)
+{
+	bool resident = region->what.flags & VMBUS_GPA_REGION_RESIDENT;
 	int ret;
 
-	ret = gpadl_mem_charge(mem, nr);
-	if (ret)
-		return ret;
-	ret = region_pin_charged(mem, region, nr);
-	if (ret)
-		gpadl_mem_uncharge(mem, nr);
+	/* First: what changes while it is being pinned is to be looked at again. */
+	ret = gpadl_watch_begin(&region->watch, region->mem->mm, region->what.hva,
+				region->what.bytes, resident);
+	if (!ret && resident)
+		ret = region_pin(region);
 	return ret;
 }
 
-/* Nobody uses the region, nor will. */
-static void region_unpin(struct gpadl_mem *mem, struct gpadl_region *region)
+/**
+ * gpadl_region_end() - Undo gpadl_region_begin(), of a region that was never published
+ * @region: the region
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_region_end(struct gpadl_region *region)
 {
-	if (!region->resident)
+	gpadl_watch_end(&region->watch);
+	if (region->resident)
+		gpadl_resident_drop(region->mem, region->resident, false);
+}
+
+/**
+ * gpadl_region_retire() - A region is not set any more
+ * @region: the region, in no table that a map can find
+ *
+ * What it has goes now, or with the last mapping of it. For gpadl_regions_trim() next.
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_region_retire(struct gpadl_region *region)
+{
+	/* For gpadl_region_unuse(), if that is the last. */
+	refcount_inc(&region->ref);
+	atomic_inc(&region->mem->nr_lingering);
+	if (!refcount_dec_and_test(&region->users))
 		return;
-	gpadl_resident_free(region->resident, region->written);
-	region->resident = NULL;
-	gpadl_mem_uncharge(mem, region->what.bytes >> PAGE_SHIFT);
+	region_drop(region);
+	region_work_done(region);
 }
 
-/* Enter one entry of the caller's list into the change. */
-static int change_enter(const struct gpadl_mem *mem, struct region_change *c,
-			const struct vmbus_gpa_region *what)
+/**
+ * gpadl_region_unuse() - A mapping lets go of a region
+ * @region: the region, of which it is a user; the caller holds a table that lists it
+ *
+ * Context: any but hard interrupts.
+ */
+void gpadl_region_unuse(struct gpadl_region *region)
 {
-	struct gpadl_region *old, *new;
-	u32 slot;
-	int ret;
+	struct gpadl_resident *r = region->resident;
 
-	ret = region_check(mem, what);
-	if (ret)
-		return ret;
-	slot = array_index_nospec(what->slot, VMBUS_GPA_REGION_SLOTS);
-	if (test_and_set_bit(slot, c->seen))
-		return -EINVAL;
-
-	old = c->new[slot];
-	if (!what->bytes) {
-		if (!old)
-			return -ENOENT;
-		c->new[slot] = NULL;
-		return 0;
-	}
-	if (old && region_equal(&old->what, what))
-		return 0;
-	new = region_alloc(what);
-	if (!new)
-		return -ENOMEM;
-	c->new[slot] = new;
-	set_bit(slot, c->made);
-	return 0;
+	if (refcount_dec_and_test(&region->users))
+		queue_work(region->mem->wq, &region->drop_work);
+	else if (unlikely(r && READ_ONCE(r->has_stale)) && refcount_read(&region->users) == 1)
+		region_queue(region, &region->stale_work);
 }
 
-static int region_cmp(const void *a, const void *b)
+/* Of the table's regions, those that touch a block; and which pages of it they cover. */
+static unsigned int block_covered(const struct gpadl_region_table *table,
+				  const struct gpadl_block *b, unsigned long *covered)
 {
-	u64 gpa_a = (*(const struct gpadl_region *const *)a)->what.gpa;
-	u64 gpa_b = (*(const struct gpadl_region *const *)b)->what.gpa;
+	unsigned long begin = b->number << GPADL_BLOCK_SHIFT, first, last;
+	unsigned int i, nr = 0;
 
-	return (gpa_a > gpa_b) - (gpa_a < gpa_b);
-}
+	bitmap_zero(covered, GPADL_BLOCK_PAGES);
+	for (i = 0; i < table->nr; i++) {
+		const struct vmbus_gpa_region *what = &table->regions[i]->what;
 
-/* A table of the regions of @c, with references of its own; ERR_PTR if two overlap. */
-static struct gpadl_region_table *change_to_table(const struct region_change *c)
-{
-	struct gpadl_region_table *table;
-	unsigned int slot, nr = 0;
-
-	for (slot = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++)
-		nr += !!c->new[slot];
-	table = gpadl_region_table_alloc(nr);
-	if (!table)
-		return ERR_PTR(-ENOMEM);
-
-	for (slot = 0, nr = 0; slot < VMBUS_GPA_REGION_SLOTS; slot++) {
-		if (!c->new[slot])
+		if (!(what->flags & VMBUS_GPA_REGION_RESIDENT) ||
+		    b->write == !!(what->flags & VMBUS_GPA_REGION_READ_ONLY) ||
+		    what->hva >= begin + GPADL_BLOCK_SIZE || what->hva + what->bytes <= begin)
 			continue;
-		refcount_inc(&c->new[slot]->ref);
-		table->regions[nr++] = c->new[slot];
+		first = max(what->hva, (u64)begin);
+		last = min(what->hva + what->bytes, (u64)begin + GPADL_BLOCK_SIZE) - 1;
+		bitmap_set(covered, (first - begin) >> PAGE_SHIFT,
+			   (last >> PAGE_SHIFT) - (first >> PAGE_SHIFT) + 1);
+		nr++;
 	}
-	sort(table->regions, nr, sizeof(table->regions[0]), region_cmp, NULL);
-
-	for (slot = 1; slot < nr; slot++) {
-		const struct vmbus_gpa_region *prev = &table->regions[slot - 1]->what;
-
-		if (table->regions[slot]->what.gpa - prev->gpa < prev->bytes) {
-			gpadl_region_table_put(table);
-			return ERR_PTR(-EEXIST);
-		}
-	}
-	return table;
+	return nr;
 }
 
-/*
- * Take every region that @c replaces or removes out of use, or none. On success the
- * new table must be published before switch_lock is dropped: until then a mapping that
- * finds one of them in the old table looks again.
- */
-static int regions_retire(const struct gpadl_region_table *old,
-			  const struct region_change *c)
+static void block_trim(struct gpadl_mem *mem, const struct gpadl_region_table *table,
+		       struct gpadl_block *b)
 {
-	unsigned int i;
+	DECLARE_BITMAP(covered, GPADL_BLOCK_PAGES);
 
-	for (i = 0; i < old->nr; i++) {
-		struct gpadl_region *region = old->regions[i];
-
-		if (c->new[region->what.slot] != region &&
-		    !refcount_dec_if_one(&region->users))
-			goto err_busy;
-	}
-	return 0;
-
-err_busy:
-	while (i--) {
-		struct gpadl_region *region = old->regions[i];
-
-		if (c->new[region->what.slot] != region)
-			refcount_set(&region->users, 1);
-	}
-	return -EBUSY;
-}
-
-static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *new,
-			const struct region_change *c)
-{
-	struct gpadl_region_table *old;
-	unsigned int i;
-	int ret;
-
-	old = rcu_dereference_protected(mem->table, lockdep_is_held(&mem->change_lock));
-	new->generation = old->generation + 1;
-
-	spin_lock(&mem->switch_lock);
-	ret = regions_retire(old, c);
-	if (!ret)
-		rcu_assign_pointer(mem->table, new);
-	spin_unlock(&mem->switch_lock);
-	if (ret)
-		return ret;
-
-	for (i = 0; i < old->nr; i++)
-		if (c->new[old->regions[i]->what.slot] != old->regions[i])
-			region_unpin(mem, old->regions[i]);
-	gpadl_region_table_put(old);
-	return 0;
-}
-
-/* Pin those that are to be resident; what an error leaves is for change_unpin(). */
-static int change_pin(struct gpadl_mem *mem, struct region_change *c)
-{
-	unsigned int slot;
-	int ret = 0;
-
-	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS) {
-		if (c->new[slot]->what.flags & VMBUS_GPA_REGION_RESIDENT)
-			ret = region_pin(mem, c->new[slot]);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static void change_unpin(struct gpadl_mem *mem, struct region_change *c)
-{
-	unsigned int slot;
-
-	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS)
-		region_unpin(mem, c->new[slot]);
-}
-
-static int change_apply(struct gpadl_mem *mem, struct region_change *c,
-			const struct vmbus_gpa_region *changes, unsigned int nr)
-{
-	struct gpadl_region_table *table;
-	unsigned int i;
-	int ret;
-
-	table = rcu_dereference_protected(mem->table,
-					  lockdep_is_held(&mem->change_lock));
-	for (i = 0; i < table->nr; i++)
-		c->new[table->regions[i]->what.slot] = table->regions[i];
-	for (i = 0; i < nr; i++) {
-		ret = change_enter(mem, c, &changes[i]);
-		if (ret)
-			return ret;
-	}
-
-	table = change_to_table(c);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	ret = change_pin(mem, c);
-	if (!ret)
-		ret = table_switch(mem, table, c);
-	if (ret) {
-		change_unpin(mem, c);
-		gpadl_region_table_put(table);
-	}
-	return ret;
+	/* Others: a region that goes with the last mapping of it, or one that is to come. */
+	if (block_covered(table, b, covered) == b->shares)
+		gpadl_mem_uncharge(mem, gpadl_block_trim(b, covered));
 }
 
 /**
- * gpadl_mem_set_regions() - Add, replace and remove regions, all or none
- * @mem: the memory
- * @changes: what to change, each slot once at most
- * @nr: number of entries in @changes
- *
- * Context: process, may sleep.
- * Return: 0; -EINVAL, -EOPNOTSUPP, -ENOENT, -EEXIST, -EBUSY, -ESRCH, -EFAULT, -ENOMEM
- * or -EINTR as vmbus_partition_set_regions().
- */
-int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
-			  unsigned int nr)
-{
-	struct region_change *c;
-	unsigned int slot;
-	int ret;
-
-	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-	if (!c)
-		return -ENOMEM;
-
-	ret = mutex_lock_killable(&mem->change_lock);
-	if (ret)
-		goto out_free;
-	ret = change_apply(mem, c, changes, nr);
-	mutex_unlock(&mem->change_lock);
-
-	/* The published table has references of its own to those that were made. */
-	for_each_set_bit(slot, c->made, VMBUS_GPA_REGION_SLOTS)
-		region_put(c->new[slot]);
-out_free:
-	kvfree(c);
-	return ret;
-}
-
-/**
- * gpadl_mem_init_regions() - Begin without regions
+ * gpadl_regions_trim() - Unpin what no resident region covers any more
  * @mem: the memory
  *
- * Context: process, may sleep.
- * Return: 0, to be undone by gpadl_mem_drop_regions(); -ENOMEM.
- */
-int gpadl_mem_init_regions(struct gpadl_mem *mem)
-{
-	struct gpadl_region_table *table = gpadl_region_table_alloc(0);
-
-	if (!table)
-		return -ENOMEM;
-	table->generation = 1;
-	mutex_init(&mem->change_lock);
-	spin_lock_init(&mem->switch_lock);
-	RCU_INIT_POINTER(mem->table, table);
-	return 0;
-}
-
-/**
- * gpadl_mem_drop_regions() - Remove all regions, for good
- * @mem: the memory, with nothing mapped, and nobody to look at it any more
+ * Only blocks at the ends of regions can have such pages. Those that a mapping may still
+ * have stay, until the next time.
  *
  * Context: process, may sleep.
  */
-void gpadl_mem_drop_regions(struct gpadl_mem *mem)
+void gpadl_regions_trim(struct gpadl_mem *mem)
 {
-	struct gpadl_region_table *table = rcu_dereference_protected(mem->table, true);
+	struct gpadl_region_table *table = gpadl_region_table_get(mem);
 	unsigned int i;
 
-	for (i = 0; i < table->nr; i++)
-		region_unpin(mem, table->regions[i]);
+	mutex_lock(&mem->block_lock);
+	/* As long as it is the current one, each of its regions has its shares. */
+	for (i = 0; i < table->nr && rcu_access_pointer(mem->table) == table; i++) {
+		struct gpadl_resident *r = table->regions[i]->resident;
+
+		if (!r || !r->nr_claimed)
+			continue;
+		block_trim(mem, table, r->blocks[0]);
+		block_trim(mem, table, r->blocks[r->nr_claimed - 1]);
+	}
+	mutex_unlock(&mem->block_lock);
 	gpadl_region_table_put(table);
 }

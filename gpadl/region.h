@@ -9,27 +9,39 @@
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
+#include "mem.h"
+#include "notifier.h"
 #include "vmbus_gpadl_map.h"
 
-struct gpadl_mem;
 struct gpadl_resident;
+struct gpadl_wire;
 
 /**
- * struct gpadl_region - one range of guest memory; does not change once published
+ * struct gpadl_region - one range of guest memory; @what does not change once published
  * @what: as the channel layer set it
+ * @mem: the memory that it is part of
  * @resident: its pages, pinned before it is published and until @users is 0; NULL if
  *	they are pinned on demand
  * @written: @resident has been mapped for writing
- * @users: who keeps it from being removed: 1 for being set, and 1 for each mapping
- *	with pages in it; 0 once it is removed, for good
- * @ref: keeps the memory of this structure: 1 for each table that lists it
+ * @watch: notices changes of its addresses; from before it is published until @users is 0
+ * @drop_work: lets go of all that when the last user goes
+ * @stale_work: unpins pages of @resident that have been replaced, when nothing is mapped
+ * @users: who needs it: 1 for being set, and 1 for each mapping with pages in it; 0 once
+ *	it is removed and nothing of it is mapped, for good
+ * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 for each
+ *	work item that is due
  */
 struct gpadl_region {
 	struct vmbus_gpa_region what;
+	struct gpadl_mem *mem;
 	struct gpadl_resident *resident;
 	bool written;
+	struct gpadl_watch watch;
+	struct work_struct drop_work;
+	struct work_struct stale_work;
 	/* Maps write to what follows, each once, and read what precedes for each page. */
 	refcount_t users ____cacheline_aligned_in_smp;
 	refcount_t ref;
@@ -51,14 +63,31 @@ struct gpadl_region_table {
 	struct gpadl_region *regions[] __counted_by(nr);
 };
 
+/* region.c */
 struct gpadl_region_table *gpadl_region_table_alloc(unsigned int nr);
 struct gpadl_region_table *gpadl_region_table_get(struct gpadl_mem *mem);
 void gpadl_region_table_put(struct gpadl_region_table *table);
 unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64 gpa);
+bool gpadl_region_table_is_current(struct gpadl_mem *mem,
+				   const struct gpadl_region_table *table);
+int gpadl_region_wait_switch(struct gpadl_mem *mem);
 
+struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
+					const struct vmbus_gpa_region *what);
+void gpadl_region_put(struct gpadl_region *region);
+int gpadl_region_begin(struct gpadl_region *region);
+void gpadl_region_end(struct gpadl_region *region);
+void gpadl_region_retire(struct gpadl_region *region);
+void gpadl_region_unuse(struct gpadl_region *region);
+void gpadl_regions_trim(struct gpadl_mem *mem);
+
+/* change.c */
+bool gpadl_regions_move(const struct gpadl_wire *w, const struct gpadl_region_table *old,
+			const struct gpadl_region_table *new);
 int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
-			  unsigned int nr);
-int gpadl_mem_init_regions(struct gpadl_mem *mem);
+			  unsigned int nr, u32 flags);
+int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *ops);
+void gpadl_mem_clear_regions(struct gpadl_mem *mem);
 void gpadl_mem_drop_regions(struct gpadl_mem *mem);
 
 #endif /* _GPADL_REGION_H */

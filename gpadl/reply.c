@@ -211,9 +211,12 @@ void gpadl_reply_purge(struct gpadl_reply_queue *q,
 	LIST_HEAD(purged);
 
 	spin_lock(&q->lock);
-	list_for_each_entry_safe(r, next, &q->queued, node)
-		if (!chan || r->chan == chan)
-			list_move_tail(&r->node, &purged);
+	if (!chan)
+		list_splice_init(&q->queued, &purged);
+	else
+		list_for_each_entry_safe(r, next, &q->queued, node)
+			if (r->chan == chan)
+				list_move_tail(&r->node, &purged);
 	spin_unlock(&q->lock);
 
 	list_for_each_entry_safe(r, next, &purged, node) {

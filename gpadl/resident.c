@@ -1,38 +1,279 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the pages of a resident region are.
+ * Where the pages of resident regions are, and whose their pins are.
+ *
+ * Pins belong to blocks: aligned pieces of the address space of 2 MiB (x86). A partition
+ * has each block once, for pins for reading and for pins for writing, and each region that
+ * touches it has a share. So a page is pinned and charged once, whatever regions cover it;
+ * when a region is split or merged, no pin moves: the regions that come take shares of the
+ * blocks before those that go drop theirs. The last share to go takes the pins with it.
  *
  * A guest's memory may be a terabyte, and a look-up comes with each page that it names.
- * So the table has one word for each block of 2 MiB (x86) whose pages follow each other
- * physically, as those of a hugetlb page or of a transparent huge page do, and one word
- * for each page of the others. Nothing is searched.
+ * So a block is one address if its pages follow each other physically, as those of a
+ * hugetlb page or of a transparent huge page do, and else a list (its leaf), with an entry
+ * for each page whether it is pinned or not. Nothing is searched.
  *
- * It is filled from its beginning, block by block, and takes over the pins: it can be
- * freed at any time, and drops exactly those that it has.
+ * Life of a block's entry: 0 until a region that covers it is set (gpadl_block_fill()), by
+ * one thread at a time (gpadl_mem.change_lock); another page when a map has found another
+ * one there (gpadl_block_replace()); 0 again when no region covers it and the block has to
+ * stay for others (gpadl_block_trim()). A map that reads it without a lock is a user of a
+ * region that covers it, and so gets a page that stays pinned while it is: what is replaced
+ * stays in the list of stale pins until no map can have seen it.
  */
+#include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/io.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
+#include "mem.h"
 #include "resident.h"
 
-/* Pages of the first block that lie before the range. */
-static unsigned long resident_skip(const struct gpadl_resident *r)
+/* ---- The pages of a block ---- */
+
+/* The page that entry @i of a block names; NULL if it is not pinned. */
+static struct page *block_page(const struct gpadl_block *b, unsigned long i)
 {
-	return (r->hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
+	u64 phys = b->leaf ? b->leaf[i] : b->phys;
+
+	if (!phys)
+		return NULL;
+	return b->leaf ? pfn_to_page(PHYS_PFN(phys)) : pfn_to_page(PHYS_PFN(phys) + i);
 }
+
+/**
+ * gpadl_block_missing() - Find pages of a block that are not pinned
+ * @b: the block
+ * @first: number of the page in it to begin with
+ * @end: number of the page to end before
+ * @nr: how many missing pages follow each other
+ *
+ * Context: gpadl_mem.block_lock or change_lock is held.
+ * Return: number of the first missing page; @end if there is none, and @nr is 0 then.
+ */
+unsigned long gpadl_block_missing(const struct gpadl_block *b, unsigned long first,
+				  unsigned long end, unsigned long *nr)
+{
+	const u64 *leaf = READ_ONCE(b->leaf);
+	unsigned long i;
+
+	if (!leaf) {
+		*nr = b->phys ? 0 : end - first;
+		return b->phys ? end : first;
+	}
+	while (first < end && READ_ONCE(leaf[first]))
+		first++;
+	for (i = first; i < end && !READ_ONCE(leaf[i]); i++)
+		;
+	*nr = i - first;
+	return first;
+}
+
+/**
+ * gpadl_block_same() - Are pages those that a block has?
+ * @b: the block
+ * @first: number of the first page in it
+ * @pages: the pages
+ * @nr: number of these
+ *
+ * Context: gpadl_mem.block_lock is held.
+ * Return: true if each is.
+ */
+bool gpadl_block_same(const struct gpadl_block *b, unsigned long first, struct page **pages,
+		      unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (block_page(b, first + i) != pages[i])
+			return false;
+	return true;
+}
+
+/* Give a block a list of its pages, if it has none. */
+static int block_make_leaf(struct gpadl_block *b)
+{
+	unsigned long i;
+	u64 *leaf;
+
+	if (b->leaf)
+		return 0;
+	leaf = kvcalloc(GPADL_BLOCK_PAGES, sizeof(*leaf), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!leaf)
+		return -ENOMEM;
+	for (i = 0; b->phys && i < GPADL_BLOCK_PAGES; i++)
+		leaf[i] = b->phys + (i << PAGE_SHIFT);
+	/* A map that finds the list finds what is in it. */
+	smp_store_release(&b->leaf, leaf);
+	return 0;
+}
+
+/**
+ * gpadl_block_fill() - Enter pages where there were none
+ * @mem: the memory
+ * @b: the block
+ * @first: number of the first page in it
+ * @pages: the pages, pinned and charged; on success the pins are the block's
+ * @nr: number of these
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM if there is no memory.
+ */
+int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+		     struct page **pages, unsigned long nr)
+{
+	unsigned long i;
+	int ret;
+
+	guard(mutex)(&mem->block_lock);
+	if (nr == GPADL_BLOCK_PAGES && !b->leaf && gpadl_pages_follow(pages, nr) == nr) {
+		WRITE_ONCE(b->phys, page_to_phys(pages[0]));
+		return 0;
+	}
+	ret = block_make_leaf(b);
+	if (ret)
+		return ret;
+	for (i = 0; i < nr; i++)
+		WRITE_ONCE(b->leaf[first + i], page_to_phys(pages[i]));
+	return 0;
+}
+
+/**
+ * gpadl_block_replace() - Enter pages in place of others
+ * @b: the block
+ * @first: number of the first page in it
+ * @pages: what is there now, pinned and charged; those that the block takes are set to NULL
+ * @nr: number of these
+ *
+ * What was there stays pinned, as stale: a mapping may have it.
+ *
+ * Context: process, may sleep; gpadl_mem.block_lock is held.
+ * Return: number of pages that the block has taken; -ENOMEM if there is no memory: it may
+ * have taken some.
+ */
+long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page **pages,
+			 unsigned long nr)
+{
+	struct gpadl_stale *stale;
+	unsigned long i;
+	long taken = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct page *old = block_page(b, first + i);
+
+		if (old == pages[i])
+			continue;
+		stale = kmalloc(sizeof(*stale), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!stale || block_make_leaf(b)) {
+			kfree(stale);
+			return -ENOMEM;
+		}
+		WRITE_ONCE(b->leaf[first + i], page_to_phys(pages[i]));
+		pages[i] = NULL;
+		taken++;
+		*stale = (struct gpadl_stale) { .next = b->stale, .page = old };
+		b->stale = stale;
+	}
+	return taken;
+}
+
+/**
+ * gpadl_block_drop_stale() - Unpin what has been replaced
+ * @b: the block; no mapping has a page that it had before
+ *
+ * Context: process, may sleep.
+ * Return: number of pages that are to be uncharged.
+ */
+unsigned long gpadl_block_drop_stale(struct gpadl_block *b)
+{
+	struct gpadl_stale *stale = b->stale, *next;
+	unsigned long nr = 0;
+
+	b->stale = NULL;
+	for (; stale; stale = next) {
+		next = stale->next;
+		unpin_user_pages_dirty_lock(&stale->page, 1, b->write);
+		kfree(stale);
+		nr++;
+	}
+	return nr;
+}
+
+/* Unpin entries of a leaf, from @first on to @end. */
+static unsigned long leaf_unpin(struct gpadl_block *b, unsigned long first,
+				unsigned long end, bool dirty)
+{
+	unsigned long i, n, nr = 0;
+
+	for (i = first; i < end; i += n) {
+		u64 phys = b->leaf[i];
+
+		for (n = 1; i + n < end && b->leaf[i + n] == phys + (n << PAGE_SHIFT); n++)
+			;
+		if (!phys) {
+			n = 1;
+			continue;
+		}
+		unpin_user_page_range_dirty_lock(pfn_to_page(PHYS_PFN(phys)), n, dirty);
+		nr += n;
+	}
+	return nr;
+}
+
+/**
+ * gpadl_block_trim() - Unpin the pages of a block that nothing covers any more
+ * @b: the block
+ * @keep: of its pages, those that stay
+ *
+ * What cannot be trimmed for want of memory stays pinned with the block.
+ *
+ * Context: process, may sleep; gpadl_mem.block_lock is held.
+ * Return: number of pages that are to be uncharged.
+ */
+unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep)
+{
+	unsigned long begin, end, nr = 0;
+
+	if (bitmap_full(keep, GPADL_BLOCK_PAGES) || block_make_leaf(b))
+		return 0;
+	for_each_clear_bitrange(begin, end, keep, GPADL_BLOCK_PAGES) {
+		nr += leaf_unpin(b, begin, end, b->written);
+		memset(&b->leaf[begin], 0, (end - begin) * sizeof(*b->leaf));
+	}
+	return nr;
+}
+
+/* Nobody has a share of it. Returns the number of pages that are to be uncharged. */
+static unsigned long block_free(struct gpadl_block *b)
+{
+	unsigned long nr = gpadl_block_drop_stale(b);
+
+	if (b->leaf) {
+		nr += leaf_unpin(b, 0, GPADL_BLOCK_PAGES, b->written);
+	} else if (b->phys) {
+		unpin_user_page_range_dirty_lock(pfn_to_page(PHYS_PFN(b->phys)),
+						 GPADL_BLOCK_PAGES, b->written);
+		nr += GPADL_BLOCK_PAGES;
+	}
+	kvfree(b->leaf);
+	kfree(b);
+	return nr;
+}
+
+/* ---- The table of a range ---- */
 
 /**
  * gpadl_resident_alloc() - Make an empty table
  * @hva: where the range begins, a multiple of PAGE_SIZE
- * @nr: host pages in it, at least 1
+ * @nr: how many host pages it has, at least 1
  *
  * Context: process, may sleep.
- * Return: the table, for gpadl_resident_free(); NULL if there is no memory.
+ * Return: the table, for gpadl_resident_claim(), to be freed by kvfree() once its shares
+ * are dropped; NULL if there is no memory.
  */
 struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr)
 {
@@ -56,87 +297,122 @@ struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr)
 }
 
 /**
- * gpadl_resident_wants() - How many pages gpadl_resident_add() takes next
+ * gpadl_resident_part() - What of a block lies between two addresses?
  * @r: the table
+ * @hva: an address in its range, a multiple of PAGE_SIZE
+ * @nr: host pages from there on, all in the range
  *
  * Context: any.
- * Return: number of pages to the end of the block, GPADL_BLOCK_SIZE at most; 0 if all
- * are in.
+ * Return: the pages to the end of the block, or of those asked for.
  */
-unsigned long gpadl_resident_wants(const struct gpadl_resident *r)
+struct gpadl_part gpadl_resident_part(const struct gpadl_resident *r, unsigned long hva,
+				      unsigned long nr)
 {
-	unsigned long in_block = (resident_skip(r) + r->done) %
-				 GPADL_BLOCK_PAGES;
+	struct gpadl_part part = {
+		.index = (hva >> GPADL_BLOCK_SHIFT) - r->first,
+		.first = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT,
+		.hva = hva,
+	};
 
-	return min(GPADL_BLOCK_PAGES - in_block, r->nr - r->done);
+	part.nr = min(GPADL_BLOCK_PAGES - part.first, nr);
+	return part;
+}
+
+static unsigned long block_count_missing(const struct gpadl_block *b, unsigned long first,
+					 unsigned long end)
+{
+	unsigned long i, nr, sum = 0;
+
+	for (i = first; i < end; i += nr) {
+		i = gpadl_block_missing(b, i, end, &nr);
+		sum += nr;
+	}
+	return sum;
+}
+
+/* A share of the block of that number; NULL if there is no memory. */
+static struct gpadl_block *block_get(struct gpadl_mem *mem, unsigned long number, bool write)
+{
+	struct xarray *blocks = &mem->blocks[write];
+	struct gpadl_block *b;
+
+	b = xa_load(blocks, number);
+	if (!b) {
+		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!b)
+			return NULL;
+		b->number = number;
+		b->write = write;
+		if (xa_err(xa_store(blocks, number, b, GFP_KERNEL_ACCOUNT | __GFP_NOWARN))) {
+			kfree(b);
+			return NULL;
+		}
+	}
+	b->shares++;
+	return b;
 }
 
 /**
- * gpadl_resident_add() - Enter the pages of the next block
- * @r: the table
- * @pages: the pages, pinned; on success the pins are the table's
- * @nr: as many as gpadl_resident_wants() said
+ * gpadl_resident_claim() - Take a share of each block of a range
+ * @mem: the memory
+ * @r: the table, empty; its shares are for gpadl_resident_drop() also on error
+ * @write: of the blocks that are pinned for writing
+ * @missing: how many pages of the range are not pinned yet
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM if there is no memory.
+ * Return: 0; -ENOMEM if there is no memory; -EINTR on a fatal signal.
  */
-int gpadl_resident_add(struct gpadl_resident *r, struct page **pages, unsigned long nr)
+int gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r, bool write,
+			 unsigned long *missing)
 {
-	unsigned long skip = r->done ? 0 : resident_skip(r);
-	u64 *block = &r->blocks[(resident_skip(r) + r->done) /
-				GPADL_BLOCK_PAGES];
-	unsigned long i;
-	u64 *leaf;
+	unsigned long left = r->nr, hva = r->hva;
 
-	if (gpadl_pages_follow(pages, nr) == nr) {
-		/* Below 0, if what is skipped would be: what is found is not. */
-		*block = (page_to_phys(pages[0]) - (skip << PAGE_SHIFT)) |
-			 GPADL_BLOCK_CONTIGUOUS;
-		r->done += nr;
-		return 0;
+	*missing = 0;
+	while (left) {
+		struct gpadl_part part = gpadl_resident_part(r, hva, left);
+		struct gpadl_block *b;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		mutex_lock(&mem->block_lock);
+		b = block_get(mem, r->first + part.index, write);
+		if (b) {
+			*missing += block_count_missing(b, part.first, part.first + part.nr);
+			r->blocks[r->nr_claimed++] = b;
+		}
+		mutex_unlock(&mem->block_lock);
+		if (!b)
+			return -ENOMEM;
+		hva += part.nr << PAGE_SHIFT;
+		left -= part.nr;
+		cond_resched();
 	}
-
-	leaf = kvmalloc_array(nr, sizeof(*leaf), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!leaf)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++)
-		leaf[i] = page_to_phys(pages[i]);
-	if (!r->done)
-		r->first_leaf = leaf;
-	*block = (unsigned long)leaf - skip * sizeof(*leaf);
-	r->done += nr;
 	return 0;
 }
 
-static void resident_free_leaf(struct gpadl_resident *r, unsigned long i)
-{
-	if (!i)
-		kvfree(r->first_leaf);
-	else if (!(r->blocks[i] & GPADL_BLOCK_CONTIGUOUS))
-		kvfree((void *)(unsigned long)r->blocks[i]);
-}
-
 /**
- * gpadl_resident_free() - Unpin what is in a table, and free it
- * @r: the table
- * @dirty: the pages may have been written to
+ * gpadl_resident_drop() - Drop the shares of a table; what nobody shares is unpinned
+ * @mem: the memory
+ * @r: the table: nobody looks pages up in it any more
+ * @written: its pages may have been written to
  *
  * Context: process, may sleep, allocates nothing. Any thread.
  */
-void gpadl_resident_free(struct gpadl_resident *r, bool dirty)
+void gpadl_resident_drop(struct gpadl_mem *mem, struct gpadl_resident *r, bool written)
 {
-	unsigned long hva = r->hva, end = r->hva + (r->done << PAGE_SHIFT), bytes, i;
+	while (r->nr_claimed) {
+		struct gpadl_block *b;
+		bool last;
 
-	while (hva < end) {
-		phys_addr_t phys = gpadl_resident_find(r, hva, &bytes);
-
-		bytes = min(bytes, end - hva);
-		unpin_user_page_range_dirty_lock(pfn_to_page(PHYS_PFN(phys)),
-						 bytes >> PAGE_SHIFT, dirty);
-		hva += bytes;
+		mutex_lock(&mem->block_lock);
+		b = r->blocks[--r->nr_claimed];
+		b->written |= written;
+		last = !--b->shares;
+		if (last)
+			xa_erase(&mem->blocks[b->write], b->number);
+		mutex_unlock(&mem->block_lock);
+		if (last)
+			gpadl_mem_uncharge(mem, block_free(b));
 		cond_resched();
 	}
-	for (i = 0; i < r->nr_blocks && r->blocks[i]; i++)
-		resident_free_leaf(r, i);
-	kvfree(r);
 }

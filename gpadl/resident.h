@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where the pages of a resident region are: a table that is filled when the region is
- * pinned, and only read after.
+ * Where the pages of resident regions are, and whose their pins are.
  *
- * Knows pages and addresses; neither guests nor who is charged.
+ * Knows pages and addresses; neither guests nor regions.
  */
 #ifndef _GPADL_RESIDENT_H
 #define _GPADL_RESIDENT_H
 
 #include <linux/bits.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "gpadl/compat.h"
+
+struct gpadl_mem;
 
 /*
  * A block is an aligned piece of the address space as large as one entry of a page table
@@ -23,29 +25,59 @@
 #define GPADL_BLOCK_SHIFT	PMD_SHIFT
 #define GPADL_BLOCK_PAGES	(GPADL_BLOCK_SIZE >> PAGE_SHIFT)
 
-/* A block whose pages follow each other physically; the rest is the first one's address. */
-#define GPADL_BLOCK_CONTIGUOUS	BIT(0)
+/**
+ * struct gpadl_stale - a pin of a page that is no longer at its address
+ * @next: the next of the same block
+ * @page: the page
+ */
+struct gpadl_stale {
+	struct gpadl_stale *next;
+	struct page *page;
+};
 
 /**
- * struct gpadl_resident - pinned pages of one range of addresses
+ * struct gpadl_block - pinned pages of one aligned block of addresses
+ * @phys: physical address of the first page, if all pages follow it and are pinned; set
+ *	once. 0 if nothing is pinned yet, or if they never did
+ * @leaf: the physical address of each page, 0 if it is not pinned; overrules @phys. NULL
+ *	until it is needed, set once
+ * @number: address of the block, in blocks
+ * @write: the pins are for writing
+ * @written: a region that had a share was mapped for writing
+ * @shares: tables that list it
+ * @stale: pins that have been replaced and that a mapping may still rely on
+ *
+ * All but @phys, @leaf and what it points to are protected by gpadl_mem.block_lock. These
+ * are written under it and read without: a map reads each once.
+ */
+struct gpadl_block {
+	u64 phys;
+	u64 *leaf;
+	unsigned long number;
+	bool write;
+	bool written;
+	unsigned int shares;
+	struct gpadl_stale *stale;
+};
+
+/**
+ * struct gpadl_resident - the blocks of one range of addresses
  * @hva: where it begins
- * @first: number of the first block, that is, its address in blocks
+ * @first: number of the first block
  * @nr: host pages in all
- * @done: host pages that are in, and whose pins belong to the table
  * @nr_blocks: blocks that it touches
- * @first_leaf: pages of the first block, if these are listed. @blocks has it shifted by
- *	what precedes @hva, so that a look-up need not know; leaks are found by this one
- * @blocks: each a physical address with GPADL_BLOCK_CONTIGUOUS, or the address of a leaf:
- *	an array of the physical addresses of its pages
+ * @nr_claimed: of @blocks, those of which it has a share
+ * @has_stale: a page has been replaced in one of them
+ * @blocks: the blocks
  */
 struct gpadl_resident {
 	unsigned long hva;
 	unsigned long first;
 	unsigned long nr;
-	unsigned long done;
 	unsigned long nr_blocks;
-	u64 *first_leaf;
-	u64 blocks[] __counted_by(nr_blocks);
+	unsigned long nr_claimed;
+	bool has_stale;
+	struct gpadl_block *blocks[] __counted_by(nr_blocks);
 };
 
 /*
@@ -73,18 +105,55 @@ static inline unsigned long gpadl_pages_follow(struct page *const *pages, unsign
 	return i;
 }
 
+/**
+ * struct gpadl_part - the part of a block that lies in a range
+ * @index: of the block in gpadl_resident.blocks
+ * @first: of its pages, the first
+ * @nr: number of pages
+ * @hva: address of the first
+ */
+struct gpadl_part {
+	unsigned long index;
+	unsigned long first;
+	unsigned long nr;
+	unsigned long hva;
+};
+
 struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr);
-unsigned long gpadl_resident_wants(const struct gpadl_resident *r);
-int gpadl_resident_add(struct gpadl_resident *r, struct page **pages, unsigned long nr);
-void gpadl_resident_free(struct gpadl_resident *r, bool dirty);
+int gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r, bool write,
+			 unsigned long *missing);
+void gpadl_resident_drop(struct gpadl_mem *mem, struct gpadl_resident *r, bool written);
+struct gpadl_part gpadl_resident_part(const struct gpadl_resident *r, unsigned long hva,
+				      unsigned long nr);
+
+unsigned long gpadl_block_missing(const struct gpadl_block *b, unsigned long first,
+				  unsigned long end, unsigned long *nr);
+bool gpadl_block_same(const struct gpadl_block *b, unsigned long first, struct page **pages,
+		      unsigned long nr);
+int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+		     struct page **pages, unsigned long nr);
+long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page **pages,
+			 unsigned long nr);
+unsigned long gpadl_block_drop_stale(struct gpadl_block *b);
+unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep);
+
+/* The block of an address that comes from the guest. */
+static inline const struct gpadl_block *gpadl_resident_block(const struct gpadl_resident *r,
+							     unsigned long hva)
+{
+	unsigned long i = (hva >> GPADL_BLOCK_SHIFT) - r->first;
+
+	return r->blocks[array_index_nospec(i, r->nr_blocks)];
+}
 
 /**
  * gpadl_resident_find() - Where is an address?
- * @r: the table, with all pages in
+ * @r: the table, filled
  * @hva: the address, in its range
  * @bytes: from there on, so many bytes follow each other physically; more may
  *
- * Two loads, one in memory that huge pages back: no search, no atomic, no reference.
+ * Two loads, or three where pages do not follow each other: no search, no atomic, no
+ * reference.
  *
  * Context: any.
  * Return: the physical address.
@@ -92,21 +161,22 @@ void gpadl_resident_free(struct gpadl_resident *r, bool dirty);
 static inline phys_addr_t gpadl_resident_find(const struct gpadl_resident *r,
 					      unsigned long hva, unsigned long *bytes)
 {
+	const struct gpadl_block *b = gpadl_resident_block(r, hva);
 	unsigned long in_block = hva & ~GPADL_BLOCK_MASK;
-	u64 block = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - r->first];
+	const u64 *leaf = READ_ONCE(b->leaf);
 
-	if (block & GPADL_BLOCK_CONTIGUOUS) {
+	if (!leaf) {
 		*bytes = GPADL_BLOCK_SIZE - in_block;
-		return block - GPADL_BLOCK_CONTIGUOUS + in_block;
+		return b->phys + in_block;
 	}
 	*bytes = PAGE_SIZE - offset_in_page(hva);
-	return ((const u64 *)(unsigned long)block)[in_block >> PAGE_SHIFT] +
-	       offset_in_page(hva);
+	/* No mask is needed: a leaf has room for all pages of a block. */
+	return READ_ONCE(leaf[in_block >> PAGE_SHIFT]) + offset_in_page(hva);
 }
 
 /**
  * gpadl_resident_leaf() - Where is a page in the list of its block?
- * @r: the table, with all pages in
+ * @r: the table, filled
  * @hva: an address in its range
  *
  * Context: any.
@@ -116,12 +186,9 @@ static inline phys_addr_t gpadl_resident_find(const struct gpadl_resident *r,
 static inline const u64 *gpadl_resident_leaf(const struct gpadl_resident *r,
 					     unsigned long hva)
 {
-	u64 block = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - r->first];
+	const u64 *leaf = READ_ONCE(gpadl_resident_block(r, hva)->leaf);
 
-	if (block & GPADL_BLOCK_CONTIGUOUS)
-		return NULL;
-	return (const u64 *)(unsigned long)block +
-	       ((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT);
+	return leaf ? leaf + ((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT) : NULL;
 }
 
 #endif /* _GPADL_RESIDENT_H */

@@ -136,6 +136,35 @@ TRACE_EVENT(vmbus_gpadl_map,
 		  __entry->ret)
 );
 
+/*
+ * The VMM's memory is about to change, or may be, at addresses of a region. event is the
+ * kernel's enum mmu_notifier_event.
+ */
+TRACE_EVENT(vmbus_gpadl_invalidate,
+	TP_PROTO(int id, u32 slot, unsigned long first, unsigned long last, int event,
+		 bool mapped),
+	TP_ARGS(id, slot, first, last, event, mapped),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, slot)
+		__field(unsigned long, first)
+		__field(unsigned long, last)
+		__field(int, event)
+		__field(bool, mapped)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->slot = slot;
+		__entry->first = first;
+		__entry->last = last;
+		__entry->event = event;
+		__entry->mapped = mapped;
+	),
+	TP_printk("partition=%d slot=%u hva=%#lx-%#lx event=%d%s", __entry->id,
+		  __entry->slot, __entry->first, __entry->last, __entry->event,
+		  __entry->mapped ? " mapped" : "")
+);
+
 DECLARE_EVENT_CLASS(vmbus_gpadl,
 	TP_PROTO(const struct gpadl *g),
 	TP_ARGS(g),

@@ -114,6 +114,11 @@ static inline unsigned long gpadl_extent_hva(const struct gpadl_extent *e, u32 i
 	return e->hva + ((unsigned long)(e->down ? e->nr - 1 - i : i) << GPADL_PAGE_SHIFT);
 }
 
+static inline unsigned long gpadl_extent_bytes(const struct gpadl_extent *e)
+{
+	return (unsigned long)e->nr << GPADL_PAGE_SHIFT;
+}
+
 static inline unsigned long gpadl_extent_last(const struct gpadl_extent *e)
 {
 	return e->hva + ((unsigned long)e->nr << GPADL_PAGE_SHIFT) - 1;

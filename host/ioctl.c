@@ -111,7 +111,7 @@ static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg
 	struct vmbus_gpa_region *changes;
 	int ret;
 
-	if (set->flags || set->__reserved)
+	if (set->flags & ~VMBUS_HOST_SET_REGIONS_RETIRE || set->__reserved)
 		return -EOPNOTSUPP;
 	if (!set->nr || set->nr > VMBUS_HOST_REGION_SLOTS)
 		return -EINVAL;
@@ -120,7 +120,8 @@ static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg
 		return -ENOMEM;
 	ret = regions_copy(changes, u64_to_user_ptr(set->regions), set->nr);
 	if (!ret)
-		ret = vmbus_partition_set_regions(call->host->p, changes, set->nr);
+		ret = vmbus_partition_set_regions(call->host->p, changes, set->nr,
+						  set->flags);
 	kvfree(changes);
 	return ret;
 }

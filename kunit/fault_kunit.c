@@ -265,7 +265,7 @@ static void make_resident(struct vm *vm, enum vm_slot slot)
 {
 	vm->memory[slot].flags |= RESIDENT;
 	KUNIT_EXPECT_EQ(vm->test, 0,
-			vmbus_partition_set_regions(vm->p, &vm->memory[slot], 1));
+			vmbus_partition_set_regions(vm->p, &vm->memory[slot], 1, 0));
 }
 
 static void establish_resident(struct vm *vm)

@@ -189,8 +189,7 @@ static void efault_no_region(struct kunit *test)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 2, 4);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 	/* There is no room for its pins, too. */
-	vm->p->mem.lock_cap = false;
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 0;
+	vm_limit(vm, 0);
 	expect_map_fails(vm, &vm->c[0], 0, -EFAULT);
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EFAULT);
 }
@@ -225,8 +224,7 @@ static void enomem_over_limit(struct kunit *test)
 
 	/* Its memory cannot be pinned either, but nobody has tried. */
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_NOVMA_PFN, 4);
-	vm->p->mem.lock_cap = false;
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 3 * PAGE_SIZE;
+	vm_limit(vm, 3);
 	expect_map_fails(vm, &vm->c[0], 0, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
 }
@@ -351,13 +349,13 @@ static void esrch_pin_when_vmm_gone(struct kunit *test)
 	};
 	struct page *page;
 
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1), -ESRCH);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1, 0), -ESRCH);
 	vm_check(vm);
 	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, hva, &page), -ESRCH);
 	vm_check(vm);
 	/* It is not pinned: without its memory it can be set. */
 	region.flags = 0;
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1, 0), 0);
 	vm_destroy(vm);
 }
 

@@ -724,8 +724,7 @@ static void map_by_another_process(struct kunit *test)
 /* The owner may pin @pages pages more, and has no privilege. */
 static void limit_owner(struct vm *vm, unsigned long pages)
 {
-	vm->p->mem.lock_cap = false;
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
+	vm_limit(vm, pages);
 }
 
 static void owner_over_limit(struct kunit *test)
@@ -766,7 +765,7 @@ static void privileged_owner_over_limit(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
 	limit_owner(vm, 0);
-	vm->p->mem.lock_cap = true;
+	vm_unlimit(vm);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 8);
 	vm_unmap(&vm->c[0], VM_HANDLE);
@@ -779,7 +778,7 @@ static void owner_without_privilege(struct kunit *test)
 	struct vm *vm = test->priv, *other;
 	struct cred *cred;
 
-	KUNIT_EXPECT_TRUE(test, vm->p->mem.lock_cap);
+	KUNIT_EXPECT_NULL(test, vm->p->mem.user);
 	cred = prepare_creds();
 	KUNIT_ASSERT_NOT_NULL(test, cred);
 	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
@@ -788,7 +787,7 @@ static void owner_without_privilege(struct kunit *test)
 	revert_creds(before);
 	put_cred(cred);
 	KUNIT_ASSERT_NOT_NULL(test, other);
-	KUNIT_EXPECT_FALSE(test, other->p->mem.lock_cap);
+	KUNIT_EXPECT_NOT_NULL(test, other->p->mem.user);
 	vm_destroy(other);
 }
 

@@ -231,7 +231,7 @@ static void step_remove_region(struct model *m)
 static void step_set_region(struct model *m)
 {
 	KUNIT_EXPECT_EQ(m->vm->test, 0,
-			vmbus_partition_set_regions(m->vm->p, &m->vm->memory[VM_LOW], 1));
+			vmbus_partition_set_regions(m->vm->p, &m->vm->memory[VM_LOW], 1, 0));
 	m->no_region = false;
 }
 

@@ -916,7 +916,7 @@ static int task_regions(struct vm_task *t)
 		KUNIT_EXPECT_TRUE(vm->test, !ret || ret == -EBUSY);
 		removed += !ret;
 		KUNIT_EXPECT_EQ(vm->test, 0,
-				vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1));
+				vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1, 0));
 		cond_resched();
 	}
 	return removed;

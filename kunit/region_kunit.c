@@ -104,12 +104,12 @@ static void region_with_bad_field(struct kunit *test)
 	changes[0].hva = vm_hva(vm, PFN);
 	if (!changes[1].hva)
 		changes[1].hva = vm_hva(vm, PFN);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[1], 1), b->ret);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), b->ret);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[1], 1, 0), b->ret);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), b->ret);
 	KUNIT_EXPECT_EQ(test, generation_now(vm), generation);
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN + 64), -ENOENT);
 	KUNIT_EXPECT_EQ(test, try_page(vm, PFN), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN + 64), 0);
 }
 
@@ -121,7 +121,7 @@ static void slot_named_twice(struct kunit *test)
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
 	};
 
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
 }
 
@@ -133,7 +133,7 @@ static void new_regions_overlap(struct kunit *test)
 		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
 	};
 
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EEXIST);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EEXIST);
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
 }
 
@@ -173,7 +173,7 @@ static void region_removed(struct kunit *test)
 	/* Others are as before. */
 	KUNIT_EXPECT_EQ(test, try_page(vm, VM_HIGH_PFN), 0);
 
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
@@ -204,7 +204,7 @@ static void region_moved_in_the_vmm(struct kunit *test)
 	struct vmbus_gpa_region moved = vm->memory[VM_LOW];
 
 	moved.hva = vm->memory[VM_HIGH].hva;
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &moved, 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &moved, 1, 0), 0);
 	vm->memory[VM_LOW].hva = moved.hva;
 	vm_begin(vm);
 	vm_range(vm, PFN, 3);
@@ -218,7 +218,7 @@ static void region_made_read_only(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
 	read_only.flags |= VMBUS_GPA_REGION_READ_ONLY;
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &read_only, 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &read_only, 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EACCES);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
 				     VM_HANDLE, NULL), 0);
@@ -232,8 +232,8 @@ static void regions_swapped(struct kunit *test)
 	struct vmbus_gpa_region changes[] = { vm->memory[VM_LOW], vm->memory[VM_HIGH] };
 
 	swap(changes[0].gpa, changes[1].gpa);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[0], 1), -EEXIST);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &changes[0], 1, 0), -EEXIST);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), 0);
 	swap(vm->memory[VM_LOW].gpa, vm->memory[VM_HIGH].gpa);
 	vm_begin(vm);
 	vm_range(vm, VM_HIGH_PFN - 5, 10);
@@ -265,13 +265,13 @@ static void busy_region(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	smaller.bytes -= PAGE_SIZE;
+	smaller.bytes = GPA(PFN - VM_LOW_PFN);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &smaller, 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &smaller, 1, 0), -EBUSY);
 	KUNIT_EXPECT_EQ(test, try_page(vm, PFN + 1), 0);
 
 	/* What is there already is no change; others can be changed. */
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_FREE_SLOT, 0, FREE_PFN, 1,
 					    vm_hva(vm, PFN)), 0);
@@ -299,12 +299,12 @@ static void busy_among_others(struct kunit *test)
 
 	for (i = 0; i < VM_NR_SLOTS; i++)
 		changes[i].slot = i;
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS, 0), -EBUSY);
 	for (i = 0; i < VM_NR_SLOTS; i++)
 		if (i != VM_NOVMA && i != VM_RO && i != VM_NOWRITE)
 			KUNIT_EXPECT_EQ(test, 0, try_page(vm, PHYS_PFN(vm->memory[i].gpa) + 2));
 	vm_unmap(&vm->c[0], VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
 }
 
@@ -329,21 +329,24 @@ static void busy_one_and_all(struct kunit *test)
 }
 
 /*
- * Somebody takes a region out of use, and puts it back since another one is busy. A map
- * that comes meanwhile waits, and has not become a user of the others for each look.
+ * It is being decided whether the regions change. A map that comes meanwhile sleeps, is a
+ * user of none, and has not become one for each look when it goes on.
  */
-static void map_while_region_is_retired(struct kunit *test)
+static void map_while_regions_change(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 	struct gpadl_region *low = vm_region(vm, VM_LOW), *high = vm_region(vm, VM_HIGH);
 	struct vm_task *t;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 1, 2);
-	KUNIT_ASSERT_TRUE(test, refcount_dec_if_one(&high->users));
+	down_write(&vm->p->mem.switch_sem);
+	WRITE_ONCE(vm->p->mem.switching, true);
 	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	msleep(20);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
-	refcount_set(&high->users, 1);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 1);
+	WRITE_ONCE(vm->p->mem.switching, false);
+	up_write(&vm->p->mem.switch_sem);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&low->users), 2);
 	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 2);
@@ -418,7 +421,7 @@ static void out_of_memory(struct kunit *test)
 	changes[0].hva = vm_hva(vm, PFN);
 	while (alloc_fault_next(&f)) {
 		alloc_fault_begin(&f);
-		ret = vmbus_partition_set_regions(vm->p, changes, 2);
+		ret = vmbus_partition_set_regions(vm->p, changes, 2, 0);
 		alloc_fault_end(&f);
 
 		KUNIT_EXPECT_TRUE(test, !ret || (f.injected && ret == -ENOMEM));
@@ -429,7 +432,7 @@ static void out_of_memory(struct kunit *test)
 			continue;
 		KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 		KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p,
-								     &vm->memory[VM_LOW], 1));
+								     &vm->memory[VM_LOW], 1, 0));
 	}
 	/* The region and the table at least. */
 	KUNIT_EXPECT_GE(test, failed, 2);
@@ -451,7 +454,7 @@ static struct kunit_case name[] = {					\
 	KUNIT_CASE(busy_region),					\
 	KUNIT_CASE(busy_among_others),					\
 	KUNIT_CASE(busy_one_and_all),					\
-	KUNIT_CASE(map_while_region_is_retired),			\
+	KUNIT_CASE(map_while_regions_change),				\
 	KUNIT_CASE(map_while_table_goes),				\
 	KUNIT_CASE(region_of_two_gpadls),				\
 	KUNIT_CASE(region_after_failed_map),				\

@@ -141,7 +141,7 @@ static void guest_begins(struct replay *r)
 	KUNIT_ASSERT_NOT_NULL(r->test, r->p);
 	KUNIT_ASSERT_EQ(r->test, 0,
 			vmbus_partition_set_regions(r->p, &(struct vmbus_gpa_region) {
-				.bytes = GUEST_MEMORY, .hva = r->hva }, 1));
+				.bytes = GUEST_MEMORY, .hva = r->hva }, 1, 0));
 	for (i = 0; i < NR_CHANNELS; i++) {
 		r->channels[i].relid = i + 1;
 		channel_open(r, &r->channels[i]);

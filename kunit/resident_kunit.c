@@ -80,7 +80,8 @@ static void busy_region_stays_pinned(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), -EBUSY);
 	/* Pinned, and then not taken. */
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), -EBUSY);
+	KUNIT_EXPECT_EQ(test, -EBUSY, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN + 1,
+						    700, vm_hva(vm, VM_BIG_PFN)));
 	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
 	KUNIT_EXPECT_EQ(test, charged(vm), 600);
 	vm_unmap(&vm->c[0], VM_HANDLE);
@@ -92,8 +93,7 @@ static void map_neither_pins_nor_charges(struct kunit *test)
 	struct vm *vm = test->priv;
 
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
-	vm->p->mem.lock_cap = false;
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 0;
+	vm_limit(vm, 0);
 	atomic_set(&vm->pins, 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 600);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
@@ -164,7 +164,7 @@ static void map_of_both_kinds(struct kunit *test)
 
 	vm->memory[VM_RO].flags = RESIDENT | READ_ONLY;
 	vm->memory[VM_HIGH].flags = RESIDENT;
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS, 0), 0);
 	vm_begin(vm);
 	vm_range(vm, VM_RO_PFN, 4);
 	vm_range(vm, VM_HIGH_PFN - 5, 10);
@@ -200,15 +200,14 @@ static void owner_over_limit(struct kunit *test)
 {
 	struct vm *vm = test->priv;
 
-	vm->p->mem.lock_cap = false;
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 999 << PAGE_SHIFT;
+	vm_limit(vm, 999);
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
 	expect_nothing_done(vm);
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 999), 0);
-	/* While it is replaced, there are both. */
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, charged(vm), 999);
+	/* What takes its place pins only what it did not have. */
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 998), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 998);
 }
 
 static void memory_that_cannot_be_pinned(struct kunit *test)
@@ -294,7 +293,7 @@ static void one_of_two_fails(struct kunit *test)
 		  .gpa = (u64)(VM_HOLE_PFN + 600) << PAGE_SHIFT, .hva = PAGE_SIZE },
 	};
 
-	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2), -EFAULT);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EFAULT);
 	expect_nothing_done(vm);
 }
 

@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sched/user.h>
 #include <linux/uaccess.h>
 
 #include "gpadl/compat.h"
@@ -222,7 +223,7 @@ static int vm_memory_init(struct vm *vm)
 		if (i != VM_NOWRITE && i != VM_NOVMA)
 			vm->memory[i].flags |= vm->resident;
 	}
-	return vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS);
+	return vmbus_partition_set_regions(vm->p, vm->memory, VM_NR_SLOTS, 0);
 }
 
 /* Set a region of @pages pages, of the suite's kind; 0 removes it. */
@@ -236,12 +237,34 @@ int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hv
 		.hva = hva,
 	};
 
-	return vmbus_partition_set_regions(vm->p, &region, 1);
+	return vmbus_partition_set_regions(vm->p, &region, 1, 0);
 }
 
 int vm_remove_region(struct vm *vm, u32 slot)
 {
 	return vm_set_region(vm, slot, 0, 0, 0, 0);
+}
+
+/* The owner may lock so many pages; what is charged so far counts, too. */
+void vm_limit(struct vm *vm, unsigned long pages)
+{
+	struct gpadl_mem *mem = &vm->p->mem;
+
+	if (!mem->user) {
+		mem->user = get_uid(current_user());
+		atomic_long_add(atomic64_read(&mem->pinned), &mem->user->locked_vm);
+	}
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
+}
+
+/* It had CAP_IPC_LOCK after all. */
+void vm_unlimit(struct vm *vm)
+{
+	struct gpadl_mem *mem = &vm->p->mem;
+
+	atomic_long_sub(atomic64_read(&mem->pinned), &mem->user->locked_vm);
+	free_uid(mem->user);
+	mem->user = NULL;
 }
 
 /* Where a guest page lies by what vm_init() set; 0: nowhere. */
@@ -360,6 +383,24 @@ struct gpadl_region *vm_region(struct vm *vm, u32 slot)
 	return NULL;
 }
 
+/* Pages of region @i that no region before has, and pins for the same purpose. */
+static unsigned long region_own_pages(const struct gpadl_region_table *table, unsigned int i)
+{
+	const struct vmbus_gpa_region *what = &table->regions[i]->what, *other;
+	unsigned long hva, pages = 0;
+	unsigned int j;
+
+	for (hva = what->hva; hva < what->hva + what->bytes; hva += PAGE_SIZE) {
+		for (j = 0; j < i; j++) {
+			other = &table->regions[j]->what;
+			if (other->flags == what->flags && hva - other->hva < other->bytes)
+				break;
+		}
+		pages += j == i;
+	}
+	return pages;
+}
+
 /* Pages of all regions that are resident, for when nobody changes them. */
 unsigned long vm_resident(struct vm *vm)
 {
@@ -371,7 +412,7 @@ unsigned long vm_resident(struct vm *vm)
 	table = rcu_dereference(vm->p->mem.table);
 	for (i = 0; i < table->nr; i++)
 		if (table->regions[i]->what.flags & VMBUS_GPA_REGION_RESIDENT)
-			pages += table->regions[i]->what.bytes >> PAGE_SHIFT;
+			pages += region_own_pages(table, i);
 	return pages;
 }
 

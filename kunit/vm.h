@@ -191,6 +191,8 @@ void vm_put_partition(struct vm *vm);
 /* Memory. */
 int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hva);
 int vm_remove_region(struct vm *vm, u32 slot);
+void vm_limit(struct vm *vm, unsigned long pages);
+void vm_unlimit(struct vm *vm);
 struct gpadl_region *vm_region(struct vm *vm, u32 slot);
 unsigned long vm_hva(struct vm *vm, u64 pfn);
 void vm_page_content(unsigned long hva, u64 *words);

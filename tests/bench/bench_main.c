@@ -326,7 +326,7 @@ static int bench_set_up(struct bench *b, const struct bench_create *c)
 	};
 	int ret;
 
-	ret = vmbus_partition_set_regions(b->p, &region, 1);
+	ret = vmbus_partition_set_regions(b->p, &region, 1, 0);
 	if (ret)
 		return ret;
 	b->chan = vmbus_gpadl_channel_create(b->p, BENCH_RELID, &bench_channel_ops, b);

@@ -127,18 +127,30 @@ struct vmbus_host_region {
 };
 
 /**
+ * define VMBUS_HOST_SET_REGIONS_RETIRE - change regions although pages of them are mapped
+ *
+ * For a memory listener, which cannot refuse a change. From then on no new map finds what
+ * is not there any more. What is mapped of it stays pinned, as it is, until the backend
+ * unmaps it; the backend is asked to, as for a channel that is rescinded.
+ */
+#define VMBUS_HOST_SET_REGIONS_RETIRE	(1U << 0)
+
+/**
  * struct vmbus_host_set_regions - VMBUS_HOST_SET_REGIONS
  * @size: sizeof(struct vmbus_host_set_regions)
- * @flags: must be 0
+ * @flags: VMBUS_HOST_SET_REGIONS_RETIRE, or 0
  * @nr: number of entries, 1 to VMBUS_HOST_REGION_SLOTS; each slot once at most
  * @__reserved: must be 0
  * @regions: address of an array of &struct vmbus_host_region
  *
  * Add, replace and remove regions, all or none. An entry equal to what is there
- * is no change. EBUSY if one that would be replaced or removed has mapped pages;
+ * is no change; of a resident region, what has changed in the VMM's memory since is
+ * pinned anew. EBUSY if a page that is mapped would be at another address, or at none,
+ * or become read-only: regions can be split, merged and overlaid around such pages.
  * EEXIST if two would overlap in guest physical addresses. If one is to be resident:
  * EFAULT if its memory cannot be pinned, to the last page; ENOMEM; EINTR on a fatal
- * signal, no other one ends it.
+ * signal, no other one ends it. What two of these have in common is pinned and charged
+ * once.
  */
 struct vmbus_host_set_regions {
 	__u32 size;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Notice when the VMM's memory changes under a region.
+ */
+#ifndef _GPADL_NOTIFIER_H
+#define _GPADL_NOTIFIER_H
+
+#include <linux/mmu_notifier.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+struct mm_struct;
+
+/**
+ * struct gpadl_watch - a range of addresses whose changes are noticed
+ * @mni: the subscription
+ * @active: it stands in the address space's tree
+ * @id: number of the partition, for tracing
+ * @slot: of the region, for tracing
+ * @users: of the region: above 1 if pages of it are mapped
+ * @first: number of the first block
+ * @lock: protects what follows; innermost, taken in the kernel's callback
+ * @marks: a bit for each block: to be looked at; NULL if nothing is resident
+ * @nr_marked: number of bits set; read without the lock
+ * @invalidations: changes that were noticed: of a resident region, all; of another one,
+ *	those that came while pages of it were mapped
+ */
+struct gpadl_watch {
+	struct mmu_interval_notifier mni;
+	bool active;
+	int id;
+	u32 slot;
+	const refcount_t *users;
+	unsigned long first;
+	spinlock_t lock;
+	unsigned long *marks;
+	unsigned long nr_marked;
+	u64 invalidations;
+};
+
+int gpadl_watch_begin(struct gpadl_watch *w, struct mm_struct *mm, unsigned long hva,
+		      unsigned long bytes, bool resident);
+void gpadl_watch_end(struct gpadl_watch *w);
+void gpadl_watch_mark(struct gpadl_watch *w, unsigned long block);
+void gpadl_watch_mark_all(struct gpadl_watch *w);
+unsigned long gpadl_watch_look(struct gpadl_watch *w);
+bool gpadl_watch_moved(struct gpadl_watch *w, unsigned long seq);
+void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long seq);
+
+/* Is any block to be looked at? All that a map of an unchanged region asks. */
+static inline bool gpadl_watch_any(const struct gpadl_watch *w)
+{
+	return READ_ONCE(w->nr_marked);
+}
+
+static inline bool gpadl_watch_marked(const struct gpadl_watch *w, unsigned long block)
+{
+	return test_bit(block, w->marks);
+}
+
+#endif /* _GPADL_NOTIFIER_H */

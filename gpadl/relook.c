@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Look again at pages of resident regions that may have changed.
+ *
+ * A mark (notifier.c) says that something has changed in a block. A map that names a page of
+ * it sees first whether all of the block is as it was, without bringing anything in. Mostly
+ * it is, and the mark goes. Else it answers for the pages that it names, as a map on demand
+ * would: it has them brought in and pinned, and enters those that are others than before.
+ * It fails if there is none, or if a memory error has hit it; then only it does, and any
+ * other map that names that page. The mark stays for the rest of the block.
+ *
+ * Nothing is held while pages are looked for. What is found is entered only if nothing in
+ * the region has changed since the look began; else one looks again. That ends when the VMM
+ * ends to change its memory under its guest, or is killed: the time is its own.
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "mem.h"
+#include "region.h"
+#include "relook.h"
+#include "resident.h"
+#include "walk.h"
+
+/**
+ * struct relook - a look at pages
+ * @mem: the memory
+ * @region: the region that they are in, resident
+ * @pin: how to get at them; has room for a block
+ * @seen: number of the block that was seen last not to be as it was; -1 if none
+ */
+struct relook {
+	struct gpadl_mem *mem;
+	struct gpadl_region *region;
+	struct gpadl_pinning pin;
+	unsigned long seen;
+};
+
+static struct gpadl_block *relook_block(const struct relook *l, const struct gpadl_part *part)
+{
+	return l->region->resident->blocks[part->index];
+}
+
+/* All pages that the region has in a block. */
+static struct gpadl_part whole_part(const struct gpadl_resident *r, unsigned long index)
+{
+	unsigned long hva = max(r->hva, (r->first + index) << GPADL_BLOCK_SHIFT);
+
+	return gpadl_resident_part(r, hva, r->nr - ((hva - r->hva) >> PAGE_SHIFT));
+}
+
+/* Are all these where they were? If so, the mark goes. */
+static bool part_is_same(struct relook *l, const struct gpadl_part *part)
+{
+	struct gpadl_watch *watch = &l->region->watch;
+	unsigned long seq = gpadl_watch_look(watch), nr;
+	bool same;
+
+	nr = gpadl_mem_peek(&l->pin, part->hva, part->nr);
+	mutex_lock(&l->mem->block_lock);
+	same = nr == part->nr &&
+	       gpadl_block_same(relook_block(l, part), part->first, l->pin.pages, nr);
+	mutex_unlock(&l->mem->block_lock);
+	if (nr)
+		unpin_user_pages(l->pin.pages, nr);
+	if (!same)
+		return false;
+	atomic_inc(&l->mem->nr_same);
+	gpadl_watch_clear(watch, part->index, seq);
+	return true;
+}
+
+/* Unpin those that nobody has taken. */
+static void unpin_rest(struct page **pages, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (pages[i])
+			unpin_user_page(pages[i]);
+}
+
+/*
+ * Enter what has been pinned. Returns how many pages the block has taken; -EAGAIN if
+ * something has changed since @seq.
+ */
+static long part_enter(struct relook *l, const struct gpadl_part *part, unsigned long seq)
+{
+	struct gpadl_resident *r = l->region->resident;
+	struct gpadl_block *b = relook_block(l, part);
+	long ret;
+
+	guard(mutex)(&l->mem->block_lock);
+	if (gpadl_watch_moved(&l->region->watch, seq))
+		return -EAGAIN;
+	ret = gpadl_block_replace(b, part->first, l->pin.pages, part->nr);
+	if (b->stale)
+		WRITE_ONCE(r->has_stale, true);
+	return ret;
+}
+
+/* Pin what is there now, and enter it. Uncharges what it does not keep of @part->nr pages. */
+static int part_repin(struct relook *l, const struct gpadl_part *part)
+{
+	unsigned long seq, i;
+	long ret, taken = 0;
+
+	do {
+		seq = gpadl_watch_look(&l->region->watch);
+		l->pin.done = 0;
+		ret = gpadl_mem_pin(&l->pin, part->hva, part->nr);
+		if (!ret)
+			ret = part_enter(l, part, seq);
+		for (i = 0; i < l->pin.done; i++)
+			taken += !l->pin.pages[i];
+		unpin_rest(l->pin.pages, l->pin.done);
+		cond_resched();
+	} while (ret == -EAGAIN && !fatal_signal_pending(current));
+	if (ret == -EAGAIN)
+		ret = -EINTR;
+	atomic_add(taken, &l->mem->nr_replaced);
+	gpadl_mem_uncharge(l->mem, part->nr - taken);
+	if (ret == -EFAULT)
+		atomic_inc(&l->mem->nr_lost);
+	return ret < 0 ? ret : 0;
+}
+
+static int relook_part(struct relook *l, const struct gpadl_part *part)
+{
+	struct gpadl_part whole = whole_part(l->region->resident, part->index);
+	int ret;
+
+	if (l->seen != whole.index && part_is_same(l, &whole))
+		return 0;
+	l->seen = whole.index;
+	ret = gpadl_mem_charge(l->mem, part->nr);
+	if (ret)
+		return ret;
+	return part_repin(l, part);
+}
+
+/* Those of adjoining pages that are in marked blocks. */
+static int relook_range(struct relook *l, unsigned long hva, unsigned long nr)
+{
+	struct gpadl_resident *r = l->region->resident;
+	int ret;
+
+	while (nr) {
+		struct gpadl_part part = gpadl_resident_part(r, hva, nr);
+
+		part.index = array_index_nospec(part.index, r->nr_blocks);
+		if (gpadl_watch_marked(&l->region->watch, part.index)) {
+			ret = relook_part(l, &part);
+			if (ret)
+				return ret;
+		}
+		hva += part.nr << PAGE_SHIFT;
+		nr -= part.nr;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void relook_set_region(struct relook *l, struct gpadl_region *region)
+{
+	if (l->region != region)
+		l->seen = ULONG_MAX;
+	l->region = region;
+	l->pin.write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
+}
+
+static int relook_walk(struct relook *l, const struct gpadl_wire *w,
+		       const struct gpadl_region_table *table)
+{
+	struct gpadl_walk walk;
+	int ret;
+
+	gpadl_walk_init(&walk, w, table);
+	while (gpadl_walk_next(&walk)) {
+		if (!walk.e.region || !walk.e.region->resident ||
+		    !gpadl_watch_any(&walk.e.region->watch))
+			continue;
+		relook_set_region(l, table->regions[walk.e.index]);
+		ret = relook_range(l, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int relook_begin(struct relook *l, struct gpadl_mem *mem)
+{
+	int ret;
+
+	*l = (struct relook) { .mem = mem, .seen = ULONG_MAX };
+	ret = gpadl_mem_enter(mem, &l->pin);
+	if (ret)
+		return ret;
+	l->pin.pages = kvmalloc_array(GPADL_BLOCK_PAGES, sizeof(*l->pin.pages),
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (l->pin.pages)
+		return 0;
+	gpadl_mem_leave(&l->pin);
+	return -ENOMEM;
+}
+
+static void relook_end(struct relook *l)
+{
+	kvfree(l->pin.pages);
+	gpadl_mem_leave(&l->pin);
+}
+
+/**
+ * gpadl_relook() - Look again at those pages of a GPADL that may have changed
+ * @mem: the memory
+ * @w: the GPADL
+ * @table: where it was looked up; the caller is a user of the regions that have its pages
+ *
+ * When this returns 0, each page of the GPADL that is in a resident region is the one that
+ * was there at some moment since it was called.
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ */
+int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_wire *w,
+		 const struct gpadl_region_table *table)
+{
+	struct gpadl_mem_account acct;
+	struct relook l;
+	int ret;
+
+	gpadl_mem_account_begin(mem, &acct);
+	ret = relook_begin(&l, mem);
+	if (!ret) {
+		ret = relook_walk(&l, w, table);
+		relook_end(&l);
+	}
+	gpadl_mem_account_end(&acct);
+	return ret;
+}
+
+/**
+ * gpadl_relook_region() - Look again at all pages of a region that may have changed
+ * @mem: the memory
+ * @region: the region; nothing is done if it is not resident
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_partition_set_regions().
+ */
+int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region)
+{
+	struct gpadl_mem_account acct;
+	struct relook l;
+	int ret;
+
+	if (!region->resident || !gpadl_watch_any(&region->watch))
+		return 0;
+	gpadl_mem_account_begin(mem, &acct);
+	ret = relook_begin(&l, mem);
+	if (!ret) {
+		relook_set_region(&l, region);
+		ret = relook_range(&l, region->what.hva, region->what.bytes >> PAGE_SHIFT);
+		relook_end(&l);
+	}
+	gpadl_mem_account_end(&acct);
+	return ret;
+}
+
+/**
+ * gpadl_relook_failures() - A memory error may have hit a page that stays where it is
+ * @mem: the memory
+ *
+ * A page of a huge page that is pinned cannot be taken out of the page tables, so that no
+ * change of these tells of its error. So when the machine has had one more, whatever it has
+ * hit, all is to be looked at again.
+ *
+ * Context: process.
+ */
+void gpadl_relook_failures(struct gpadl_mem *mem)
+{
+	unsigned long failures = compat_memory_failures();
+	struct gpadl_region_table *table;
+	unsigned int i;
+
+	if (likely(failures == smp_load_acquire(&mem->failures)))
+		return;
+	table = gpadl_region_table_get(mem);
+	for (i = 0; i < table->nr; i++) {
+		struct gpadl_region *region = table->regions[i];
+
+		/* As a user: it may be removed just now, and its watch with it. */
+		if (!region->resident || !refcount_inc_not_zero(&region->users))
+			continue;
+		gpadl_watch_mark_all(&region->watch);
+		gpadl_region_unuse(region);
+	}
+	gpadl_region_table_put(table);
+	/* Whoever sees this sees the marks: pairs with the load above. */
+	smp_store_release(&mem->failures, failures);
+}
