@@ -293,7 +293,8 @@ TEST_F(region, busy)
 
 	EXPECT_EQ(-EBUSY, vmm_region(fd, MEM_SLOT, 0, 0, 0, NULL));
 	EXPECT_EQ(-EBUSY, vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, self->other));
-	EXPECT_EQ(-EBUSY, vmm_region(fd, MEM_SLOT, 0, MEM_GPA, HV_PAGE, self->vmm.mem));
+	EXPECT_EQ(-EBUSY, vmm_region(fd, MEM_SLOT, 0, MEM_GPA + HV_PAGE, MEM_BYTES - HV_PAGE,
+				     self->vmm.mem + HV_PAGE));
 	EXPECT_EQ(-EBUSY, vmm_region(fd, MEM_SLOT, VMBUS_HOST_REGION_READ_ONLY, MEM_GPA,
 				     MEM_BYTES, self->vmm.mem));
 	/* An entry that is equal changes nothing */

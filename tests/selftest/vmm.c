@@ -30,11 +30,13 @@ int vmm_create(int fd)
 }
 
 /* Sizes are filled in, where that is possible. */
-int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
+static int set_regions(int fd, const struct vmbus_host_region *regions, __u32 nr,
+		       __u32 flags)
 {
 	struct vmbus_host_region sized[VMBUS_HOST_REGION_SLOTS];
 	struct vmbus_host_set_regions arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.nr = nr,
 		.regions = PTR(regions),
 	};
@@ -48,6 +50,16 @@ int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
 		arg.regions = PTR(sized);
 	}
 	return do_ioctl(fd, VMBUS_HOST_SET_REGIONS, &arg);
+}
+
+int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr)
+{
+	return set_regions(fd, regions, nr, 0);
+}
+
+int vmm_retire(int fd, const struct vmbus_host_region *regions, __u32 nr)
+{
+	return set_regions(fd, regions, nr, VMBUS_HOST_SET_REGIONS_RETIRE);
 }
 
 __u32 vmm_resident;

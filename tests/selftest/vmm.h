@@ -37,6 +37,7 @@ extern __u32 vmm_resident;
 int vmm_create(int fd);
 int vmm_region(int fd, __u32 slot, __u32 flags, __u64 gpa, __u64 bytes, const void *hva);
 int vmm_regions(int fd, const struct vmbus_host_region *regions, __u32 nr);
+int vmm_retire(int fd, const struct vmbus_host_region *regions, __u32 nr);
 /* @instance: number of the instance GUID; @signals: NULL for none */
 int vmm_channel(int fd, __u32 relid, unsigned int instance,
 		const struct vmbus_host_signals *signals);

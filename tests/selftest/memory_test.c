@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory that changes under its regions: what the VMM does to its own address space,
+ * and what the machine does to it.
+ */
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "fixture.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define FREE_GPA	0x200000000ull	/* where no region is */
+
+/* ---- Helpers ---- */
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static long read_number(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	long n = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
+/* A count of this process's only partition */
+static long count(const char *what)
+{
+	char line[256];
+	long n = -1;
+	glob_t g;
+	FILE *f;
+
+	if (glob("/sys/kernel/debug/vmbus_gpadl/*/stats", 0, NULL, &g))
+		return -1;
+	f = fopen(g.gl_pathv[0], "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, what, strlen(what)))
+			n = atol(line + strlen(what));
+	if (f)
+		fclose(f);
+	globfree(&g);
+	return n;
+}
+
+#define SAME()		count("blocks found the same")
+#define REPLACED()	count("pages found replaced")
+#define LOST()		count("looks at lost pages")
+
+/* The first byte of a GPADL, as the backend sees it; or why not */
+static int first_byte(struct vmm *v, __u32 handle)
+{
+	unsigned char byte;
+	int ret;
+
+	ret = backend_map(v->backend, handle, 0);
+	if (ret)
+		return ret;
+	ret = backend_read(v->backend, handle, 0, &byte, 1);
+	backend_unmap(v->backend, handle);
+	return ret ?: byte;
+}
+
+/* ---- A resident region, with one GPADL of a page, and one of another ---- */
+
+FIXTURE(memory) {
+	struct vmm vmm;
+	char *page;	/* HANDLE's */
+	char *other;	/* HANDLE2's, in the same block */
+};
+
+FIXTURE_VARIANT(memory) {
+	enum memory kind;
+};
+
+FIXTURE_VARIANT_ADD(memory, small_pages) {
+	.kind = MEM_ANON,
+};
+
+FIXTURE_VARIANT_ADD(memory, huge_pages) {
+	.kind = MEM_THP,
+};
+
+FIXTURE_SETUP(memory)
+{
+	/* A memory error is also told to whoever has it mapped */
+	signal(SIGBUS, SIG_IGN);
+	vmm_resident = VMBUS_HOST_REGION_RESIDENT;
+	vmm_start(_metadata, &self->vmm, variant->kind, 0);
+	self->page = self->vmm.mem + 3 * HV_PAGE;
+	self->other = self->vmm.mem + 5 * HV_PAGE;
+	*self->page = 'p';
+	*self->other = 'o';
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA + 3 * HV_PAGE, HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA + 5 * HV_PAGE, HV_PAGE);
+	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+static char *put_new_page(char *at)
+{
+	munmap(at, HV_PAGE);
+	return mmap(at, HV_PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+/* A map finds it by itself */
+TEST_F(memory, another_page)
+{
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(1, REPLACED());
+	EXPECT_EQ(0, LOST());
+}
+
+/* The entry is equal, what is behind it is not */
+TEST_F(memory, another_page_and_an_equal_region)
+{
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
+				self->vmm.mem));
+	EXPECT_EQ(1, REPLACED());
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(1, REPLACED());
+}
+
+TEST_F(memory, page_given_back)
+{
+	ASSERT_EQ(0, madvise(self->page, HV_PAGE, MADV_DONTNEED));
+	EXPECT_EQ(0, first_byte(&self->vmm, HANDLE));
+	*self->page = 'n';
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+}
+
+/* Only that GPADL fails, and an equal region; until there is memory again */
+TEST_F(memory, no_page)
+{
+	ASSERT_EQ(0, munmap(self->page, HV_PAGE));
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(1, LOST());
+	EXPECT_EQ(-EFAULT, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
+				      self->vmm.mem));
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+}
+
+/* What a mapping has stays what it has, and is let go when nothing is mapped */
+TEST_F(memory, another_page_under_a_mapping)
+{
+	char byte;
+
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('p', byte);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	/* The rings' region is another one */
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB));
+}
+
+/* ---- Changes that leave the page where it is ---- */
+
+/* Looked at once, not for each map, and nothing is pinned anew */
+static void expect_same(struct __test_metadata *_metadata, struct vmm *v)
+{
+	long same;
+
+	EXPECT_EQ('p', first_byte(v, HANDLE));
+	EXPECT_EQ('o', first_byte(v, HANDLE2));
+	same = SAME();
+	EXPECT_EQ('p', first_byte(v, HANDLE));
+	EXPECT_EQ('o', first_byte(v, HANDLE2));
+	EXPECT_EQ(same, SAME());
+	EXPECT_EQ(0, REPLACED());
+	EXPECT_EQ(0, LOST());
+	EXPECT_EQ(ALL_KB, pinned_kb(0));
+}
+
+TEST_F(memory, mprotect)
+{
+	long same = SAME();
+
+	ASSERT_EQ(0, mprotect(self->page, HV_PAGE, PROT_READ));
+	expect_same(_metadata, &self->vmm);
+	ASSERT_EQ(0, mprotect(self->page, HV_PAGE, PROT_READ | PROT_WRITE));
+	expect_same(_metadata, &self->vmm);
+	EXPECT_EQ(same + 2, SAME());
+}
+
+TEST_F(memory, soft_dirty)
+{
+	long same = SAME();
+
+	ASSERT_EQ(0, write_file("/proc/self/clear_refs", "4"));
+	expect_same(_metadata, &self->vmm);
+	EXPECT_EQ(same + 1, SAME());
+}
+
+TEST_F(memory, collapse)
+{
+	/* It fails, or has nothing to do: the pages are pinned */
+	madvise(self->vmm.mem, MEM_BYTES, MADV_COLLAPSE);
+	expect_same(_metadata, &self->vmm);
+}
+
+TEST_F(memory, ksm)
+{
+	long scans = read_number("/sys/kernel/mm/ksm/full_scans");
+
+	if (scans < 0)
+		SKIP(return, "the kernel has no KSM");
+	memset(self->vmm.mem + 16 * HV_PAGE, 's', 8 * HV_PAGE);
+	ASSERT_EQ(0, madvise(self->vmm.mem, MEM_BYTES, MADV_MERGEABLE));
+	ASSERT_EQ(0, write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000"));
+	ASSERT_EQ(0, write_file("/sys/kernel/mm/ksm/run", "1"));
+	EXPECT_TRUE(WAIT_FOR(read_number("/sys/kernel/mm/ksm/full_scans") >= scans + 3));
+	ASSERT_EQ(0, write_file("/sys/kernel/mm/ksm/run", "0"));
+	expect_same(_metadata, &self->vmm);
+}
+
+/* ---- Memory errors ---- */
+
+#define POISON(_page) do {						\
+	int _ret = madvise(_page, HV_PAGE, MADV_HWPOISON) ? -errno : 0;	\
+									\
+	if (_ret == -EINVAL || _ret == -EPERM)				\
+		SKIP(return, "the kernel handles no memory errors");	\
+} while (0)
+
+TEST_F(memory, error_in_an_idle_page)
+{
+	POISON(self->page);
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+}
+
+TEST_F(memory, error_in_a_mapped_page)
+{
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	POISON(self->page);
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+}
+
+TEST_F(memory, error_in_a_page_on_demand)
+{
+	char *mem = memory_alloc(variant->kind, MEM_BYTES);
+
+	ASSERT_NE(NULL, mem);
+	mem[0] = 'd';
+	mem[HV_PAGE] = 'e';
+	vmm_resident = 0;
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, 0, FREE_GPA, MEM_BYTES, mem));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, FREE_GPA, HV_PAGE);
+	EXPECT_EQ('d', first_byte(&self->vmm, HANDLE3));
+	POISON(mem);
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE3));
+	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+}
+
+/* ---- Changes of regions around what is mapped ---- */
+
+FIXTURE(listener) {
+	struct vmm vmm;
+	char *other;
+};
+
+FIXTURE_VARIANT(listener) {
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(listener, on_demand) {
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(listener, resident) {
+	.flags = VMBUS_HOST_REGION_RESIDENT,
+};
+
+/* HANDLE, the second page of memory, is mapped */
+FIXTURE_SETUP(listener)
+{
+	vmm_resident = variant->flags;
+	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
+	self->other = memory_alloc(MEM_ANON, MEM_BYTES);
+	ASSERT_NE(NULL, self->other);
+	self->vmm.mem[HV_PAGE] = 'p';
+	vmm_open_channel(_metadata, &self->vmm);
+	ASSERT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA + HV_PAGE, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+}
+
+FIXTURE_TEARDOWN(listener)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+static struct vmbus_host_region part(struct vmm *v, __u32 slot, unsigned int first,
+				     unsigned int pages)
+{
+	return (struct vmbus_host_region){
+		.slot = slot,
+		.flags = vmm_resident,
+		.gpa = MEM_GPA + first * HV_PAGE,
+		.bytes = pages * HV_PAGE,
+		.hva = PTR(v->mem + first * HV_PAGE),
+	};
+}
+
+static int mapped_byte(struct vmm *v)
+{
+	char byte;
+	int ret = backend_read(v->backend, HANDLE, 0, &byte, 1);
+
+	return ret ?: byte;
+}
+
+/* No pin moves, and what is resident stays pinned once */
+TEST_F(listener, split_and_merge)
+{
+	struct vmbus_host_region split[] = {
+		part(&self->vmm, MEM_SLOT, 0, 100),
+		part(&self->vmm, 2, 100, MEM_PAGES - 100),
+	};
+	struct vmbus_host_region merge[] = {
+		part(&self->vmm, MEM_SLOT, 0, MEM_PAGES),
+		{ .slot = 2 },
+	};
+	long kb = pinned_kb(0), pages = pinned_pages();
+
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, split, 2));
+	EXPECT_EQ(kb, pinned_kb(0));
+	EXPECT_EQ(pages, pinned_pages());
+	EXPECT_EQ('p', mapped_byte(&self->vmm));
+	/* It is busy as before */
+	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, merge, 2));
+	EXPECT_EQ(kb, pinned_kb(0));
+	EXPECT_EQ(pages, pinned_pages());
+	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
+}
+
+/* Other memory is laid over some of it: elsewhere, then where something is mapped */
+TEST_F(listener, overlay)
+{
+	struct vmbus_host_region elsewhere[] = {
+		part(&self->vmm, MEM_SLOT, 0, 100),
+		{ .slot = 2, .flags = vmm_resident, .gpa = MEM_GPA + 100 * HV_PAGE,
+		  .bytes = HV_PAGE, .hva = PTR(self->other) },
+		part(&self->vmm, 3, 101, MEM_PAGES - 101),
+	};
+	struct vmbus_host_region here[] = {
+		part(&self->vmm, MEM_SLOT, 0, 1),
+		{ .slot = 4, .flags = vmm_resident, .gpa = MEM_GPA + HV_PAGE,
+		  .bytes = HV_PAGE, .hva = PTR(self->other) },
+		part(&self->vmm, 5, 2, 98),
+	};
+
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, elsewhere, 3));
+	EXPECT_EQ('p', mapped_byte(&self->vmm));
+	EXPECT_EQ(-EBUSY, vmm_regions(self->vmm.fd, here, 3));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, here, 3));
+	EXPECT_EQ(0, first_byte(&self->vmm, HANDLE));
+}
+
+/* Gone for a new map at once, for the old one when it is unmapped; the backend is asked */
+TEST_F(listener, retired)
+{
+	struct vmbus_host_region gone = { .slot = MEM_SLOT };
+
+	EXPECT_EQ(-EBUSY, vmm_regions(self->vmm.fd, &gone, 1));
+	EXPECT_EQ(0, vmm_retire(self->vmm.fd, &gone, 1));
+	EXPECT_TRUE(WAIT_FOR(backend_state(self->vmm.backend, 0).revokes == 1));
+	EXPECT_EQ('p', mapped_byte(&self->vmm));
+	/* Other memory can have its place, and go again */
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, self->other));
+	EXPECT_EQ('p', mapped_byte(&self->vmm));
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
+}
+
+/* ---- Whose limit it is, and for how long ---- */
+
+/* The region that has a mapping stays pinned; the large one does not wait for it */
+TEST(resident_regions_go_with_the_vmm)
+{
+	struct vmm vmm;
+	void *page = memory_alloc(MEM_ANON, HV_PAGE);
+
+	vmm_resident = 0;
+	vmm_start(_metadata, &vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &vmm);
+	ASSERT_EQ(0, backend_policy(vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_EQ(0, vmm_region(vmm.fd, 2, 0, FREE_GPA, HV_PAGE, page));
+	EXPECT_EQ(0, vmm_region(vmm.fd, MEM_SLOT, VMBUS_HOST_REGION_RESIDENT, MEM_GPA,
+				MEM_BYTES, vmm.mem));
+	EXPECT_GPADL(vmm.fd, RELID, HANDLE, FREE_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(vmm.backend, HANDLE, 0));
+	close(vmm.fd);
+	vmm.fd = -1;
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() < MEM_PAGES))
+		TH_LOG("%ld pages are pinned", pinned_pages());
+	EXPECT_LT(0, pinned_pages());
+	vmm_stop(&vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* A process that makes a partition with a resident region of 1 MiB, and ends */
+static int resident_child(int fd)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		void *mem = memory_alloc(MEM_ANON, 0x100000);
+
+		vmm_resident = 0;
+		if (drop_ipc_lock() || memlock_limit(0x280000) || vmm_create(fd))
+			_exit(100);
+		_exit(-vmm_region(fd, 0, VMBUS_HOST_REGION_RESIDENT, 0, 0x100000, mem));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+TEST(one_limit_for_all_processes_of_a_user)
+{
+	int fd[3], i;
+
+	for (i = 0; i < 3; i++) {
+		fd[i] = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, fd[i]);
+	}
+	EXPECT_EQ(0, resident_child(fd[0]));
+	EXPECT_EQ(0, resident_child(fd[1]));
+	EXPECT_EQ(ENOMEM, resident_child(fd[2]));
+	close(fd[0]);
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 256));
+	close(fd[2]);
+	fd[2] = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd[2]);
+	EXPECT_EQ(0, resident_child(fd[2]));
+	close(fd[1]);
+	close(fd[2]);
+	expect_nothing_pinned(_metadata);
+}
+
+TEST_HARNESS_MAIN
