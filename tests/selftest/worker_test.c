@@ -1,0 +1,857 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whose thread a channel's work runs in, and what becomes of that work when the thread goes.
+ *
+ * The VMM is a process of its own, which this one gives orders to by a pipe; so it can be
+ * killed, execute another program, or leave its file to a child.
+ */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "fixture.h"
+#include "../module/vmbus_worker_test.h"
+
+#define NOBODY	65534
+
+/* ---- The backend ---- */
+
+static int worker_fd = -1;
+
+static void worker_guid(__u8 *guid, unsigned int instance)
+{
+	memset(guid, 0x77, 16);
+	memcpy(guid, &instance, sizeof(instance));
+}
+
+static int worker_do(unsigned int instance, __u32 op, __u32 value)
+{
+	struct vmbus_worker_test_do arg = { .op = op, .value = value };
+
+	worker_guid(arg.if_instance, instance);
+	return ioctl(worker_fd, VMBUS_WORKER_TEST_DO, &arg) ? -errno : 0;
+}
+
+static struct vmbus_worker_test_state worker_state(unsigned int instance)
+{
+	struct vmbus_worker_test_state arg = {};
+
+	worker_guid(arg.if_instance, instance);
+	if (ioctl(worker_fd, VMBUS_WORKER_TEST_STATE, &arg))
+		memset(&arg, 0, sizeof(arg));
+	return arg;
+}
+
+/* Have it done, and wait until it is. Returns its result. */
+static int worker_do_wait(unsigned int instance, __u32 op, __u32 value)
+{
+	__u32 before = worker_state(instance).nr_done;
+	int ret = worker_do(instance, op, value);
+
+	if (ret)
+		return ret;
+	if (!WAIT_FOR(worker_state(instance).nr_done != before))
+		return -ETIMEDOUT;
+	return worker_state(instance).result;
+}
+
+static int channel_create(int fd, __u32 relid, unsigned int instance)
+{
+	struct vmbus_host_channel_create arg = {
+		.size = sizeof(arg),
+		.relid = relid,
+		.if_type = VMBUS_WORKER_TEST_IF_TYPE,
+	};
+
+	worker_guid(arg.if_instance, instance);
+	return ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &arg) ? -errno : 0;
+}
+
+/* ---- The machine ---- */
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* The number that follows @key in a file; @key NULL: the first. -1 if it is not there. */
+static long long number(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "re");
+	long long value = -1;
+	char word[128];
+
+	if (!f)
+		return -1;
+	if (!key) {
+		if (fscanf(f, "%lld", &value) != 1)
+			value = -1;
+	} else {
+		while (fscanf(f, "%127s", word) == 1)
+			if (!strcmp(word, key) && fscanf(f, "%lld", &value) == 1)
+				break;
+	}
+	fclose(f);
+	return value;
+}
+
+/* Threads of a process whose names begin with @name; of all processes if @pid is 0 */
+static int threads_named(pid_t pid, const char *name);
+
+static int threads_of(const char *pid, const char *name)
+{
+	char path[300], comm[32];
+	struct dirent *d;
+	DIR *dir;
+	FILE *f;
+	int nr = 0;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/task", pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/comm", pid, d->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(comm, sizeof(comm), f))
+			nr += !strncmp(comm, name, strlen(name));
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+static int threads_named(pid_t pid, const char *name)
+{
+	struct dirent *d;
+	char number[16];
+	int nr = 0;
+	DIR *dir;
+
+	if (pid) {
+		snprintf(number, sizeof(number), "%d", pid);
+		return threads_of(number, name);
+	}
+	dir = opendir("/proc");
+	while (dir && (d = readdir(dir)))
+		if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+			nr += threads_of(d->d_name, name);
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* Partitions that are not freed yet */
+static int partitions(void)
+{
+	DIR *dir = opendir("/sys/kernel/debug/vmbus_gpadl");
+	struct dirent *d;
+	int nr = 0;
+
+	while (dir && (d = readdir(dir)))
+		nr += d->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* ---- The VMM ---- */
+
+/*
+ * @fd: /dev/vmbus-host
+ * @uffd: stops whoever touches the second half of the memory; -1 if nobody
+ * @mem: guest memory
+ */
+struct guest {
+	int fd;
+	int uffd;
+	char *mem;
+	void *ring;
+};
+
+#define STALL_GPA	(MEM_GPA + MEM_BYTES / 2)
+
+/* A partition with a channel that is open. Returns 0 if all went well. */
+static int guest_begin(struct guest *g, unsigned int instance, enum memory kind)
+{
+	struct reply r;
+	struct gpadl rings;
+
+	g->mem = memory_alloc(kind, MEM_BYTES);
+	g->ring = memory_alloc(MEM_ANON, RING_BYTES);
+	if (!g->mem || !g->ring)
+		return 1;
+	memset(g->ring, 0, RING_BYTES);
+	if (vmm_create(g->fd) ||
+	    vmm_region(g->fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, g->mem) ||
+	    vmm_region(g->fd, RING_SLOT, 0, RING_GPA, RING_BYTES, g->ring) ||
+	    channel_create(g->fd, RELID, instance))
+		return 2;
+	gpadl_simple(&rings, RING_HANDLE, RING_GPA, RING_BYTES);
+	if (guest_gpadl(g->fd, RELID, &rings, false))
+		return 3;
+	r = reply_wait(g->fd);
+	if (r.type != MSG_GPADL_CREATED || r.status ||
+	    guest_open(g->fd, RELID, 1, RING_HANDLE, RING_SPLIT))
+		return 4;
+	r = reply_wait(g->fd);
+	return r.type == MSG_OPENCHANNEL_RESULT && !r.status ? 0 : 5;
+}
+
+/* A GPADL of @bytes at @gpa that is established */
+static int guest_has(struct guest *g, __u32 handle, __u64 gpa, size_t bytes)
+{
+	struct gpadl gpadl;
+	struct reply r;
+
+	gpadl_simple(&gpadl, handle, gpa, bytes);
+	if (guest_gpadl(g->fd, RELID, &gpadl, false))
+		return 1;
+	r = reply_wait(g->fd);
+	return r.type == MSG_GPADL_CREATED && !r.status ? 0 : 2;
+}
+
+static int device_open(void)
+{
+	return open("/dev/vmbus-host", O_RDWR | O_NONBLOCK);
+}
+
+/* Two processes: "I am there", and "go on" */
+struct sync {
+	int there[2];
+	int go[2];
+};
+
+static int sync_make(struct sync *s)
+{
+	return pipe(s->there) || pipe(s->go) ? -errno : 0;
+}
+
+static void sync_tell(int fd, char what)
+{
+	if (write(fd, &what, 1) != 1)
+		abort();
+}
+
+/* What the other says; 0 if it has ended */
+static char sync_hear(int fd)
+{
+	char what = 0;
+
+	return read(fd, &what, 1) == 1 ? what : 0;
+}
+
+/* In the child: says whether it has got so far, then waits to be told. */
+static void child_report(struct sync *s, int ret)
+{
+	sync_tell(s->there[1], ret ? 'a' + ret : '!');
+	if (ret)
+		_exit(ret);
+}
+
+static void child_wait(struct sync *s)
+{
+	close(s->go[1]);
+	sync_hear(s->go[0]);
+}
+
+FIXTURE(worker) {
+	struct sync sync;
+	pid_t pid;
+};
+
+FIXTURE_SETUP(worker)
+{
+	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, worker_fd);
+	ASSERT_EQ(0, sync_make(&self->sync));
+	self->pid = 0;
+}
+
+FIXTURE_TEARDOWN(worker)
+{
+	if (self->pid > 0)
+		kill(self->pid, SIGKILL);
+	close(worker_fd);
+	expect_nothing_pinned(_metadata);
+	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+	EXPECT_EQ(0, threads_named(0, "vmbus/"));
+}
+
+static void expect_ended(struct __test_metadata *_metadata, pid_t pid)
+{
+	int status;
+
+	ASSERT_TRUE(WAIT_FOR(waitpid(pid, &status, WNOHANG) == pid));
+	EXPECT_TRUE(WIFEXITED(status) && !WEXITSTATUS(status))
+		TH_LOG("status %#x", status);
+}
+
+/* ---- Whose thread ---- */
+
+TEST_F(worker, is_the_vmms)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+
+	ASSERT_EQ(0, guest_begin(&g, 1, MEM_ANON));
+	EXPECT_EQ(1, threads_named(getpid(), "vmbus/"));
+	EXPECT_EQ(0, worker_do_wait(1, VMBUS_WORKER_TEST_BURN, 0));
+	EXPECT_EQ(getpid(), worker_state(1).tgid);
+	EXPECT_EQ(1, worker_state(1).user_worker);
+	close(g.fd);
+	/* The process lives on, without it. */
+	EXPECT_TRUE(WAIT_FOR(threads_named(getpid(), "vmbus/") == 0));
+	EXPECT_FALSE(worker_state(1).open);
+}
+
+/* What was asked for before the close is done before it; each callback once, in order */
+TEST_F(worker, close_comes_last_and_once)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+
+	ASSERT_EQ(0, guest_begin(&g, 2, MEM_ANON));
+	ASSERT_EQ(0, worker_do(2, VMBUS_WORKER_TEST_BURN, 50));
+	close(g.fd);
+	EXPECT_TRUE(WAIT_FOR(!worker_state(2).open));
+	EXPECT_STREQ("OoKkCc", worker_state(2).log);
+}
+
+/* ---- Who pays ---- */
+
+#define CGROUPS	"/sys/fs/cgroup"
+#define CGROUP	CGROUPS "/vmbus-worker-test"
+
+/* The child moves itself there, and leaves it by its end. */
+static int cgroup_make(void)
+{
+	int ret = put(CGROUPS "/cgroup.subtree_control", "+cpu +memory +hugetlb +pids");
+
+	if (!ret && mkdir(CGROUP, 0755) && errno != EEXIST)
+		ret = -errno;
+	return ret;
+}
+
+#define BURN_MS	300
+#define CHARGED_AHEAD	(1024 * 1024)
+
+FIXTURE(pays) {
+	struct sync sync;
+	pid_t pid;
+};
+
+FIXTURE_VARIANT(pays) {
+	enum memory kind;
+};
+
+FIXTURE_VARIANT_ADD(pays, shmem) {
+	.kind = MEM_MEMFD,
+};
+
+FIXTURE_VARIANT_ADD(pays, hugetlb) {
+	.kind = MEM_HUGETLB_MEMFD,
+};
+
+FIXTURE_SETUP(pays)
+{
+	ASSERT_EQ(0, cgroup_make());
+	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, worker_fd);
+	ASSERT_EQ(0, sync_make(&self->sync));
+	self->pid = fork();
+	if (!self->pid) {
+		struct guest g = { .fd = device_open(), .uffd = -1 };
+		int ret = put(CGROUP "/cgroup.procs", "0") ? 9 : 0;
+
+		ret = ret ?: guest_begin(&g, 3, variant->kind);
+		ret = ret ?: guest_has(&g, HANDLE, MEM_GPA, MEM_BYTES);
+		child_report(&self->sync, ret);
+		child_wait(&self->sync);
+		_exit(0);
+	}
+	ASSERT_EQ('!', sync_hear(self->sync.there[0]));
+}
+
+FIXTURE_TEARDOWN(pays)
+{
+	sync_tell(self->sync.go[1], '!');
+	expect_ended(_metadata, self->pid);
+	close(worker_fd);
+	expect_nothing_pinned(_metadata);
+	EXPECT_TRUE(WAIT_FOR(rmdir(CGROUP) == 0));
+}
+
+/* Nobody but the backend does anything: the VMM's own threads wait. */
+TEST_F(pays, processor_time)
+{
+	long long before = number(CGROUP "/cpu.stat", "usage_usec");
+
+	ASSERT_LE(0, before);
+	EXPECT_EQ(0, worker_do_wait(3, VMBUS_WORKER_TEST_BURN, BURN_MS));
+	EXPECT_LE(before + BURN_MS * 900ll, number(CGROUP "/cpu.stat", "usage_usec"));
+}
+
+/* The pages are there when the backend has mapped them: all are the VMM's, none the root's. */
+TEST_F(pays, page_faults)
+{
+	bool huge = variant->kind == MEM_HUGETLB_MEMFD;
+	const char *file = huge ? CGROUP "/hugetlb.2MB.current" : CGROUP "/memory.current";
+	long long before = number(file, NULL), free = number("/proc/meminfo", "HugePages_Free:");
+
+	ASSERT_LE(0, before);
+	EXPECT_EQ(0, worker_do_wait(3, VMBUS_WORKER_TEST_MAP, HANDLE));
+	/* Of small pages, 64 for each processor may have been charged ahead. */
+	EXPECT_LE(before + (long long)MEM_BYTES - (huge ? 0 : CHARGED_AHEAD),
+		  number(file, NULL));
+	if (huge)
+		EXPECT_EQ((free - number("/proc/meminfo", "HugePages_Free:")) * 2 * 1024 * 1024,
+			  number(file, NULL) - before);
+}
+
+/* ---- How many ---- */
+
+#define THREADS	12
+
+/* Channels until there can be no more; the last errno goes to @ret. */
+static int channels_until_full(int fd, int *ret)
+{
+	int nr = 0;
+
+	while (nr < 2 * THREADS && !(*ret = channel_create(fd, 1 + nr, 100 + nr)))
+		nr++;
+	return nr;
+}
+
+/* What was refused has left nothing: where one goes, exactly one can come. */
+static int full_and_clean(int fd)
+{
+	int ret, nr = channels_until_full(fd, &ret);
+
+	if (ret != -EAGAIN || nr >= THREADS || !nr)
+		return 11;
+	if (threads_named(getpid(), "vmbus/") != nr)
+		return 12;
+	if (channel_create(fd, 1 + nr, 100) != -EAGAIN || vmm_destroy(fd, 1))
+		return 13;
+	if (!WAIT_FOR(channel_create(fd, 1 + nr, 100) == 0))
+		return 14;
+	if (channel_create(fd, 1, 100) != -EAGAIN)
+		return 15;
+	return 0;
+}
+
+TEST_F(worker, rlimit_nproc)
+{
+	struct rlimit limit = { THREADS, THREADS };
+	int fd = device_open();
+
+	ASSERT_LE(0, fd);
+	self->pid = fork();
+	if (!self->pid) {
+		if (setrlimit(RLIMIT_NPROC, &limit) || setresuid(NOBODY, NOBODY, NOBODY) ||
+		    prctl(PR_SET_DUMPABLE, 1) || vmm_create(fd))
+			_exit(10);
+		_exit(full_and_clean(fd));
+	}
+	close(fd);
+	expect_ended(_metadata, self->pid);
+	self->pid = 0;
+}
+
+TEST_F(worker, pids_max)
+{
+	int fd = device_open();
+	char most[16];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, cgroup_make());
+	snprintf(most, sizeof(most), "%d", THREADS);
+	ASSERT_EQ(0, put(CGROUP "/pids.max", most));
+	self->pid = fork();
+	if (!self->pid) {
+		if (put(CGROUP "/cgroup.procs", "0") || vmm_create(fd))
+			_exit(10);
+		_exit(full_and_clean(fd));
+	}
+	close(fd);
+	expect_ended(_metadata, self->pid);
+	self->pid = 0;
+	EXPECT_TRUE(WAIT_FOR(rmdir(CGROUP) == 0));
+}
+
+/* ---- Killed ---- */
+
+FIXTURE(stuck) {
+	struct sync sync;
+	pid_t pid;
+	int uffd;
+};
+
+/*
+ * @uffd_first: the userfaultfd is opened before the device, so it is closed before it
+ * @kept: and this process has it too, so that nothing but the signal ends the page fault
+ */
+FIXTURE_VARIANT(stuck) {
+	bool uffd_first;
+	bool kept;
+};
+
+FIXTURE_VARIANT_ADD(stuck, device_first) {
+	.uffd_first = false,
+};
+
+FIXTURE_VARIANT_ADD(stuck, uffd_first) {
+	.uffd_first = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck, uffd_kept) {
+	.kept = true,
+};
+
+static void send_fd(int sock, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	if (sendmsg(sock, &msg, 0) != 1)
+		abort();
+}
+
+static int receive_fd(int sock)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* The VMM, whose backend sleeps in a page fault that nobody will serve */
+static int stuck_begin(struct guest *g, bool uffd_first)
+{
+	/* A number below the device's, which is what the order of closing goes by */
+	int spare = uffd_first ? open("/dev/null", O_RDONLY) : -1;
+	int ret, uffd;
+
+	g->fd = device_open();
+	ret = guest_begin(g, 4, MEM_ANON);
+	ret = ret ?: guest_has(g, HANDLE, STALL_GPA, HV_PAGE);
+	if (ret)
+		return ret;
+	uffd = memory_stall(g->mem + MEM_BYTES / 2, MEM_BYTES / 2);
+	if (uffd < 0)
+		return 6;
+	if (uffd_first && dup2(uffd, spare) == spare) {
+		close(uffd);
+		uffd = spare;
+	}
+	g->uffd = uffd;
+	if (worker_do(4, VMBUS_WORKER_TEST_MAP, HANDLE))
+		return 7;
+	return WAIT_FOR(memory_is_touched(uffd)) ? 0 : 8;
+}
+
+FIXTURE_SETUP(stuck)
+{
+	int sock[2];
+
+	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, worker_fd);
+	ASSERT_EQ(0, sync_make(&self->sync));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	self->uffd = -1;
+	self->pid = fork();
+	if (!self->pid) {
+		struct guest g;
+		int ret = stuck_begin(&g, variant->uffd_first);
+
+		if (!ret && variant->kept)
+			send_fd(sock[0], g.uffd);
+		child_report(&self->sync, ret);
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ('!', sync_hear(self->sync.there[0]));
+	if (variant->kept)
+		self->uffd = receive_fd(sock[1]);
+	close(sock[0]);
+	close(sock[1]);
+}
+
+FIXTURE_TEARDOWN(stuck)
+{
+	if (self->uffd >= 0)
+		close(self->uffd);
+	close(worker_fd);
+}
+
+/* All that there was is gone, with the userfaultfd still there if this process has it. */
+TEST_F(stuck, killed)
+{
+	struct vmbus_worker_test_state state;
+	int status;
+
+	ASSERT_EQ(1, threads_named(self->pid, "vmbus/"));
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(WAIT_FOR(!worker_state(4).open));
+	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+	EXPECT_EQ(0, threads_named(0, "vmbus/"));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+
+	state = worker_state(4);
+	EXPECT_STREQ("OoKkCc", state.log);
+	EXPECT_EQ(-EINTR, state.result);
+}
+
+/* ---- The thread goes, the file stays ---- */
+
+/* This process holds the VMM's file; kicks come from it, then it closes the file. */
+static void expect_orphan(struct __test_metadata *_metadata, int fd, unsigned int instance)
+{
+	struct vmbus_worker_test_state state;
+
+	ASSERT_TRUE(WAIT_FOR(threads_named(0, "vmbus/") == 0));
+	EXPECT_TRUE(worker_state(instance).open);
+	/* It is called, in order, but can map nothing any more. */
+	EXPECT_EQ(-ESRCH, worker_do_wait(instance, VMBUS_WORKER_TEST_MAP, HANDLE));
+	EXPECT_EQ(0, worker_do_wait(instance, VMBUS_WORKER_TEST_BURN, 1));
+	EXPECT_EQ(0, worker_state(instance).user_worker);
+	EXPECT_EQ(0, guest_teardown(fd, RELID, HANDLE));
+	EXPECT_TORNDOWN(fd, HANDLE);
+	close(fd);
+	EXPECT_TRUE(WAIT_FOR(!worker_state(instance).open));
+	state = worker_state(instance);
+	EXPECT_STREQ("OoKkKkCc", state.log);
+}
+
+static int begin_with_gpadl(struct guest *g, unsigned int instance)
+{
+	int ret = guest_begin(g, instance, MEM_ANON);
+
+	return ret ?: guest_has(g, HANDLE, MEM_GPA, HV_PAGE);
+}
+
+TEST_F(worker, owner_exits_child_has_the_file)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+
+	ASSERT_LE(0, g.fd);
+	self->pid = fork();
+	if (!self->pid)
+		_exit(begin_with_gpadl(&g, 5));
+	expect_ended(_metadata, self->pid);
+	self->pid = 0;
+	expect_orphan(_metadata, g.fd, 5);
+}
+
+TEST_F(worker, owner_is_killed_child_has_the_file)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+	int status;
+
+	ASSERT_LE(0, g.fd);
+	self->pid = fork();
+	if (!self->pid) {
+		child_report(&self->sync, begin_with_gpadl(&g, 6));
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ('!', sync_hear(self->sync.there[0]));
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
+	self->pid = 0;
+	expect_orphan(_metadata, g.fd, 6);
+}
+
+/* The process goes on as another program; its file is still open, here and there. */
+TEST_F(worker, owner_executes_another_program)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+	int hold[2], status;
+
+	ASSERT_LE(0, g.fd);
+	ASSERT_EQ(0, pipe(hold));
+	self->pid = fork();
+	if (!self->pid) {
+		int ret = begin_with_gpadl(&g, 7);
+
+		if (ret)
+			_exit(ret);
+		dup2(hold[0], 0);
+		close(hold[1]);
+		sync_tell(self->sync.there[1], '!');
+		execl("/bin/sh", "sh", "-c", "read x", NULL);
+		_exit(99);
+	}
+	close(hold[0]);
+	ASSERT_EQ('!', sync_hear(self->sync.there[0]));
+	ASSERT_TRUE(WAIT_FOR(threads_named(self->pid, "sh") == 1));
+	/* That program has the file as well, until it ends. */
+	close(hold[1]);
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) != 99);
+	self->pid = 0;
+	expect_orphan(_metadata, g.fd, 7);
+}
+
+/* ---- A backend that leaves something mapped ---- */
+
+static int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+static int module_load(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* Nobody but it can unmap that: it stays until it has, and so does all that it needs. */
+TEST_F(worker, backend_that_owes_an_unmap_stays)
+{
+	struct guest g = { .fd = device_open(), .uffd = -1 };
+
+	ASSERT_EQ(0, guest_begin(&g, 10, MEM_ANON));
+	ASSERT_EQ(0, guest_has(&g, HANDLE, MEM_GPA, HV_PAGE));
+	ASSERT_EQ(0, worker_do_wait(10, VMBUS_WORKER_TEST_LEAVE, 0));
+	ASSERT_EQ(0, worker_do_wait(10, VMBUS_WORKER_TEST_MAP, HANDLE));
+	ASSERT_EQ(0, put("/dev/kmsg", "gpadl-test: expect WARNING\n"));
+	close(g.fd);
+	EXPECT_TRUE(WAIT_FOR(!worker_state(10).open));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 1));
+	ASSERT_EQ(0, put("/dev/kmsg", "gpadl-test: expected WARNING over\n"));
+
+	close(worker_fd);
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_worker_test"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
+	EXPECT_EQ(1, pinned_pages());
+
+	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, worker_fd);
+	EXPECT_EQ(0, ioctl(worker_fd, VMBUS_WORKER_TEST_TIDY));
+	close(worker_fd);
+	EXPECT_TRUE(WAIT_FOR(module_unload("vmbus_worker_test") == 0));
+	EXPECT_EQ(0, module_load("/ko/vmbus_worker_test.ko"));
+	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
+}
+
+/* ---- What is left, of a user ---- */
+
+/*
+ * A VMM of user nobody that ends, and leaves a partition which this process holds. Returns
+ * its file.
+ */
+static int leave_partition(struct __test_metadata *_metadata, int *ret)
+{
+	int fd = device_open(), status;
+	pid_t pid;
+
+	EXPECT_LE(0, fd);
+	pid = fork();
+	if (!pid) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(200);
+		*ret = vmm_create(fd);
+		*ret = *ret ?: channel_create(fd, RELID, 8);
+		_exit(-*ret);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	*ret = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	return fd;
+}
+
+FIXTURE(user) {
+	char most[2][16];
+	int fds[4];
+};
+
+FIXTURE_SETUP(user)
+{
+	worker_fd = -1;
+	ASSERT_EQ(0, param_get("max_user_partitions", self->most[0], 16));
+	ASSERT_EQ(0, param_get("max_user_channels", self->most[1], 16));
+}
+
+FIXTURE_TEARDOWN(user)
+{
+	EXPECT_EQ(0, param_set("max_user_partitions", self->most[0]));
+	EXPECT_EQ(0, param_set("max_user_channels", self->most[1]));
+	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+}
+
+static void expect_bound_of_3(struct __test_metadata *_metadata, int *fds)
+{
+	int i, ret;
+
+	for (i = 0; i < 4; i++) {
+		fds[i] = leave_partition(_metadata, &ret);
+		EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
+	}
+	/* Another user is not affected; and what is freed does not count. */
+	close(fds[3]);
+	fds[3] = device_open();
+	EXPECT_EQ(0, vmm_create(fds[3]));
+	EXPECT_EQ(0, vmm_channel(fds[3], RELID, 9, NULL));
+	close(fds[3]);
+	close(fds[0]);
+	EXPECT_TRUE(WAIT_FOR(partitions() == 2));
+	fds[0] = leave_partition(_metadata, &ret);
+	EXPECT_EQ(0, ret);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* Their VMMs are gone, they are not: one more is too many. */
+TEST_F(user, partitions)
+{
+	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
+	expect_bound_of_3(_metadata, self->fds);
+}
+
+TEST_F(user, channels)
+{
+	ASSERT_EQ(0, param_set("max_user_channels", "3"));
+	expect_bound_of_3(_metadata, self->fds);
+}
+
+TEST_HARNESS_MAIN
