@@ -592,7 +592,7 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_revoke);
  * gpadl_tell_revoked() - Tell the backend of each mapping that is wanted back
  * @chan: the channel
  *
- * Context: the channel's ordered work.
+ * Context: work of the channel.
  */
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
 {

@@ -191,7 +191,7 @@ struct endpoint_counts {
  * @kick_work: tells the backend that the guest has signalled
  * @open: the request that was last taken up; belongs to @state_work
  * @opened: the backend knows it, from before its open() until after its close(); belongs
- *	to the channel's ordered work
+ *	to the channel's work
  * @data: the backend's own
  * @users: who holds it beyond a callback; dead while it is not open
  * @drained: nobody does

@@ -5,6 +5,7 @@
 	bench.py report LOGS DEST	one table for eyes on stdout; results.csv and goals.csv
 					in DEST, per page where a case has pages
 	bench.py parallel CSV LOCKS	two threads against one, as CSV on stdout
+	bench.py kicks CSV LOCKS	two channels that are kicked, alone and among many
 	bench.py bars DEST		what the picture shows, for gnuplot, on stdout
 	bench.py ratios CSV		ours to the yardstick, case by case, on stdout
 	bench.py check CSV RATIOS	compare with those; ends with 'N passed, N failed'
@@ -206,6 +207,16 @@ def parallel(times, locks):
                       f"{int(line['two_ns']) / int(line['one_ns']):.1f}", waited])
 
 
+def kicks(times, locks):
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["idle channels", "a kick against that of none idle", "waited for a lock"])
+    alone = None
+    for line, lock in zip(read(times), read(locks)):
+        alone = alone or int(line["kick_ns"])
+        out.writerow([line["idle"], f"{int(line['kick_ns']) / alone:.2f}",
+                      f"{lock['contended']} times in {lock['kicks']} kicks:{lock['locks']}"])
+
+
 def bars(dest):
     results = {row["case"]: row for row in read(dest, "results.csv")}
     for memory in MEMORIES:
@@ -242,8 +253,8 @@ def check(path, committed):
 
 
 def main():
-    commands = {"report": report, "parallel": parallel, "bars": bars, "ratios": ratios,
-                "check": check}
+    commands = {"report": report, "parallel": parallel, "kicks": kicks, "bars": bars,
+                "ratios": ratios, "check": check}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     sys.exit(commands[sys.argv[1]](*sys.argv[2:]) is False)

@@ -4,9 +4,9 @@
 # What vmbus_gpadl_map() costs, beside the kernel's own way of pinning.
 #
 #	bench.sh		everything, in guest instructions: a table on stdout;
-#				results.csv, goals.csv, parallel.csv and ratios.txt in
+#				results.csv, goals.csv, parallel.csv, kicks.csv and ratios.txt in
 #				tests/bench, and the picture in Documentation
-#	bench.sh instructions	that, but for two threads at once (parallel.csv)
+#	bench.sh instructions	that, but for two threads at once (parallel.csv, kicks.csv)
 #	bench.sh parallel	only those
 #	bench.sh check		the smallest cases, compared with tests/bench/ratios.txt;
 #				the last line on stdout is 'N passed, N failed'
@@ -88,12 +88,16 @@ everything()
 # Wall time on the bench kernel; waits for locks on one that counts them
 parallel()
 {
-	SMP=2 measure bench "$dir/log-parallel" parallel
-	SMP=2 measure lockstat "$dir/log-locks" parallel
-	"$report" parallel "$dir/log-parallel/parallel.csv" "$dir/log-locks/parallel.csv" \
-		>"$bench/parallel.csv"
-	say ""
-	column -s, -t "$bench/parallel.csv" >&2
+	local what
+
+	SMP=2 measure bench "$dir/log-parallel" parallel kicks
+	SMP=2 measure lockstat "$dir/log-locks" parallel kicks
+	for what in parallel kicks; do
+		"$report" "$what" "$dir/log-parallel/$what.csv" "$dir/log-locks/$what.csv" \
+			>"$bench/$what.csv"
+		say ""
+		column -s, -t "$bench/$what.csv" >&2
+	done
 }
 
 picture()

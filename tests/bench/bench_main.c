@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
+#include "kick.h"
 #include "vmbus_gpadl_map.h"
 #include "watch.h"
 #include "yardstick.h"
@@ -33,12 +34,14 @@
  * @gone: completed when nothing is left of it
  * @chan: its channel
  * @yard: the same guest by the yardstick
+ * @kicks: more channels
  */
 struct bench {
 	struct vmbus_partition *p;
 	struct completion gone;
 	struct vmbus_gpadl_channel *chan;
 	struct yardstick yard;
+	struct kick_channels kicks;
 };
 
 static void bench_wake(void *priv)
@@ -362,6 +365,19 @@ err_p:
 	return ret;
 }
 
+static int bench_ioctl_kick(struct bench *b, void __user *arg)
+{
+	struct bench_kick t;
+	int ret;
+
+	if (copy_from_user(&t, arg, sizeof(t)))
+		return -EFAULT;
+	ret = kick_time(&b->kicks, &t);
+	if (!ret && copy_to_user(arg, &t, sizeof(t)))
+		ret = -EFAULT;
+	return ret;
+}
+
 /* ---- The device ---- */
 
 static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -386,6 +402,10 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return bench_ioctl_time(b, uarg);
 	case BENCH_PROFILE:
 		return bench_ioctl_profile(b, uarg);
+	case BENCH_CHANNELS:
+		return kick_channels_add(&b->kicks, b->p, &bench_channel_ops, b, arg);
+	case BENCH_KICK:
+		return bench_ioctl_kick(b, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -423,7 +443,7 @@ static ssize_t bench_fop_read(struct file *file, char __user *buf, size_t len,
 
 static int bench_fop_open(struct inode *inode, struct file *file)
 {
-	struct bench *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	struct bench *b = kvzalloc(sizeof(*b), GFP_KERNEL);
 
 	if (!b)
 		return -ENOMEM;
@@ -437,11 +457,12 @@ static int bench_fop_release(struct inode *inode, struct file *file)
 
 	if (b->p) {
 		yardstick_destroy(&b->yard);
+		kick_channels_put(&b->kicks);
 		vmbus_gpadl_channel_put(b->chan);
 		vmbus_partition_put(b->p);
 		wait_for_completion(&b->gone);
 	}
-	kfree(b);
+	kvfree(b);
 	return 0;
 }
 

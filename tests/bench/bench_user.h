@@ -96,6 +96,7 @@ void lookup_run(void);
 void idle_run(void);
 void region_run(void);
 void parallel_run(void);
+void kicks_run(void);
 /* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
 void profile_run(const char *name);
 

@@ -49,6 +49,7 @@ static const struct {
 	{ "idle", idle_run },
 	{ "region", region_run },
 	{ "parallel", parallel_run },
+	{ "kicks", kicks_run },
 };
 
 int main(int argc, char **argv)
@@ -68,5 +69,5 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench: cases, quick, establish, lookup, idle, region, parallel or profile CASE");
+	die("bench: cases, quick, establish, lookup, idle, region, parallel, kicks or profile CASE");
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Different GPADLs of one guest, mapped and unmapped by one thread, and by two at once,
- * each on a processor of its own.
+ * each on a processor of its own. And channels that are kicked at once.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "bench_user.h"
 
@@ -151,6 +153,88 @@ static void parallel(const void *mem, const char *memory, bool resident,
 	       one / ROUNDS, two / ROUNDS, locks, names);
 	fflush(stdout);
 	close(fd);
+}
+
+/* ---- Kicks ---- */
+
+#define KICKS	2000
+
+/* Two channels are kicked, each by a thread of its own, @idle others are there. */
+struct kicker {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	int fd;
+	struct bench_kick kick;
+};
+
+static void *kicker_run(void *arg)
+{
+	struct kicker *k = arg;
+
+	pthread_barrier_wait(k->barrier);
+	if (ioctl(k->fd, BENCH_KICK, &k->kick))
+		die("kick: %s", strerror(errno));
+	return NULL;
+}
+
+/* Nanoseconds that the slower of two threads takes for all its kicks */
+static __u64 kick_two(int fd)
+{
+	pthread_barrier_t barrier;
+	struct kicker k[2] = {};
+	__u64 longest = 0;
+	unsigned int i;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	for (i = 0; i < 2; i++) {
+		k[i] = (struct kicker) {
+			.barrier = &barrier,
+			.fd = fd,
+			.kick = { .channel = i, .rounds = KICKS },
+		};
+		pthread_create(&k[i].thread, NULL, kicker_run, &k[i]);
+	}
+	for (i = 0; i < 2; i++) {
+		pthread_join(k[i].thread, NULL);
+		if (k[i].kick.all_ns > longest)
+			longest = k[i].kick.all_ns;
+	}
+	return longest;
+}
+
+static void kicks(const void *mem, unsigned int idle)
+{
+	int fd = bench_guest(mem, false);
+	char names[512] = "";
+	__u64 best = 0, ns;
+	unsigned int i;
+	long locks;
+
+	if (ioctl(fd, BENCH_CHANNELS, 2 + idle))
+		die("%u channels: %s", 2 + idle, strerror(errno));
+	put(LOCK_STAT, "0");
+	put("/proc/sys/kernel/lock_stat", "1");
+	for (i = 0; i < REPEATS; i++) {
+		ns = kick_two(fd);
+		if (!i || ns < best)
+			best = ns;
+	}
+	put("/proc/sys/kernel/lock_stat", "0");
+	locks = count_contended(names, sizeof(names));
+	printf("%u,%u,%llu,%ld,%s\n", idle, 2 * KICKS * REPEATS, best / KICKS, locks, names);
+	fflush(stdout);
+	close(fd);
+}
+
+/* A kick of one of two busy channels, alone and among many that are idle */
+void kicks_run(void)
+{
+	void *mem = guest_memory(MEM_MEMFD);
+
+	printf("idle,kicks,kick_ns,contended,locks\n");
+	kicks(mem, 0);
+	kicks(mem, 2000);
+	guest_memory_free(mem);
 }
 
 /*

@@ -103,4 +103,16 @@ struct bench_allocs {
 #define BENCH_ALLOCS_BEGIN	_IO(0xBD, 4)
 #define BENCH_ALLOCS_END	_IOR(0xBD, 5, struct bench_allocs)
 
+/* So many more channels, each with a worker; the argument is the number itself. */
+#define BENCH_CHANNELS	_IO(0xBD, 6)
+
+/* Kick a channel, the first of BENCH_CHANNELS being 0, wait until it is done, and again. */
+struct bench_kick {
+	__u32 channel;
+	__u32 rounds;
+	__aligned_u64 all_ns;	/* out */
+};
+
+#define BENCH_KICK	_IOWR(0xBD, 7, struct bench_kick)
+
 #endif /* _VMBUS_GPADL_BENCH_H */
