@@ -8,6 +8,7 @@
 #define _GPADL_MAPPING_H
 
 #include <linux/bitmap.h>
+#include <linux/container_of.h>
 #include <linux/refcount.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
@@ -101,6 +102,11 @@ struct gpadl_mapping {
 	bool told;
 	struct scatterlist few_sgl[];
 };
+
+static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping *map)
+{
+	return container_of(map, struct gpadl_mapping, map);
+}
 
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
 			  struct gpadl_lookup *found);

@@ -187,7 +187,7 @@ worker_one()
 # The KUnit suites, in the order in which those find a file's faults soonest
 kunit_suites()
 {
-	local s life="handle map input api replay"
+	local s life="handle map object input api replay"
 	local memory="mem map mem_resident map_resident region resident region_resident"
 
 	case $1 in
