@@ -33,6 +33,7 @@ rules()
 	LEAK	assertion violated  !(pinned[
 	CLOSE_WAITS	invalid end state
 	NOT_TOLD	invalid end state
+	ARMED_LATE	invalid end state
 	TOLD_TOO_SOON	invalid end state
 	DEADLOCK	invalid end state
 	FULL_LOSES	assertion violated (free_slots>0)

@@ -35,7 +35,8 @@
  *  CLOSE_WAITS		The last close does not wait, not even for a backend that waits in
  *			a page fault for the VMM;
  *  NOT_TOLD		a backend that keeps a mapping is told when it is wanted back,
- *  TOLD_TOO_SOON	and not of one that it was not given yet: it would be told once.
+ *  ARMED_LATE		also if that was so before it could be told,
+ *  TOLD_TOO_SOON	and not when it cannot be yet: it would be told once.
  *  DEADLOCK		Every end is one where all threads are through.
  *  FULL_LOSES		A full reply queue loses no reply,
  *  SLOT_LEAK		and every slot is free again when its reply has been read.
@@ -60,9 +61,10 @@ byte break_rule;
 byte state[NR] = GPADL_DEAD;
 bool leaving[NR], owe_torndown[NR], revoked[NR], resets[NR], mark[NR];
 bool pinned[NR];
+bool armed[NR], told[NR];	/* struct gpadl_mapping */
 
 /* ---- channel and partition ---- */
-bool closing, released;
+bool rescinded, released;
 byte nr_busy, nr_revoked, nr_resetting;
 bool rx_mutex;
 
@@ -120,6 +122,8 @@ inline die(g)
 inline settle(g)
 {
 	state[g] = GPADL_READY;
+	armed[g] = false;
+	told[g] = false;
 	if
 	:: leaving[g] && !(broken(TORNDOWN_LOST) && owe_torndown[g]) -> die(g)
 	:: else
@@ -143,7 +147,7 @@ inline want_back(g)
 		revoked[g] = true;
 		nr_revoked++;
 		if
-		:: state[g] == GPADL_MAPPED -> mark[g] = !broken(NOT_TOLD)
+		:: state[g] == GPADL_MAPPED && armed[g] -> mark[g] = !broken(NOT_TOLD)
 		:: else -> mark[g] = broken(TOLD_TOO_SOON)
 		fi
 	:: else
@@ -235,8 +239,8 @@ inline unmap(g)
 }
 
 #define may_map(g)	(state[g] == GPADL_READY && !leaving[g] && \
-			 (!closing || broken(RESCIND_LATE)))
-#define is_wanted(g)	(leaving[g] || closing)
+			 (!rescinded || broken(RESCIND_LATE)))
+#define is_wanted(g)	(leaving[g] || rescinded)
 
 proctype backend(byte g)
 {
@@ -267,12 +271,24 @@ proctype backend(byte g)
 			state[g] = GPADL_MAPPED;
 			has[g] = true
 		   };
-			/* It unmaps when it likes, or keeps it until it is told. */
+			/* It unmaps at once, or says that it can be told: vmbus_mapping_arm() */
 			if
 			:: atomic { has[g] -> has[g] = false };
 				unmap(g)
-			:: true ->
-				!has[g]
+			:: atomic { has[g] -> armed[g] = true;
+				if
+				:: revoked[g] -> mark[g] = !broken(NOT_TOLD) &&
+							   !broken(ARMED_LATE)
+				:: else
+				fi
+			   };
+				/* It unmaps when it likes, or keeps it until it is told. */
+				if
+				:: atomic { has[g] -> has[g] = false };
+					unmap(g)
+				:: true ->
+					!has[g]
+				fi
 			fi
 		fi
 	:: atomic { true -> backends--; break }
@@ -288,17 +304,21 @@ proctype ordered_work()
 	:: atomic { mark[0] || mark[1] ->
 		g = (mark[0] -> 0 : 1);
 		mark[g] = false;
-		/* revoke() comes when the lock has been dropped. */
+		/* gpadl_take_revoked(): revoke() comes when the lock has been dropped. */
 		if
-		:: state[g] == GPADL_MAPPED && revoked[g]
+		:: state[g] == GPADL_MAPPED && revoked[g] && !told[g] &&
+		   (armed[g] || broken(TOLD_TOO_SOON)) -> told[g] = true
 		:: else -> g = NR
 		fi
 	   };
-		/* revoke(): the backend's thread and this agree who unmaps */
+		/*
+		 * revoke(): the backend's thread and this agree who unmaps; that of a
+		 * backend which is not ready finds nothing.
+		 */
 		if
-		:: atomic { g < NR && has[g] -> has[g] = false };
+		:: atomic { g < NR && has[g] && armed[g] -> has[g] = false };
 			unmap(g)
-		:: atomic { g == NR || !has[g] -> skip }
+		:: atomic { g == NR || !has[g] || !armed[g] -> skip }
 		fi
 	:: atomic { backends == 0 && writers == 0 && vmm_done && !mark[0] && !mark[1] ->
 		break }
@@ -433,7 +453,7 @@ inline rescind()
 {
 	atomic { !rx_mutex ->
 		rx_mutex = true;
-		closing = true;
+		rescinded = true;
 		if
 		:: busy(0) -> want_back(0)
 		:: else
@@ -503,7 +523,7 @@ proctype vmm()
 	fi;
 	if
 	/* vmbus_gpadl_channel_release() */
-	:: closing -> drop_all(false, true)
+	:: rescinded -> drop_all(false, true)
 	:: true
 	fi;
 	/* Last close, host_fop_release(): who writes has the file open. */
