@@ -108,8 +108,6 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
 		found->nr_extents++;
 		lookup_single_pages(found, &walk);
 	}
-	found->hva = walk.e.hva;
-	found->down = walk.e.down;
 }
 
 /**
@@ -220,11 +218,29 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
 
 /* ---- Pinning ---- */
 
+/* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
+#define FEW_PAGES		16u
+#define SHORT_PAGES		128u
+#define SHORT_PAGES_PER_RUN	8
+
 /*
- * By the run: where there are few pages, and where they are so far apart that a bitmap of
- * their blocks would be larger than their scatterlist, or lie in blocks of their own.
+ * Most lists are short: rings, and the requests of a device. They are pinned run by run, and
+ * listed page by page, in two plain loops over the runs, all of which lie in one region.
  */
-#define MAPPING_FEW		16u
+static bool lookup_is_short(const struct gpadl_lookup *found, const struct gpadl_wire *w)
+{
+	if (!found->nr_pins || found->first_region != found->last_region ||
+	    PAGE_SIZE > GPADL_PAGE_SIZE)
+		return false;
+	return w->nr_pages <= FEW_PAGES ||
+	       (w->nr_pages <= SHORT_PAGES &&
+		w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs);
+}
+
+/*
+ * By the run as well: where pages are so far apart that a bitmap of their blocks would be
+ * larger than their scatterlist, or lie in blocks of their own.
+ */
 #define BLOCKS_PER_PIN_MAX	4
 
 static void want_single_pages(struct gpadl_pins *pins, struct gpadl_walk *walk)
@@ -268,7 +284,7 @@ static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_wire *
 	int ret;
 
 	pins->blocks = NULL;
-	if (found->nr_pins <= MAPPING_FEW ||
+	if (found->nr_pins <= FEW_PAGES ||
 	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
 		return 0;
 	ret = gpadl_pins_init(pins, found->first_block, found->last_block, found->nr_pins);
@@ -286,9 +302,6 @@ static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_wi
 	struct gpadl_walk walk;
 	int ret;
 
-	if (m->found->nr_extents == 1)
-		return gpadl_mem_pin(pin, m->found->hva & PAGE_MASK, m->found->nr_pins);
-
 	gpadl_walk_init(&walk, w, m->table);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region->resident)
@@ -303,6 +316,21 @@ static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_wi
 
 /* ---- Mapping ---- */
 
+static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_wire *w,
+			     struct gpadl_pinning *pin)
+{
+	const struct gpadl_region *region = m->table->regions[m->found->first_region];
+	struct gpadl_short_walk walk = gpadl_short_walk(w, region);
+	int ret;
+
+	while (gpadl_short_next(&walk)) {
+		ret = gpadl_mem_pin(pin, walk.hva, walk.run.nr);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /* With room for all, and all charged: pin, and build the scatterlist. */
 static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire *w,
 				struct gpadl_pinning *pin, unsigned int max_segment)
@@ -310,6 +338,10 @@ static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire
 	struct gpadl_pins pins;
 	int ret;
 
+	if (m->is_short) {
+		ret = mapping_pin_short(m, w, pin);
+		return ret ?: gpadl_sg_make_short(m, w, pin->pages, max_segment);
+	}
 	ret = mapping_plan(m, w, &pins);
 	if (ret)
 		return ret;
@@ -329,9 +361,9 @@ static void mapping_keep_pinned(struct vmbus_mapping *m)
 {
 	struct gpadl_pinned *pinned = &m->pinned;
 
-	if (pinned->pages == m->few) {
-		/* Of one run, and physically too: cheaper to unpin by the range. */
-		if (m->found->nr_extents == 1 && m->sgt.orig_nents == 1) {
+	if (m->is_short) {
+		/* All one behind the other: cheaper to unpin by the range. */
+		if (m->sgt.orig_nents == 1) {
 			m->range.page = pinned->pages[0];
 			m->range.nr = pinned->nr_pages;
 			pinned->ranges = &m->range;
@@ -352,7 +384,7 @@ static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 	gpadl_pinned_unpin(pinned, dirty);
 	if (pinned->ranges != &m->range)
 		kvfree(pinned->ranges);
-	if (pinned->pages != m->few)
+	if (!m->is_short)
 		kvfree(pinned->pages);
 }
 
@@ -364,7 +396,7 @@ static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_wire *w,
 
 	pin->write = m->writable;
 	pin->pages = m->few;
-	if (nr > MAPPING_FEW)
+	if (!m->is_short)
 		pin->pages = kvmalloc_array(nr, sizeof(*pin->pages),
 					    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pin->pages)
@@ -412,20 +444,27 @@ static int mapping_make(struct gpadl_mem *mem, struct vmbus_mapping *m,
 	return ret;
 }
 
-/* With room for a short list: more is allocated where it is needed. */
+/*
+ * With room for a scatterlist as long as that of the last map, if that was not long, and for
+ * the pages of a short list: more is allocated where it is needed.
+ */
 static struct gpadl_mapping *mapping_alloc(const struct gpadl_wire *w,
 					   const struct gpadl_lookup *found)
 {
-	unsigned int nr_sgl = w->nr_pages <= MAPPING_FEW ? w->nr_pages : 1;
-	unsigned long nr_few = found->nr_pins <= MAPPING_FEW ? found->nr_pins : 0;
+	unsigned int nr_sgl = min(found->nr_entries ?: FEW_PAGES, w->nr_pages);
+	bool is_short = lookup_is_short(found, w);
+	unsigned long nr_few = is_short ? found->nr_pins : 0;
 	struct gpadl_mapping *m;
 
+	if (nr_sgl > SHORT_PAGES)
+		nr_sgl = 1;
 	m = kmalloc(struct_size(m, few_sgl, nr_sgl) + nr_few * sizeof(struct page *),
 		    GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return NULL;
 	m->map = (struct vmbus_mapping) {
 		.found = found,
+		.is_short = is_short,
 		.few_sgl = m->few_sgl,
 		.nr_few_sgl = nr_sgl,
 		.few = (struct page **)(m->few_sgl + nr_sgl),
@@ -503,6 +542,8 @@ struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpad
 	}
 	if (IS_ERR(m))
 		lookup_put_regions(found, table, found->last_region + 1);
+	else
+		found->nr_entries = m->map.sgt.orig_nents;
 	return m;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);

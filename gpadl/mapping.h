@@ -25,10 +25,9 @@ struct gpadl_region_table;
  * struct gpadl_lookup - what a look at a GPADL's pages has found
  * @generation: of the table of regions in which it looked; 0 if nothing is known yet
  * @nr_extents: parts of runs that lie in one region each
- * @down: the last of them names its pages from the highest down
+ * @nr_entries: of the scatterlist of the last map; 0 if there was none
  * @hole: a page lies in no region
  * @read_only: a page lies in a region that is read-only
- * @hva: address in the VMM of the lowest page of the last extent
  * @nr_pins: host pages that are not resident, once for each time that they are named: to
  *	be charged, and at most as many pins
  * @first_block: the lowest block (GPADL_BLOCK_SIZE) with such a page
@@ -40,10 +39,9 @@ struct gpadl_region_table;
 struct gpadl_lookup {
 	u64 generation;
 	u32 nr_extents;
-	bool down;
+	u32 nr_entries;
 	bool hole;
 	bool read_only;
-	unsigned long hva;
 	unsigned long nr_pins;
 	unsigned long first_block;
 	unsigned long last_block;
@@ -57,10 +55,11 @@ struct gpadl_lookup {
  * @found: where they are; does not change while they are mapped
  * @table: where @found was looked up; has a reference, and each region in @found a user
  * @writable: mapped for writing
+ * @is_short: a short list: all pages in one region, and in @few
  * @pinned: what this mapping has pinned; empty if all is resident. Never told from @sgt,
  *	which the backend, and dma_map_sgtable() for it, may change
  * @range: room for the only entry of @pinned.ranges
- * @few: room for @pinned.pages, if there are few
+ * @few: @pinned.pages, if the list is short
  * @sgt: covers the guest's ranges in order, to the byte
  * @sgl: its entries, as they are to be freed
  * @few_sgl: room for @nr_few_sgl of them
@@ -74,6 +73,7 @@ struct vmbus_mapping {
 	const struct gpadl_lookup *found;
 	struct gpadl_region_table *table;
 	bool writable;
+	bool is_short;
 	struct gpadl_pinned pinned;
 	struct gpadl_pin_range range;
 	struct page **few;

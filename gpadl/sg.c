@@ -330,42 +330,9 @@ static u32 sg_room(const struct sg_builder *b, const struct gpadl_wire *w)
 /* What was too much is given back, if it was much. */
 static void sg_trim(struct sg_builder *b)
 {
-	if (b->room > SG_ROOM && b->nents < b->room / 2)
+	if (b->sgl != b->own && b->room > SG_ROOM && b->nents < b->room / 2)
 		/* If there is no memory for less, there is enough. */
 		(void)sg_builder_resize(b, b->nents);
-}
-
-/*
- * A GPADL of one extent, as a ring is: what would be found by a walk. All its pages are in
- * the only region used.
- */
-static struct gpadl_extent lone_extent(const struct vmbus_mapping *m, const struct gpadl_wire *w)
-{
-	return (struct gpadl_extent) {
-		.region = m->table->regions[m->found->first_region],
-		.hva = m->found->hva,
-		.nr = w->nr_pages,
-		.down = m->found->down,
-		.first = true,
-	};
-}
-
-static int sg_build(struct sg_builder *b, const struct gpadl_wire *w,
-		    const struct vmbus_mapping *m)
-{
-	int ret;
-
-	if (m->found->nr_extents == 1) {
-		struct gpadl_wire_range range = gpadl_wire_range(w->words[0]);
-		struct gpadl_extent e = lone_extent(m, w);
-
-		ret = sg_add_extent(b, &e, range.offset, &range.count);
-	} else {
-		ret = sg_add_all(b, w, m);
-	}
-	if (!ret)
-		sg_trim(b);
-	return ret;
 }
 
 /* Entries that are needed if none may be longer than @max_segment. */
@@ -414,6 +381,33 @@ static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 /* The longest entry there can be: a GPADL has no more pages. */
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
+/* In the room that the mapping has; if it is too little, in so much, and more than that. */
+static void sg_begin(struct sg_builder *b, struct vmbus_mapping *m, unsigned int more)
+{
+	b->sgl = m->few_sgl;
+	b->own = m->few_sgl;
+	b->room = m->nr_few_sgl;
+	b->more = max(more, 2 * b->room);
+}
+
+/* Give the list to the mapping, unless there was an error. */
+static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret,
+		     unsigned int max_segment)
+{
+	if (!ret && max_segment < SG_LONGEST)
+		ret = sg_split_long(b, max_segment);
+	if (ret) {
+		sg_free(b->sgl, b->own);
+		return ret;
+	}
+	sg_mark_end(&b->sgl[b->nents - 1]);
+	m->sgl = b->sgl;
+	m->sgt.sgl = b->sgl;
+	m->sgt.nents = b->nents;
+	m->sgt.orig_nents = b->nents;
+	return 0;
+}
+
 /**
  * gpadl_sg_make() - List the pages of a GPADL
  * @m: the mapping: its pages are looked up, and pinned or resident
@@ -434,28 +428,70 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
 		  unsigned int max_segment)
 {
 	struct sg_builder b = {
-		.sgl = m->few_sgl,
-		.own = m->few_sgl,
-		.room = m->nr_few_sgl,
 		.pins = pins,
 		.pages = pages,
 	};
 	int ret;
 
-	b.more = sg_room(&b, w);
-	ret = sg_build(&b, w, m);
-	if (!ret && max_segment < SG_LONGEST)
-		ret = sg_split_long(&b, max_segment);
-	if (ret) {
-		sg_free(b.sgl, b.own);
-		return ret;
+	sg_begin(&b, m, sg_room(&b, w));
+	ret = sg_add_all(&b, w, m);
+	if (!ret)
+		sg_trim(&b);
+	return sg_finish(&b, m, ret, max_segment);
+}
+
+/* The pages of a run, of which the lowest is the first of @pages. */
+static int sg_add_run(struct sg_builder *b, const struct gpadl_wire_run *run,
+		      struct page **pages, u32 from, u32 *left, bool apart)
+{
+	u32 i, nr, len;
+	int ret;
+
+	for (i = 0; i < run->nr; i += nr) {
+		struct page **at = pages + (run->down ? run->nr - 1 - i : i);
+
+		nr = run->down ? 1 : gpadl_pages_follow(at, run->nr - i);
+		len = min_t(u32, *left, (nr << GPADL_PAGE_SHIFT) - from);
+		ret = sg_builder_add(b, page_to_phys(*at) + from, len, apart);
+		if (ret)
+			return ret;
+		*left -= len;
+		from = 0;
+		apart = false;
 	}
-	sg_mark_end(&b.sgl[b.nents - 1]);
-	m->sgl = b.sgl;
-	m->sgt.sgl = b.sgl;
-	m->sgt.nents = b.nents;
-	m->sgt.orig_nents = b.nents;
 	return 0;
+}
+
+/**
+ * gpadl_sg_make_short() - gpadl_sg_make() of a short list
+ * @m: the mapping
+ * @w: the GPADL; all of it lies in one region, and was pinned
+ * @pages: its pages, run by run, each from its lowest up
+ * @max_segment: length that an entry has at most; whole pages
+ *
+ * Context: process, may sleep.
+ * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
+ */
+int gpadl_sg_make_short(struct vmbus_mapping *m, const struct gpadl_wire *w,
+			struct page **pages, unsigned int max_segment)
+{
+	struct gpadl_short_walk walk =
+		gpadl_short_walk(w, m->table->regions[m->found->first_region]);
+	struct sg_builder b = {};
+	u32 from, left = 0;
+	int ret = 0;
+
+	sg_begin(&b, m, w->nr_pages);
+	while (!ret && gpadl_short_next(&walk)) {
+		from = 0;
+		if (walk.first) {
+			from = walk.range.offset;
+			left = walk.range.count;
+		}
+		ret = sg_add_run(&b, &walk.run, pages, from, &left, walk.first);
+		pages += walk.run.nr;
+	}
+	return sg_finish(&b, m, ret, max_segment);
 }
 
 /**

@@ -13,6 +13,8 @@ struct vmbus_mapping;
 int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
 		  const struct gpadl_pins *pins, struct page **pages,
 		  unsigned int max_segment);
+int gpadl_sg_make_short(struct vmbus_mapping *m, const struct gpadl_wire *w,
+			struct page **pages, unsigned int max_segment);
 void gpadl_sg_free(struct vmbus_mapping *m);
 
 #endif /* _GPADL_SG_H */

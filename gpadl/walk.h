@@ -10,6 +10,7 @@
 #define _GPADL_WALK_H
 
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "region.h"
@@ -106,6 +107,58 @@ static inline void gpadl_walk_skip(struct gpadl_walk *walk, u32 nr)
 {
 	walk->next += nr;
 	walk->pages_left -= nr;
+}
+
+/**
+ * struct gpadl_short_walk - a walk over the runs of a GPADL that lies in one region
+ * @w: the GPADL
+ * @region: all of it
+ * @next: index in @w->words of the next word
+ * @pages_left: pages of the range that are in runs which come next
+ * @range: the range
+ * @first: @run begins it
+ * @run: the run found last
+ * @hva: of its lowest page
+ */
+struct gpadl_short_walk {
+	const struct gpadl_wire *w;
+	const struct gpadl_region *region;
+	u32 next;
+	u32 pages_left;
+	struct gpadl_wire_range range;
+	bool first;
+	struct gpadl_wire_run run;
+	unsigned long hva;
+};
+
+static inline struct gpadl_short_walk gpadl_short_walk(const struct gpadl_wire *w,
+						       const struct gpadl_region *region)
+{
+	return (struct gpadl_short_walk) { .w = w, .region = region };
+}
+
+/* The next run; false if there is none. */
+static inline bool gpadl_short_next(struct gpadl_short_walk *walk)
+{
+	const struct gpadl_wire *w = walk->w;
+	u64 page;
+
+	if (walk->next >= w->nr_words)
+		return false;
+	walk->first = !walk->pages_left;
+	if (walk->first) {
+		walk->range = gpadl_wire_range(w->words[walk->next++]);
+		walk->pages_left = walk->range.nr_pages;
+	}
+	walk->run = gpadl_wire_run(w->words[walk->next++]);
+	walk->pages_left -= walk->run.nr;
+	page = walk->run.pfn - (walk->region->what.gpa >> GPADL_PAGE_SHIFT);
+	if (walk->run.down)
+		page -= walk->run.nr - 1;
+	/* It was looked up in this region; a processor may guess otherwise. */
+	page = array_index_nospec(page, region_pages(walk->region));
+	walk->hva = walk->region->what.hva + (page << GPADL_PAGE_SHIFT);
+	return true;
 }
 
 /* Address of guest page @i of an extent, in the order of the GPADL. */
