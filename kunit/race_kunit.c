@@ -86,9 +86,13 @@ static void map_as_soon_as_created(struct kunit *test)
 	}
 }
 
-/* Those who wait for it would go on by now if they could. */
+/*
+ * Those who wait for it would go on by now if they could. The first wake() is that of
+ * TORNDOWN; another comes when they can.
+ */
 static void wake_and_look(struct vm *vm)
 {
+	vm->on_wake = NULL;
 	mdelay(20);
 	at_wake.late = READ_ONCE(at_wake.acts);
 }
