@@ -24,6 +24,8 @@ BEGIN {
 	harmless = "kmemleak: Kernel memory leak detector initialized" \
 		"|kmemleak: Automatic memory scanning thread" \
 		"|DMA-API: (preallocated|debugging enabled)"
+	# Of memory errors that a test has asked for
+	harmless = harmless "|Memory failure: .*: Sending SIGBUS to memory_test:"
 	# Races that KCSAN finds in Linux 6.12 itself, whatever module runs on it: what races
 	# on both sides is named here, or is none of ours for another reason: see is_ours().
 	# Timers: a timer that is looked at while it runs
