@@ -65,12 +65,13 @@ programs()
 
 run()
 {
-	local passed=0 failed=0 skipped=0 ok=0 tap p f s
+	local passed=0 failed=0 skipped=0 ok=0 all=0 tap p f s
 
 	say "Building the modules and the tests ..."
 	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
 	build_programs
 	mapfile -t programs < <(programs "${1-}")
+	[ $# -gt 0 ] || all=1
 	[ ${#programs[@]} -gt 0 ] || die "there is no ${1-} in tests/$suite" "ls tests/$suite"
 	shift || true
 
@@ -107,6 +108,10 @@ run()
 			failed=$((failed + 1))
 		}
 	done
+	# Only all tests together meet what there is to meet
+	if [ $all -eq 1 ] && [ "$skipped" -eq 0 ] && [ "$suite" = selftest ]; then
+		"$top/scripts/errnos.sh" "$logs"/*.tap >&2 || failed=$((failed + 1))
+	fi
 	# The kernel's own complaints, pages left pinned and the like: one more
 	[ $ok -eq 0 ] || failed=$((failed + 1))
 	totals "$passed" "$failed" "$skipped"

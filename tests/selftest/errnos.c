@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which errnos of /dev/vmbus-host a test has met: each is told once, as a comment in its
+ * output. scripts/errnos.sh compares them with those that the uAPI's header names.
+ *
+ * The linker puts these functions in the place of libc's (Makefile).
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <linux/vmbus_host.h>
+
+int __real_ioctl(int fd, unsigned long cmd, void *arg);
+ssize_t __real_read(int fd, void *buf, size_t len);
+ssize_t __real_readv(int fd, const struct iovec *v, int nr);
+ssize_t __real_write(int fd, const void *buf, size_t len);
+ssize_t __real_writev(int fd, const struct iovec *v, int nr);
+
+enum call { IOCTL, POST, READ, WRITE, NR_CALLS };
+
+static void met(enum call call)
+{
+	static const char * const names[] = { "ioctl", "post", "read", "write" };
+	static bool told[NR_CALLS][256];
+	int err = errno;
+
+	if (err > 0 && err < 256 && !told[call][err]) {
+		told[call][err] = true;
+		dprintf(STDOUT_FILENO, "# errno %s %s\n", names[call],
+			strerrorname_np(err));
+	}
+	errno = err;
+}
+
+static bool is_ours(int fd)
+{
+	struct stat file, device;
+	int err = errno;
+	bool is;
+
+	is = !fstat(fd, &file) && !stat("/dev/vmbus-host", &device) &&
+	     S_ISCHR(file.st_mode) && file.st_rdev == device.st_rdev;
+	errno = err;
+	return is;
+}
+
+int __wrap_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int ret = __real_ioctl(fd, cmd, arg);
+
+	if (ret < 0 && is_ours(fd))
+		met(cmd == VMBUS_HOST_POST ? POST : IOCTL);
+	return ret;
+}
+
+#define WRAP(_name, _call, _to)						\
+ssize_t __wrap_##_name(int fd, _to, size_t len)				\
+{									\
+	ssize_t ret = __real_##_name(fd, to, len);			\
+									\
+	if (ret < 0 && is_ours(fd))					\
+		met(_call);						\
+	return ret;							\
+}
+
+WRAP(read, READ, void *to)
+WRAP(write, WRITE, const void *to)
+WRAP(readv, READ, const struct iovec *to)
+WRAP(writev, WRITE, const struct iovec *to)
