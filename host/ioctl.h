@@ -34,7 +34,7 @@ struct ioctl_call {
 	bool nonblock;
 };
 
-/* ioctl.c */
+/* ioctl_copy.c */
 int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from);
 int host_signals_copy(struct vmbus_host_signals *signals, u64 from);
 

@@ -43,11 +43,11 @@
  * - ENODEV: nobody in the kernel serves such a device, or it was unplugged.
  * - EBUSY: something mapped depends on what would be changed.
  * - ENOSPC: a limit of the partition is reached.
- * - EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max), or its user
- *   no more partitions or channels that are not gone yet.
  * - ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded.
  * - EFAULT: an address given cannot be used.
- * - EAGAIN: the file is O_NONBLOCK, and there is nothing, or no room.
+ * - EAGAIN: not now: the file is O_NONBLOCK, and there is nothing, or no room; the process
+ *   may have no more threads (RLIMIT_NPROC, pids.max), or its user no more partitions or
+ *   channels that are not gone yet.
  * - EINPROGRESS: a backend is to be waited for, and the file is O_NONBLOCK: the request
  *   stands, and VMBUS_HOST_EVENT_DONE will tell when it is done.
  * - EINTR: a signal came while waiting; the request stands and can be repeated.
@@ -66,8 +66,8 @@
  * none is waiting), EINTR, EINVAL (no VMBUS_HOST_CREATE yet), EFAULT (no message
  * is lost).
  *
- * poll(): EPOLLIN, a message can be read; EPOLLOUT, one can be written;
- * EPOLLERR, the file is not (or no longer) a partition.
+ * poll(): EPOLLIN, a message can be read; EPOLLOUT, one can be written; EPOLLPRI,
+ * VMBUS_HOST_NEXT_EVENT has an event; EPOLLERR, the file is not a partition yet.
  *
  * write(), read() and poll() work from any process that holds the file. A child
  * that inherits the file keeps the partition alive until it closes it too.
