@@ -50,7 +50,7 @@ static void endpoint_ring_do(struct vmbus_endpoint *ep, unsigned int todo)
 	if (todo & VMBUS_RING_SIGNAL)
 		endpoint_signal(ep);
 	if (todo & VMBUS_RING_KICK)
-		vmbus_endpoint_kick(ep);
+		endpoint_queue_kick(ep);
 }
 
 static void endpoint_unlock_and_do(struct vmbus_endpoint *ep, unsigned long irq,
@@ -141,6 +141,7 @@ static int rings_init(struct vmbus_endpoint *ep, void *base, size_t bytes)
 	int ret;
 
 	ep->reminders = 0;
+	atomic_set(&ep->told_broken, 0);
 	ret = vmbus_ring_init_in(&ep->in, base, split);
 	if (!ret)
 		ret = vmbus_ring_init_out(&ep->out, base + split, bytes - split);
@@ -268,6 +269,14 @@ void endpoint_rings_kicked(struct vmbus_endpoint *ep)
 
 /* ---- Receiving ---- */
 
+/* A ring that the guest has spoilt is told to the VMM once for each open. */
+static int endpoint_ring_result(struct vmbus_endpoint *ep, int ret)
+{
+	if (unlikely(ret == -EIO) && !atomic_xchg(&ep->told_broken, 1))
+		host_event_post(ep->host, VMBUS_HOST_EVENT_BROKEN, ep->relid, 0);
+	return ret;
+}
+
 /**
  * vmbus_endpoint_peek() - Look at the next packet from the guest, where it lies
  * @ep: the endpoint
@@ -303,7 +312,7 @@ int vmbus_endpoint_peek(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 	ret = vmbus_ring_peek(&ep->in, pkt, seg, &todo);
 	if (unlikely(todo))
 		endpoint_ring_do(ep, todo);
-	return ret;
+	return endpoint_ring_result(ep, ret);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_peek, VMBUS_HOST_NS);
 
@@ -325,7 +334,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_peek, VMBUS_HOST_NS);
 int vmbus_endpoint_copy(struct vmbus_endpoint *ep, const struct kvec seg[2], size_t at,
 			void *buf, size_t len)
 {
-	return vmbus_ring_copy(&ep->in, seg, at, buf, len);
+	return endpoint_ring_result(ep, vmbus_ring_copy(&ep->in, seg, at, buf, len));
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_copy, VMBUS_HOST_NS);
 
@@ -459,7 +468,7 @@ static int endpoint_reserve(struct vmbus_endpoint *ep, u32 offset, size_t len,
 	spin_lock_irqsave(&ep->out_lock, irq);
 	ret = vmbus_ring_reserve(&ep->out, offset, len, slot, &todo);
 	endpoint_unlock_and_do(ep, irq, todo);
-	return ret;
+	return endpoint_ring_result(ep, ret);
 }
 
 static int endpoint_finish(struct vmbus_endpoint *ep, struct vmbus_ring_slot *slot, bool more)
@@ -473,7 +482,7 @@ static int endpoint_finish(struct vmbus_endpoint *ep, struct vmbus_ring_slot *sl
 	if (!ret)
 		WRITE_ONCE(ep->counts.sent, ep->counts.sent + 1);
 	endpoint_unlock_and_do(ep, irq, todo);
-	return ret;
+	return endpoint_ring_result(ep, ret);
 }
 
 /**

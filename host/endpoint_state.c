@@ -137,7 +137,7 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 	}
 	/* The signal for what is there already may have come when nobody listened. */
 	if (endpoint_rings_have_input(ep))
-		vmbus_endpoint_kick(ep);
+		endpoint_queue_kick(ep);
 	return 0;
 }
 

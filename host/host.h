@@ -207,6 +207,7 @@ struct endpoint_counts {
  * @out_timer: looks whether there is room; pending while somebody waits for some
  * @out_poll: jiffies between two looks
  * @reminders: how often the guest is still to be signalled if it has read nothing yet
+ * @told_broken: the VMM was told that the guest has spoilt a ring
  * @counts: for debugfs
  */
 struct vmbus_endpoint {
@@ -253,6 +254,7 @@ struct vmbus_endpoint {
 	unsigned long out_poll;
 	u8 reminders;
 
+	atomic_t told_broken;
 	struct endpoint_counts counts;
 };
 

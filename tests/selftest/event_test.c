@@ -333,6 +333,46 @@ TEST_F(events, relid_is_free_when_destroyed)
 	EXPECT_NO_EVENT(self->vmm.fd);
 }
 
+/* A guest that spoils its ring: told once for each open, however often the backend looks. */
+TEST_F(events, broken)
+{
+	__u32 *write_index, relid, value;
+	char buf[64];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		vmm_open_channel(_metadata, &self->vmm);
+		EXPECT_NO_EVENT(self->vmm.fd);
+		write_index = self->vmm.ring;
+		*write_index = 0xdead0001;
+		EXPECT_EQ(-EIO, backend_recv(self->vmm.backend, buf, sizeof(buf)));
+		EXPECT_TRUE(event_waits(self->vmm.fd));
+		EXPECT_EQ(VMBUS_HOST_EVENT_BROKEN, next(self->vmm.fd, &relid, &value));
+		EXPECT_EQ(RELID, relid);
+		EXPECT_EQ(0, value);
+		EXPECT_EQ(-EIO, backend_recv(self->vmm.backend, buf, sizeof(buf)));
+		EXPECT_NO_EVENT(self->vmm.fd);
+		close(self->vmm.backend);
+		self->vmm.backend = -1;
+		EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+		EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, RING_HANDLE));
+		EXPECT_TORNDOWN(self->vmm.fd, RING_HANDLE);
+	}
+}
+
+/* What was not read of a channel goes with it. */
+TEST_F(events, destroyed_has_no_events)
+{
+	char buf[64];
+
+	vmm_open_channel(_metadata, &self->vmm);
+	*(__u32 *)self->vmm.ring = 0xdead0001;
+	EXPECT_EQ(-EIO, backend_recv(self->vmm.backend, buf, sizeof(buf)));
+	EXPECT_TRUE(event_waits(self->vmm.fd));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_NO_EVENT(self->vmm.fd);
+}
+
 /* Replies of a channel that is being destroyed come until it is. */
 TEST_F(events, destroyed_has_no_replies)
 {
