@@ -15,11 +15,7 @@
 #include <unistd.h>
 #include <linux/vmbus_host.h>
 
-int __real_ioctl(int fd, unsigned long cmd, void *arg);
-ssize_t __real_read(int fd, void *buf, size_t len);
-ssize_t __real_readv(int fd, const struct iovec *v, int nr);
-ssize_t __real_write(int fd, const void *buf, size_t len);
-ssize_t __real_writev(int fd, const struct iovec *v, int nr);
+#include "errnos.h"
 
 enum call { IOCTL, POST, READ, WRITE, NR_CALLS };
 

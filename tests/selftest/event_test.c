@@ -30,9 +30,10 @@ static int next(int fd, __u32 *relid, __u32 *value)
 
 #define EXPECT_NO_EVENT(_fd) do {				\
 	struct vmbus_host_event _e;				\
+	int __fd = (_fd);					\
 								\
-	EXPECT_FALSE(event_waits(_fd));				\
-	EXPECT_EQ(-EAGAIN, vmm_next_event(_fd, &_e));		\
+	EXPECT_FALSE(event_waits(__fd));			\
+	EXPECT_EQ(-EAGAIN, vmm_next_event(__fd, &_e));		\
 } while (0)
 
 /* ---- One of the three ---- */

@@ -22,12 +22,12 @@ union arg {
 
 /* A region that the ioctl tests set, signals, and a message that they post */
 static struct vmbus_host_region one_region;
+static struct msg_teardown one_message;
 static const struct vmbus_host_signals no_signals = {
 	.size = sizeof(no_signals),
 	.kick_fd = -1,
 	.call_fd = -1,
 };
-static struct msg_teardown one_message;
 
 static void fill_create(union arg *arg)
 {
