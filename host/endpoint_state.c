@@ -198,11 +198,13 @@ static void endpoint_finish_close(struct vmbus_endpoint *ep)
 	spin_unlock(&ep->dev->lock);
 }
 
-static void endpoint_finish_remove(struct vmbus_endpoint *ep)
+static void endpoint_do_remove(struct vmbus_endpoint *ep)
 {
 	struct vmbus_device *dev = ep->dev;
 	bool abandoned;
 
+	if (endpoint_is_primary(ep))
+		host_device_remove(dev);
 	spin_lock(&dev->lock);
 	ep->state = ENDPOINT_REMOVED;
 	if (endpoint_is_primary(ep))
@@ -320,9 +322,7 @@ static void endpoint_state_work(struct vmbus_gpadl_work *work)
 			endpoint_finish_close(ep);
 			break;
 		case ENDPOINT_STEP_REMOVE:
-			if (endpoint_is_primary(ep))
-				host_device_remove(ep->dev);
-			endpoint_finish_remove(ep);
+			endpoint_do_remove(ep);
 			return;
 		default:
 			return;
@@ -448,21 +448,52 @@ void endpoint_rescind(struct vmbus_endpoint *ep)
 	spin_unlock(&ep->dev->lock);
 }
 
+/* Without its backend's remove(), which only a device has: nobody needs to wait for that. */
+static bool endpoint_can_be_removed_now(const struct vmbus_endpoint *ep)
+{
+	return ep->state == ENDPOINT_CLOSED && ep->dying && !ep->request.reply &&
+	       endpoint_is_last(ep);
+}
+
+/* The state work does what is not done here. */
+static void endpoint_die_one(struct vmbus_endpoint *ep)
+{
+	ep->dying = true;
+	if (!endpoint_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
+		ep->state = ENDPOINT_REMOVED;
+		wake_up_all(&ep->host->wait);
+	} else {
+		endpoint_queue(ep);
+	}
+}
+
 static void endpoint_die_locked(struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 
 	endpoint_rescind_locked(ep);
-	ep->dying = true;
 	if (endpoint_is_primary(ep)) {
 		ep->dev->dying = true;
-		list_for_each_entry(sub, &ep->dev->endpoints, sibling) {
-			sub->dying = true;
-			endpoint_queue(sub);
-		}
-	} else {
-		endpoint_queue(ep);
+		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
+			if (sub != ep)
+				endpoint_die_one(sub);
 	}
+	endpoint_die_one(ep);
+}
+
+/* Of a primary, if there is no remove() that might take its time. */
+static void endpoint_remove_now(struct vmbus_endpoint *ep)
+{
+	bool now;
+
+	spin_lock(&ep->dev->lock);
+	now = endpoint_is_primary(ep) && endpoint_can_be_removed_now(ep) &&
+	      !ep->dev->backend->remove;
+	if (now)
+		ep->state = ENDPOINT_REMOVING;
+	spin_unlock(&ep->dev->lock);
+	if (now)
+		endpoint_do_remove(ep);
 }
 
 /**
@@ -486,13 +517,14 @@ void endpoints_die(struct vmbus_device *dev)
  * As endpoint_rescind(), and then the backend hears no more of it: after a primary's last
  * close(), remove() is called.
  *
- * Context: process. Waits for nothing; the caller holds a reference.
+ * Context: process, may sleep. Waits for no backend; the caller holds a reference.
  */
 void endpoint_die(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->dev->lock);
 	endpoint_die_locked(ep);
 	spin_unlock(&ep->dev->lock);
+	endpoint_remove_now(ep);
 }
 
 /**
