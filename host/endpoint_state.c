@@ -467,7 +467,21 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 	}
 }
 
-static void endpoint_die_locked(struct vmbus_endpoint *ep)
+/*
+ * Of a primary, if there is no remove() that might take its time: then the caller is to do
+ * it, before the state work could.
+ */
+static bool endpoint_remove_begin(struct vmbus_endpoint *ep)
+{
+	if (!endpoint_is_primary(ep) || !endpoint_can_be_removed_now(ep) ||
+	    ep->dev->backend->remove)
+		return false;
+	ep->state = ENDPOINT_REMOVING;
+	return true;
+}
+
+/* Returns whether the caller, who may sleep, is to do endpoint_do_remove(). */
+static bool endpoint_die_locked(struct vmbus_endpoint *ep, bool may_remove)
 {
 	struct vmbus_endpoint *sub;
 
@@ -478,22 +492,11 @@ static void endpoint_die_locked(struct vmbus_endpoint *ep)
 			if (sub != ep)
 				endpoint_die_one(sub);
 	}
+	ep->dying = true;
+	if (may_remove && endpoint_remove_begin(ep))
+		return true;
 	endpoint_die_one(ep);
-}
-
-/* Of a primary, if there is no remove() that might take its time. */
-static void endpoint_remove_now(struct vmbus_endpoint *ep)
-{
-	bool now;
-
-	spin_lock(&ep->dev->lock);
-	now = endpoint_is_primary(ep) && endpoint_can_be_removed_now(ep) &&
-	      !ep->dev->backend->remove;
-	if (now)
-		ep->state = ENDPOINT_REMOVING;
-	spin_unlock(&ep->dev->lock);
-	if (now)
-		endpoint_do_remove(ep);
+	return false;
 }
 
 /**
@@ -507,7 +510,7 @@ void endpoints_die(struct vmbus_device *dev)
 	lockdep_assert_held(&dev->lock);
 	dev->dying = true;
 	if (dev->primary)
-		endpoint_die_locked(dev->primary);
+		endpoint_die_locked(dev->primary, false);
 }
 
 /**
@@ -521,10 +524,13 @@ void endpoints_die(struct vmbus_device *dev)
  */
 void endpoint_die(struct vmbus_endpoint *ep)
 {
+	bool remove;
+
 	spin_lock(&ep->dev->lock);
-	endpoint_die_locked(ep);
+	remove = endpoint_die_locked(ep, true);
 	spin_unlock(&ep->dev->lock);
-	endpoint_remove_now(ep);
+	if (remove)
+		endpoint_do_remove(ep);
 }
 
 /**
@@ -541,7 +547,7 @@ void endpoint_abandon(struct vmbus_endpoint *ep)
 
 	spin_lock(&ep->dev->lock);
 	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
-	endpoint_die_locked(ep);
+	endpoint_die_locked(ep, false);
 	removed = ep->state == ENDPOINT_REMOVED;
 	ep->abandoned = true;
 	spin_unlock(&ep->dev->lock);
