@@ -538,16 +538,19 @@ TEST_F(module, backend_is_bound)
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl_test"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl"));
+	/* It has the device as long as that is there, open or not */
 	EXPECT_EQ(0, guest_close(v.fd, RELID));
-	EXPECT_TRUE(WAIT_FOR(module_unload("vmbus_gpadl_test") == 0));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_gpadl_test"));
+	EXPECT_EQ(0, vmm_destroy(v.fd, RELID));
+	EXPECT_EQ(0, module_unload("vmbus_gpadl_test"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_host"));
 
-	/* Without its backend the channel does not open; with it, it does again */
-	EXPECT_EQ(0, guest_open(v.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
-	EXPECT_NOT_OPENED(v.fd, RELID, 2);
+	/* Without its backend there is no such device; with it, there is again */
+	EXPECT_EQ(-ENODEV, vmm_channel(v.fd, RELID, 0, NULL));
 	EXPECT_EQ(0, module_load("vmbus_gpadl_test"));
-	EXPECT_EQ(0, guest_open(v.fd, RELID, 3, RING_HANDLE, RING_SPLIT));
-	EXPECT_OPENED(v.fd, RELID, 3);
+	EXPECT_EQ(0, vmm_channel(v.fd, RELID, 0, NULL));
+	vmm_open_channel(_metadata, &v);
 	vmm_stop(&v);
 	modules_cycle(_metadata);
 }
