@@ -108,6 +108,7 @@ FIXTURE_VARIANT_ADD(ioctls, create) {
 FIXTURE_VARIANT_ADD(ioctls, set_regions) {
 	.cmd = VMBUS_HOST_SET_REGIONS,
 	.size = sizeof(struct vmbus_host_set_regions),
+	.known_flags = VMBUS_HOST_SET_REGIONS_RETIRE,
 	.reserved = offsetof(struct vmbus_host_set_regions, __reserved),
 	.fill = fill_set_regions,
 };
