@@ -197,7 +197,7 @@ static void read_bad(struct kunit *test)
 	if (bad->write_index)
 		t->control->write_index = bad->write_index;
 	KUNIT_EXPECT_EQ(test, ring_test_read(t, &pkt, t->buf, sizeof(t->buf),
-					      &signal), -EIO);
+					     &signal), -EIO);
 	KUNIT_EXPECT_EQ(test, t->control->read_index, 0);
 	KUNIT_EXPECT_FALSE(test, signal);
 
@@ -207,7 +207,7 @@ static void read_bad(struct kunit *test)
 	t->guest_index = 0;
 	ring_guest_write(t, &desc, 8);
 	KUNIT_EXPECT_EQ(test, ring_test_read(t, &pkt, t->buf, sizeof(t->buf),
-					      &signal), -EIO);
+					     &signal), -EIO);
 }
 
 /* What the guest does to the host's index does not matter to the host. */

@@ -34,7 +34,7 @@ typedef long long s64;
 
 #define likely(x)		(x)
 #define unlikely(x)		(x)
-#define barrier()		__asm__ volatile("" : : : "memory")
+#define barrier()		({ __asm__ volatile("" : : : "memory"); })
 #define data_race(x)		(x)
 
 #define EXPORT_SYMBOL_NS_GPL(symbol, ns)	extern typeof(symbol) symbol
