@@ -362,9 +362,12 @@ static void mapping_keep_pinned(struct vmbus_mapping *m)
 	struct gpadl_pinned *pinned = &m->pinned;
 
 	if (m->is_short) {
-		/* All one behind the other: cheaper to unpin by the range. */
+		/*
+		 * All one behind the other: cheaper to unpin by the range. It begins where
+		 * the list does: the pages of a run that goes down were pinned upwards.
+		 */
 		if (m->sgt.orig_nents == 1) {
-			m->range.page = pinned->pages[0];
+			m->range.page = sg_page(m->sgt.sgl);
 			m->range.nr = pinned->nr_pages;
 			pinned->ranges = &m->range;
 			pinned->nr_ranges = 1;

@@ -515,18 +515,20 @@ struct luck {
 	u32 entries;
 	u32 ranges;
 	u32 flip;
+	bool down;
 };
 
 static const struct luck lucks[] = {
 	{ .nr = 100, .step = 1, .entries = 1, .ranges = 1 },
 	{ .nr = 50, .step = 2, .entries = 50, .ranges = 0 },
 	{ .nr = 100, .step = 1, .entries = 50, .ranges = 0, .flip = 2 },
+	{ .nr = 8, .step = 1, .entries = 1, .ranges = 1, .flip = 7, .down = true },
 };
 
 static void luck_desc(const struct luck *l, char *desc)
 {
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages, %u apart%s", l->nr, l->step,
-		 l->flip ? ", in pairs" : "");
+		 l->down ? ", from the last down" : l->flip ? ", in pairs" : "");
 }
 
 KUNIT_ARRAY_PARAM(luck, lucks, luck_desc);
@@ -563,7 +565,10 @@ static void pages_that_follow_by_luck(struct kunit *test)
 	lucky_begin(test, pfn, l->flip);
 	vm_begin(vm);
 	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
-	guest_pfns(&vm->s, pfn, l->step, l->nr);
+	if (l->down)
+		guest_pfns(&vm->s, pfn + l->nr - 1, -1, l->nr);
+	else
+		guest_pfns(&vm->s, pfn, l->step, l->nr);
 	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 
