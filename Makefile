@@ -96,7 +96,7 @@ help:
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
 	@echo "  make check-newest, make check-old  the newest kernel in the archive; Debian's 6.1"
 	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
-	@echo "  make check-arm64  not in it: arm64 with pages of 4 and 64 KiB, emulated"
+	@echo "  make check-arm64  not in it: builds for arm64, and KUnit there, emulated"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
 	@echo "  make distclean    remove what these leave in out/"
