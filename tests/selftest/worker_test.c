@@ -108,9 +108,7 @@ static long long number(const char *path, const char *key)
 	return value;
 }
 
-/* Threads of a process whose names begin with @name; of all processes if @pid is 0 */
-static int threads_named(pid_t pid, const char *name);
-
+/* Threads of a process whose names begin with @name */
 static int threads_of(const char *pid, const char *name)
 {
 	char path[300], comm[32];
@@ -122,6 +120,8 @@ static int threads_of(const char *pid, const char *name)
 	snprintf(path, sizeof(path), "/proc/%.20s/task", pid);
 	dir = opendir(path);
 	while (dir && (d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
 		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/comm", pid, d->d_name);
 		f = fopen(path, "re");
 		if (f && fgets(comm, sizeof(comm), f))
@@ -134,6 +134,7 @@ static int threads_of(const char *pid, const char *name)
 	return nr;
 }
 
+/* The same; of all processes if @pid is 0 */
 static int threads_named(pid_t pid, const char *name)
 {
 	struct dirent *d;
@@ -500,23 +501,27 @@ FIXTURE(stuck) {
 };
 
 /*
+ * @instance: number of the channel's instance
  * @uffd_first: the userfaultfd is opened before the device, so it is closed before it
  * @kept: and this process has it too, so that nothing but the signal ends the page fault
  */
 FIXTURE_VARIANT(stuck) {
+	unsigned int instance;
 	bool uffd_first;
 	bool kept;
 };
 
 FIXTURE_VARIANT_ADD(stuck, device_first) {
-	.uffd_first = false,
+	.instance = 20,
 };
 
 FIXTURE_VARIANT_ADD(stuck, uffd_first) {
+	.instance = 21,
 	.uffd_first = true,
 };
 
 FIXTURE_VARIANT_ADD(stuck, uffd_kept) {
+	.instance = 22,
 	.kept = true,
 };
 
@@ -558,14 +563,14 @@ static int receive_fd(int sock)
 }
 
 /* The VMM, whose backend sleeps in a page fault that nobody will serve */
-static int stuck_begin(struct guest *g, bool uffd_first)
+static int stuck_begin(struct guest *g, unsigned int instance, bool uffd_first)
 {
 	/* A number below the device's, which is what the order of closing goes by */
 	int spare = uffd_first ? open("/dev/null", O_RDONLY) : -1;
 	int ret, uffd;
 
 	g->fd = device_open();
-	ret = guest_begin(g, 4, MEM_ANON);
+	ret = guest_begin(g, instance, MEM_ANON);
 	ret = ret ?: guest_has(g, HANDLE, STALL_GPA, HV_PAGE);
 	if (ret)
 		return ret;
@@ -577,7 +582,7 @@ static int stuck_begin(struct guest *g, bool uffd_first)
 		uffd = spare;
 	}
 	g->uffd = uffd;
-	if (worker_do(4, VMBUS_WORKER_TEST_MAP, HANDLE))
+	if (worker_do(instance, VMBUS_WORKER_TEST_MAP, HANDLE))
 		return 7;
 	return WAIT_FOR(memory_is_touched(uffd)) ? 0 : 8;
 }
@@ -594,7 +599,7 @@ FIXTURE_SETUP(stuck)
 	self->pid = fork();
 	if (!self->pid) {
 		struct guest g;
-		int ret = stuck_begin(&g, variant->uffd_first);
+		int ret = stuck_begin(&g, variant->instance, variant->uffd_first);
 
 		if (!ret && variant->kept)
 			send_fd(sock[0], g.uffd);
@@ -626,12 +631,12 @@ TEST_F(stuck, killed)
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_TRUE(WAIT_FOR(!worker_state(4).open));
+	EXPECT_TRUE(WAIT_FOR(!worker_state(variant->instance).open));
 	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
 	EXPECT_EQ(0, threads_named(0, "vmbus/"));
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
 
-	state = worker_state(4);
+	state = worker_state(variant->instance);
 	EXPECT_STREQ("OoKkCc", state.log);
 	EXPECT_EQ(-EINTR, state.result);
 }
