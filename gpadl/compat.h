@@ -10,6 +10,7 @@
 
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
@@ -128,11 +129,13 @@ static inline unsigned long compat_memory_failures(void)
 
 /* Until 6.12 a timer takes a call and an assignment. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define compat_hrtimer_setup(timer, fn, clock, mode)				\
-	do {									\
-		hrtimer_init(timer, clock, mode);				\
-		(timer)->function = (fn);					\
-	} while (0)
+static inline void compat_hrtimer_setup(struct hrtimer *timer,
+					enum hrtimer_restart (*fn)(struct hrtimer *timer),
+					clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
 #else
 #define compat_hrtimer_setup	hrtimer_setup
 #endif
