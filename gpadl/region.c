@@ -455,8 +455,8 @@ static unsigned int block_covered(const struct gpadl_region_table *table,
 		    b->write == !!(what->flags & VMBUS_GPA_REGION_READ_ONLY) ||
 		    what->hva >= begin + GPADL_BLOCK_SIZE || what->hva + what->bytes <= begin)
 			continue;
-		first = max(what->hva, (u64)begin);
-		last = min(what->hva + what->bytes, (u64)begin + GPADL_BLOCK_SIZE) - 1;
+		first = max_t(u64, what->hva, begin);
+		last = min_t(u64, what->hva + what->bytes, begin + GPADL_BLOCK_SIZE) - 1;
 		bitmap_set(covered, (first - begin) >> PAGE_SHIFT,
 			   (last >> PAGE_SHIFT) - (first >> PAGE_SHIFT) + 1);
 		nr++;

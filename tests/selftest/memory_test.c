@@ -255,16 +255,16 @@ TEST_F(memory, ksm)
 
 /* ---- Memory errors ---- */
 
-#define POISON(_page) do {						\
-	int _ret = madvise(_page, HV_PAGE, MADV_HWPOISON) ? -errno : 0;	\
-									\
-	if (_ret == -EINVAL || _ret == -EPERM)				\
-		SKIP(return, "the kernel handles no memory errors");	\
-} while (0)
+/* false: the kernel handles none */
+static bool poison(char *page)
+{
+	return !madvise(page, HV_PAGE, MADV_HWPOISON) || (errno != EINVAL && errno != EPERM);
+}
 
 TEST_F(memory, error_in_an_idle_page)
 {
-	POISON(self->page);
+	if (!poison(self->page))
+		SKIP(return, "the kernel handles no memory errors");
 	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
 	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
 	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
@@ -273,7 +273,8 @@ TEST_F(memory, error_in_an_idle_page)
 TEST_F(memory, error_in_a_mapped_page)
 {
 	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	POISON(self->page);
+	if (!poison(self->page))
+		SKIP(return, "the kernel handles no memory errors");
 	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
@@ -291,7 +292,8 @@ TEST_F(memory, error_in_a_page_on_demand)
 	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, 0, FREE_GPA, MEM_BYTES, mem));
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, FREE_GPA, HV_PAGE);
 	EXPECT_EQ('d', first_byte(&self->vmm, HANDLE3));
-	POISON(mem);
+	if (!poison(mem))
+		SKIP(return, "the kernel handles no memory errors");
 	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE3));
 	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
 }
