@@ -5,6 +5,8 @@
 #include <kunit/test.h>
 #include <linux/err.h>
 #include <linux/sched.h>
+#include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/vmbus_backend.h>
 
 #include "suites.h"
@@ -67,10 +69,66 @@ static void backend_of_that_type_is_there(struct kunit *test)
 	vmbus_backend_unregister(&second);
 }
 
+/* A configuration of two fields, of which the second came later */
+struct config {
+	u32 size;
+	u32 first;
+	u32 second;
+};
+
+#define CONFIG_V1	offsetofend(struct config, first)
+
+static int config_copy(struct config *to, const void *from, size_t len)
+{
+	memset(to, 0xff, sizeof(*to));
+	return vmbus_config_copy(to, sizeof(*to), CONFIG_V1, from, len);
+}
+
+static void config_of_this_version(struct kunit *test)
+{
+	struct config to, from = { sizeof(from), 1, 2 };
+
+	KUNIT_ASSERT_EQ(test, config_copy(&to, &from, sizeof(from)), 0);
+	KUNIT_EXPECT_MEMEQ(test, &to, &from, sizeof(from));
+}
+
+static void config_of_the_first_version(struct kunit *test)
+{
+	struct config to, from = { CONFIG_V1, 1, 2 };
+
+	KUNIT_ASSERT_EQ(test, config_copy(&to, &from, CONFIG_V1), 0);
+	KUNIT_EXPECT_EQ(test, to.first, 1);
+	KUNIT_EXPECT_EQ(test, to.second, 0);
+}
+
+static void config_of_a_later_version(struct kunit *test)
+{
+	u32 from[4] = { 16, 1, 2, 0 };
+	struct config to;
+
+	KUNIT_EXPECT_EQ(test, config_copy(&to, from, sizeof(from)), 0);
+	from[3] = 1;
+	KUNIT_EXPECT_EQ(test, config_copy(&to, from, sizeof(from)), -E2BIG);
+}
+
+static void config_that_is_none(struct kunit *test)
+{
+	struct config to, from = { CONFIG_V1 - 1, 1, 2 };
+
+	KUNIT_EXPECT_EQ(test, config_copy(&to, NULL, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, config_copy(&to, &from, CONFIG_V1 - 1), -EINVAL);
+	/* Its size is another one */
+	KUNIT_EXPECT_EQ(test, config_copy(&to, &from, CONFIG_V1), -EINVAL);
+}
+
 static struct kunit_case api_cases[] = {
 	KUNIT_CASE(partition_without_memory),
 	KUNIT_CASE(backend_lacks_a_callback),
 	KUNIT_CASE(backend_of_that_type_is_there),
+	KUNIT_CASE(config_of_this_version),
+	KUNIT_CASE(config_of_the_first_version),
+	KUNIT_CASE(config_of_a_later_version),
+	KUNIT_CASE(config_that_is_none),
 	{}
 };
 

@@ -150,6 +150,28 @@ TEST_F(channel, open_refused_by_backend)
 	EXPECT_OPENED(self->vmm.fd, RELID, 2);
 }
 
+/* UEFI sends every message at full length, VMBus 6.0 an event flag and flags: not looked at */
+TEST_F(channel, open_that_is_longer)
+{
+	struct {
+		struct msg_open open;
+		__u8 more[VMBUS_HOST_MSG_MAX - sizeof(struct msg_open)];
+	} msg = {
+		.open = {
+			.type = MSG_OPENCHANNEL,
+			.relid = RELID,
+			.openid = 3,
+			.ring_handle = RING_HANDLE,
+			.ring_page = RING_SPLIT,
+		},
+	};
+
+	memset(msg.more, 0xff, sizeof(msg.more));
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_post(self->vmm.fd, &msg, sizeof(msg)));
+	EXPECT_OPENED(self->vmm.fd, RELID, 3);
+}
+
 /* The bytes of a ring that the guest has filled with nonsense: refused, not believed */
 TEST_F(channel, open_with_nonsense_in_ring)
 {
