@@ -200,7 +200,7 @@ static long used_by_kernel(void)
 	return sum;
 }
 
-/* What is not charged is the kernel's workqueue: this tells how much, no more. */
+/* Its thread is most of it. */
 TEST_F_TIMEOUT(memcg, channels, 120)
 {
 	const long nr = 1000;
