@@ -220,7 +220,7 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
 
 /* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
 #define FEW_PAGES		16u
-#define SHORT_PAGES		128u
+#define SHORT_PAGES		64u
 #define SHORT_PAGES_PER_RUN	8
 
 /*
@@ -331,17 +331,13 @@ static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_w
 	return 0;
 }
 
-/* With room for all, and all charged: pin, and build the scatterlist. */
-static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire *w,
-				struct gpadl_pinning *pin, unsigned int max_segment)
+/* Apart from the others: a short list is not to pay for what this has on the stack. */
+static noinline int mapping_pin_long(struct vmbus_mapping *m, const struct gpadl_wire *w,
+				     struct gpadl_pinning *pin, unsigned int max_segment)
 {
 	struct gpadl_pins pins;
 	int ret;
 
-	if (m->is_short) {
-		ret = mapping_pin_short(m, w, pin);
-		return ret ?: gpadl_sg_make_short(m, w, pin->pages, max_segment);
-	}
 	ret = mapping_plan(m, w, &pins);
 	if (ret)
 		return ret;
@@ -354,6 +350,18 @@ static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire
 		ret = gpadl_sg_make(m, w, &pins, NULL, max_segment);
 	gpadl_pins_free(&pins);
 	return ret;
+}
+
+/* With room for all, and all charged: pin, and build the scatterlist. */
+static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire *w,
+				struct gpadl_pinning *pin, unsigned int max_segment)
+{
+	int ret;
+
+	if (!m->is_short)
+		return mapping_pin_long(m, w, pin, max_segment);
+	ret = mapping_pin_short(m, w, pin);
+	return ret ?: gpadl_sg_make_short(m, w, pin->pages, max_segment);
 }
 
 /* What is kept of the list of pinned pages, now that all of them are. */

@@ -381,6 +381,25 @@ static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 /* The longest entry there can be: a GPADL has no more pages. */
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
+/* A list of one extent, as of a ring in resident memory: no need of a walk. */
+static int sg_add_only(struct sg_builder *b, const struct gpadl_wire *w,
+		       const struct vmbus_mapping *m)
+{
+	const struct gpadl_region *region = m->table->regions[m->found->first_region];
+	struct gpadl_short_walk walk = gpadl_short_walk(w, region);
+	struct gpadl_extent e;
+
+	gpadl_short_next(&walk);
+	e = (struct gpadl_extent) {
+		.region = region,
+		.hva = walk.hva,
+		.nr = walk.run.nr,
+		.down = walk.run.down,
+		.first = true,
+	};
+	return sg_add_extent(b, &e, walk.range.offset, &walk.range.count);
+}
+
 /* In the room that the mapping has; if it is too little, in so much, and more than that. */
 static void sg_begin(struct sg_builder *b, struct vmbus_mapping *m, unsigned int more)
 {
@@ -434,7 +453,10 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
 	int ret;
 
 	sg_begin(&b, m, sg_room(&b, w));
-	ret = sg_add_all(&b, w, m);
+	if (m->found->nr_extents == 1)
+		ret = sg_add_only(&b, w, m);
+	else
+		ret = sg_add_all(&b, w, m);
 	if (!ret)
 		sg_trim(&b);
 	return sg_finish(&b, m, ret, max_segment);
