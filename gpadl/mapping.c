@@ -15,7 +15,8 @@
  * page: the reference count of the table, the user count of each region with pages in
  * it, and, where something is pinned on demand, the two counts of pinned pages, and
  * those of the address space if it is not the current one's. Per page, the kernel's pin
- * writes to the page's folio; a hugetlb page is pinned once, a resident region not at all.
+ * writes to the page's folio; in a list that is not short a hugetlb page is pinned once, and a
+ * resident region not at all.
  */
 #include <linux/errno.h>
 #include <linux/highmem.h>
