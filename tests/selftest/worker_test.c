@@ -307,6 +307,8 @@ TEST_F(worker, is_the_vmms)
 {
 	struct guest g = { .fd = device_open(), .uffd = -1 };
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_EQ(0, guest_begin(&g, 1, MEM_ANON));
 	EXPECT_EQ(1, threads_named(getpid(), "vmbus/"));
 	EXPECT_EQ(0, worker_do_wait(1, VMBUS_WORKER_TEST_BURN, 0));
@@ -458,6 +460,8 @@ TEST_F(worker, rlimit_nproc)
 	struct rlimit limit = { THREADS, THREADS };
 	int fd = device_open();
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_LE(0, fd);
 	self->pid = fork();
 	if (!self->pid) {
@@ -476,6 +480,8 @@ TEST_F(worker, pids_max)
 	int fd = device_open();
 	char most[16];
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, cgroup_make());
 	snprintf(most, sizeof(most), "%d", THREADS);
@@ -591,6 +597,8 @@ FIXTURE_SETUP(stuck)
 {
 	int sock[2];
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	worker_fd = open("/dev/vmbus-worker-test", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, worker_fd);
 	ASSERT_EQ(0, sync_make(&self->sync));
@@ -673,6 +681,8 @@ TEST_F(worker, owner_exits_child_has_the_file)
 {
 	struct guest g = { .fd = device_open(), .uffd = -1 };
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_LE(0, g.fd);
 	self->pid = fork();
 	if (!self->pid)
@@ -687,6 +697,8 @@ TEST_F(worker, owner_is_killed_child_has_the_file)
 	struct guest g = { .fd = device_open(), .uffd = -1 };
 	int status;
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_LE(0, g.fd);
 	self->pid = fork();
 	if (!self->pid) {
@@ -707,6 +719,8 @@ TEST_F(worker, owner_executes_another_program)
 	struct guest g = { .fd = device_open(), .uffd = -1 };
 	int hold[2], status;
 
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
 	ASSERT_LE(0, g.fd);
 	ASSERT_EQ(0, pipe(hold));
 	self->pid = fork();
