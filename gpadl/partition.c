@@ -263,7 +263,8 @@ static void partition_drop_gpadls(struct vmbus_partition *p)
  *
  * GPADLs that are not mapped go at once, without a reply; those that are mapped are
  * revoked, and hold what they need until they are unmapped; resident regions are unpinned
- * soon, but for those with pages that are mapped. ops->release() tells when all is gone. Channels are to be put too, before or after.
+ * soon, but for those with pages that are mapped. ops->release() tells when all is gone.
+ * Channels are to be put too, before or after.
  *
  * Context: process. Never waits for a backend or for the VMM.
  */

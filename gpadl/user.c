@@ -53,15 +53,17 @@ static struct gpadl_user *user_add_partition(struct gpadl_user *fresh)
 {
 	struct gpadl_user *user;
 
-	guard(spinlock)(&users_lock);
+	spin_lock(&users_lock);
 	user = user_find(fresh->uid);
 	if (!user) {
 		hash_add(users, &fresh->node, __kuid_val(fresh->uid));
 		user = fresh;
 	}
-	if (user->nr_partitions >= gpadl_max_user_partitions())
-		return ERR_PTR(-EAGAIN);
-	user->nr_partitions++;
+	if (user->nr_partitions < gpadl_max_user_partitions())
+		user->nr_partitions++;
+	else
+		user = ERR_PTR(-EAGAIN);
+	spin_unlock(&users_lock);
 	return user;
 }
 
@@ -95,11 +97,15 @@ struct gpadl_user *gpadl_user_add_partition(void)
  */
 void gpadl_user_remove_partition(struct gpadl_user *user)
 {
-	scoped_guard(spinlock, &users_lock) {
-		if (--user->nr_partitions)
-			return;
+	bool last;
+
+	spin_lock(&users_lock);
+	last = !--user->nr_partitions;
+	if (last)
 		hash_del(&user->node);
-	}
+	spin_unlock(&users_lock);
+	if (!last)
+		return;
 	WARN_ON_ONCE(user->nr_channels);
 	kfree(user);
 }
@@ -113,11 +119,15 @@ void gpadl_user_remove_partition(struct gpadl_user *user)
  */
 int gpadl_user_add_channel(struct gpadl_user *user)
 {
-	guard(spinlock)(&users_lock);
-	if (user->nr_channels >= gpadl_max_user_channels())
-		return -EAGAIN;
-	user->nr_channels++;
-	return 0;
+	int ret = 0;
+
+	spin_lock(&users_lock);
+	if (user->nr_channels < gpadl_max_user_channels())
+		user->nr_channels++;
+	else
+		ret = -EAGAIN;
+	spin_unlock(&users_lock);
+	return ret;
 }
 
 /**
@@ -128,6 +138,7 @@ int gpadl_user_add_channel(struct gpadl_user *user)
  */
 void gpadl_user_remove_channel(struct gpadl_user *user)
 {
-	guard(spinlock)(&users_lock);
+	spin_lock(&users_lock);
 	user->nr_channels--;
+	spin_unlock(&users_lock);
 }

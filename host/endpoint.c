@@ -28,8 +28,9 @@ static LIST_HEAD(endpoints);
  */
 void endpoint_leave(struct vmbus_endpoint *ep)
 {
-	guard(spinlock)(&ep->dev->lock);
+	spin_lock(&ep->dev->lock);
 	list_del_init(&ep->sibling);
+	spin_unlock(&ep->dev->lock);
 }
 
 static void endpoint_free(struct vmbus_endpoint *ep)
@@ -122,18 +123,11 @@ static bool device_has_index(const struct vmbus_device *dev, u16 index)
 	return false;
 }
 
-/**
- * endpoint_join() - A new endpoint becomes one of its device's
- * @ep: the endpoint; from here on it is removed by endpoint_die()
- *
- * Context: process. Waits for nothing.
- * Return: 0; -EEXIST if there is one with that index; -ENODEV if the device goes.
- */
-int endpoint_join(struct vmbus_endpoint *ep)
+static int endpoint_join_locked(struct vmbus_endpoint *ep)
 {
 	struct vmbus_device *dev = ep->dev;
 
-	guard(spinlock)(&dev->lock);
+	lockdep_assert_held(&dev->lock);
 	if (dev->dying || (!endpoint_is_primary(ep) && dev->primary->rescinded))
 		return -ENODEV;
 	if (device_has_index(dev, ep->index))
@@ -143,6 +137,23 @@ int endpoint_join(struct vmbus_endpoint *ep)
 		dev->primary = ep;
 	ep->state = ENDPOINT_CLOSED;
 	return 0;
+}
+
+/**
+ * endpoint_join() - A new endpoint becomes one of its device's
+ * @ep: the endpoint; from here on it is removed by endpoint_die()
+ *
+ * Context: process. Waits for nothing.
+ * Return: 0; -EEXIST if there is one with that index; -ENODEV if the device goes.
+ */
+int endpoint_join(struct vmbus_endpoint *ep)
+{
+	int ret;
+
+	spin_lock(&ep->dev->lock);
+	ret = endpoint_join_locked(ep);
+	spin_unlock(&ep->dev->lock);
+	return ret;
 }
 
 /**

@@ -55,6 +55,7 @@ static void endpoint_ring_do(struct vmbus_endpoint *ep, unsigned int todo)
 
 static void endpoint_unlock_and_do(struct vmbus_endpoint *ep, unsigned long irq,
 				   unsigned int todo)
+	__releases(&ep->out_lock)
 {
 	if (unlikely(todo & VMBUS_RING_WAIT))
 		endpoint_start_timer(ep);

@@ -292,16 +292,22 @@ static enum endpoint_step endpoint_next_open(struct vmbus_endpoint *ep)
 /* Take up what is to be done next. */
 static enum endpoint_step endpoint_next(struct vmbus_endpoint *ep)
 {
-	guard(spinlock)(&ep->dev->lock);
+	enum endpoint_step step = ENDPOINT_STEP_NONE;
+
+	spin_lock(&ep->dev->lock);
 	switch (ep->state) {
 	case ENDPOINT_CLOSED:
-		return endpoint_next_closed(ep);
+		step = endpoint_next_closed(ep);
+		break;
 	case ENDPOINT_OPEN:
 	case ENDPOINT_DRAINING:
-		return endpoint_next_open(ep);
+		step = endpoint_next_open(ep);
+		break;
 	default:
-		return ENDPOINT_STEP_NONE;
+		break;
 	}
+	spin_unlock(&ep->dev->lock);
+	return step;
 }
 
 static void endpoint_state_work(struct vmbus_gpadl_work *work)
@@ -611,13 +617,15 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
 bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed)
 {
 	struct vmbus_endpoint *sub;
+	bool idle;
 
-	guard(spinlock)(&ep->dev->lock);
+	spin_lock(&ep->dev->lock);
+	idle = endpoint_is_idle_locked(ep, removed);
 	if (endpoint_is_primary(ep))
 		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
-			if (!endpoint_is_idle_locked(sub, removed))
-				return false;
-	return endpoint_is_idle_locked(ep, removed);
+			idle = idle && endpoint_is_idle_locked(sub, removed);
+	spin_unlock(&ep->dev->lock);
+	return idle;
 }
 
 /**
@@ -646,8 +654,12 @@ void endpoint_reset(struct vmbus_endpoint *ep)
  */
 bool endpoint_is_reset(struct vmbus_endpoint *ep)
 {
-	guard(spinlock)(&ep->dev->lock);
-	return (s32)(ep->nr_closed - ep->reset_at) >= 0;
+	bool reset;
+
+	spin_lock(&ep->dev->lock);
+	reset = (s32)(ep->nr_closed - ep->reset_at) >= 0;
+	spin_unlock(&ep->dev->lock);
+	return reset;
 }
 
 /* ---- What the backend is told ---- */

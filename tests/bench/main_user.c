@@ -69,5 +69,5 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench: cases, quick, establish, lookup, idle, region, parallel, kicks or profile CASE");
+	die("bench: cases, quick, establish, lookup, idle, region, parallel, kicks, profile CASE");
 }

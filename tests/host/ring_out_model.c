@@ -341,8 +341,8 @@ static void begin(const struct model_case *c)
 		m.sender[i].id = i;
 		if (!plan->sender[i].len[0])
 			m.sender[i].state = S_DONE;
-		model_add((struct model_actor){ names[i], sender_can, sender_step,
-						&m.sender[i], false });
+		model_add((struct model_actor){ names[i], sender_can, sender_step, &m.sender[i],
+			  false });
 	}
 	model_add(guest);
 	model_add((struct model_actor){ "kick", kick_can, kick_step, &m.kicked, false });

@@ -558,10 +558,11 @@ long pinned_kb(pid_t pid)
 bool kernel_before(int major, int minor)
 {
 	struct utsname name;
-	int a = 0, b = 0;
+	int a, b;
 
 	uname(&name);
-	sscanf(name.release, "%d.%d", &a, &b);
+	if (sscanf(name.release, "%d.%d", &a, &b) != 2)
+		return false;
 	return a < major || (a == major && b < minor);
 }
 
