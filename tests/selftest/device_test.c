@@ -193,8 +193,8 @@ TEST_F(device, last_close_removes)
 
 TEST_F(device, probe_refuses)
 {
-	self->config.error = EDOM;
-	EXPECT_EQ(-EDOM, create(self->fd, &self->create));
+	self->config.error = EBADF;
+	EXPECT_EQ(-EBADF, create(self->fd, &self->create));
 	EXPECT_LOG("");
 	EXPECT_EQ(-ENXIO, guest_close(self->fd, RELID));
 	self->config.error = 0;
