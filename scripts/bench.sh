@@ -16,7 +16,7 @@
 #	bench.sh profile CASE	where the instructions go, by function, of map and of unmap;
 #				CASE is HOLDING,MEMORY,LAYOUT,PAGES,WHO, for example
 #				demand,hugetlb,shuffled,7936,ours
-#	bench.sh raw WHAT...	cases quick establish lookup idle region: CSV in out/bench/log
+#	bench.sh raw WHAT...	cases quick establish lookup idle region ring: CSV in out/bench/log
 #
 # Under QEMU's -icount a nanosecond of the guest is an instruction, whatever else the
 # machine does: two runs tell the same. The wall time of two threads is the exception.

@@ -22,6 +22,7 @@
 #include "gpadl/compat.h"
 #include "kick.h"
 #include "vmbus_gpadl_map.h"
+#include "ring_bench.h"
 #include "watch.h"
 #include "yardstick.h"
 
@@ -300,6 +301,19 @@ static int bench_ioctl_allocs(void __user *arg)
 	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
 }
 
+static int bench_ioctl_ring(void __user *arg)
+{
+	struct bench_ring r;
+	int ret;
+
+	if (copy_from_user(&r, arg, sizeof(r)))
+		return -EFAULT;
+	ret = ring_bench(&r);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &r, sizeof(r)) ? -EFAULT : 0;
+}
+
 /* ---- Setting up ---- */
 
 static int bench_ioctl_yardstick(struct bench *b, void __user *arg)
@@ -392,6 +406,8 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return allocs_begin();
 	case BENCH_ALLOCS_END:
 		return bench_ioctl_allocs(uarg);
+	case BENCH_RING:
+		return bench_ioctl_ring(uarg);
 	}
 	if (!b->p)
 		return -EINVAL;
@@ -485,12 +501,20 @@ static struct miscdevice bench_device = {
 
 static int __init bench_init(void)
 {
-	return misc_register(&bench_device);
+	int ret = ring_bench_init();
+
+	if (ret)
+		return ret;
+	ret = misc_register(&bench_device);
+	if (ret)
+		ring_bench_exit();
+	return ret;
 }
 
 static void __exit bench_exit(void)
 {
 	misc_deregister(&bench_device);
+	ring_bench_exit();
 }
 
 module_init(bench_init);

@@ -95,6 +95,7 @@ void establish_run(void);
 void lookup_run(void);
 void idle_run(void);
 void region_run(void);
+void ring_run(void);
 void parallel_run(void);
 void kicks_run(void);
 /* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */

@@ -48,6 +48,7 @@ static const struct {
 	{ "lookup", lookup_run },
 	{ "idle", idle_run },
 	{ "region", region_run },
+	{ "ring", ring_run },
 	{ "parallel", parallel_run },
 	{ "kicks", kicks_run },
 };
@@ -69,5 +70,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench: cases, quick, establish, lookup, idle, region, parallel, kicks, profile CASE");
+	die("bench: cases, quick, establish, lookup, idle, region, ring, parallel, kicks or "
+	    "profile CASE");
 }

@@ -115,4 +115,25 @@ struct bench_kick {
 
 #define BENCH_KICK	_IOWR(0xBD, 7, struct bench_kick)
 
+/* A channel of /dev/vmbus-host, whichever file this is: receive or send @nr packets */
+enum bench_ring_what {
+	BENCH_RING_RECV,	/* vmbus_endpoint_recv() for each */
+	BENCH_RING_PEEK,	/* in place, one commit */
+	BENCH_RING_COPY,	/* the same, and a copy */
+	BENCH_RING_SEND,	/* vmbus_endpoint_send() for each */
+	BENCH_RING_SENDV,	/* VMBUS_SEND_MORE for all but the last */
+};
+
+#define BENCH_RING_MAX_LEN	4096
+
+struct bench_ring {
+	__u32 what;
+	__u32 len;		/* of the payload */
+	__u32 nr;
+	__u32 pad;
+	__aligned_u64 ns;	/* out: of all */
+};
+
+#define BENCH_RING	_IOWR(0xBD, 8, struct bench_ring)
+
 #endif /* _VMBUS_GPADL_BENCH_H */
