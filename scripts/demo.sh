@@ -50,7 +50,8 @@ run()
 		"$dir/guest.img" "$dir/guest=/ko"
 
 	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
-	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build"
+	# One backend is enough; it brings what it depends on
+	collect_modules "$dir/ko" vmbus_heartbeat "$dir/build"
 	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$dir/build/tools/vmm/vmm" "$kernel/vmlinuz=/guest/vmlinuz" \
 		"$dir/guest.img=/guest/initramfs" "$top/scripts/guest/lib.sh" \

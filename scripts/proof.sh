@@ -19,7 +19,7 @@ frama_c()
 	shift
 
 	logged "$log" nice frama-c -machdep gcc_x86_64 -cpp-extra-args="-I$dir \
-		-I$top/tests/host/include -I$top" "$@"
+		-I$top/tests/host/include -I$top -I$top/gpadl" "$@"
 }
 
 # The file as it is, with the comment that a proof of its only loop needs

@@ -115,38 +115,46 @@ static struct {
 	unsigned int nr;
 } workers;
 
-/* /proc/PID/@file of an unbound worker; -1: it is something else, or gone */
-static int open_worker(const char *pid, const char *file)
+/* @dir/ID/@file of a thread with such a name; -1: it is another one, or gone */
+static int open_worker(const char *dir, const char *id, const char *name, const char *file)
 {
 	char path[300], comm[32] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	snprintf(path, sizeof(path), "%s/%s/comm", dir, id);
 	f = fopen(path, "r");
 	if (!f)
 		return -1;
 	if (!fgets(comm, sizeof(comm), f))
 		comm[0] = 0;
 	fclose(f);
-	if (strncmp(comm, "kworker/u", 9))
+	if (strncmp(comm, name, strlen(name)))
 		return -1;
-	snprintf(path, sizeof(path), "/proc/%s/%s", pid, file);
+	snprintf(path, sizeof(path), "%s/%s/%s", dir, id, file);
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
-static void open_workers(const char *file)
+static void open_threads(const char *dir, const char *name, const char *file)
 {
-	DIR *proc = opendir("/proc");
+	DIR *threads = opendir(dir);
 	struct dirent *d;
 	int fd;
 
-	workers.nr = 0;
-	while (proc && (d = readdir(proc)) && workers.nr < MAX_WORKERS) {
-		fd = isdigit(d->d_name[0]) ? open_worker(d->d_name, file) : -1;
+	while (threads && (d = readdir(threads)) && workers.nr < MAX_WORKERS) {
+		fd = isdigit(d->d_name[0]) ? open_worker(dir, d->d_name, name, file) : -1;
 		if (fd >= 0)
 			workers.fd[workers.nr++] = fd;
 	}
-	closedir(proc);
+	if (threads)
+		closedir(threads);
+}
+
+/* Those of the channels, which are threads of the VMM, and the kernel's unbound ones */
+static void open_workers(const char *file)
+{
+	workers.nr = 0;
+	open_threads("/proc/self/task", "vmbus/", file);
+	open_threads("/proc", "kworker/u", file);
 }
 
 static void put_workers(unsigned long value)

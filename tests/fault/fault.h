@@ -24,7 +24,7 @@ struct fault_code {
 /* Whose allocations fail */
 enum fault_task {
 	FAULT_THIS,	/* this thread's */
-	FAULT_WORKERS,	/* those of the kernel's unbound workers */
+	FAULT_WORKERS,	/* those of channels' threads, and of the kernel's unbound workers */
 };
 
 enum fault_result {

@@ -13,7 +13,7 @@
 
 #define IDLE		3u
 #define POINTS_MOST	2000u
-#define NR_MODULES	4
+#define NR_MODULES	7
 #define DEBUGFS		"/sys/kernel/debug/"
 
 /* A module, and what its load makes */
@@ -29,6 +29,9 @@ static const struct module modules[NR_MODULES] = {
 	{ .name = "vmbus_host", .device = "/dev/vmbus-host", .debugfs = DEBUGFS "vmbus_host" },
 	{ .name = "vmbus_gpadl_test", .device = "/dev/vmbus-gpadl-test" },
 	{ .name = "vmbus_heartbeat" },
+	{ .name = "vmbus_crc" },
+	{ .name = "vmbus_device_test" },
+	{ .name = "vmbus_worker_test" },
 };
 
 static int unload(const struct module *m)
@@ -105,6 +108,10 @@ FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) {
 
 FIXTURE_VARIANT_ADD(module, vmbus_heartbeat) {
 	.index = 3,
+};
+
+FIXTURE_VARIANT_ADD(module, vmbus_crc) {
+	.index = 4,
 };
 
 /* All of those before it are loaded. */
