@@ -26,13 +26,14 @@ static void channel_last_work(struct vmbus_gpadl_work *work)
 	struct vmbus_gpadl_channel *chan =
 		container_of(work, struct vmbus_gpadl_channel, last_work);
 
-	queue_work(chan->p->free_wq, &chan->free_work);
+	/* Whoever has queued this may still be about to wake the worker. */
+	queue_rcu_work(chan->p->free_wq, &chan->free_work);
 }
 
 static void channel_free_work(struct work_struct *work)
 {
 	struct vmbus_gpadl_channel *chan =
-		container_of(work, struct vmbus_gpadl_channel, free_work);
+		container_of(to_rcu_work(work), struct vmbus_gpadl_channel, free_work);
 	struct vmbus_partition *p = chan->p;
 
 	gpadl_worker_destroy(&chan->worker);
@@ -188,7 +189,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
 	vmbus_gpadl_work_init(&chan->revoke_work, channel_revoke_work);
 	vmbus_gpadl_work_init(&chan->last_work, channel_last_work);
-	INIT_WORK(&chan->free_work, channel_free_work);
+	INIT_RCU_WORK(&chan->free_work, channel_free_work);
 	ret = channel_start(chan);
 	if (ret) {
 		kfree(chan);

@@ -56,12 +56,21 @@
 
 static void watch_mark_range(struct gpadl_watch *w, unsigned long first, unsigned long last)
 {
-	unsigned long i;
+	unsigned long i, end, mask, *word, added = 0;
 
 	lockdep_assert_held(&w->lock);
-	for (i = first; i <= last; i++)
-		if (!test_and_set_bit(i, w->marks))
-			WRITE_ONCE(w->nr_marked, w->nr_marked + 1);
+	/* By the word: a region may be all of an address space, and the VMM says what changes. */
+	for (i = first; i <= last; i = end + 1) {
+		end = min(last, i | (BITS_PER_LONG - 1));
+		mask = GENMASK(end % BITS_PER_LONG, i % BITS_PER_LONG);
+		word = &w->marks[BIT_WORD(i)];
+		if ((*word & mask) == mask)
+			continue;
+		added += hweight_long(mask & ~*word);
+		WRITE_ONCE(*word, *word | mask);
+	}
+	if (added)
+		WRITE_ONCE(w->nr_marked, w->nr_marked + added);
 }
 
 static bool watch_invalidate(struct mmu_interval_notifier *mni,

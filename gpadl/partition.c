@@ -36,6 +36,7 @@ static void partition_free_work(struct work_struct *work)
 	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
 	gpadl_reply_queue_destroy(&p->replies);
 	gpadl_mem_drop_regions(&p->mem);
+	destroy_workqueue(p->drop_wq);
 	gpadl_mem_destroy(&p->mem);
 	if (p->ops->release)
 		p->ops->release(p->priv);
@@ -172,14 +173,22 @@ static int partition_init(struct vmbus_partition *p)
 		goto err_replies;
 	p->id = ret;
 	p->mem.id = ret;
-	p->mem.wq = gpadl_wq;
-	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
-	if (!p->free_wq) {
+	/* Of its own: a VMM that changes its memory without end keeps nobody else waiting. */
+	p->drop_wq = alloc_workqueue("vmbus_drop/%d", WQ_UNBOUND, 1, p->id);
+	if (!p->drop_wq) {
 		ret = -ENOMEM;
 		goto err_id;
 	}
+	p->mem.wq = p->drop_wq;
+	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
+	if (!p->free_wq) {
+		ret = -ENOMEM;
+		goto err_drop;
+	}
 	return 0;
 
+err_drop:
+	destroy_workqueue(p->drop_wq);
 err_id:
 	ida_free(&partition_ids, p->id);
 err_replies:
@@ -275,7 +284,7 @@ void vmbus_partition_put(struct vmbus_partition *p)
 	partition_drop_gpadls(p);
 	mutex_unlock(&p->rx_mutex);
 	/* The reference goes with it. */
-	queue_work(gpadl_wq, &p->clear_work);
+	queue_work(p->drop_wq, &p->clear_work);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_put, VMBUS_GPADL_NS);
 

@@ -122,6 +122,7 @@ enum gpadl_state {
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
  * @user: whose it is
+ * @drop_wq: lets go of its regions, which may wait for changes of the VMM's memory
  * @free_wq: frees its channels, which may wait until the VMM's threads run
  * @clear_work: removes its regions when it was put; holds a reference while pending
  * @free_work: frees it
@@ -151,6 +152,7 @@ struct vmbus_partition {
 	atomic_t counts[GPADL_NR_REASONS];
 	struct dentry *debugfs;
 	struct gpadl_user *user;
+	struct workqueue_struct *drop_wq;
 	struct workqueue_struct *free_wq;
 	struct work_struct clear_work;
 	struct work_struct free_work;
@@ -173,7 +175,7 @@ struct vmbus_partition {
  * @nr_busy: of @gpadls
  * @revoke_work: tells the backend; holds a reference while pending
  * @last_work: the last of its work, when it has no reference left
- * @free_work: frees it then, in @free_wq of the partition
+ * @free_work: frees it then, in @free_wq of the partition, after a grace period
  */
 struct vmbus_gpadl_channel {
 	refcount_t ref;
@@ -191,7 +193,7 @@ struct vmbus_gpadl_channel {
 	atomic_t nr_busy;
 	struct vmbus_gpadl_work revoke_work;
 	struct vmbus_gpadl_work last_work;
-	struct work_struct free_work;
+	struct rcu_work free_work;
 };
 
 #define GPADL_MARK_REVOKE	XA_MARK_0

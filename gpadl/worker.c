@@ -137,13 +137,18 @@ static int worker_kthread(void *data)
  */
 bool gpadl_worker_queue(struct gpadl_worker *w, struct vmbus_gpadl_work *work)
 {
+	/*
+	 * Before the item can be seen: it may be the last, which another thread runs before
+	 * this one goes on. The worker is freed only a grace period after its last item
+	 * (channel_last_work()); and a thread that has not orphaned it by now is not freed in
+	 * here either.
+	 */
+	guard(rcu)();
 	if (test_and_set_bit(WORK_QUEUED, &work->flags))
 		return false;
 	/* A full barrier; see gpadl_worker_killed() */
 	llist_add(&work->node, &w->queue);
 
-	/* A thread that has not orphaned its worker by now is not freed in here. */
-	guard(rcu)();
 	if (gpadl_worker_is_orphaned(w))
 		queue_work(orphan_wq, &w->orphan_work);
 	else if (w->task)
@@ -239,7 +244,8 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_worker_create);
 
 /**
  * gpadl_worker_destroy() - Stop a worker
- * @w: the worker, with nothing queued, and nobody who queues
+ * @w: the worker, with nothing queued, and nobody who queues: a grace period has passed since
+ *	another thread did
  *
  * Context: process, may sleep: until the thread runs, which a VMM that is stopped (SIGSTOP,
  * a freezer) keeps from it.

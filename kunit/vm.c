@@ -721,7 +721,10 @@ void vm_flush_revokes(struct vm_channel *c)
 /* What can be freed has been when this returns, of a partition that is held by something. */
 void vm_flush_frees(struct vmbus_partition *p)
 {
+	/* A channel is freed after a grace period. */
+	rcu_barrier();
 	flush_workqueue(p->free_wq);
+	flush_workqueue(p->drop_wq);
 	flush_workqueue(gpadl_wq);
 }
 
