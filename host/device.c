@@ -124,10 +124,15 @@ void host_device_remove(struct vmbus_device *dev)
  */
 void host_device_unplug(struct vmbus_device *dev)
 {
+	bool joined;
+
 	spin_lock(&dev->lock);
+	joined = dev->primary;
 	endpoints_die(dev);
 	spin_unlock(&dev->lock);
-	host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
+	if (joined)
+		host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 
 /* ---- What the backend uses ---- */
@@ -265,10 +270,17 @@ EXPORT_SYMBOL_NS_GPL(vmbus_device_offer_subchannels, VMBUS_HOST_NS);
  */
 void vmbus_device_rescind(struct vmbus_device *dev)
 {
+	bool joined;
+
 	spin_lock(&dev->lock);
-	if (dev->primary)
+	joined = dev->primary;
+	if (joined)
 		endpoint_rescind_locked(dev->primary);
+	else
+		/* From probe(), or soon after: endpoint_join() refuses. */
+		dev->dying = true;
 	spin_unlock(&dev->lock);
-	host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+	if (joined)
+		host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
