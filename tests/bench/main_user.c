@@ -70,6 +70,5 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench: cases, quick, establish, lookup, idle, region, ring, parallel, kicks or "
-	    "profile CASE");
+	die("bench cases|quick|establish|lookup|idle|region|ring|parallel|kicks|profile CASE");
 }

@@ -18,8 +18,8 @@
 #define TRAILER		8u
 
 struct control {
-	volatile __u32 write_index;
-	volatile __u32 read_index;
+	__u32 write_index;
+	__u32 read_index;
 };
 
 struct desc {
