@@ -86,12 +86,6 @@ void host_backend_forget(struct vmbus_device *dev)
 	wake_up_all(&device_gone);
 }
 
-static bool backend_has_devices(struct vmbus_backend *backend)
-{
-	guard(mutex)(&backends_lock);
-	return !list_empty(&backend->devices);
-}
-
 /**
  * vmbus_backend_register() - Offer to serve the devices of an interface type
  * @backend: the backend; stays the caller's, and there until vmbus_backend_unregister()
@@ -139,7 +133,11 @@ void vmbus_backend_unregister(struct vmbus_backend *backend)
 		list_for_each_entry(dev, &backend->devices, node)
 			host_device_unplug(dev);
 	}
-	wait_event(device_gone, !backend_has_devices(backend));
+	/* A condition must not sleep, and so takes no mutex. */
+	wait_event(device_gone, list_empty_careful(&backend->devices));
+	/* Whoever has forgotten the last device may still be at the list. */
+	mutex_lock(&backends_lock);
+	mutex_unlock(&backends_lock);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);
