@@ -40,7 +40,7 @@ static void gpadl_free(struct gpadl *g)
 
 	atomic_sub(g->nr_announced, &chan->p->nr_pages);
 	atomic_dec(&chan->p->nr_gpadls);
-	kvfree(g->wire.words);
+	kvfree(g->pfns.words);
 	kfree_rcu(g, rcu);
 	gpadl_channel_unref(chan);
 }
@@ -321,7 +321,7 @@ static struct gpadl *gpadl_alloc(struct vmbus_gpadl_channel *chan,
 		kfree(g);
 		return NULL;
 	}
-	gpadl_wire_init(&g->wire, header, words);
+	gpadl_wire_init(&g->pfns, header, words);
 	refcount_set(&g->ref, 1);
 	spin_lock_init(&g->lock);
 	g->chan = chan;
@@ -356,7 +356,7 @@ struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
 	if (!g)
 		return NULL;
 	g->read_only = read_only;
-	g->nr_announced = g->wire.capacity - g->wire.nr_ranges;
+	g->nr_announced = g->pfns.capacity - g->pfns.nr_ranges;
 	refcount_inc(&chan->ref);
 	atomic_inc(&p->nr_gpadls);
 	atomic_add(g->nr_announced, &p->nr_pages);
@@ -380,22 +380,22 @@ static void gpadl_reject(struct gpadl *g, enum gpadl_reason reason, u32 status)
 /* Packed, a page list is mostly much shorter than announced: give the rest back. */
 static void gpadl_trim(struct gpadl *g)
 {
-	size_t len = g->wire.nr_words * sizeof(u64);
+	size_t len = g->pfns.nr_words * sizeof(u64);
 	u64 *words;
 
-	if (g->wire.nr_words == g->wire.capacity)
+	if (g->pfns.nr_words == g->pfns.capacity)
 		return;
 	words = kvmalloc(len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!words)
 		return;
-	memcpy(words, g->wire.words, len);
-	kvfree(g->wire.words);
-	g->wire.words = words;
+	memcpy(words, g->pfns.words, len);
+	kvfree(g->pfns.words);
+	g->pfns.words = words;
 }
 
 static void gpadl_complete(struct gpadl *g)
 {
-	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->wire, &g->found)) {
+	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->pfns, &g->found)) {
 		gpadl_reject(g, GPADL_REASON_NO_REGION, GPADL_STATUS_INVALID_PARAMETER);
 		return;
 	}
@@ -422,7 +422,7 @@ void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg)
 
 	lockdep_assert_held(&g->chan->p->rx_mutex);
 	g->nr_messages++;
-	verdict = gpadl_wire_add(&g->wire, msg);
+	verdict = gpadl_wire_add(&g->pfns, msg);
 	if (verdict == GPADL_WIRE_COMPLETE)
 		gpadl_complete(g);
 	else if (verdict != GPADL_WIRE_OK)
@@ -520,7 +520,7 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 	busy = gpadl_is_busy(g) && !g->retired;
 	spin_unlock(&g->lock);
 	/* A page list that is complete does not change any more. */
-	return busy && gpadl_regions_move(&g->wire, old, new);
+	return busy && gpadl_regions_move(&g->pfns, old, new);
 }
 
 /**
@@ -728,7 +728,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	/* The address space may be there still, but is not to be waited for. */
 	m = ERR_PTR(-ESRCH);
 	if (!gpadl_worker_is_orphaned(&chan->worker))
-		m = gpadl_mapping_map(&chan->p->mem, &g->wire, &g->found, write,
+		m = gpadl_mapping_map(&chan->p->mem, &g->pfns, &g->found, write,
 				      READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
 	ret = gpadl_finish_map(g, write, m);

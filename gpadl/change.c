@@ -177,7 +177,7 @@ static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region
  * Context: process, may sleep.
  * Return: true if one has another address in @new, or none, or is read-only only there.
  */
-bool gpadl_regions_move(const struct gpadl_wire *w, const struct gpadl_region_table *old,
+bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,
 			const struct gpadl_region_table *new)
 {
 	struct gpadl_walk walk;

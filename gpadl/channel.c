@@ -256,7 +256,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_busy, VMBUS_GPADL_NS);
  * vmbus_gpadl_channel_is_busy() says that nothing is, vmbus_partition_ops.wake() has been
  * called. Only then may the guest be told (RESCIND_CHANNELOFFER): Linux sends no
  * GPADL_TEARDOWN after it and may free the memory. The guest is answered as before until
- * vmbus_gpadl_channel_release().
+ * vmbus_gpadl_channel_relid_released().
  *
  * Context: process. Never waits for a backend or for the VMM.
  */
@@ -296,7 +296,7 @@ int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan)
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_channel_release() - The guest has released a channel (RELID_RELEASED)
+ * vmbus_gpadl_channel_relid_released() - The guest has released a channel (RELID_RELEASED)
  * @chan: the channel
  *
  * Its GPADLs go, at once or when they are unmapped; no reply to the guest is left or
@@ -305,7 +305,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
  *
  * Context: process. Never waits for a backend or for the VMM.
  */
-void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
+void vmbus_gpadl_channel_relid_released(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
 	channel_drop_all(chan);
@@ -313,13 +313,13 @@ void vmbus_gpadl_channel_release(struct vmbus_gpadl_channel *chan)
 	mutex_unlock(&chan->p->rx_mutex);
 	gpadl_partition_wake(chan->p);
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_release, VMBUS_GPADL_NS);
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_relid_released, VMBUS_GPADL_NS);
 
 /**
  * vmbus_gpadl_channel_unlink() - A channel gives its relid back
  * @chan: the channel
  *
- * Does what vmbus_gpadl_channel_release() does; and the relid is free when this returns,
+ * Does what vmbus_gpadl_channel_relid_released() does; and the relid is free when this returns,
  * although the channel itself is still to be put.
  *
  * Context: process. Never waits for a backend or for the VMM.

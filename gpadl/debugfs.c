@@ -72,7 +72,7 @@ static void gpadl_show(struct seq_file *m, struct gpadl *g)
 
 	seq_printf(m, "%5u %#10x %-10s %-6s %5u %5u %5u %8u %5lu%s%s\n", g->chan->relid,
 		   g->handle, state_names[state], g->read_only ? "ro" : "rw",
-		   g->wire.nr_pages, g->wire.nr_ranges, g->wire.nr_runs, g->nr_messages,
+		   g->pfns.nr_pages, g->pfns.nr_ranges, g->pfns.nr_runs, g->nr_messages,
 		   age, leaving ? " leaving" : "", wanted);
 }
 

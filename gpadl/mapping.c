@@ -83,7 +83,7 @@ static void lookup_single_pages(struct gpadl_lookup *found, struct gpadl_walk *w
 }
 
 /* Look all pages up in a table. */
-static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
+static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 		   const struct gpadl_region_table *table)
 {
 	const struct gpadl_region *region = NULL;
@@ -122,7 +122,7 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_wire *w,
  * Context: process, may sleep.
  * Return: true if they all do.
  */
-bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
+bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 			  struct gpadl_lookup *found)
 {
 	struct gpadl_region_table *table = gpadl_region_table_get(mem);
@@ -180,7 +180,7 @@ static bool lookup_use_regions(const struct gpadl_lookup *found,
  * stands; ERR_PTR(-EINTR) on a fatal signal.
  */
 static struct gpadl_region_table *lookup_begin(struct gpadl_mem *mem,
-					       const struct gpadl_wire *w,
+					       const struct gpadl_pfn_list *w,
 					       struct gpadl_lookup *found, bool write)
 {
 	struct gpadl_region_table *table;
@@ -228,7 +228,7 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
  * Most lists are short: rings, and the requests of a device. They are pinned run by run, and
  * listed page by page, in two plain loops over the runs, all of which lie in one region.
  */
-static bool lookup_is_short(const struct gpadl_lookup *found, const struct gpadl_wire *w)
+static bool lookup_is_short(const struct gpadl_lookup *found, const struct gpadl_pfn_list *w)
 {
 	if (!found->nr_pins || found->first_region != found->last_region ||
 	    PAGE_SIZE > GPADL_PAGE_SIZE)
@@ -244,7 +244,7 @@ static bool lookup_is_short(const struct gpadl_lookup *found, const struct gpadl
  */
 #define BLOCKS_PER_PIN_MAX	4
 
-static void want_single_pages(struct gpadl_pins *pins, struct gpadl_walk *walk)
+static void want_single_pages(struct gpadl_pin_plan *pins, struct gpadl_walk *walk)
 {
 	const unsigned long hva = walk->e.region->what.hva;
 	struct gpadl_single_pages s = gpadl_walk_single_pages(walk);
@@ -254,15 +254,15 @@ static void want_single_pages(struct gpadl_pins *pins, struct gpadl_walk *walk)
 	for (i = 0; i < s.nr; i++) {
 		page = s.words[i] - s.first;
 		if (page >= s.nr_region ||
-		    !gpadl_pins_want_page(pins, hva + (page << GPADL_PAGE_SHIFT)))
+		    !gpadl_pin_plan_want_page(pins, hva + (page << GPADL_PAGE_SHIFT)))
 			break;
 	}
 	gpadl_walk_skip(walk, i);
 }
 
 /* Note all that is to be pinned. False: too thin, to be pinned by the run. */
-static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_wire *w,
-			 struct gpadl_pins *pins)
+static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+			 struct gpadl_pin_plan *pins)
 {
 	struct gpadl_walk walk;
 
@@ -270,7 +270,7 @@ static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_wire 
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region->resident)
 			continue;
-		if (!gpadl_pins_want(pins, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e)))
+		if (!gpadl_pin_plan_want(pins, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e)))
 			return false;
 		want_single_pages(pins, &walk);
 	}
@@ -278,8 +278,8 @@ static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_wire 
 }
 
 /* How to pin: by the block, if pins->blocks is not NULL after. */
-static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_wire *w,
-			struct gpadl_pins *pins)
+static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+			struct gpadl_pin_plan *pins)
 {
 	const struct gpadl_lookup *found = m->found;
 	int ret;
@@ -288,17 +288,17 @@ static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_wire *
 	if (found->nr_pins <= FEW_PAGES ||
 	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
 		return 0;
-	ret = gpadl_pins_init(pins, found->first_block, found->last_block, found->nr_pins);
+	ret = gpadl_pin_plan_init(pins, found->first_block, found->last_block, found->nr_pins);
 	if (ret || !mapping_want(m, w, pins)) {
-		gpadl_pins_free(pins);
+		gpadl_pin_plan_free(pins);
 		pins->blocks = NULL;
 	}
 	return ret;
 }
 
 /* Pin every extent that is not resident, each from its lowest page up. */
-static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_wire *w,
-			    struct gpadl_pinning *pin)
+static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+			    struct gpadl_pin_ctx *pin)
 {
 	struct gpadl_walk walk;
 	int ret;
@@ -317,8 +317,8 @@ static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_wi
 
 /* ---- Mapping ---- */
 
-static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_wire *w,
-			     struct gpadl_pinning *pin)
+static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+			     struct gpadl_pin_ctx *pin)
 {
 	const struct gpadl_region *region = m->table->regions[m->found->first_region];
 	struct gpadl_short_walk walk = gpadl_short_walk(w, region);
@@ -333,10 +333,10 @@ static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_w
 }
 
 /* Apart from the others: a short list is not to pay for what this has on the stack. */
-static noinline int mapping_pin_long(struct vmbus_mapping *m, const struct gpadl_wire *w,
-				     struct gpadl_pinning *pin, unsigned int max_segment)
+static noinline int mapping_pin_long(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+				     struct gpadl_pin_ctx *pin, unsigned int max_segment)
 {
-	struct gpadl_pins pins;
+	struct gpadl_pin_plan pins;
 	int ret;
 
 	ret = mapping_plan(m, w, &pins);
@@ -346,16 +346,16 @@ static noinline int mapping_pin_long(struct vmbus_mapping *m, const struct gpadl
 		ret = mapping_pin_runs(m, w, pin);
 		return ret ?: gpadl_sg_make(m, w, NULL, pin->pages, max_segment);
 	}
-	ret = gpadl_pins_take(&pins, pin, &m->pinned);
+	ret = gpadl_pin_plan_take(&pins, pin, &m->pinned);
 	if (!ret)
 		ret = gpadl_sg_make(m, w, &pins, NULL, max_segment);
-	gpadl_pins_free(&pins);
+	gpadl_pin_plan_free(&pins);
 	return ret;
 }
 
 /* With room for all, and all charged: pin, and build the scatterlist. */
-static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire *w,
-				struct gpadl_pinning *pin, unsigned int max_segment)
+static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+				struct gpadl_pin_ctx *pin, unsigned int max_segment)
 {
 	int ret;
 
@@ -368,7 +368,7 @@ static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_wire
 /* What is kept of the list of pinned pages, now that all of them are. */
 static void mapping_keep_pinned(struct vmbus_mapping *m)
 {
-	struct gpadl_pinned *pinned = &m->pinned;
+	struct gpadl_pin_set *pinned = &m->pinned;
 
 	if (m->is_short) {
 		/*
@@ -391,17 +391,17 @@ static void mapping_keep_pinned(struct vmbus_mapping *m)
 
 static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 {
-	struct gpadl_pinned *pinned = &m->pinned;
+	struct gpadl_pin_set *pinned = &m->pinned;
 
-	gpadl_pinned_unpin(pinned, dirty);
+	gpadl_pin_set_unpin(pinned, dirty);
 	if (pinned->ranges != &m->range)
 		kvfree(pinned->ranges);
 	if (!m->is_short)
 		kvfree(pinned->pages);
 }
 
-static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_wire *w,
-		       struct gpadl_pinning *pin, unsigned int max_segment)
+static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+		       struct gpadl_pin_ctx *pin, unsigned int max_segment)
 {
 	const unsigned long nr = m->found->nr_pins;
 	int ret;
@@ -425,7 +425,7 @@ static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_wire *w,
 
 /* With the address space at hand. */
 static int mapping_charge_and_pin(struct gpadl_mem *mem, struct vmbus_mapping *m,
-				  const struct gpadl_wire *w, struct gpadl_pinning *pin,
+				  const struct gpadl_pfn_list *w, struct gpadl_pin_ctx *pin,
 				  unsigned int max_segment)
 {
 	int ret;
@@ -440,9 +440,9 @@ static int mapping_charge_and_pin(struct gpadl_mem *mem, struct vmbus_mapping *m
 }
 
 static int mapping_make(struct gpadl_mem *mem, struct vmbus_mapping *m,
-			const struct gpadl_wire *w, unsigned int max_segment)
+			const struct gpadl_pfn_list *w, unsigned int max_segment)
 {
-	struct gpadl_pinning pin;
+	struct gpadl_pin_ctx pin;
 	int ret;
 
 	/* Resident: the address space is not needed. */
@@ -460,7 +460,7 @@ static int mapping_make(struct gpadl_mem *mem, struct vmbus_mapping *m,
  * With room for a scatterlist as long as that of the last map, if that was not long, and for
  * the pages of a short list: more is allocated where it is needed.
  */
-static struct gpadl_mapping *mapping_alloc(const struct gpadl_wire *w,
+static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *w,
 					   const struct gpadl_lookup *found)
 {
 	unsigned int nr_sgl = min(found->nr_entries ?: FEW_PAGES, w->nr_pages);
@@ -489,7 +489,7 @@ static struct gpadl_mapping *mapping_alloc(const struct gpadl_wire *w,
 
 /* What was looked up can be mapped: do it. */
 static struct gpadl_mapping *mapping_create(struct gpadl_mem *mem,
-					    const struct gpadl_wire *w,
+					    const struct gpadl_pfn_list *w,
 					    const struct gpadl_lookup *found,
 					    struct gpadl_region_table *table, bool write,
 					    unsigned int max_segment)
@@ -510,7 +510,7 @@ static struct gpadl_mapping *mapping_create(struct gpadl_mem *mem,
 }
 
 /* Why what was looked up cannot be mapped, if so. Resident pages are those that are there. */
-static int lookup_check(struct gpadl_mem *mem, const struct gpadl_wire *w,
+static int lookup_check(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 			const struct gpadl_lookup *found,
 			const struct gpadl_region_table *table, bool write)
 {
@@ -536,7 +536,7 @@ static int lookup_check(struct gpadl_mem *mem, const struct gpadl_wire *w,
  * Return: the mapping, for gpadl_mapping_unmap() and kfree(); ERR_PTR of -EACCES, -ESRCH,
  * -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w,
+struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 					struct gpadl_lookup *found, bool write,
 					unsigned int max_segment)
 {

@@ -74,7 +74,7 @@ struct vmbus_mapping {
 	struct gpadl_region_table *table;
 	bool writable;
 	bool is_short;
-	struct gpadl_pinned pinned;
+	struct gpadl_pin_set pinned;
 	struct gpadl_pin_range range;
 	struct page **few;
 	struct sg_table sgt;
@@ -108,9 +108,9 @@ static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping 
 	return container_of(map, struct gpadl_mapping, map);
 }
 
-bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_wire *w,
+bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 			  struct gpadl_lookup *found);
-struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_wire *w,
+struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 					struct gpadl_lookup *found, bool write,
 					unsigned int max_segment);
 void gpadl_mapping_unmap(struct gpadl_mem *mem, struct vmbus_mapping *m);

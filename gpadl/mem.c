@@ -129,9 +129,9 @@ void gpadl_mem_account_end(struct gpadl_mem_account *acct)
  * Context: process.
  * Return: 0, to be undone by gpadl_mem_leave(); -ESRCH if the address space is gone.
  */
-int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pinning *pin)
+int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
 {
-	*pin = (struct gpadl_pinning) { .mm = mem->mm, .how = GPADL_MM_OWN };
+	*pin = (struct gpadl_pin_ctx) { .mm = mem->mm, .how = GPADL_MM_OWN };
 	if (current->mm == mem->mm)
 		return 0;
 	if (!mmget_not_zero(mem->mm))
@@ -150,7 +150,7 @@ int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pinning *pin)
  *
  * Context: process, same thread.
  */
-void gpadl_mem_leave(const struct gpadl_pinning *pin)
+void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
 {
 	if (pin->how == GPADL_MM_OWN)
 		return;
@@ -206,7 +206,7 @@ static bool pin_retry(long ret, unsigned int tries)
 }
 
 /* Those that can be had in one go. 0 or an errno if none, and more tries are of no use. */
-static long pin_some(const struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
+static long pin_some(const struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
 {
 	unsigned int gup_flags = FOLL_LONGTERM | (pin->write ? FOLL_WRITE : 0), tries = 0;
 	long ret;
@@ -245,7 +245,7 @@ static bool any_poisoned(struct page **pages, long nr)
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map(). What is pinned by then is
  * for the caller to unpin.
  */
-int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
+int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
 {
 	struct page **pages;
 	long ret;
@@ -281,7 +281,7 @@ int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr
  * Return: how many of the first ones have been found: they are held, for
  * unpin_user_pages(); none of them has a memory error.
  */
-unsigned long gpadl_mem_peek(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr)
+unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
 {
 	long ret;
 
@@ -308,7 +308,7 @@ unsigned long gpadl_mem_peek(struct gpadl_pinning *pin, unsigned long hva, unsig
  */
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page)
 {
-	struct gpadl_pinning pin;
+	struct gpadl_pin_ctx pin;
 	int ret;
 
 	ret = gpadl_mem_enter(mem, &pin);

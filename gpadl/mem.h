@@ -115,14 +115,14 @@ enum gpadl_mm_access {
 };
 
 /**
- * struct gpadl_pinning - pages that are being pinned
+ * struct gpadl_pin_ctx - pages that are being pinned
  * @mm: address space that they are in
  * @how: this thread gets at it
  * @write: for writing
  * @pages: where they go, one after the other
  * @done: of @pages, those pinned so far: they belong to whoever pins
  */
-struct gpadl_pinning {
+struct gpadl_pin_ctx {
 	struct mm_struct *mm;
 	enum gpadl_mm_access how;
 	bool write;
@@ -141,10 +141,10 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr);
 void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *acct);
 void gpadl_mem_account_end(struct gpadl_mem_account *acct);
 
-int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pinning *pin);
-void gpadl_mem_leave(const struct gpadl_pinning *pin);
-int gpadl_mem_pin(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr);
-unsigned long gpadl_mem_peek(struct gpadl_pinning *pin, unsigned long hva, unsigned long nr);
+int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
+void gpadl_mem_leave(const struct gpadl_pin_ctx *pin);
+int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
+unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
 void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);

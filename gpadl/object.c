@@ -88,7 +88,7 @@ void *vmbus_mapping_vmap(struct vmbus_mapping *map)
 	void *vaddr;
 
 	might_sleep();
-	if (g->wire.nr_ranges != 1)
+	if (g->pfns.nr_ranges != 1)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (map->vaddr)
 		return ERR_PTR(-EBUSY);

@@ -30,8 +30,8 @@
 #define PAGES_PER_BLOCK_MIN	8
 
 /**
- * gpadl_pins_init() - Prepare to pin by the block
- * @pins: the pins, for gpadl_pins_free() also on error
+ * gpadl_pin_plan_init() - Prepare to pin by the block
+ * @pins: the pins, for gpadl_pin_plan_free() also on error
  * @first: number of the lowest block
  * @last: number of the highest block
  * @nr: how many pages will be wanted at most
@@ -39,10 +39,10 @@
  * Context: process, may sleep.
  * Return: 0; -ENOMEM if there is no memory.
  */
-int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
-		    unsigned long nr)
+int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
+			unsigned long nr)
 {
-	*pins = (struct gpadl_pins) { .first = first, .nr_blocks = last - first + 1 };
+	*pins = (struct gpadl_pin_plan) { .first = first, .nr_blocks = last - first + 1 };
 	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
 	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -54,19 +54,19 @@ int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long 
 }
 
 /**
- * gpadl_pins_free() - Free what gpadl_pins_init() has allocated; what is pinned stays
+ * gpadl_pin_plan_free() - Free what gpadl_pin_plan_init() has allocated; what is pinned stays
  * @pins: the pins
  *
  * Context: process.
  */
-void gpadl_pins_free(struct gpadl_pins *pins)
+void gpadl_pin_plan_free(struct gpadl_pin_plan *pins)
 {
 	kvfree(pins->wanted);
 	kvfree(pins->ranges);
 	kvfree(pins->blocks);
 }
 
-static struct gpadl_pin_block *pins_begin_block(struct gpadl_pins *pins,
+static struct gpadl_pin_block *pins_begin_block(struct gpadl_pin_plan *pins,
 						unsigned long number)
 {
 	struct gpadl_pin_block *b;
@@ -81,15 +81,15 @@ static struct gpadl_pin_block *pins_begin_block(struct gpadl_pins *pins,
 }
 
 /**
- * gpadl_pins_want() - Note pages that are to be pinned
+ * gpadl_pin_plan_want() - Note pages that are to be pinned
  * @pins: the pins
- * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pins_init()
+ * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pin_plan_init()
  * @nr: host pages
  *
  * Context: any.
  * Return: false if there are too many blocks for too few pages.
  */
-bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long nr)
+bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigned long nr)
 {
 	while (nr) {
 		unsigned long number = hva >> GPADL_BLOCK_SHIFT;
@@ -97,7 +97,7 @@ bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long n
 		unsigned long n = min(nr, GPADL_BLOCK_PAGES - i);
 		struct gpadl_pin_block *b;
 
-		b = (void *)(unsigned long)pins->blocks[gpadl_pins_index(pins, hva)];
+		b = (void *)(unsigned long)pins->blocks[gpadl_pin_plan_index(pins, hva)];
 		if (!b)
 			b = pins_begin_block(pins, number);
 		if (!b)
@@ -152,7 +152,7 @@ scattered:
 }
 
 /* Pin the wanted pages of a block; @first of them is pinned already, if @begun. */
-static int block_pin(struct gpadl_pin_block *b, struct gpadl_pinning *pin,
+static int block_pin(struct gpadl_pin_block *b, struct gpadl_pin_ctx *pin,
 		     unsigned long first, bool begun)
 {
 	unsigned long hva = b->number << GPADL_BLOCK_SHIFT;
@@ -168,7 +168,7 @@ static int block_pin(struct gpadl_pin_block *b, struct gpadl_pinning *pin,
 }
 
 /* The last @nr of the pages pinned so far need no list: they follow each other. */
-static void pinned_make_range(struct gpadl_pinned *pinned, struct gpadl_pinning *pin,
+static void pinned_make_range(struct gpadl_pin_set *pinned, struct gpadl_pin_ctx *pin,
 			      unsigned long nr)
 {
 	struct gpadl_pin_range *range = &pinned->ranges[pinned->nr_ranges++];
@@ -182,8 +182,8 @@ static void pinned_make_range(struct gpadl_pinned *pinned, struct gpadl_pinning 
  * Pin what is wanted of a block. @probe: see first whether one pin is enough; not again
  * once it was not.
  */
-static int pins_take_block(struct gpadl_pins *pins, struct gpadl_pin_block *b,
-			   struct gpadl_pinning *pin, struct gpadl_pinned *pinned,
+static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
+			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned,
 			   bool *probe)
 {
 	unsigned long first = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
@@ -218,16 +218,16 @@ static int pins_take_block(struct gpadl_pins *pins, struct gpadl_pin_block *b,
 }
 
 /**
- * gpadl_pins_take() - Pin what is wanted
+ * gpadl_pin_plan_take() - Pin what is wanted
  * @pins: the pins
  * @pin: has room for as many pages as were wanted
- * @pinned: for gpadl_pinned_unpin(), also on error. Its pages are those of @pin
+ * @pinned: for gpadl_pin_set_unpin(), also on error. Its pages are those of @pin
  *
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
-		    struct gpadl_pinned *pinned)
+int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
+			struct gpadl_pin_set *pinned)
 {
 	bool probe = true;
 	unsigned long n;
@@ -243,13 +243,13 @@ int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
 }
 
 /**
- * gpadl_pinned_unpin() - Unpin
+ * gpadl_pin_set_unpin() - Unpin
  * @pinned: what; its lists stay the caller's
  * @dirty: the pages may have been written to
  *
  * Context: process, may sleep, allocates nothing. Any thread.
  */
-void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty)
+void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty)
 {
 	unsigned long i;
 

@@ -43,13 +43,13 @@ struct gpadl_pin_range {
 };
 
 /**
- * struct gpadl_pinned - what has been pinned and is to be unpinned
+ * struct gpadl_pin_set - what has been pinned and is to be unpinned
  * @pages: pages, each for itself
  * @nr_pages: number of these
  * @ranges: and ranges of pages
  * @nr_ranges: number of these
  */
-struct gpadl_pinned {
+struct gpadl_pin_set {
 	struct page **pages;
 	unsigned long nr_pages;
 	struct gpadl_pin_range *ranges;
@@ -57,7 +57,7 @@ struct gpadl_pinned {
 };
 
 /**
- * struct gpadl_pins - pages to be pinned, then where they are
+ * struct gpadl_pin_plan - pages to be pinned, then where they are
  * @first: number of the first block
  * @nr_blocks: number of @blocks
  * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
@@ -69,7 +69,7 @@ struct gpadl_pinned {
  * @ranges: room for a range of each block
  * @nr_scattered: pages that are pinned in blocks that are not contiguous
  */
-struct gpadl_pins {
+struct gpadl_pin_plan {
 	unsigned long first;
 	unsigned long nr_blocks;
 	u64 *blocks;
@@ -80,31 +80,32 @@ struct gpadl_pins {
 	unsigned long nr_scattered;
 };
 
-int gpadl_pins_init(struct gpadl_pins *pins, unsigned long first, unsigned long last,
-		    unsigned long nr);
-void gpadl_pins_free(struct gpadl_pins *pins);
-bool gpadl_pins_want(struct gpadl_pins *pins, unsigned long hva, unsigned long nr);
-int gpadl_pins_take(struct gpadl_pins *pins, struct gpadl_pinning *pin,
-		    struct gpadl_pinned *pinned);
-void gpadl_pinned_unpin(const struct gpadl_pinned *pinned, bool dirty);
+int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
+			unsigned long nr);
+void gpadl_pin_plan_free(struct gpadl_pin_plan *pins);
+bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigned long nr);
+int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
+			struct gpadl_pin_set *pinned);
+void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty);
 
 /* The guest chooses the address: its block's entry leads to another load. */
-static inline unsigned long gpadl_pins_index(const struct gpadl_pins *pins, unsigned long hva)
+static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *pins,
+						 unsigned long hva)
 {
 	return array_index_nospec((hva >> GPADL_BLOCK_SHIFT) - pins->first, pins->nr_blocks);
 }
 
 /**
- * gpadl_pins_want_page() - gpadl_pins_want() for a page of a block that is known
+ * gpadl_pin_plan_want_page() - gpadl_pin_plan_want() for a page of a block that is known
  * @pins: the pins
- * @hva: an address in the page; in the blocks of gpadl_pins_init()
+ * @hva: an address in the page; in the blocks of gpadl_pin_plan_init()
  *
  * Context: any.
- * Return: false if the block is not known yet: this is then for gpadl_pins_want().
+ * Return: false if the block is not known yet: this is then for gpadl_pin_plan_want().
  */
-static inline bool gpadl_pins_want_page(struct gpadl_pins *pins, unsigned long hva)
+static inline bool gpadl_pin_plan_want_page(struct gpadl_pin_plan *pins, unsigned long hva)
 {
-	u64 block = pins->blocks[gpadl_pins_index(pins, hva)];
+	u64 block = pins->blocks[gpadl_pin_plan_index(pins, hva)];
 	struct gpadl_pin_block *b = (void *)(unsigned long)block;
 
 	if (!b)
@@ -114,7 +115,7 @@ static inline bool gpadl_pins_want_page(struct gpadl_pins *pins, unsigned long h
 }
 
 /**
- * gpadl_pins_slot() - Where is a page, of a block that is not contiguous, in its list?
+ * gpadl_pin_plan_slot() - Where is a page, of a block that is not contiguous, in its list?
  * @b: the block
  * @hva: an address in a pinned page of it
  *
@@ -122,8 +123,8 @@ static inline bool gpadl_pins_want_page(struct gpadl_pins *pins, unsigned long h
  * Return: its place in @b->pages. Of pinned pages with adjoining addresses the places
  * adjoin.
  */
-static inline struct page **gpadl_pins_slot(const struct gpadl_pin_block *b,
-					    unsigned long hva)
+static inline struct page **gpadl_pin_plan_slot(const struct gpadl_pin_block *b,
+						unsigned long hva)
 {
 	unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
 	unsigned long below = b->wanted[BIT_WORD(i)] & (BIT_MASK(i) - 1);
@@ -132,7 +133,7 @@ static inline struct page **gpadl_pins_slot(const struct gpadl_pin_block *b,
 }
 
 /**
- * gpadl_pins_find() - Where is a pinned page?
+ * gpadl_pin_plan_find() - Where is a pinned page?
  * @pins: the pins, taken
  * @hva: an address in one of them
  * @slot: its place in the list of its block; NULL if the block needs none, being contiguous
@@ -140,16 +141,16 @@ static inline struct page **gpadl_pins_slot(const struct gpadl_pin_block *b,
  * Context: any.
  * Return: the physical address.
  */
-static inline phys_addr_t gpadl_pins_find(const struct gpadl_pins *pins, unsigned long hva,
-					  struct page ***slot)
+static inline phys_addr_t gpadl_pin_plan_find(const struct gpadl_pin_plan *pins, unsigned long hva,
+					      struct page ***slot)
 {
-	u64 block = pins->blocks[gpadl_pins_index(pins, hva)];
+	u64 block = pins->blocks[gpadl_pin_plan_index(pins, hva)];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
 		*slot = NULL;
 		return block - GPADL_BLOCK_CONTIGUOUS + (hva & ~GPADL_BLOCK_MASK);
 	}
-	*slot = gpadl_pins_slot((void *)(unsigned long)block, hva);
+	*slot = gpadl_pin_plan_slot((void *)(unsigned long)block, hva);
 	return page_to_phys(**slot) + offset_in_page(hva);
 }
 

@@ -207,7 +207,7 @@ struct vmbus_gpadl_channel {
  * @chan: its channel
  * @nr_announced: HV pages it is charged for in vmbus_partition.nr_pages
  * @nr_messages: HEADER and BODYs taken in; protected by rx_mutex
- * @wire: its pages; protected by rx_mutex while ASSEMBLING, does not change after
+ * @pfns: its pages; protected by rx_mutex while ASSEMBLING, does not change after
  * @next_same: next GPADL with this handle, on another channel; protected by the lock of
  *	vmbus_partition.handles
  * @prev_same: the one before; NULL for the one that stands in the table
@@ -235,7 +235,7 @@ struct gpadl {
 	struct vmbus_gpadl_channel *chan;
 	u32 nr_announced;
 	u32 nr_messages;
-	struct gpadl_wire wire;
+	struct gpadl_pfn_list pfns;
 	struct gpadl *next_same;
 	struct gpadl *prev_same;
 	struct gpadl_reply created;

@@ -172,7 +172,7 @@ int gpadl_region_wait_switch(struct gpadl_mem *mem)
 /* ---- The pages of a resident region ---- */
 
 /* Pin what is missing of a part of a block that the region has a share of. */
-static int region_pin_part(struct gpadl_region *region, struct gpadl_pinning *pin,
+static int region_pin_part(struct gpadl_region *region, struct gpadl_pin_ctx *pin,
 			   const struct gpadl_part *part)
 {
 	struct gpadl_resident *r = region->resident;
@@ -204,7 +204,7 @@ static int region_pin_part(struct gpadl_region *region, struct gpadl_pinning *pi
 /*
  * Only a fatal signal ends it: one that is handled would have it begin anew each time.
  */
-static int region_pin_parts(struct gpadl_region *region, struct gpadl_pinning *pin)
+static int region_pin_parts(struct gpadl_region *region, struct gpadl_pin_ctx *pin)
 {
 	struct gpadl_resident *r = region->resident;
 	unsigned long left = r->nr, hva = r->hva;
@@ -231,7 +231,7 @@ static int region_pin_parts(struct gpadl_region *region, struct gpadl_pinning *p
  * Charge for what is missing, and pin it. What of that is not pinned in the end is
  * uncharged; what is, the blocks have.
  */
-static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pinning *pin,
+static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pin_ctx *pin,
 				 unsigned long missing)
 {
 	struct gpadl_mem *mem = region->mem;
@@ -252,7 +252,7 @@ static int region_pin(struct gpadl_region *region)
 {
 	struct gpadl_mem *mem = region->mem;
 	struct gpadl_mem_account acct;
-	struct gpadl_pinning pin;
+	struct gpadl_pin_ctx pin;
 	unsigned long missing;
 	int ret;
 

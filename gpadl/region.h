@@ -17,7 +17,7 @@
 #include "vmbus_gpadl_map.h"
 
 struct gpadl_resident;
-struct gpadl_wire;
+struct gpadl_pfn_list;
 
 /**
  * struct gpadl_region - one range of guest memory; @what does not change once published
@@ -82,7 +82,7 @@ void gpadl_region_unuse(struct gpadl_region *region);
 void gpadl_regions_trim(struct gpadl_mem *mem);
 
 /* change.c */
-bool gpadl_regions_move(const struct gpadl_wire *w, const struct gpadl_region_table *old,
+bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,
 			const struct gpadl_region_table *new);
 int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
 			  unsigned int nr, u32 flags);

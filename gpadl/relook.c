@@ -34,7 +34,7 @@
 struct relook {
 	struct gpadl_mem *mem;
 	struct gpadl_region *region;
-	struct gpadl_pinning pin;
+	struct gpadl_pin_ctx pin;
 	unsigned long seen;
 };
 
@@ -171,7 +171,7 @@ static void relook_set_region(struct relook *l, struct gpadl_region *region)
 	l->pin.write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
 }
 
-static int relook_walk(struct relook *l, const struct gpadl_wire *w,
+static int relook_walk(struct relook *l, const struct gpadl_pfn_list *w,
 		       const struct gpadl_region_table *table)
 {
 	struct gpadl_walk walk;
@@ -224,7 +224,7 @@ static void relook_end(struct relook *l)
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_wire *w,
+int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 		 const struct gpadl_region_table *table)
 {
 	struct gpadl_mem_account acct;

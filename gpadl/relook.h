@@ -10,10 +10,10 @@
 struct gpadl_mem;
 struct gpadl_region;
 struct gpadl_region_table;
-struct gpadl_wire;
+struct gpadl_pfn_list;
 
 void gpadl_relook_failures(struct gpadl_mem *mem);
-int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_wire *w,
+int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 		 const struct gpadl_region_table *table);
 int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region);
 

@@ -38,7 +38,7 @@ struct sg_builder {
 	unsigned int room;
 	unsigned int more;
 	phys_addr_t end;
-	const struct gpadl_pins *pins;
+	const struct gpadl_pin_plan *pins;
 	struct page **pages;
 };
 
@@ -126,7 +126,7 @@ static struct sg_piece sg_find(const struct sg_builder *b, const struct gpadl_ex
 		p.phys = gpadl_resident_find(e->region->resident, hva, &bytes);
 		p.leaf = gpadl_resident_leaf(e->region->resident, hva);
 	} else if (b->pins) {
-		p.phys = gpadl_pins_find(b->pins, hva, &p.slot);
+		p.phys = gpadl_pin_plan_find(b->pins, hva, &p.slot);
 	} else {
 		p.slot = b->pages + ((hva >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT));
 		p.phys = page_to_phys(*p.slot) + offset_in_page(hva);
@@ -277,7 +277,7 @@ static __always_inline void sg_add_single_pages(struct sg_builder *b,
 			break;
 		addr = hva + (addr << GPADL_PAGE_SHIFT);
 		sg_add_page(&sg, &end, resident ? gpadl_resident_find(r, addr, &bytes) :
-						  gpadl_pins_find(b->pins, addr, &slot));
+						  gpadl_pin_plan_find(b->pins, addr, &slot));
 	}
 	b->nents = sg - b->sgl;
 	b->end = end;
@@ -285,7 +285,7 @@ static __always_inline void sg_add_single_pages(struct sg_builder *b,
 	*left -= (word - s.words) << GPADL_PAGE_SHIFT;
 }
 
-static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
+static int sg_add_all(struct sg_builder *b, const struct gpadl_pfn_list *w,
 		      const struct vmbus_mapping *m)
 {
 	struct gpadl_walk walk;
@@ -318,7 +318,7 @@ static int sg_add_all(struct sg_builder *b, const struct gpadl_wire *w,
  * An entry for each run is what most need, more where pinned pages are seen to be scattered,
  * and one for each page is enough for all. What this does not see, it grows for.
  */
-static u32 sg_room(const struct sg_builder *b, const struct gpadl_wire *w)
+static u32 sg_room(const struct sg_builder *b, const struct gpadl_pfn_list *w)
 {
 	unsigned long room = w->nr_runs;
 
@@ -382,7 +382,7 @@ static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
 /* A list of one extent, as of a ring in resident memory: no need of a walk. */
-static int sg_add_only(struct sg_builder *b, const struct gpadl_wire *w,
+static int sg_add_only(struct sg_builder *b, const struct gpadl_pfn_list *w,
 		       const struct vmbus_mapping *m)
 {
 	const struct gpadl_region *region = m->table->regions[m->found->first_region];
@@ -442,8 +442,8 @@ static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret,
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
  */
-int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_wire *w,
-		  const struct gpadl_pins *pins, struct page **pages,
+int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
+		  const struct gpadl_pin_plan *pins, struct page **pages,
 		  unsigned int max_segment)
 {
 	struct sg_builder b = {
@@ -494,7 +494,7 @@ static int sg_add_run(struct sg_builder *b, const struct gpadl_wire_run *run,
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
  */
-int gpadl_sg_make_short(struct vmbus_mapping *m, const struct gpadl_wire *w,
+int gpadl_sg_make_short(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
 			struct page **pages, unsigned int max_segment)
 {
 	struct gpadl_short_walk walk =

@@ -96,9 +96,9 @@ TRACE_EVENT(vmbus_gpadl_created,
 		__entry->relid = g->chan->relid;
 		__entry->handle = g->handle;
 		__entry->status = status;
-		__entry->pages = g->wire.nr_pages;
-		__entry->ranges = g->wire.nr_ranges;
-		__entry->runs = g->wire.nr_runs;
+		__entry->pages = g->pfns.nr_pages;
+		__entry->ranges = g->pfns.nr_ranges;
+		__entry->runs = g->pfns.nr_runs;
 		__entry->messages = g->nr_messages;
 		__entry->read_only = g->read_only;
 	),

@@ -45,7 +45,7 @@ struct gpadl_extent {
  * @e: the extent found last; its region is tried first for the next
  */
 struct gpadl_walk {
-	const struct gpadl_wire *w;
+	const struct gpadl_pfn_list *w;
 	const struct gpadl_region_table *table;
 	u32 next;
 	u32 pages_left;
@@ -54,7 +54,7 @@ struct gpadl_walk {
 	struct gpadl_extent e;
 };
 
-static inline void gpadl_walk_init(struct gpadl_walk *walk, const struct gpadl_wire *w,
+static inline void gpadl_walk_init(struct gpadl_walk *walk, const struct gpadl_pfn_list *w,
 				   const struct gpadl_region_table *table)
 {
 	*walk = (struct gpadl_walk) { .w = w, .table = table };
@@ -121,7 +121,7 @@ static inline void gpadl_walk_skip(struct gpadl_walk *walk, u32 nr)
  * @hva: of its lowest page
  */
 struct gpadl_short_walk {
-	const struct gpadl_wire *w;
+	const struct gpadl_pfn_list *w;
 	const struct gpadl_region *region;
 	u32 next;
 	u32 pages_left;
@@ -131,7 +131,7 @@ struct gpadl_short_walk {
 	unsigned long hva;
 };
 
-static inline struct gpadl_short_walk gpadl_short_walk(const struct gpadl_wire *w,
+static inline struct gpadl_short_walk gpadl_short_walk(const struct gpadl_pfn_list *w,
 						       const struct gpadl_region *region)
 {
 	return (struct gpadl_short_walk) { .w = w, .region = region };
@@ -140,7 +140,7 @@ static inline struct gpadl_short_walk gpadl_short_walk(const struct gpadl_wire *
 /* The next run; false if there is none. */
 static inline bool gpadl_short_next(struct gpadl_short_walk *walk)
 {
-	const struct gpadl_wire *w = walk->w;
+	const struct gpadl_pfn_list *w = walk->w;
 	u64 page;
 
 	if (walk->next >= w->nr_words)

@@ -140,10 +140,10 @@ enum gpadl_wire_verdict gpadl_wire_check_header(const struct gpadl_wire_msg *msg
  *
  * Context: any.
  */
-void gpadl_wire_init(struct gpadl_wire *w, const struct gpadl_wire_msg *header,
+void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *header,
 		     u64 *words)
 {
-	*w = (struct gpadl_wire) {
+	*w = (struct gpadl_pfn_list) {
 		.words = words,
 		.capacity = header->range_buflen / sizeof(u64),
 		.nr_ranges = header->rangecount,
@@ -188,7 +188,7 @@ struct gpadl_wire_run gpadl_wire_run(u64 word)
 }
 
 /* Check a range's header word, and begin the range. */
-static enum gpadl_wire_verdict wire_begin_range(struct gpadl_wire *w, u64 word)
+static enum gpadl_wire_verdict wire_begin_range(struct gpadl_pfn_list *w, u64 word)
 {
 	struct gpadl_wire_range range = gpadl_wire_range(word);
 	u32 left = w->capacity - w->taken;
@@ -216,7 +216,7 @@ static enum gpadl_wire_verdict wire_begin_range(struct gpadl_wire *w, u64 word)
  * Does @pfn go on with the run that is being built? A run of one page has no direction
  * yet. The number of pages fits: a GPADL has no more than GPADL_MAX_PAGES.
  */
-static bool wire_extend_run(struct gpadl_wire *w, u64 pfn)
+static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn)
 {
 	u64 *word = &w->words[w->nr_words - 1];
 	struct gpadl_wire_run run = gpadl_wire_run(*word);
@@ -233,7 +233,7 @@ static bool wire_extend_run(struct gpadl_wire *w, u64 pfn)
 	return false;
 }
 
-static enum gpadl_wire_verdict wire_add_page(struct gpadl_wire *w, u64 pfn)
+static enum gpadl_wire_verdict wire_add_page(struct gpadl_pfn_list *w, u64 pfn)
 {
 	if (pfn > RUN_PFN_MASK)
 		return GPADL_WIRE_BAD_PFN;
@@ -246,7 +246,7 @@ static enum gpadl_wire_verdict wire_add_page(struct gpadl_wire *w, u64 pfn)
 	return GPADL_WIRE_OK;
 }
 
-static bool wire_complete(const struct gpadl_wire *w)
+static bool wire_complete(const struct gpadl_pfn_list *w)
 {
 	return !w->ranges_left && !w->pages_left;
 }
@@ -266,7 +266,7 @@ static bool wire_complete(const struct gpadl_wire *w)
  * Return: GPADL_WIRE_OK or GPADL_WIRE_COMPLETE; anything else is why the GPADL is
  * refused, and it can then only be thrown away.
  */
-enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_wire *w,
+enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg)
 {
 	enum gpadl_wire_verdict verdict;

@@ -10,7 +10,7 @@
  *	u32 byte_count; u32 byte_offset; u64 pfn[DIV_ROUND_UP(offset + count, 4096)]
  *
  * sent as a stream of u64 words, cut anywhere between words into one GPADL_HEADER
- * and any number of GPADL_BODY messages. struct gpadl_wire takes the words in as they
+ * and any number of GPADL_BODY messages. struct gpadl_pfn_list takes the words in as they
  * come, checks each once, and keeps them packed: page frame numbers that follow each
  * other, upwards or downwards, become one run word. The packed form is never longer
  * than what the guest sent.
@@ -85,7 +85,7 @@ struct gpadl_wire_msg {
 };
 
 /**
- * struct gpadl_wire - a GPADL being assembled, then complete
+ * struct gpadl_pfn_list - a GPADL being assembled, then complete
  * @words: the packed form, in memory of @capacity words that the caller provides
  * @capacity: what range_buflen announces, in words
  * @taken: words taken in from messages so far, <= @capacity
@@ -97,7 +97,7 @@ struct gpadl_wire_msg {
  * @pages_left: pages of the current range that have not come yet
  * @in_run: the last of @words is a run word of the current range
  */
-struct gpadl_wire {
+struct gpadl_pfn_list {
 	u64 *words;
 	u32 capacity;
 	u32 taken;
@@ -151,9 +151,9 @@ struct gpadl_wire_range {
 int gpadl_wire_decode(const void *buf, size_t len, struct gpadl_wire_msg *msg);
 
 enum gpadl_wire_verdict gpadl_wire_check_header(const struct gpadl_wire_msg *msg);
-void gpadl_wire_init(struct gpadl_wire *w, const struct gpadl_wire_msg *header,
+void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *header,
 		     u64 *words);
-enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_wire *w,
+enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
 
 struct gpadl_wire_range gpadl_wire_range(u64 word);

@@ -10,10 +10,10 @@
 
 static struct dentry *host_debugfs;
 
-static void guest_show(struct host *host, void *m)
+static void guest_show(struct vmbus_guest *guest, void *m)
 {
-	seq_printf(m, "%d channels %u bad-messages %u\n", host->owner,
-		   atomic_read(&host->nr_endpoints), atomic_read(&host->nr_bad));
+	seq_printf(m, "%d channels %u bad-messages %u\n", guest->owner,
+		   atomic_read(&guest->nr_endpoints), atomic_read(&guest->nr_bad));
 }
 
 static int guests_show(struct seq_file *m, void *unused)
@@ -35,7 +35,7 @@ static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 	struct endpoint_counts *c = &ep->counts;
 
 	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %lld refused %lld kicks %lld calls %llu received %llu sent %llu%s%s\n",
-		   ep->host->owner, ep->relid, &ep->dev->if_type, &ep->dev->if_instance,
+		   ep->guest->owner, ep->relid, &ep->dev->if_type, &ep->dev->if_instance,
 		   endpoint_state_name(ep),
 		   glance(&ep->rescinded) ? " rescinded" : "",
 		   glance(&ep->released) ? " released" : "",

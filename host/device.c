@@ -15,7 +15,7 @@
 
 /**
  * host_device_create() - Make a device, and find its backend
- * @host: the guest
+ * @guest: the guest
  * @relid: of the primary channel
  * @if_type: interface type GUID
  * @if_instance: interface instance GUID
@@ -24,7 +24,7 @@
  * Return: the device, without a channel, for host_device_put(); ERR_PTR of -ENODEV if nobody
  * serves the type, or -ENOMEM.
  */
-struct vmbus_device *host_device_create(struct host *host, u32 relid,
+struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
 					const guid_t *if_type, const guid_t *if_instance)
 {
 	struct vmbus_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
@@ -32,7 +32,7 @@ struct vmbus_device *host_device_create(struct host *host, u32 relid,
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&dev->ref, 1);
-	dev->host = host;
+	dev->guest = guest;
 	dev->relid = relid;
 	dev->if_type = *if_type;
 	dev->if_instance = *if_instance;
@@ -132,7 +132,7 @@ void host_device_unplug(struct vmbus_device *dev)
 	spin_unlock(&dev->lock);
 	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
 	if (joined)
-		host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 
 /* ---- What the backend uses ---- */
@@ -253,7 +253,7 @@ int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count)
 {
 	if (!count || count > dev->max_subchannels)
 		return -EINVAL;
-	host_event_post(dev->host, VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, dev->relid, count);
+	host_event_post(dev->guest, VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, dev->relid, count);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_offer_subchannels, VMBUS_HOST_NS);
@@ -281,6 +281,6 @@ void vmbus_device_rescind(struct vmbus_device *dev)
 		dev->dying = true;
 	spin_unlock(&dev->lock);
 	if (joined)
-		host_event_post(dev->host, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);

@@ -15,12 +15,12 @@
 #include <linux/uuid.h>
 #include <linux/vmbus_backend.h>
 
-struct host;
+struct vmbus_guest;
 
 /**
  * struct vmbus_device - a device
  * @ref: one for each of its endpoints, and that of who makes it
- * @host: the guest
+ * @guest: the guest
  * @backend: who serves it, with a reference to its module; NULL when that was given back
  * @node: in the backend's list, from before probe() until after remove(); empty if in none
  * @if_type: selects the backend
@@ -39,7 +39,7 @@ struct host;
  */
 struct vmbus_device {
 	refcount_t ref;
-	struct host *host;
+	struct vmbus_guest *guest;
 	struct vmbus_backend *backend;
 	struct list_head node;
 	guid_t if_type;
@@ -58,7 +58,7 @@ struct vmbus_device {
 };
 
 /* device.c */
-struct vmbus_device *host_device_create(struct host *host, u32 relid,
+struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
 					const guid_t *if_type, const guid_t *if_instance);
 void host_device_get(struct vmbus_device *dev);
 void host_device_put(struct vmbus_device *dev);

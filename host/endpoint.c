@@ -48,7 +48,7 @@ static void endpoint_release(void *priv)
 
 	scoped_guard(mutex, &endpoints_lock)
 		list_del(&ep->node);
-	atomic_dec(&ep->host->nr_endpoints);
+	atomic_dec(&ep->guest->nr_endpoints);
 	endpoint_free(ep);
 }
 
@@ -67,7 +67,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
 	refcount_set(&ep->ref, 1);
 	INIT_LIST_HEAD(&ep->asked_node);
 	INIT_LIST_HEAD(&ep->sibling);
-	ep->host = dev->host;
+	ep->guest = dev->guest;
 	ep->dev = dev;
 	ep->relid = relid;
 	ep->index = index;
@@ -100,13 +100,13 @@ struct vmbus_endpoint *endpoint_create(struct vmbus_device *dev, u32 relid, u16 
 	ep = endpoint_alloc(dev, relid, index);
 	if (!ep)
 		return ERR_PTR(-ENOMEM);
-	chan = vmbus_gpadl_channel_create(dev->host->p, relid, &endpoint_ops, ep);
+	chan = vmbus_gpadl_channel_create(dev->guest->p, relid, &endpoint_ops, ep);
 	if (IS_ERR(chan)) {
 		endpoint_free(ep);
 		return PTR_ERR(chan) == -EBUSY ? ERR_PTR(-EEXIST) : ERR_CAST(chan);
 	}
 	ep->chan = chan;
-	atomic_inc(&dev->host->nr_endpoints);
+	atomic_inc(&dev->guest->nr_endpoints);
 	guard(mutex)(&endpoints_lock);
 	list_add_tail(&ep->node, &endpoints);
 	return ep;

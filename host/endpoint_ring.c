@@ -274,7 +274,7 @@ void endpoint_rings_kicked(struct vmbus_endpoint *ep)
 static int endpoint_ring_result(struct vmbus_endpoint *ep, int ret)
 {
 	if (unlikely(ret == -EIO) && !atomic_xchg(&ep->told_broken, 1))
-		host_event_post(ep->host, VMBUS_HOST_EVENT_BROKEN, ep->relid, 0);
+		host_event_post(ep->guest, VMBUS_HOST_EVENT_BROKEN, ep->relid, 0);
 	return ret;
 }
 

@@ -96,7 +96,7 @@ static void open_answer(struct vmbus_endpoint *ep, struct open_request *req, int
 static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
 {
 	lockdep_assert_held(&ep->dev->lock);
-	vmbus_partition_cancel_reply(ep->host->p, req->reply);
+	vmbus_partition_cancel_reply(ep->guest->p, req->reply);
 	req->reply = NULL;
 }
 
@@ -172,7 +172,7 @@ static void endpoint_set_closed(struct vmbus_endpoint *ep)
 	/* It may have waited for this. */
 	if (!endpoint_is_primary(ep))
 		endpoint_queue(ep->dev->primary);
-	wake_up_all(&ep->host->wait);
+	wake_up_all(&ep->guest->wait);
 }
 
 static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
@@ -212,7 +212,7 @@ static void endpoint_do_remove(struct vmbus_endpoint *ep)
 	else
 		endpoint_queue(dev->primary);
 	abandoned = ep->abandoned;
-	wake_up_all(&ep->host->wait);
+	wake_up_all(&ep->guest->wait);
 	spin_unlock(&dev->lock);
 	if (abandoned)
 		endpoint_put(ep);
@@ -360,14 +360,14 @@ static int endpoint_may_open(const struct vmbus_endpoint *ep)
  * @ep: the endpoint
  * @req: what it asks for; its reply is spent when this returns
  *
- * Context: process. Waits for nothing; host.lock is held.
+ * Context: process. Waits for nothing; guest.lock is held.
  */
 void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
 {
 	struct open_request refused = *req;
 	int ret;
 
-	lockdep_assert_held(&ep->host->lock);
+	lockdep_assert_held(&ep->guest->lock);
 	spin_lock(&ep->dev->lock);
 	ret = endpoint_may_open(ep);
 	if (ret) {
@@ -386,7 +386,7 @@ static void endpoint_close_one(struct vmbus_endpoint *ep, enum endpoint_leave ho
 			open_drop(ep, &ep->request);
 		else
 			open_answer(ep, &ep->request, -ECANCELED);
-		wake_up_all(&ep->host->wait);
+		wake_up_all(&ep->guest->wait);
 	}
 	if (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN ||
 	    ep->state == ENDPOINT_DRAINING) {
@@ -467,7 +467,7 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 	ep->dying = true;
 	if (!endpoint_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
 		ep->state = ENDPOINT_REMOVED;
-		wake_up_all(&ep->host->wait);
+		wake_up_all(&ep->guest->wait);
 	} else {
 		endpoint_queue(ep);
 	}
@@ -586,13 +586,13 @@ void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp)
  * It hears nothing more of it: what waits is dropped, and if the channel was rescinded,
  * nothing comes. One that was not can be offered and used again.
  *
- * Context: process. Waits for nothing; host.lock is held.
+ * Context: process. Waits for nothing; guest.lock is held.
  */
 void endpoint_let_go(struct vmbus_endpoint *ep)
 {
-	lockdep_assert_held(&ep->host->lock);
+	lockdep_assert_held(&ep->guest->lock);
 	endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
-	vmbus_gpadl_channel_release(ep->chan);
+	vmbus_gpadl_channel_relid_released(ep->chan);
 	ep->released = READ_ONCE(ep->rescinded);
 }
 
@@ -609,7 +609,7 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
  * @ep: the endpoint, held by the caller; with a primary, all of its device
  * @removed: it is the latter
  *
- * It stays so. host.wait is woken when it has become so.
+ * It stays so. guest.wait is woken when it has become so.
  *
  * Context: process, also under a spinlock.
  * Return: true if so.
@@ -647,7 +647,7 @@ void endpoint_reset(struct vmbus_endpoint *ep)
  * @ep: the endpoint, held by the caller
  *
  * Not whether the endpoint is: the guest, who can open it any time, could have that asked
- * for ever. host.wait is woken when it has become so.
+ * for ever. guest.wait is woken when it has become so.
  *
  * Context: process, also under a spinlock.
  * Return: true if so.

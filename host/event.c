@@ -51,7 +51,7 @@ void host_events_init(struct host_events *events)
 
 /**
  * host_event_post() - Tell the VMM something
- * @host: the guest
+ * @guest: the guest
  * @type: what
  * @relid: of which channel; 0 if of none
  * @value: of VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, how many; of VMBUS_HOST_EVENT_DONE, the
@@ -62,10 +62,10 @@ void host_events_init(struct host_events *events)
  *
  * Context: any, also under spinlocks.
  */
-void host_event_post(struct host *host, enum vmbus_host_event_type type, u32 relid,
+void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
 		     u32 value)
 {
-	struct host_events *events = &host->events;
+	struct host_events *events = &guest->events;
 	int kind = event_kind(type, value);
 	unsigned long irq;
 
@@ -77,21 +77,21 @@ void host_event_post(struct host *host, enum vmbus_host_event_type type, u32 rel
 	events->kinds[relid] |= BIT(kind);
 	__set_bit(relid, events->relids);
 	spin_unlock_irqrestore(&events->lock, irq);
-	wake_up_poll(&host->wait, EPOLLPRI);
+	wake_up_poll(&guest->wait, EPOLLPRI);
 }
 
 /**
  * host_events_forget() - Drop what was not read of a channel that is gone
- * @host: the guest
+ * @guest: the guest
  * @relid: the channel
  *
  * VMBUS_HOST_EVENT_DONE stays: it answers the VMM, and asks nothing.
  *
  * Context: any, also under spinlocks.
  */
-void host_events_forget(struct host *host, u32 relid)
+void host_events_forget(struct vmbus_guest *guest, u32 relid)
 {
-	struct host_events *events = &host->events;
+	struct host_events *events = &guest->events;
 	unsigned int kind;
 	unsigned long irq;
 
@@ -106,15 +106,15 @@ void host_events_forget(struct host *host, u32 relid)
 
 /**
  * host_events_pending() - Does an event wait to be read?
- * @host: the guest
+ * @guest: the guest
  *
  * Context: any.
  * Return: true if host_event_peek() would find one.
  */
-bool host_events_pending(struct host *host)
+bool host_events_pending(struct vmbus_guest *guest)
 {
 	/* Without the lock: host_event_post() wakes those who have looked before. */
-	return !data_race(bitmap_empty(host->events.relids, HOST_MAX_RELID + 1));
+	return !data_race(bitmap_empty(guest->events.relids, HOST_MAX_RELID + 1));
 }
 
 static u32 event_value(const struct host_events *events, u32 relid, unsigned int kind)
@@ -136,7 +136,7 @@ static u32 event_next_relid(const struct host_events *events)
 
 /**
  * host_event_peek() - Look at the next event
- * @host: the guest
+ * @guest: the guest
  * @event: where it goes; its size and flags are left as they are
  *
  * It waits until host_event_take(). The caller serialises both.
@@ -144,9 +144,9 @@ static u32 event_next_relid(const struct host_events *events)
  * Context: any.
  * Return: 0; -EAGAIN if there is none.
  */
-int host_event_peek(struct host *host, struct vmbus_host_event *event)
+int host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event)
 {
-	struct host_events *events = &host->events;
+	struct host_events *events = &guest->events;
 	unsigned int kind;
 	unsigned long irq;
 	u32 relid;
@@ -165,14 +165,14 @@ int host_event_peek(struct host *host, struct vmbus_host_event *event)
 
 /**
  * host_event_take() - An event has reached the VMM
- * @host: the guest
+ * @guest: the guest
  * @event: what host_event_peek() has said
  *
  * Context: any.
  */
-void host_event_take(struct host *host, const struct vmbus_host_event *event)
+void host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event)
 {
-	struct host_events *events = &host->events;
+	struct host_events *events = &guest->events;
 	int kind = event_kind(event->type, event->value);
 	u32 relid = event->relid;
 	unsigned long irq;

@@ -18,7 +18,7 @@
 /* highest relid: a SINT has 2048 event flags */
 #define HOST_MAX_RELID	2047
 
-struct host;
+struct vmbus_guest;
 
 /**
  * struct host_events - events of one guest that wait to be read
@@ -38,11 +38,11 @@ struct host_events {
 };
 
 void host_events_init(struct host_events *events);
-void host_event_post(struct host *host, enum vmbus_host_event_type type, u32 relid,
+void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
 		     u32 value);
-void host_events_forget(struct host *host, u32 relid);
-bool host_events_pending(struct host *host);
-int host_event_peek(struct host *host, struct vmbus_host_event *event);
-void host_event_take(struct host *host, const struct vmbus_host_event *event);
+void host_events_forget(struct vmbus_guest *guest, u32 relid);
+bool host_events_pending(struct vmbus_guest *guest);
+int host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event);
+void host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event);
 
 #endif /* _VMBUS_HOST_EVENT_H */

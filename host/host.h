@@ -2,11 +2,11 @@
 /*
  * The VMBus channel layer of /dev/vmbus-host: what its files share.
  *
- * An open file is a struct host, one guest. A struct vmbus_endpoint is the host's end of
+ * An open file is a struct vmbus_guest, one guest. A struct vmbus_endpoint is the host's end of
  * one of its channels. Both live until the mapper says that nothing calls in any more
  * (ops->release()); the file itself may be long closed then.
  *
- * Lock order: host.lock > vmbus_device.lock > locks of the mapper's reply queue.
+ * Lock order: guest.lock > vmbus_device.lock > locks of the mapper's reply queue.
  * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested; but
  * host_events.lock can be taken under any of them. No callback of a backend is called with
  * a lock held.
@@ -38,7 +38,7 @@ struct iov_iter;
 struct signals;
 
 /**
- * struct host - one open file, one guest
+ * struct vmbus_guest - one open file, one guest
  * @p: the partition; NULL until VMBUS_HOST_CREATE, then it does not change. Written
  *	under @lock, read by host_partition()
  * @owner: process id of who did VMBUS_HOST_CREATE, for people
@@ -57,7 +57,7 @@ struct signals;
  * @nr_endpoints: endpoints that are not freed yet
  * @node: in the list of all guests
  */
-struct host {
+struct vmbus_guest {
 	struct vmbus_partition *p;
 	pid_t owner;
 	struct mutex lock;
@@ -167,15 +167,15 @@ struct endpoint_counts {
  * struct vmbus_endpoint - the host's end of a channel
  * @ref: the table's, or that of its end if @abandoned, and that of each ioctl that waits;
  *	the last puts @chan
- * @host: the guest
+ * @guest: the guest
  * @dev: the device
  * @index: 0 for the primary channel, else the number of the sub-channel
  * @sibling: in vmbus_device.endpoints
  * @chan: the mapper's view of the channel. Its release() frees the endpoint
  * @relid: number of the channel
  * @node: in the list of all endpoints
- * @asked: set of &enum endpoint_asked; protected by host.lock
- * @asked_node: in host.asked, if @asked is not 0
+ * @asked: set of &enum endpoint_asked; protected by guest.lock
+ * @asked_node: in guest.asked, if @asked is not 0
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @state: &enum endpoint_state. This and what follows: device.lock
  * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
@@ -212,7 +212,7 @@ struct endpoint_counts {
  */
 struct vmbus_endpoint {
 	refcount_t ref;
-	struct host *host;
+	struct vmbus_guest *guest;
 	struct vmbus_device *dev;
 	u16 index;
 	struct list_head sibling;
@@ -259,43 +259,43 @@ struct vmbus_endpoint {
 };
 
 /* guest.c: life of a guest, and its channels by their relid */
-struct host *host_alloc(void);
-int host_create(struct host *host);
-void host_close(struct host *host);
-void host_for_each(void (*fn)(struct host *host, void *arg), void *arg);
-int host_add_endpoint(struct host *host, struct vmbus_endpoint *ep);
-bool host_remove_endpoint(struct host *host, struct vmbus_endpoint *ep);
-struct vmbus_endpoint *host_get_endpoint(struct host *host, u32 relid);
-struct vmbus_endpoint *host_next_endpoint(struct host *host, unsigned long *relid);
+struct vmbus_guest *host_alloc(void);
+int host_create(struct vmbus_guest *guest);
+void host_close(struct vmbus_guest *guest);
+void host_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg);
+int host_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
+bool host_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
+struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid);
+struct vmbus_endpoint *host_next_endpoint(struct vmbus_guest *guest, unsigned long *relid);
 
-static inline struct vmbus_partition *host_partition(const struct host *host)
+static inline struct vmbus_partition *host_partition(const struct vmbus_guest *guest)
 {
 	/* Pairs with the release in host_create(). */
-	return smp_load_acquire(&host->p);
+	return smp_load_acquire(&guest->p);
 }
 
-static inline bool host_is_readable(const struct host *host)
+static inline bool host_is_readable(const struct vmbus_guest *guest)
 {
-	return vmbus_partition_poll(host->p) & VMBUS_PARTITION_READABLE;
+	return vmbus_partition_poll(guest->p) & VMBUS_PARTITION_READABLE;
 }
 
-static inline bool host_is_writable(const struct host *host)
+static inline bool host_is_writable(const struct vmbus_guest *guest)
 {
-	return vmbus_partition_poll(host->p) & VMBUS_PARTITION_WRITABLE;
+	return vmbus_partition_poll(guest->p) & VMBUS_PARTITION_WRITABLE;
 }
 
 /* message.c: from the guest, and to it */
-int host_receive_wait(struct host *host, struct iov_iter *from, u32 flags, bool nonblock);
-ssize_t host_read_wait(struct host *host, struct iov_iter *to, bool nonblock);
+int host_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags, bool nonblock);
+ssize_t host_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock);
 
 /* request.c: what backends may keep waiting */
-int host_channel_rescind(struct host *host, u32 relid, bool nonblock);
-int host_channel_destroy(struct host *host, u32 relid, bool nonblock);
-int host_reset(struct host *host, bool nonblock);
-void host_finish(struct host *host);
+int host_channel_rescind(struct vmbus_guest *guest, u32 relid, bool nonblock);
+int host_channel_destroy(struct vmbus_guest *guest, u32 relid, bool nonblock);
+int host_reset(struct vmbus_guest *guest, bool nonblock);
+void host_finish(struct vmbus_guest *guest);
 
 /* ioctl.c */
-long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock);
+long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, bool nonblock);
 
 static inline bool endpoint_is_primary(const struct vmbus_endpoint *ep)
 {

@@ -32,7 +32,7 @@ static int ioctl_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->create.flags)
 		return -EOPNOTSUPP;
-	return host_create(call->host);
+	return host_create(call->guest);
 }
 
 static u32 region_flags(u32 from)
@@ -91,7 +91,7 @@ static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg
 		return -ENOMEM;
 	ret = regions_copy(changes, u64_to_user_ptr(set->regions), set->nr);
 	if (!ret)
-		ret = vmbus_partition_set_regions(call->host->p, changes, set->nr,
+		ret = vmbus_partition_set_regions(call->guest->p, changes, set->nr,
 						  set->flags);
 	kvfree(changes);
 	return ret;
@@ -101,7 +101,7 @@ static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *
 {
 	const struct vmbus_host_channel_modify *modify = &arg->channel_modify;
 	bool retarget = modify->flags & VMBUS_HOST_MODIFY_TARGET_VP;
-	struct host *host = call->host;
+	struct vmbus_guest *guest = call->guest;
 	struct vmbus_host_signals signals;
 	struct vmbus_endpoint *ep;
 	int ret;
@@ -114,7 +114,7 @@ static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *
 		return ret;
 	if (modify->target_vp == VMBUS_HOST_NO_TARGET_VP && signals.call_fd >= 0)
 		return -EINVAL;
-	ep = host_get_endpoint(host, modify->relid);
+	ep = host_get_endpoint(guest, modify->relid);
 	if (!ep)
 		return -ENOENT;
 	ret = signals_set(ep, &signals);
@@ -133,7 +133,7 @@ static int ioctl_channel_rescind(const struct ioctl_call *call, union ioctl_arg 
 {
 	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	return host_channel_rescind(call->host, arg->channel.relid,
+	return host_channel_rescind(call->guest, arg->channel.relid,
 				    !call_waits(call, arg->channel.flags));
 }
 
@@ -141,14 +141,14 @@ static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg 
 {
 	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	return host_channel_destroy(call->host, arg->channel.relid,
+	return host_channel_destroy(call->guest, arg->channel.relid,
 				    !call_waits(call, arg->channel.flags));
 }
 
 static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_post *post = &arg->post;
-	struct host *host = call->host;
+	struct vmbus_guest *guest = call->guest;
 	struct iov_iter msg;
 	u32 flags = 0;
 
@@ -157,14 +157,14 @@ static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 	if (post->flags & VMBUS_HOST_POST_GPADL_READ_ONLY)
 		flags |= VMBUS_GPADL_RECEIVE_READ_ONLY;
 	iov_iter_ubuf(&msg, ITER_SOURCE, u64_to_user_ptr(post->msg), post->len);
-	return host_receive_wait(host, &msg, flags, call->nonblock);
+	return host_receive_wait(guest, &msg, flags, call->nonblock);
 }
 
 static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->reset.flags & ~VMBUS_HOST_WAIT)
 		return -EOPNOTSUPP;
-	return host_reset(call->host, !call_waits(call, arg->reset.flags));
+	return host_reset(call->guest, !call_waits(call, arg->reset.flags));
 }
 
 /*
@@ -173,18 +173,18 @@ static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
  */
 static int event_read_one(const struct ioctl_call *call, struct vmbus_host_event *event)
 {
-	struct host *host = call->host;
+	struct vmbus_guest *guest = call->guest;
 	int ret;
 
-	host_finish(host);
-	if (mutex_lock_interruptible(&host->read_lock))
+	host_finish(guest);
+	if (mutex_lock_interruptible(&guest->read_lock))
 		return -ERESTARTSYS;
-	ret = host_event_peek(host, event);
+	ret = host_event_peek(guest, event);
 	if (!ret)
 		ret = copy_to_user_nofault(call->from, event, call->size);
 	if (!ret)
-		host_event_take(host, event);
-	mutex_unlock(&host->read_lock);
+		host_event_take(guest, event);
+	mutex_unlock(&guest->read_lock);
 	return ret;
 }
 
@@ -206,13 +206,13 @@ static int event_read(const struct ioctl_call *call, struct vmbus_host_event *ev
 static int ioctl_next_event(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	struct host *host = call->host;
+	struct vmbus_guest *guest = call->guest;
 	int ret;
 
 	if (arg->event.flags || arg->event.__reserved)
 		return -EOPNOTSUPP;
 	/* Not wait_event(): what brings requests to their end may sleep. */
-	add_wait_queue(&host->wait, &wait);
+	add_wait_queue(&guest->wait, &wait);
 	for (;;) {
 		ret = event_read(call, &arg->event);
 		if (ret != -EAGAIN || call->nonblock)
@@ -223,7 +223,7 @@ static int ioctl_next_event(const struct ioctl_call *call, union ioctl_arg *arg)
 		}
 		wait_woken(&wait, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 	}
-	remove_wait_queue(&host->wait, &wait);
+	remove_wait_queue(&guest->wait, &wait);
 	return ret;
 }
 
@@ -269,9 +269,9 @@ static const struct ioctl_op ioctl_ops[] = {
 };
 
 /* Who may: anybody makes the file a partition, and after that only its address space. */
-static int ioctl_may(struct host *host, unsigned int cmd)
+static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
 {
-	struct vmbus_partition *p = host_partition(host);
+	struct vmbus_partition *p = host_partition(guest);
 
 	if (!p)
 		return cmd == VMBUS_HOST_CREATE ? 0 : -EINVAL;
@@ -280,7 +280,7 @@ static int ioctl_may(struct host *host, unsigned int cmd)
 
 /**
  * host_ioctl() - Do an ioctl
- * @host: the file
+ * @guest: the file
  * @cmd: the command
  * @from: its structure in user memory
  * @nonblock: the file is O_NONBLOCK
@@ -288,9 +288,9 @@ static int ioctl_may(struct host *host, unsigned int cmd)
  * Context: process, may sleep.
  * Return: 0, or a negative errno as the uAPI says.
  */
-long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool nonblock)
+long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, bool nonblock)
 {
-	struct ioctl_call call = { .host = host, .from = from, .nonblock = nonblock };
+	struct ioctl_call call = { .guest = guest, .from = from, .nonblock = nonblock };
 	const struct ioctl_op *op;
 	union ioctl_arg arg;
 	int ret;
@@ -299,7 +299,7 @@ long host_ioctl(struct host *host, unsigned int cmd, void __user *from, bool non
 	    cmd != _IO(VMBUS_HOST_IOC, _IOC_NR(cmd)))
 		return -ENOTTY;
 	op = &ioctl_ops[array_index_nospec(_IOC_NR(cmd), ARRAY_SIZE(ioctl_ops))];
-	ret = ioctl_may(host, cmd);
+	ret = ioctl_may(guest, cmd);
 	if (ret)
 		return ret;
 

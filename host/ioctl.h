@@ -7,7 +7,7 @@
 #include <linux/types.h>
 #include <linux/vmbus_host.h>
 
-struct host;
+struct vmbus_guest;
 
 union ioctl_arg {
 	struct vmbus_host_create create;
@@ -22,13 +22,13 @@ union ioctl_arg {
 
 /**
  * struct ioctl_call - an ioctl under way
- * @host: the file
+ * @guest: the file
  * @from: its structure in user memory, for what is handed back there
  * @size: bytes of that structure that both sides know
  * @nonblock: the file is O_NONBLOCK
  */
 struct ioctl_call {
-	struct host *host;
+	struct vmbus_guest *guest;
 	void __user *from;
 	u32 size;
 	bool nonblock;

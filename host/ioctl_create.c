@@ -19,7 +19,7 @@
 
 /**
  * struct creation - a channel that is being made
- * @host: the guest
+ * @guest: the guest
  * @arg: what is asked for
  * @if_type: the same as the kernel's kind of GUID
  * @if_instance: likewise
@@ -30,7 +30,7 @@
  * @dev: the device, held
  */
 struct creation {
-	struct host *host;
+	struct vmbus_guest *guest;
 	const struct vmbus_host_channel_create *arg;
 	guid_t if_type;
 	guid_t if_instance;
@@ -128,8 +128,8 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 {
 	struct vmbus_endpoint *primary;
 
-	guard(mutex)(&c->host->lock);
-	primary = xa_load(&c->host->endpoints, c->arg->primary);
+	guard(mutex)(&c->guest->lock);
+	primary = xa_load(&c->guest->endpoints, c->arg->primary);
 	if (!primary || primary->index)
 		return ERR_PTR(-ENOENT);
 	if (!guid_equal(&primary->dev->if_type, &c->if_type) ||
@@ -146,7 +146,7 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 static void creation_undo(struct vmbus_endpoint *ep)
 {
 	endpoint_die(ep);
-	if (wait_event_killable(ep->host->wait, endpoint_is_idle(ep, true)))
+	if (wait_event_killable(ep->guest->wait, endpoint_is_idle(ep, true)))
 		endpoint_abandon(ep);
 	else
 		endpoint_put(ep);
@@ -186,7 +186,7 @@ static int creation_make(const struct creation *c)
 		return ret;
 	}
 	/* The last step: from here on the guest's messages find it. */
-	ret = host_add_endpoint(c->host, ep);
+	ret = host_add_endpoint(c->guest, ep);
 	if (ret)
 		creation_undo(ep);
 	return ret;
@@ -194,7 +194,7 @@ static int creation_make(const struct creation *c)
 
 int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
-	struct creation c = { .host = call->host, .arg = &arg->channel_create };
+	struct creation c = { .guest = call->guest, .arg = &arg->channel_create };
 	int ret;
 
 	ret = creation_check(c.arg);
@@ -203,11 +203,11 @@ int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 	if (ret)
 		goto out_free;
 	/* The relid may be free in a moment. */
-	host_finish(c.host);
+	host_finish(c.guest);
 	if (c.arg->primary)
 		c.dev = creation_find_device(&c);
 	else
-		c.dev = host_device_create(c.host, c.arg->relid, &c.if_type, &c.if_instance);
+		c.dev = host_device_create(c.guest, c.arg->relid, &c.if_type, &c.if_instance);
 	if (IS_ERR(c.dev)) {
 		ret = PTR_ERR(c.dev);
 		goto out_free;

@@ -17,11 +17,11 @@
 
 static int host_fop_open(struct inode *inode, struct file *file)
 {
-	struct host *host = host_alloc();
+	struct vmbus_guest *guest = host_alloc();
 
-	if (!host)
+	if (!guest)
 		return -ENOMEM;
-	file->private_data = host;
+	file->private_data = guest;
 	/* IOCB_NOWAIT is heard: nothing here waits for a backend or for the guest then. */
 	file->f_mode |= FMODE_NOWAIT;
 	return stream_open(inode, file);
@@ -40,39 +40,39 @@ static bool iocb_nonblock(const struct kiocb *iocb)
 
 static ssize_t host_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct host *host = iocb->ki_filp->private_data;
+	struct vmbus_guest *guest = iocb->ki_filp->private_data;
 	size_t len = iov_iter_count(from);
 	int ret;
 
-	if (!host_partition(host))
+	if (!host_partition(guest))
 		return -EINVAL;
-	ret = host_receive_wait(host, from, 0, iocb_nonblock(iocb));
+	ret = host_receive_wait(guest, from, 0, iocb_nonblock(iocb));
 	return ret ?: len;
 }
 
 static ssize_t host_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct host *host = iocb->ki_filp->private_data;
+	struct vmbus_guest *guest = iocb->ki_filp->private_data;
 
-	if (!host_partition(host))
+	if (!host_partition(guest))
 		return -EINVAL;
-	return host_read_wait(host, to, iocb_nonblock(iocb));
+	return host_read_wait(guest, to, iocb_nonblock(iocb));
 }
 
 static __poll_t host_fop_poll(struct file *file, poll_table *wait)
 {
-	struct host *host = file->private_data;
+	struct vmbus_guest *guest = file->private_data;
 	__poll_t events = 0;
 
-	poll_wait(file, &host->wait, wait);
-	if (!host_partition(host))
+	poll_wait(file, &guest->wait, wait);
+	if (!host_partition(guest))
 		return EPOLLERR;
-	host_finish(host);
-	if (host_is_readable(host))
+	host_finish(guest);
+	if (host_is_readable(guest))
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (host_is_writable(host))
+	if (host_is_writable(guest))
 		events |= EPOLLOUT | EPOLLWRNORM;
-	if (host_events_pending(host))
+	if (host_events_pending(guest))
 		events |= EPOLLPRI;
 	return events;
 }

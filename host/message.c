@@ -40,7 +40,7 @@ struct message_open {
 
 static_assert(sizeof(struct message_open) == 148);
 
-static int receive_open(struct host *host, struct vmbus_endpoint *ep,
+static int receive_open(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
 			const struct message_open *msg)
 {
 	struct open_request req = {
@@ -51,7 +51,7 @@ static int receive_open(struct host *host, struct vmbus_endpoint *ep,
 	};
 
 	/* First of all: where there is no room for an answer, nothing has happened. */
-	req.reply = vmbus_partition_reserve_reply(host->p);
+	req.reply = vmbus_partition_reserve_reply(guest->p);
 	if (!req.reply)
 		return -EAGAIN;
 	memcpy(req.userdata, msg->userdata, sizeof(req.userdata));
@@ -60,18 +60,18 @@ static int receive_open(struct host *host, struct vmbus_endpoint *ep,
 }
 
 /* A message on a channel, long enough for its type. */
-static int receive_on_channel(struct host *host, const struct message *msg)
+static int receive_on_channel(struct vmbus_guest *guest, const struct message *msg)
 {
 	struct vmbus_endpoint *ep;
 
-	guard(mutex)(&host->lock);
-	ep = xa_load(&host->endpoints, le32_to_cpu(msg->relid));
+	guard(mutex)(&guest->lock);
+	ep = xa_load(&guest->endpoints, le32_to_cpu(msg->relid));
 	if (!ep || ep->released)
 		return -ENXIO;
 
 	switch (le32_to_cpu(msg->type)) {
 	case GPADL_MSG_OPENCHANNEL:
-		return receive_open(host, ep, (const struct message_open *)msg);
+		return receive_open(guest, ep, (const struct message_open *)msg);
 	case GPADL_MSG_CLOSECHANNEL:
 		endpoint_close(ep, ENDPOINT_LEAVE);
 		return 0;
@@ -99,7 +99,7 @@ static size_t message_min_len(u32 type)
  * Take a message, @msg, of @len bytes. Waits neither for a backend nor for the VMM.
  * Returns as vmbus_partition_receive() does.
  */
-static int host_receive(struct host *host, const void *msg, size_t len, u32 flags)
+static int host_receive(struct vmbus_guest *guest, const void *msg, size_t len, u32 flags)
 {
 	size_t min_len;
 
@@ -107,19 +107,19 @@ static int host_receive(struct host *host, const void *msg, size_t len, u32 flag
 		goto err_bad;
 	min_len = message_min_len(le32_to_cpup(msg));
 	if (!min_len)
-		return vmbus_partition_receive(host->p, msg, len, flags);
+		return vmbus_partition_receive(guest->p, msg, len, flags);
 	if (len < min_len)
 		goto err_bad;
-	return receive_on_channel(host, msg);
+	return receive_on_channel(guest, msg);
 
 err_bad:
-	atomic_inc(&host->nr_bad);
+	atomic_inc(&guest->nr_bad);
 	return -EBADMSG;
 }
 
 /**
  * host_receive_wait() - Take a message from the guest, when there is room for the answer
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  * @from: the message, all of it, in however many pieces
  * @flags: as for vmbus_partition_receive()
  * @nonblock: do not wait
@@ -127,23 +127,23 @@ err_bad:
  * Context: process, may sleep.
  * Return: 0, or a negative errno as the uAPI says for write().
  */
-int host_receive_wait(struct host *host, struct iov_iter *from, u32 flags, bool nonblock)
+int host_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags, bool nonblock)
 {
 	u8 msg[VMBUS_GPADL_MSG_MAX] __aligned(8);
 	size_t len = iov_iter_count(from);
 	int ret;
 
 	if (len > sizeof(msg)) {
-		atomic_inc(&host->nr_bad);
+		atomic_inc(&guest->nr_bad);
 		return -EBADMSG;
 	}
 	if (!copy_from_iter_full(msg, len, from))
 		return -EFAULT;
 	for (;;) {
-		ret = host_receive(host, msg, len, flags);
+		ret = host_receive(guest, msg, len, flags);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
-		ret = wait_event_interruptible(host->wait, host_is_writable(host));
+		ret = wait_event_interruptible(guest->wait, host_is_writable(guest));
 		if (ret)
 			return ret;
 	}
@@ -171,28 +171,28 @@ static int copy_to_iter_nofault(const void *from, size_t len, struct iov_iter *t
  * -EFAULT if memory is not there. Never fault (userfaultfd, FUSE) while holding
  * read_lock: other readers must not wait for it.
  */
-static ssize_t host_read_one(struct host *host, struct iov_iter *to)
+static ssize_t host_read_one(struct vmbus_guest *guest, struct iov_iter *to)
 {
 	struct vmbus_partition_reply reply;
 	ssize_t ret;
 
-	if (mutex_lock_interruptible(&host->read_lock))
+	if (mutex_lock_interruptible(&guest->read_lock))
 		return -ERESTARTSYS;
-	ret = vmbus_partition_peek_reply(host->p, &reply);
+	ret = vmbus_partition_peek_reply(guest->p, &reply);
 	if (!ret)
 		ret = copy_to_iter_nofault(reply.msg, reply.len, to);
 	if (!ret)
-		vmbus_partition_take_reply(host->p, reply.id);
-	mutex_unlock(&host->read_lock);
+		vmbus_partition_take_reply(guest->p, reply.id);
+	mutex_unlock(&guest->read_lock);
 	return ret ?: reply.len;
 }
 
 /* The same; the memory is brought in when nothing is held. */
-static ssize_t host_read_faulting(struct host *host, struct iov_iter *to)
+static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to)
 {
 	ssize_t ret;
 
-	while ((ret = host_read_one(host, to)) == -EFAULT) {
+	while ((ret = host_read_one(guest, to)) == -EFAULT) {
 		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX))
 			break;
 		/* It may have gone again. */
@@ -205,24 +205,24 @@ static ssize_t host_read_faulting(struct host *host, struct iov_iter *to)
 
 /**
  * host_read_wait() - Give the oldest message for the guest to the VMM
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  * @to: where it goes, in however many pieces
  * @nonblock: do not wait for one
  *
  * Context: process, may sleep.
  * Return: length of the message, or a negative errno as the uAPI says for read().
  */
-ssize_t host_read_wait(struct host *host, struct iov_iter *to, bool nonblock)
+ssize_t host_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock)
 {
 	ssize_t ret;
 
 	if (iov_iter_count(to) < VMBUS_HOST_MSG_MAX)
 		return -EMSGSIZE;
 	for (;;) {
-		ret = host_read_faulting(host, to);
+		ret = host_read_faulting(guest, to);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
-		ret = wait_event_interruptible(host->wait, host_is_readable(host));
+		ret = wait_event_interruptible(guest->wait, host_is_readable(guest));
 		if (ret)
 			return ret;
 	}

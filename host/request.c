@@ -6,7 +6,7 @@
  * held. For who may not, the request is noted in the guest's list, which holds a reference;
  * whoever comes by next when it is done (poll() and the ioctls) brings it to its end, and
  * posts VMBUS_HOST_EVENT_DONE. The VMM comes by: all that requests depend on wakes
- * host.wait, after it has changed.
+ * guest.wait, after it has changed.
  */
 #include <linux/errno.h>
 #include <linux/list.h>
@@ -19,15 +19,15 @@
 
 /* ---- When it is done ---- */
 
-static bool host_is_reset(struct host *host)
+static bool host_is_reset(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid;
 
-	lockdep_assert_held(&host->lock);
-	if (vmbus_partition_is_resetting(host->p))
+	lockdep_assert_held(&guest->lock);
+	if (vmbus_partition_is_resetting(guest->p))
 		return false;
-	xa_for_each(&host->endpoints, relid, ep)
+	xa_for_each(&guest->endpoints, relid, ep)
 		if (!endpoint_is_reset(ep))
 			return false;
 	return true;
@@ -36,10 +36,10 @@ static bool host_is_reset(struct host *host)
 /* ---- What comes after ---- */
 
 /* Whoever has looked at a reply or an event by now has delivered it, or has failed. */
-static void host_wait_reader(struct host *host)
+static void host_wait_reader(struct vmbus_guest *guest)
 {
-	mutex_lock(&host->read_lock);
-	mutex_unlock(&host->read_lock);
+	mutex_lock(&guest->read_lock);
+	mutex_unlock(&guest->read_lock);
 }
 
 /*
@@ -47,14 +47,14 @@ static void host_wait_reader(struct host *host)
  * and its relid is free, even if another ioctl still holds the endpoint. Returns false if
  * somebody else was first.
  */
-static bool host_forget_one(struct host *host, struct vmbus_endpoint *ep)
+static bool host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
-	scoped_guard(mutex, &host->lock)
+	scoped_guard(mutex, &guest->lock)
 		endpoint_let_go(ep);
-	if (!host_remove_endpoint(host, ep))
+	if (!host_remove_endpoint(guest, ep))
 		return false;
-	host_events_forget(host, ep->relid);
-	host_wait_reader(host);
+	host_events_forget(guest, ep->relid);
+	host_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
 	endpoint_leave(ep);
 	endpoint_put(ep);
@@ -62,13 +62,13 @@ static bool host_forget_one(struct host *host, struct vmbus_endpoint *ep)
 }
 
 /* Walk the channels of a device: as host_next_endpoint(). */
-static struct vmbus_endpoint *host_next_of_device(struct host *host,
+static struct vmbus_endpoint *host_next_of_device(struct vmbus_guest *guest,
 						  const struct vmbus_device *dev,
 						  unsigned long *relid)
 {
 	struct vmbus_endpoint *ep;
 
-	while ((ep = host_next_endpoint(host, relid))) {
+	while ((ep = host_next_endpoint(guest, relid))) {
 		if (ep->dev == dev)
 			return ep;
 		endpoint_put(ep);
@@ -77,19 +77,19 @@ static struct vmbus_endpoint *host_next_of_device(struct host *host,
 }
 
 /* With a primary channel, all of its device. */
-static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
+static bool host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
 
 	if (!endpoint_is_primary(ep))
-		return host_forget_one(host, ep);
-	while ((sub = host_next_of_device(host, ep->dev, &relid))) {
+		return host_forget_one(guest, ep);
+	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
 		if (sub != ep)
-			host_forget_one(host, sub);
+			host_forget_one(guest, sub);
 		endpoint_put(sub);
 	}
-	return host_forget_one(host, ep);
+	return host_forget_one(guest, ep);
 }
 
 /* ---- What is asked for without waiting ---- */
@@ -98,28 +98,28 @@ static bool host_forget_channel(struct host *host, struct vmbus_endpoint *ep)
  * Note a request, unless it is done. The note comes first: what happens after the look
  * finds it.
  */
-static int host_ask(struct host *host, struct vmbus_endpoint *ep, enum endpoint_asked what)
+static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
 {
-	guard(mutex)(&host->lock);
+	guard(mutex)(&guest->lock);
 	if (!ep->asked) {
 		if (endpoint_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
 			return 0;
 		refcount_inc(&ep->ref);
-		list_add_tail(&ep->asked_node, &host->asked);
+		list_add_tail(&ep->asked_node, &guest->asked);
 	}
 	ep->asked |= what;
 	/* It may have become idle before it was in the list. */
-	wake_up_all(&host->wait);
+	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
 }
 
 /* Take a channel for which what was asked is done out of the list, with its reference. */
-static struct vmbus_endpoint *host_next_done(struct host *host, u8 *asked)
+static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, u8 *asked)
 {
 	struct vmbus_endpoint *ep;
 
-	guard(mutex)(&host->lock);
-	list_for_each_entry(ep, &host->asked, asked_node) {
+	guard(mutex)(&guest->lock);
+	list_for_each_entry(ep, &guest->asked, asked_node) {
 		if (!endpoint_is_idle(ep, ep->asked & ENDPOINT_ASKED_DESTROY))
 			continue;
 		list_del_init(&ep->asked_node);
@@ -130,49 +130,49 @@ static struct vmbus_endpoint *host_next_done(struct host *host, u8 *asked)
 	return NULL;
 }
 
-static void host_finish_channel(struct host *host, struct vmbus_endpoint *ep, u8 asked)
+static void host_finish_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep, u8 asked)
 {
 	if (asked & ENDPOINT_ASKED_RESCIND)
-		host_event_post(host, VMBUS_HOST_EVENT_DONE, ep->relid,
+		host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
 				VMBUS_HOST_CHANNEL_RESCIND);
 	if (asked & ENDPOINT_ASKED_DESTROY) {
-		host_forget_channel(host, ep);
-		host_event_post(host, VMBUS_HOST_EVENT_DONE, ep->relid,
+		host_forget_channel(guest, ep);
+		host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
 				VMBUS_HOST_CHANNEL_DESTROY);
 	}
 	endpoint_put(ep);
 }
 
-static void host_finish_reset(struct host *host)
+static void host_finish_reset(struct vmbus_guest *guest)
 {
-	scoped_guard(mutex, &host->lock) {
-		if (!host->asked_reset || !host_is_reset(host))
+	scoped_guard(mutex, &guest->lock) {
+		if (!guest->asked_reset || !host_is_reset(guest))
 			return;
-		host->asked_reset = false;
+		guest->asked_reset = false;
 	}
-	host_event_post(host, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
+	host_event_post(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 }
 
 /**
  * host_finish() - Bring what was asked for to its end, as far as it is done
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  */
-void host_finish(struct host *host)
+void host_finish(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	u8 asked;
 
-	while ((ep = host_next_done(host, &asked)))
-		host_finish_channel(host, ep, asked);
-	host_finish_reset(host);
+	while ((ep = host_next_done(guest, &asked)))
+		host_finish_channel(guest, ep, asked);
+	host_finish_reset(guest);
 }
 
 /* ---- Requests ---- */
 
 /* With a primary channel, what is mapped of all of its device. */
-static void host_take_back(struct host *host, struct vmbus_endpoint *ep)
+static void host_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
@@ -180,7 +180,7 @@ static void host_take_back(struct host *host, struct vmbus_endpoint *ep)
 	vmbus_gpadl_channel_rescind_start(ep->chan);
 	if (!endpoint_is_primary(ep))
 		return;
-	while ((sub = host_next_of_device(host, ep->dev, &relid))) {
+	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
 		vmbus_gpadl_channel_rescind_start(sub->chan);
 		endpoint_put(sub);
 	}
@@ -194,29 +194,29 @@ static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_
 		endpoint_die(ep);
 	else
 		endpoint_rescind(ep);
-	host_take_back(ep->host, ep);
+	host_take_back(ep->guest, ep);
 	if (nonblock)
-		return host_ask(ep->host, ep, what);
-	return wait_event_killable(ep->host->wait, endpoint_is_idle(ep, remove)) ?
+		return host_ask(ep->guest, ep, what);
+	return wait_event_killable(ep->guest->wait, endpoint_is_idle(ep, remove)) ?
 	       -EINTR : 0;
 }
 
 /**
  * host_channel_rescind() - VMBUS_HOST_CHANNEL_RESCIND
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  * @relid: the channel
  * @nonblock: do not wait
  *
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_channel_rescind(struct host *host, u32 relid, bool nonblock)
+int host_channel_rescind(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	host_finish(host);
-	ep = host_get_endpoint(host, relid);
+	host_finish(guest);
+	ep = host_get_endpoint(guest, relid);
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_RESCIND);
@@ -226,85 +226,85 @@ int host_channel_rescind(struct host *host, u32 relid, bool nonblock)
 
 /**
  * host_channel_destroy() - VMBUS_HOST_CHANNEL_DESTROY
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  * @relid: the channel
  * @nonblock: do not wait
  *
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0, and the relid is free; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_channel_destroy(struct host *host, u32 relid, bool nonblock)
+int host_channel_destroy(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	host_finish(host);
-	ep = host_get_endpoint(host, relid);
+	host_finish(guest);
+	ep = host_get_endpoint(guest, relid);
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
 	/* Last: until then, the call can be repeated. */
-	if (!ret && !host_forget_channel(host, ep))
+	if (!ret && !host_forget_channel(guest, ep))
 		ret = -ENOENT;
 	endpoint_put(ep);
 	return ret;
 }
 
-static void host_reset_endpoints(struct host *host)
+static void host_reset_endpoints(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 
-	while ((ep = host_next_endpoint(host, &relid))) {
+	while ((ep = host_next_endpoint(guest, &relid))) {
 		endpoint_reset(ep);
 		endpoint_put(ep);
 	}
 }
 
-static int host_wait_reset(struct host *host)
+static int host_wait_reset(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 	int ret;
 
-	ret = wait_event_killable(host->wait, !vmbus_partition_is_resetting(host->p));
-	while (!ret && (ep = host_next_endpoint(host, &relid))) {
-		ret = wait_event_killable(host->wait, endpoint_is_reset(ep));
+	ret = wait_event_killable(guest->wait, !vmbus_partition_is_resetting(guest->p));
+	while (!ret && (ep = host_next_endpoint(guest, &relid))) {
+		ret = wait_event_killable(guest->wait, endpoint_is_reset(ep));
 		endpoint_put(ep);
 	}
 	return ret ? -EINTR : 0;
 }
 
 /* As host_ask(). */
-static int host_ask_reset(struct host *host)
+static int host_ask_reset(struct vmbus_guest *guest)
 {
-	guard(mutex)(&host->lock);
-	if (!host->asked_reset && host_is_reset(host))
+	guard(mutex)(&guest->lock);
+	if (!guest->asked_reset && host_is_reset(guest))
 		return 0;
-	host->asked_reset = true;
-	wake_up_all(&host->wait);
+	guest->asked_reset = true;
+	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
 }
 
 /**
  * host_reset() - VMBUS_HOST_RESET
- * @host: the guest, a partition
+ * @guest: the guest, a partition
  * @nonblock: do not wait
  *
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_reset(struct host *host, bool nonblock)
+int host_reset(struct vmbus_guest *guest, bool nonblock)
 {
-	host_finish(host);
+	host_finish(guest);
 	/*
 	 * In this order: what is closed quietly adds no reply to those that are dropped, and
 	 * no reader comes with one of them after this.
 	 */
-	host_reset_endpoints(host);
-	vmbus_partition_reset_start(host->p);
-	host_wait_reader(host);
+	host_reset_endpoints(guest);
+	vmbus_partition_reset_start(guest->p);
+	host_wait_reader(guest);
 	if (nonblock)
-		return host_ask_reset(host);
-	return host_wait_reset(host);
+		return host_ask_reset(guest);
+	return host_wait_reset(guest);
 }

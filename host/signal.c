@@ -123,7 +123,7 @@ static int flags_attach(struct signals *s, u64 event_flags, u32 flag)
 	struct page *page;
 	int ret;
 
-	ret = vmbus_partition_pin_page(s->ep->host->p, hva, &page);
+	ret = vmbus_partition_pin_page(s->ep->guest->p, hva, &page);
 	if (ret)
 		return ret;
 	s->page = page;
@@ -197,7 +197,7 @@ static void signals_destroy(struct signals *s)
 	if (s->call)
 		eventfd_ctx_put(s->call);
 	if (s->page)
-		vmbus_partition_unpin_page(s->ep->host->p, s->page);
+		vmbus_partition_unpin_page(s->ep->guest->p, s->page);
 	kfree(s);
 }
 

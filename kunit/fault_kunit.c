@@ -118,7 +118,7 @@ static int channel_rescind(struct vm_task *t)
 
 static int channel_release(struct vm_task *t)
 {
-	vmbus_gpadl_channel_release(other_chan);
+	vmbus_gpadl_channel_relid_released(other_chan);
 	return 0;
 }
 

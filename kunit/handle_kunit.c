@@ -29,7 +29,7 @@ static void handle_ready_here(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	expect_collision(vm, &vm->c[0]);
-	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->wire.nr_pages, 3);
+	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->pfns.nr_pages, 3);
 }
 
 static void handle_mapped_here(struct kunit *test)
@@ -103,7 +103,7 @@ static void handle_ready_elsewhere(struct kunit *test)
 		vm_establish(vm, &vm->c[i], VM_HANDLE, VM_LOW_PFN + i, 1 + i);
 	vm_check(vm);
 	for (i = 0; i < VM_CHANNELS; i++)
-		KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[i], VM_HANDLE)->wire.nr_pages, 1 + i);
+		KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[i], VM_HANDLE)->pfns.nr_pages, 1 + i);
 	for (i = 0; i < VM_CHANNELS; i++) {
 		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[i], VM_HANDLE), 0);
 		vm_expect_torndown(vm, VM_HANDLE);
@@ -192,7 +192,7 @@ static void expect_again(struct vm *vm)
 	/* Nothing has changed. */
 	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 0)->state, GPADL_READY);
 	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 1)->state, GPADL_ASSEMBLING);
-	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 1)->wire.taken, 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], 1)->pfns.taken, 0);
 	KUNIT_EXPECT_NULL(vm->test, vm_gpadl(&vm->c[0], 2));
 	vm_check(vm);
 }
@@ -477,7 +477,7 @@ static void header_on_released_channel(struct kunit *test)
 	struct guest_msg m;
 
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
-	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
 	vm_expect_refused(vm, &m, -ENXIO, GPADL_REASON_NO_CHANNEL);
 }
@@ -488,7 +488,7 @@ static void header_after_release(struct kunit *test)
 	struct vm *vm = test->priv;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
-	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
 	vm_expect_silence(vm);
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -503,7 +503,7 @@ static void release_of_last_handle(struct kunit *test)
 
 	vm_establish(vm, &vm->c[0], U32_MAX - 1, VM_LOW_PFN, 2);
 	vm_establish(vm, &vm->c[0], U32_MAX, VM_LOW_PFN, 2);
-	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
 	KUNIT_EXPECT_NULL(test, vm_gpadl(&vm->c[0], U32_MAX - 1));
 	KUNIT_EXPECT_NULL(test, vm_gpadl(&vm->c[0], U32_MAX));
 	vm_expect_silence(vm);
@@ -521,7 +521,7 @@ static void release_takes_replies_along(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
 		KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[i], 77 + i), 0);
 	}
-	vmbus_gpadl_channel_release(vm->c[0].chan);
+	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
 	vm_expect_created(vm, &vm->c[1], VM_HANDLE + 1, GPADL_STATUS_SUCCESS);
 	vm_expect_torndown(vm, 78);
 	vm_expect_silence(vm);

@@ -206,7 +206,7 @@ static void step_rescind(struct model *m)
 
 static void step_release(struct model *m)
 {
-	vmbus_gpadl_channel_release(m->c->chan);
+	vmbus_gpadl_channel_relid_released(m->c->chan);
 	model_leave(m, false);
 	m->nr_replies = 0;
 	m->released = m->closing;

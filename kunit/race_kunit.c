@@ -405,7 +405,7 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, vm_map(&vm->c[i], 0, VM_HANDLE + 1, NULL), 0);
 	}
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE + 1), 0);
-	vmbus_gpadl_channel_release(vm->c[1].chan);
+	vmbus_gpadl_channel_relid_released(vm->c[1].chan);
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
 	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);

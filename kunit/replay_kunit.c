@@ -118,7 +118,7 @@ static struct channel *find_channel(struct replay *r, const struct guest_msg *m)
 /* What is offered again after it was rescinded is a new channel. */
 static void channel_released(struct replay *r, struct channel *c)
 {
-	vmbus_gpadl_channel_release(c->chan);
+	vmbus_gpadl_channel_relid_released(c->chan);
 	if (!c->rescinded)
 		return;
 	vmbus_gpadl_channel_put(c->chan);

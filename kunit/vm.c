@@ -644,7 +644,7 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 	vm_fill_gpadl(vm);
 	KUNIT_ASSERT_EQ(vm->test, vm_send(vm, c, VM_HANDLE), 0);
 	vm_expect_created(vm, c, VM_HANDLE, GPADL_STATUS_SUCCESS);
-	nr = vm_gpadl(c, VM_HANDLE)->wire.nr_pages;
+	nr = vm_gpadl(c, VM_HANDLE)->pfns.nr_pages;
 	vm_expect_pinned(vm, false);
 
 	KUNIT_ASSERT_EQ(vm->test, vm_map(c, flags, VM_HANDLE, &sgt), 0);

@@ -322,7 +322,7 @@ static void one_field_differs(struct kunit *test)
 {
 	const struct field *field = test->param_value;
 	struct guest_msg m = valid_header(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	guest_put(m.bytes + field->at, field->size, field->value);
 	KUNIT_EXPECT_EQ(test, field->verdict, wire_test_take(test, &w, &m));
@@ -334,7 +334,7 @@ static void one_field_differs_in_bodies(struct kunit *test)
 	const struct field *field = test->param_value;
 	struct guest_msg m = valid_header(test), part = m;
 	enum gpadl_wire_verdict verdict;
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	u64 word;
 	u32 at;
 

@@ -38,7 +38,7 @@ static void size_ascending(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, size->pages);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	KUNIT_EXPECT_EQ(test, size->messages, wire_test_take_stream(test, &w, &s));
 	KUNIT_EXPECT_EQ(test, w.nr_runs, 1);
@@ -49,7 +49,7 @@ static void size_descending(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct guest_stream s = wire_test_buffer(test, PFN, -1, size->pages);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	KUNIT_EXPECT_EQ(test, size->messages, wire_test_take_stream(test, &w, &s));
 	KUNIT_EXPECT_EQ(test, w.nr_runs, 1);
@@ -60,7 +60,7 @@ static void size_scattered(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct guest_stream s = wire_test_buffer(test, PFN, 2, size->pages);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	KUNIT_EXPECT_EQ(test, size->messages, wire_test_take_stream(test, &w, &s));
 	KUNIT_EXPECT_EQ(test, w.nr_words, s.nr);
@@ -71,7 +71,7 @@ static void size_scattered(struct kunit *test)
 static void size_8191_pages(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, GPADL_MAX_PAGES);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	guest_next_msg(&m, RELID, HANDLE, &s);
@@ -112,7 +112,7 @@ static void packs_runs(struct kunit *test)
 {
 	const struct runs *c = test->param_value;
 	struct guest_stream s = wire_test_stream(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	u32 nr, i;
 
 	/* A row ends with 0. */
@@ -138,7 +138,7 @@ static void packs_runs(struct kunit *test)
 static void run_ends_at_page_0(struct kunit *test)
 {
 	struct guest_stream s = wire_test_stream(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	guest_range(&s, 5 * GUEST_PAGE, 0);
 	guest_pfns(&s, 1, -1, 2);
@@ -152,7 +152,7 @@ static void run_ends_at_page_0(struct kunit *test)
 static void runs_end_with_their_range(struct kunit *test)
 {
 	struct guest_stream s = wire_test_stream(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	guest_range(&s, 2 * GUEST_PAGE, 0);
 	guest_pfns(&s, PFN, 1, 2);
@@ -198,7 +198,7 @@ static void range_pages(struct kunit *test)
 static void several_ranges(struct kunit *test)
 {
 	struct guest_stream s = wire_test_ranges(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 
 	wire_test_take_stream(test, &w, &s);
 	KUNIT_EXPECT_EQ(test, w.nr_pages, 12);
@@ -209,7 +209,7 @@ static void several_ranges(struct kunit *test)
 static void most_ranges(struct kunit *test)
 {
 	struct guest_stream s = wire_test_stream(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	u32 i;
 
 	for (i = 0; i < GPADL_MAX_WORDS / 2; i++) {
@@ -228,7 +228,7 @@ static void take_cut(struct kunit *test, const struct guest_stream *s, u32 i, u3
 {
 	const u32 cuts[] = { i, j, s->nr };
 	enum gpadl_wire_verdict verdict;
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 	u32 n, sent = i;
 
@@ -263,7 +263,7 @@ static void cut_anywhere(struct kunit *test)
 static void header_without_words(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 1);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	guest_header(&m, RELID, HANDLE, &s);
@@ -273,7 +273,7 @@ static void header_without_words(struct kunit *test)
 static void one_word_a_message(struct kunit *test)
 {
 	struct guest_stream s = wire_test_ranges(test);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 	u32 i;
 
@@ -291,7 +291,7 @@ static void one_word_a_message(struct kunit *test)
 static void body_adds_nothing(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 100);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 	u32 odd;
 
@@ -311,7 +311,7 @@ static void body_adds_nothing(struct kunit *test)
 static void surplus_in_header(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 3);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	guest_next_msg(&m, RELID, HANDLE, &s);
@@ -324,7 +324,7 @@ static void surplus_in_header(struct kunit *test)
 static void surplus_in_body(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 27);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	guest_next_msg(&m, RELID, HANDLE, &s);
@@ -340,7 +340,7 @@ static void surplus_in_body(struct kunit *test)
 static void surplus_in_range_buflen(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 26);
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	guest_next_msg(&m, RELID, HANDLE, &s);
@@ -353,7 +353,7 @@ static void body_after_the_end(struct kunit *test)
 {
 	struct guest_stream s = wire_test_buffer(test, PFN, 1, 26);
 	const u64 word = PFN + 26;
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	struct guest_msg m;
 
 	wire_test_take_stream(test, &w, &s);
@@ -386,7 +386,7 @@ static void random_streams(struct kunit *test)
 {
 	struct guest_stream s = wire_test_stream(test);
 	u64 state = 20240229;
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	u32 round, n;
 
 	for (round = 0; round < 500; round++) {

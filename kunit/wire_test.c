@@ -50,7 +50,7 @@ struct guest_stream wire_test_ranges(struct kunit *test)
 	return s;
 }
 
-static void expect_invariant(struct kunit *test, const struct gpadl_wire *w)
+static void expect_invariant(struct kunit *test, const struct gpadl_pfn_list *w)
 {
 	KUNIT_EXPECT_LE(test, w->taken, w->capacity);
 	KUNIT_EXPECT_LE(test, w->nr_words, w->taken);
@@ -61,7 +61,7 @@ static void expect_invariant(struct kunit *test, const struct gpadl_wire *w)
 }
 
 /* Do with a message what its receiver does; a HEADER begins @w anew. */
-enum gpadl_wire_verdict wire_test_take(struct kunit *test, struct gpadl_wire *w,
+enum gpadl_wire_verdict wire_test_take(struct kunit *test, struct gpadl_pfn_list *w,
 				       const struct guest_msg *m)
 {
 	u8 *copy = wire_test_copy(test, m->bytes, m->len);
@@ -85,7 +85,7 @@ enum gpadl_wire_verdict wire_test_take(struct kunit *test, struct gpadl_wire *w,
 }
 
 /* Send @s as Linux does, and see it complete with the last message. Returns how many. */
-u32 wire_test_take_stream(struct kunit *test, struct gpadl_wire *w, struct guest_stream *s)
+u32 wire_test_take_stream(struct kunit *test, struct gpadl_pfn_list *w, struct guest_stream *s)
 {
 	enum gpadl_wire_verdict verdict;
 	struct guest_msg m;
@@ -101,7 +101,7 @@ u32 wire_test_take_stream(struct kunit *test, struct gpadl_wire *w, struct guest
 }
 
 /* The packed form, unpacked, is the stream that was sent, word for word. */
-void wire_test_expect(struct kunit *test, const struct gpadl_wire *w,
+void wire_test_expect(struct kunit *test, const struct gpadl_pfn_list *w,
 		      const struct guest_stream *s)
 {
 	u32 in = 0, out = 0, pages = 0, runs = 0, ranges = 0, left, i;

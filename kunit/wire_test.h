@@ -24,10 +24,10 @@ void *wire_test_copy(struct kunit *test, const void *bytes, size_t len);
 struct guest_stream wire_test_stream(struct kunit *test);
 struct guest_stream wire_test_buffer(struct kunit *test, u64 first, s64 step, u32 nr);
 struct guest_stream wire_test_ranges(struct kunit *test);
-enum gpadl_wire_verdict wire_test_take(struct kunit *test, struct gpadl_wire *w,
+enum gpadl_wire_verdict wire_test_take(struct kunit *test, struct gpadl_pfn_list *w,
 				       const struct guest_msg *m);
-u32 wire_test_take_stream(struct kunit *test, struct gpadl_wire *w, struct guest_stream *s);
-void wire_test_expect(struct kunit *test, const struct gpadl_wire *w,
+u32 wire_test_take_stream(struct kunit *test, struct gpadl_pfn_list *w, struct guest_stream *s);
+void wire_test_expect(struct kunit *test, const struct gpadl_pfn_list *w,
 		      const struct guest_stream *s);
 
 #endif /* _KUNIT_WIRE_TEST_H */

@@ -19,7 +19,7 @@ static enum reference_verdict plain(enum gpadl_wire_verdict verdict)
 	}
 }
 
-static bool invariant(const struct gpadl_wire *w)
+static bool invariant(const struct gpadl_pfn_list *w)
 {
 	return w->nr_words <= w->taken && w->taken <= w->capacity &&
 	       w->nr_runs <= w->nr_words && w->nr_pages <= GPADL_MAX_PAGES &&
@@ -27,7 +27,7 @@ static bool invariant(const struct gpadl_wire *w)
 }
 
 /* Is the packed form, unpacked, what the reference has kept? */
-static bool same_words(const struct gpadl_wire *w, const struct reference *ref)
+static bool same_words(const struct gpadl_pfn_list *w, const struct reference *ref)
 {
 	u32 in = 0, out = 0, runs = 0, pages = 0, left, i;
 

@@ -19,7 +19,7 @@
  * @refused: GPADLs that both refused
  */
 struct compare {
-	struct gpadl_wire w;
+	struct gpadl_pfn_list w;
 	u64 *words;
 	bool taking;
 	struct reference ref;

@@ -522,7 +522,7 @@ proctype vmm()
 	:: true
 	fi;
 	if
-	/* vmbus_gpadl_channel_release() */
+	/* vmbus_gpadl_channel_relid_released() */
 	:: rescinded -> drop_all(false, true)
 	:: true
 	fi;

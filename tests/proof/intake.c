@@ -12,13 +12,13 @@
 #define MSG_WORDS_MAX	28	/* (GPADL_WIRE_MAX_MSG - 16) / 8 */
 
 /*@
-predicate memory(struct gpadl_wire *w) =
+predicate memory(struct gpadl_pfn_list *w) =
 	\valid(w) && 2 <= w->capacity <= GPADL_MAX_WORDS &&
 	\valid(w->words + (0 .. w->capacity - 1)) &&
 	\separated(w, w->words + (0 .. w->capacity - 1));
 
 // Words that were taken in are range headers and pages; each was packed into one at most.
-predicate counts(struct gpadl_wire *w) =
+predicate counts(struct gpadl_pfn_list *w) =
 	w->ranges_left <= w->nr_ranges &&
 	w->nr_words == w->nr_runs + (w->nr_ranges - w->ranges_left) &&
 	w->nr_words <= w->taken <= w->capacity &&
@@ -26,15 +26,15 @@ predicate counts(struct gpadl_wire *w) =
 	(w->in_run ==> 0 < w->nr_words);
 
 // What has been announced and not come yet fits in what is left.
-predicate room(struct gpadl_wire *w) =
+predicate room(struct gpadl_pfn_list *w) =
 	w->pages_left + 2 * w->ranges_left <= w->capacity - w->taken;
 
-predicate sane(struct gpadl_wire *w) = memory(w) && counts(w) && room(w);
+predicate sane(struct gpadl_pfn_list *w) = memory(w) && counts(w) && room(w);
 
-predicate complete(struct gpadl_wire *w) = w->ranges_left == 0 && w->pages_left == 0;
+predicate complete(struct gpadl_pfn_list *w) = w->ranges_left == 0 && w->pages_left == 0;
 
 // The same, when a word has been counted and not packed yet.
-predicate counted(struct gpadl_wire *w) =
+predicate counted(struct gpadl_pfn_list *w) =
 	memory(w) && w->ranges_left <= w->nr_ranges &&
 	w->nr_words == w->nr_runs + (w->nr_ranges - w->ranges_left) &&
 	w->nr_words < w->taken <= w->capacity &&
@@ -85,7 +85,7 @@ requires \separated(w, words + (0 .. header->range_buflen / 8 - 1));
 assigns *w;
 ensures sane(w) && !complete(w);
 */
-void gpadl_wire_init(struct gpadl_wire *w, const struct gpadl_wire_msg *header,
+void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *header,
 		     u64 *words);
 
 /*@
@@ -109,13 +109,13 @@ assigns w->ranges_left, w->words[w->nr_words], w->nr_words, w->pages_left, w->nr
 ensures \result == GPADL_WIRE_OK ==> sane(w);
 ensures \result != GPADL_WIRE_COMPLETE;
 */
-static enum gpadl_wire_verdict wire_begin_range(struct gpadl_wire *w, u64 word);
+static enum gpadl_wire_verdict wire_begin_range(struct gpadl_pfn_list *w, u64 word);
 
 /*@
 requires memory(w) && 0 < w->nr_words <= w->capacity;
 assigns w->words[w->nr_words - 1];
 */
-static bool wire_extend_run(struct gpadl_wire *w, u64 pfn);
+static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn);
 
 /*@
 requires counted(w) && 0 < w->pages_left;
@@ -123,14 +123,14 @@ assigns w->pages_left, w->words[0 .. w->nr_words], w->nr_words, w->nr_runs, w->i
 ensures \result == GPADL_WIRE_OK ==> sane(w);
 ensures \result != GPADL_WIRE_COMPLETE;
 */
-static enum gpadl_wire_verdict wire_add_page(struct gpadl_wire *w, u64 pfn);
+static enum gpadl_wire_verdict wire_add_page(struct gpadl_pfn_list *w, u64 pfn);
 
 /*@
 requires \valid_read(w);
 assigns \nothing;
 ensures \result <==> complete(w);
 */
-static bool wire_complete(const struct gpadl_wire *w);
+static bool wire_complete(const struct gpadl_pfn_list *w);
 
 /*@
 requires sane(w);
@@ -144,7 +144,7 @@ ensures going_on(\result) ==> sane(w);
 ensures \result == GPADL_WIRE_COMPLETE ==> complete(w);
 ensures \result == GPADL_WIRE_OK ==> !complete(w);
 */
-enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_wire *w,
+enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
 
 #include "gpadl_wire.annotated.c"
