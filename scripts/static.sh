@@ -104,22 +104,24 @@ check_shellcheck()
 # the same layout
 check_uapi()
 {
-	local h=include/uapi/linux/vmbus_host.h
+	local h
 	local flags=(-Wall -Werror -fsyntax-only -Iinclude/uapi
 		     -I/usr/include/x86_64-linux-gnu)
 
-	gcc -std=c90 "${flags[@]}" -x c "$h" &&
-	gcc -std=c90 -m32 "${flags[@]}" -x c "$h" &&
-	g++ -std=c++98 "${flags[@]}" -x c++ "$h" &&
-	[ "$(uapi_layout -m64)" = "$(uapi_layout -m32)" ]
+	for h in include/uapi/linux/*.h; do
+		gcc -std=c90 "${flags[@]}" -x c "$h" &&
+		gcc -std=c90 -m32 "${flags[@]}" -x c "$h" &&
+		g++ -std=c++98 "${flags[@]}" -x c++ "$h" &&
+		[ "$(uapi_layout -m64 "$h")" = "$(uapi_layout -m32 "$h")" ] || return
+	done
 }
 
 # Size of each structure and value of each macro, as the compiler sees them
 uapi_layout()
 {
 	{
-		echo '#include "include/uapi/linux/vmbus_host.h"'
-		sed -n 's/^struct \([a-z_]*\) {$/\1/p' include/uapi/linux/vmbus_host.h |
+		echo "#include \"$2\""
+		sed -n 's/^struct \([a-z_]*\) {$/\1/p' "$2" |
 			while read -r s; do
 				echo "unsigned long size_$s = sizeof(struct $s);"
 			done
