@@ -32,129 +32,6 @@
 #define CREATE_TRACE_POINTS
 #include "gpadl/trace.h"
 
-/* ---- References ---- */
-
-static void gpadl_free(struct gpadl *g)
-{
-	struct vmbus_gpadl_channel *chan = g->chan;
-
-	atomic_sub(g->nr_announced, &chan->p->nr_pages);
-	atomic_dec(&chan->p->nr_gpadls);
-	kvfree(g->pfns.words);
-	kfree_rcu(g, rcu);
-	gpadl_channel_unref(chan);
-}
-
-void gpadl_put(struct gpadl *g)
-{
-	if (refcount_dec_and_test(&g->ref))
-		gpadl_free(g);
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_put);
-
-/*
- * Find a GPADL by its handle, and hold it. Takes no lock that another GPADL's map takes;
- * what is shared is the read side of the xarray.
- */
-static struct gpadl *gpadl_get(struct vmbus_gpadl_channel *chan, u32 handle)
-{
-	struct gpadl *g;
-
-	guard(rcu)();
-	g = xa_load(&chan->gpadls, handle);
-	return g && refcount_inc_not_zero(&g->ref) ? g : NULL;
-}
-
-/**
- * gpadl_next() - Walk over the GPADLs of a channel
- * @chan: the channel
- * @handle: 0 at first; where to go on
- *
- * Context: process.
- * Return: a GPADL, to be put, of the smallest handle that is not below *@handle, which
- * is then set to one above; NULL if there is none.
- */
-struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle)
-{
-	struct gpadl *g;
-
-	guard(rcu)();
-	while (*handle <= U32_MAX) {
-		g = xa_find(&chan->gpadls, handle, U32_MAX, XA_PRESENT);
-		if (!g)
-			return NULL;
-		(*handle)++;
-		if (refcount_inc_not_zero(&g->ref))
-			return g;
-	}
-	return NULL;
-}
-
-/* ---- Tables ---- */
-
-/* Called with the xarray's lock held. Drops it to allocate; only rx_mutex holders insert. */
-VISIBLE_IF_KUNIT int gpadl_store(struct xarray *xa, struct gpadl *g)
-{
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_store, xa, g);
-	return xa_err(__xa_store(xa, g->handle, g, GFP_KERNEL_ACCOUNT));
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_store);
-
-/*
- * GPADLs of one handle on several channels are a list, whose head stands in the
- * partition's xarray. It goes both ways: a guest can have one on each of its channels, and
- * one that dies leaves the list under spinlocks.
- */
-static int handle_link(struct vmbus_partition *p, struct gpadl *g)
-{
-	struct gpadl *head;
-	int ret = 0;
-
-	xa_lock(&p->handles);
-	head = xa_load(&p->handles, g->handle);
-	if (head) {
-		g->prev_same = head;
-		g->next_same = head->next_same;
-		if (g->next_same)
-			g->next_same->prev_same = g;
-		head->next_same = g;
-	} else {
-		ret = gpadl_store(&p->handles, g);
-	}
-	xa_unlock(&p->handles);
-	return ret;
-}
-
-static void handle_unlink(struct vmbus_partition *p, struct gpadl *g)
-{
-	/* Inside the lock of a channel's table, which is of the same class. */
-	xa_lock_nested(&p->handles, SINGLE_DEPTH_NESTING);
-	if (g->prev_same)
-		g->prev_same->next_same = g->next_same;
-	else
-		/* Storing over an entry allocates nothing; NULL erases it. */
-		__xa_store(&p->handles, g->handle, g->next_same, GFP_NOWAIT);
-	if (g->next_same)
-		g->next_same->prev_same = g->prev_same;
-	xa_unlock(&p->handles);
-}
-
-static int gpadl_link(struct gpadl *g)
-{
-	struct vmbus_gpadl_channel *chan = g->chan;
-	int ret;
-
-	ret = handle_link(chan->p, g);
-	if (ret)
-		return ret;
-	xa_lock(&chan->gpadls);
-	ret = gpadl_store(&chan->gpadls, g);
-	xa_unlock(&chan->gpadls);
-	if (ret)
-		handle_unlink(chan->p, g);
-	return ret;
-}
-
 /* ---- Replies ---- */
 
 static void created_release(struct gpadl_reply *r)
@@ -210,8 +87,7 @@ static void gpadl_die(struct gpadl *g)
 	lockdep_assert_held(&g->lock);
 	g->state = GPADL_DEAD;
 	xa_lock(&chan->gpadls);
-	__xa_erase(&chan->gpadls, g->handle);
-	handle_unlink(chan->p, g);
+	gpadl_unlink(g);
 	if (g->owe_torndown)
 		gpadl_reply_torndown(g);
 	xa_unlock(&chan->gpadls);
@@ -263,31 +139,6 @@ static void gpadl_settle(struct gpadl *g)
 
 	if (dead)
 		gpadl_put(g);
-}
-
-/* The backend has the GPADL, which is wanted back, and can be told so: it will be. */
-static void gpadl_ask_back(struct gpadl *g)
-{
-	lockdep_assert_held(&g->lock);
-	trace_vmbus_gpadl_revoke(g);
-	xa_set_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
-	gpadl_channel_queue_revoke(g->chan);
-}
-
-/*
- * A busy GPADL is wanted back. A backend that has it is told, at once or when it can be
- * (vmbus_mapping_arm()); one that is about to get it will not (gpadl_finish_map()).
- */
-static void gpadl_want_back(struct gpadl *g)
-{
-	lockdep_assert_held(&g->lock);
-	if (g->revoked)
-		return;
-	g->revoked = true;
-	g->since = jiffies;
-	gpadl_partition_watch_revoked(g->chan->p);
-	if (g->state == GPADL_MAPPED && g->mapping->armed)
-		gpadl_ask_back(g);
 }
 
 /* Set leaving. Returns true if the GPADL died of it; then it has yet to be put. */
@@ -488,128 +339,6 @@ void gpadl_drop(struct gpadl *g, bool reset)
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_drop);
 
-/**
- * gpadl_rescind() - A GPADL's channel is being rescinded
- * @g: the GPADL, held by the caller; its channel is marked as rescinded
- *
- * Context: process.
- */
-void gpadl_rescind(struct gpadl *g)
-{
-	spin_lock(&g->lock);
-	if (gpadl_is_busy(g))
-		gpadl_want_back(g);
-	spin_unlock(&g->lock);
-}
-
-/**
- * gpadl_moves() - Would a GPADL have a page elsewhere, that is mapped?
- * @g: the GPADL, held by the caller
- * @old: regions as they are, or were
- * @new: as they are to be
- *
- * Context: process, may sleep.
- * Return: true if so; false also if the backend has been asked for it for such a reason.
- */
-bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
-		 const struct gpadl_region_table *new)
-{
-	bool busy;
-
-	spin_lock(&g->lock);
-	busy = gpadl_is_busy(g) && !g->retired;
-	spin_unlock(&g->lock);
-	/* A page list that is complete does not change any more. */
-	return busy && gpadl_regions_move(&g->pfns, old, new);
-}
-
-/**
- * gpadl_retire() - A region has gone in which a GPADL has mapped pages
- * @g: the GPADL, held by the caller
- *
- * Context: process.
- */
-void gpadl_retire(struct gpadl *g)
-{
-	spin_lock(&g->lock);
-	if (gpadl_is_busy(g)) {
-		g->retired = true;
-		gpadl_want_back(g);
-	}
-	spin_unlock(&g->lock);
-}
-
-/* ---- Mappings ---- */
-
-static void mapping_put(struct gpadl_mapping *m)
-{
-	struct gpadl *g = m->g;
-
-	if (!refcount_dec_and_test(&m->ref))
-		return;
-	kfree(m);
-	gpadl_put(g);
-}
-
-/*
- * Of the GPADL that a walk over those to be told of has come to: its mapping, held, if it
- * is still the backend's. It is what the backend is told of, whatever has the handle by
- * then.
- */
-static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
-{
-	struct gpadl_mapping *m = NULL;
-
-	spin_lock(&g->lock);
-	if (g->state == GPADL_MAPPED && g->revoked && g->mapping->armed &&
-	    !g->mapping->told) {
-		m = g->mapping;
-		m->told = true;
-		refcount_inc(&m->ref);
-	}
-	if (g->state != GPADL_DEAD)
-		xa_clear_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
-	spin_unlock(&g->lock);
-	return m;
-}
-
-/* Tests put themselves in its place: whatever can happen before the call has happened then. */
-VISIBLE_IF_KUNIT void gpadl_revoke(struct gpadl_mapping *m)
-{
-	struct vmbus_gpadl_channel *chan = m->g->chan;
-
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_revoke, m);
-	chan->ops->revoke(chan, &m->map);
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_revoke);
-
-/**
- * gpadl_tell_revoked() - Tell the backend of each mapping that is wanted back
- * @chan: the channel
- *
- * Context: work of the channel.
- */
-void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
-{
-	struct gpadl_mapping *m;
-	unsigned long handle;
-	struct gpadl *g;
-
-	xa_for_each_marked(&chan->gpadls, handle, g, GPADL_MARK_REVOKE) {
-		/* The walk does not hold it; it may be another one of that handle now. */
-		g = gpadl_get(chan, handle);
-		if (!g)
-			continue;
-		m = gpadl_take_revoked(g);
-		gpadl_put(g);
-		if (m) {
-			gpadl_revoke(m);
-			mapping_put(m);
-		}
-	}
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_tell_revoked);
-
 /* ---- What the backend does ---- */
 
 /* READY to MAPPING, or why not. The busy state takes over the reference of the caller. */
@@ -790,7 +519,7 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 
 	spin_lock(&g->lock);
 	gpadl_settle(g);
-	mapping_put(m);
+	gpadl_mapping_put(m);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap, VMBUS_GPADL_NS);
 

@@ -266,19 +266,31 @@ void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg);
 bool gpadl_teardown(struct gpadl *g);
 void gpadl_drop(struct gpadl *g, bool reset);
 void gpadl_wait_dying(struct vmbus_gpadl_channel *chan);
+
+/* revoke.c */
+void gpadl_ask_back(struct gpadl *g);
+void gpadl_want_back(struct gpadl *g);
 void gpadl_rescind(struct gpadl *g);
 bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		 const struct gpadl_region_table *new);
 void gpadl_retire(struct gpadl *g);
 void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
-struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
-void gpadl_put(struct gpadl *g);
 #if IS_ENABLED(CONFIG_KUNIT)
-int gpadl_store(struct xarray *xa, struct gpadl *g);
 void gpadl_revoke(struct gpadl_mapping *m);
 #endif
 
-/* refs.c: what lies below partitions and channels needs of them */
+/* table.c: where GPADLs stand */
+struct gpadl *gpadl_get(struct vmbus_gpadl_channel *chan, u32 handle);
+struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
+int gpadl_link(struct gpadl *g);
+void gpadl_unlink(struct gpadl *g);
+#if IS_ENABLED(CONFIG_KUNIT)
+int gpadl_store(struct xarray *xa, struct gpadl *g);
+#endif
+
+/* refs.c: references; what lies below partitions and channels needs of them */
+void gpadl_put(struct gpadl *g);
+void gpadl_mapping_put(struct gpadl_mapping *m);
 extern struct workqueue_struct *gpadl_wq;
 void gpadl_partition_get(struct vmbus_partition *p);
 void gpadl_partition_unref(struct vmbus_partition *p);

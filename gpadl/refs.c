@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a GPADL, or whatever else lies below partitions and channels, needs of them: to hold
- * and let go, to have work done, to be counted.
+ * References: to hold and to put a partition, a channel, a GPADL or a mapping; and what else
+ * a GPADL needs of its channel and partition: to have work done, to be counted.
  *
  * Knows their structures only. What frees them, or tells a backend, is a work item that
  * partition.c and channel.c have set up: so arrows point down, and any thread may drop the
@@ -9,6 +9,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/refcount.h>
+#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
@@ -43,6 +44,34 @@ void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan)
 	refcount_inc(&chan->ref);
 	if (!gpadl_worker_queue(&chan->worker, &chan->revoke_work))
 		gpadl_channel_unref(chan);
+}
+
+static void gpadl_free(struct gpadl *g)
+{
+	struct vmbus_gpadl_channel *chan = g->chan;
+
+	atomic_sub(g->nr_announced, &chan->p->nr_pages);
+	atomic_dec(&chan->p->nr_gpadls);
+	kvfree(g->pfns.words);
+	kfree_rcu(g, rcu);
+	gpadl_channel_unref(chan);
+}
+
+void gpadl_put(struct gpadl *g)
+{
+	if (refcount_dec_and_test(&g->ref))
+		gpadl_free(g);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_put);
+
+void gpadl_mapping_put(struct gpadl_mapping *m)
+{
+	struct gpadl *g = m->g;
+
+	if (!refcount_dec_and_test(&m->ref))
+		return;
+	kfree(m);
+	gpadl_put(g);
 }
 
 /* Under a GPADL's lock. Allocates nothing. */

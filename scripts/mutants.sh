@@ -52,7 +52,7 @@ leaks_glob()
 {
 	case $1 in
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
-	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c) echo 'vmbus_gpadl_handle' ;;
+	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c) echo 'vmbus_gpadl_handle' ;;
 	gpadl/region.c | gpadl/resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
 	gpadl/*)  echo 'vmbus_gpadl_m*' ;;
 	*)	  echo 'vmbus_gpadl_[hmr]*' ;;
@@ -194,7 +194,7 @@ kunit_suites()
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
 	gpadl/wire.c)	s="wire wire_stream $life $memory" ;;
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
-	gpadl/refs.c | gpadl/delivery.c | gpadl/reply.c)
+	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c)
 			s="$life $memory fault race order" ;;
 	*)		s="$memory $life fault race order" ;;
 	esac

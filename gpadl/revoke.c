@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A GPADL that the backend has is wanted back: because the guest tears it down, its channel is
+ * rescinded or its region has gone. Its channel's work tells the backend, mapping by mapping.
+ */
+#include <linux/jiffies.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "priv.h"
+#include "trace.h"
+
+/* The backend has the GPADL, which is wanted back, and can be told so: it will be. */
+void gpadl_ask_back(struct gpadl *g)
+{
+	lockdep_assert_held(&g->lock);
+	trace_vmbus_gpadl_revoke(g);
+	xa_set_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
+	gpadl_channel_queue_revoke(g->chan);
+}
+
+/*
+ * A busy GPADL is wanted back. A backend that has it is told, at once or when it can be
+ * (vmbus_mapping_arm()); one that is about to get it will not (gpadl_finish_map()).
+ */
+void gpadl_want_back(struct gpadl *g)
+{
+	lockdep_assert_held(&g->lock);
+	if (g->revoked)
+		return;
+	g->revoked = true;
+	g->since = jiffies;
+	gpadl_partition_watch_revoked(g->chan->p);
+	if (g->state == GPADL_MAPPED && g->mapping->armed)
+		gpadl_ask_back(g);
+}
+
+/**
+ * gpadl_rescind() - A GPADL's channel is being rescinded
+ * @g: the GPADL, held by the caller; its channel is marked as rescinded
+ *
+ * Context: process.
+ */
+void gpadl_rescind(struct gpadl *g)
+{
+	spin_lock(&g->lock);
+	if (gpadl_is_busy(g))
+		gpadl_want_back(g);
+	spin_unlock(&g->lock);
+}
+
+/**
+ * gpadl_moves() - Would a GPADL have a page elsewhere, that is mapped?
+ * @g: the GPADL, held by the caller
+ * @old: regions as they are, or were
+ * @new: as they are to be
+ *
+ * Context: process, may sleep.
+ * Return: true if so; false also if the backend has been asked for it for such a reason.
+ */
+bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
+		 const struct gpadl_region_table *new)
+{
+	bool busy;
+
+	spin_lock(&g->lock);
+	busy = gpadl_is_busy(g) && !g->retired;
+	spin_unlock(&g->lock);
+	/* A page list that is complete does not change any more. */
+	return busy && gpadl_regions_move(&g->pfns, old, new);
+}
+
+/**
+ * gpadl_retire() - A region has gone in which a GPADL has mapped pages
+ * @g: the GPADL, held by the caller
+ *
+ * Context: process.
+ */
+void gpadl_retire(struct gpadl *g)
+{
+	spin_lock(&g->lock);
+	if (gpadl_is_busy(g)) {
+		g->retired = true;
+		gpadl_want_back(g);
+	}
+	spin_unlock(&g->lock);
+}
+
+/*
+ * Of the GPADL that a walk over those to be told of has come to: its mapping, held, if it
+ * is still the backend's. It is what the backend is told of, whatever has the handle by
+ * then.
+ */
+static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
+{
+	struct gpadl_mapping *m = NULL;
+
+	spin_lock(&g->lock);
+	if (g->state == GPADL_MAPPED && g->revoked && g->mapping->armed &&
+	    !g->mapping->told) {
+		m = g->mapping;
+		m->told = true;
+		refcount_inc(&m->ref);
+	}
+	if (g->state != GPADL_DEAD)
+		xa_clear_mark(&g->chan->gpadls, g->handle, GPADL_MARK_REVOKE);
+	spin_unlock(&g->lock);
+	return m;
+}
+
+/* Tests put themselves in its place: whatever can happen before the call has happened then. */
+VISIBLE_IF_KUNIT void gpadl_revoke(struct gpadl_mapping *m)
+{
+	struct vmbus_gpadl_channel *chan = m->g->chan;
+
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_revoke, m);
+	chan->ops->revoke(chan, &m->map);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_revoke);
+
+/**
+ * gpadl_tell_revoked() - Tell the backend of each mapping that is wanted back
+ * @chan: the channel
+ *
+ * Context: work of the channel.
+ */
+void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
+{
+	struct gpadl_mapping *m;
+	unsigned long handle;
+	struct gpadl *g;
+
+	xa_for_each_marked(&chan->gpadls, handle, g, GPADL_MARK_REVOKE) {
+		/* The walk does not hold it; it may be another one of that handle now. */
+		g = gpadl_get(chan, handle);
+		if (!g)
+			continue;
+		m = gpadl_take_revoked(g);
+		gpadl_put(g);
+		if (m) {
+			gpadl_revoke(m);
+			gpadl_mapping_put(m);
+		}
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_tell_revoked);
