@@ -18,10 +18,14 @@ extern struct kunit_suite input_suite;		/* input_kunit.c */
 extern struct kunit_suite handle_suite;		/* handle_kunit.c */
 extern struct kunit_suite region_suite;		/* region_kunit.c */
 extern struct kunit_suite mem_suite;		/* mem_kunit.c */
+extern struct kunit_suite pin_suite;		/* pin_kunit.c */
+extern struct kunit_suite charge_suite;		/* charge_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
 extern struct kunit_suite object_suite;	/* object_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
+extern struct kunit_suite lifetime_suite;	/* lifetime_kunit.c */
+extern struct kunit_suite stress_suite;		/* stress_kunit.c */
 extern struct kunit_suite resident_suite;	/* resident_kunit.c */
 extern struct kunit_suite fault_suite;		/* fault_kunit.c */
 extern struct kunit_suite worker_suite;		/* worker_kunit.c */

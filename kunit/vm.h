@@ -27,6 +27,9 @@
 
 #define VM_CHANNELS	2
 
+/* Long enough for anything that comes at all. */
+#define VM_TIMEOUT	(60 * HZ)
+
 /* Guest page frame numbers at which memory begins, and how many pages there are. */
 #define VM_LOW_PFN	0x100		/* two regions that adjoin, but not in the VMM */
 #define VM_LOW_PAGES	256
@@ -188,7 +191,8 @@ void vm_new_channel(struct vm *vm, struct vm_channel *c);
 void vm_put_channel(struct vm_channel *c);
 void vm_put_partition(struct vm *vm);
 
-/* Memory. */
+/* Memory: vm_memory.c */
+int vm_memory_init(struct vm *vm);
 int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hva);
 int vm_remove_region(struct vm *vm, u32 slot);
 void vm_limit(struct vm *vm, unsigned long pages);
@@ -204,9 +208,10 @@ void vm_expect_pinned(struct vm *vm, bool mapped);
 unsigned long vm_resident(struct vm *vm);
 void vm_expect_sg(struct vm *vm, const struct sg_table *sgt);
 
-/* What the guest sends. */
+/* What the guest sends: vm_expect.c */
 void vm_begin(struct vm *vm);
 void vm_range(struct vm *vm, u64 pfn, u32 nr);
+void vm_shuffled_range(struct vm *vm, u32 nr, u64 seed);
 int vm_post(struct vm *vm, const struct guest_msg *m);
 int vm_send(struct vm *vm, struct vm_channel *c, u32 handle);
 int vm_teardown(struct vm *vm, struct vm_channel *c, u32 handle);
@@ -241,7 +246,7 @@ void vm_flush_frees(struct vmbus_partition *p);
 /* What must hold whenever nobody is between two steps. */
 void vm_check(struct vm *vm);
 
-/* Threads. */
+/* Threads: vm_task.c */
 struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 			 struct vm_channel *c, u32 flags, u32 handle);
 struct vm_task *vm_start_with(struct vm *vm, int (*fn)(struct vm_task *t),
@@ -251,9 +256,12 @@ int vm_task_map(struct vm_task *t);
 int vm_task_unmap(struct vm_task *t);
 int vm_task_rescind(struct vm_task *t);
 int vm_task_reset(struct vm_task *t);
+int vm_map_in_thread(struct vm *vm, int (*fn)(struct vm_task *t));
 bool vm_is_done(struct vm_task *t);
 void vm_wait_asleep(struct vm_task *t);
 void vm_forget_tasks(struct vm *vm);
+void vm_stall_init(struct vm_stall *s);
+void vm_stall_here(struct vm_stall *s);
 void vm_stall_arm(struct vm_stall *s, int nr);
 void vm_stall_wait(struct vm *vm, struct vm_stall *s);
 void vm_stall_end(struct vm_stall *s);

@@ -54,8 +54,8 @@ leaks_glob()
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
 	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c) echo 'vmbus_gpadl_handle' ;;
 	gpadl/region.c | gpadl/resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
-	gpadl/*)  echo 'vmbus_gpadl_m*' ;;
-	*)	  echo 'vmbus_gpadl_[hmr]*' ;;
+	gpadl/*)  echo 'vmbus_gpadl_[mpc]*' ;;
+	*)	  echo 'vmbus_gpadl_[hmprc]*' ;;
 	esac
 }
 
@@ -188,15 +188,15 @@ worker_one()
 kunit_suites()
 {
 	local s life="handle map object input api replay"
-	local memory="mem map mem_resident map_resident region resident region_resident"
+	local memory="mem pin charge map mem_resident map_resident region resident region_resident"
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
 	gpadl/wire.c)	s="wire wire_stream $life $memory" ;;
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
 	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c)
-			s="$life $memory fault race order" ;;
-	*)		s="$memory $life fault race order" ;;
+			s="$life $memory fault race lifetime order stress" ;;
+	*)		s="$memory $life fault race lifetime order stress" ;;
 	esac
 	for s in $s; do
 		echo "vmbus_gpadl_$s"
