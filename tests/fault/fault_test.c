@@ -4,7 +4,7 @@
  * nothing has happened: nothing is pinned or charged, nobody was told anything, and the
  * same operation then works.
  *
- * Each operation (operation.c) is done again and again, while first the 1st, then the
+ * Each operation (op_*.c) is done again and again, while first the 1st, then the
  * 2nd, 3rd ... of what it allocates or copies from and to user space fails, until none is
  * left. Then again, while for each function of the modules all fails that is allocated
  * below it: that gets behind what is tried a second time, another way.

@@ -62,8 +62,30 @@ struct operation {
 	bool open;
 };
 
-/* The memory of spare; NULL if there is none */
-char *spare_alloc(void);
+/* What operations have in common: operation.c */
+char *spare_alloc(void);	/* the memory of spare; NULL if there is none */
+int rig_spare_forget(struct rig *r);
+int rig_spare_region(struct rig *r, __u32 slot, __u32 flags, __u32 page, __u32 nr);
+int rig_spare_remove(struct rig *r, __u32 slot);
+int rig_silence(struct rig *r);
+int rig_status(__u32 status);
+int rig_answer_created(struct rig *r, int ret);
+int rig_answer_torndown(struct rig *r, int ret);
+int rig_answer_opened(struct rig *r, int ret);
+int rig_establish(struct rig *r, __u32 relid);
+int rig_tear_down(struct rig *r, __u32 relid, __u32 handle);
+int rig_establish_small(struct rig *r);
+int rig_tear_down_small(struct rig *r);
+void rig_scattered(struct gpadl *g);
+
+/* Some are a part of others: op_vmm.c */
+int rig_regions_remove(struct rig *r);
+int rig_region_resident(struct rig *r);
+int rig_region_remove(struct rig *r);
+int rig_region_on_demand(struct rig *r);
+int rig_channel_create(struct rig *r);
+int rig_channel_destroy(struct rig *r);
+int rig_header(struct rig *r);
 
 /* How many partitions there are, those that are closed and not yet freed too */
 int debugfs_partitions(void);

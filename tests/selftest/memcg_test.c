@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "fixture.h"
+#include "machine.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
 #define CGROUP		CGROUPS "/vmbus-memcg-test"
@@ -26,18 +27,6 @@ FIXTURE(memcg) {
 	struct vmm vmm;
 };
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 /* Bytes that are charged to the cgroup now */
 static long charged(void)
 {
@@ -52,10 +41,10 @@ static long charged(void)
 
 FIXTURE_SETUP(memcg)
 {
-	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
 	if (mkdir(CGROUP, 0755))
 		ASSERT_EQ(EEXIST, errno);
-	ASSERT_EQ(0, put(CGROUP "/cgroup.procs", "0"));
+	ASSERT_EQ(0, file_write(CGROUP "/cgroup.procs", "0"));
 	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
 	/* All of it is there, and charged, before anything is measured. */
 	memset(self->vmm.mem, 1, MEM_BYTES);
@@ -66,7 +55,7 @@ FIXTURE_TEARDOWN(memcg)
 {
 	vmm_stop(&self->vmm);
 	expect_nothing_pinned(_metadata);
-	EXPECT_EQ(0, put(CGROUPS "/cgroup.procs", "0"));
+	EXPECT_EQ(0, file_write(CGROUPS "/cgroup.procs", "0"));
 }
 
 /* A GPADL of @nr pages, no two of which adjoin */
@@ -143,7 +132,7 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 static int create_in_cgroup(int fd)
 {
 	void *mem = memory_alloc(MEM_ANON, MEM_BYTES);
-	int ret = put(CGROUP "/cgroup.procs", "0");
+	int ret = file_write(CGROUP "/cgroup.procs", "0");
 
 	ret = ret ?: vmm_create(fd);
 	ret = ret ?: vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem);
@@ -160,7 +149,7 @@ TEST(left_behind)
 	__u32 i;
 	pid_t pid;
 
-	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
 	if (mkdir(CGROUP, 0755))
 		ASSERT_EQ(EEXIST, errno);
 	fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -278,7 +267,7 @@ static int live_in_cgroup(struct __test_metadata *_metadata)
 	struct vmm vmm;
 	int i, ret;
 
-	ret = put(CGROUP_TO_GO "/cgroup.procs", "0");
+	ret = file_write(CGROUP_TO_GO "/cgroup.procs", "0");
 	if (ret)
 		return -ret;
 	vmm_start(_metadata, &vmm, MEM_ANON, 0);
@@ -296,7 +285,7 @@ static int live_in_cgroup(struct __test_metadata *_metadata)
 /* Not what waits in a list of each CPU to be aged: drop_caches empties these first. */
 static int dying_for_long(void)
 {
-	int ret = put("/proc/sys/vm/drop_caches", "1");
+	int ret = file_write("/proc/sys/vm/drop_caches", "1");
 
 	return ret ?: dying();
 }
@@ -308,7 +297,7 @@ TEST(cgroup_goes_with_its_vmm)
 	pid_t pid;
 
 	ASSERT_LE(0, before);
-	ASSERT_EQ(0, put(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
 	ASSERT_EQ(0, mkdir(CGROUP_TO_GO, 0755));
 	pid = fork();
 	if (!pid)

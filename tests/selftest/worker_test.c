@@ -5,7 +5,6 @@
  * The VMM is a process of its own, which this one gives orders to by a pipe; so it can be
  * killed, execute another program, or leave its file to a child.
  */
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,258 +15,10 @@
 #include <sys/syscall.h>
 
 #include "fixture.h"
-#include "../module/vmbus_worker_test.h"
+#include "machine.h"
+#include "worker_vmm.h"
 
 #define NOBODY	65534
-
-/* ---- The backend ---- */
-
-static int worker_fd = -1;
-
-static void worker_guid(__u8 *guid, unsigned int instance)
-{
-	memset(guid, 0x77, 16);
-	memcpy(guid, &instance, sizeof(instance));
-}
-
-static int worker_do(unsigned int instance, __u32 op, __u32 value)
-{
-	struct vmbus_worker_test_do arg = { .op = op, .value = value };
-
-	worker_guid(arg.if_instance, instance);
-	return ioctl(worker_fd, VMBUS_WORKER_TEST_DO, &arg) ? -errno : 0;
-}
-
-static struct vmbus_worker_test_state worker_state(unsigned int instance)
-{
-	struct vmbus_worker_test_state arg = {};
-
-	worker_guid(arg.if_instance, instance);
-	if (ioctl(worker_fd, VMBUS_WORKER_TEST_STATE, &arg))
-		memset(&arg, 0, sizeof(arg));
-	return arg;
-}
-
-/* Have it done, and wait until it is. Returns its result. */
-static int worker_do_wait(unsigned int instance, __u32 op, __u32 value)
-{
-	__u32 before = worker_state(instance).nr_done;
-	int ret = worker_do(instance, op, value);
-
-	if (ret)
-		return ret;
-	if (!WAIT_FOR(worker_state(instance).nr_done != before))
-		return -ETIMEDOUT;
-	return worker_state(instance).result;
-}
-
-static int channel_create(int fd, __u32 relid, unsigned int instance)
-{
-	struct vmbus_host_channel_create arg = {
-		.size = sizeof(arg),
-		.relid = relid,
-		.if_type = VMBUS_WORKER_TEST_IF_TYPE,
-	};
-
-	worker_guid(arg.if_instance, instance);
-	return ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &arg) ? -errno : 0;
-}
-
-/* ---- The machine ---- */
-
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* The number that follows @key in a file; @key NULL: the first. -1 if it is not there. */
-static long long number(const char *path, const char *key)
-{
-	FILE *f = fopen(path, "re");
-	long long value = -1;
-	char word[128];
-
-	if (!f)
-		return -1;
-	if (!key) {
-		if (fscanf(f, "%lld", &value) != 1)
-			value = -1;
-	} else {
-		while (fscanf(f, "%127s", word) == 1)
-			if (!strcmp(word, key) && fscanf(f, "%lld", &value) == 1)
-				break;
-	}
-	fclose(f);
-	return value;
-}
-
-/* Threads of a process whose names begin with @name */
-static int threads_of(const char *pid, const char *name)
-{
-	char path[300], comm[32];
-	struct dirent *d;
-	DIR *dir;
-	FILE *f;
-	int nr = 0;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/task", pid);
-	dir = opendir(path);
-	while (dir && (d = readdir(dir))) {
-		if (d->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.20s/task/%.20s/comm", pid, d->d_name);
-		f = fopen(path, "re");
-		if (f && fgets(comm, sizeof(comm), f))
-			nr += !strncmp(comm, name, strlen(name));
-		if (f)
-			fclose(f);
-	}
-	if (dir)
-		closedir(dir);
-	return nr;
-}
-
-/* The same; of all processes if @pid is 0 */
-static int threads_named(pid_t pid, const char *name)
-{
-	struct dirent *d;
-	char number[16];
-	int nr = 0;
-	DIR *dir;
-
-	if (pid) {
-		snprintf(number, sizeof(number), "%d", pid);
-		return threads_of(number, name);
-	}
-	dir = opendir("/proc");
-	while (dir && (d = readdir(dir)))
-		if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
-			nr += threads_of(d->d_name, name);
-	if (dir)
-		closedir(dir);
-	return nr;
-}
-
-/* Partitions that are not freed yet */
-static int partitions(void)
-{
-	DIR *dir = opendir("/sys/kernel/debug/vmbus_gpadl");
-	struct dirent *d;
-	int nr = 0;
-
-	while (dir && (d = readdir(dir)))
-		nr += d->d_name[0] != '.';
-	if (dir)
-		closedir(dir);
-	return nr;
-}
-
-/* ---- The VMM ---- */
-
-/*
- * @fd: /dev/vmbus-host
- * @uffd: stops whoever touches the second half of the memory; -1 if nobody
- * @mem: guest memory
- */
-struct guest {
-	int fd;
-	int uffd;
-	char *mem;
-	void *ring;
-};
-
-#define STALL_GPA	(MEM_GPA + MEM_BYTES / 2)
-
-/* A partition with a channel that is open. Returns 0 if all went well. */
-static int guest_begin(struct guest *g, unsigned int instance, enum memory kind)
-{
-	struct reply r;
-	struct gpadl rings;
-
-	g->mem = memory_alloc(kind, MEM_BYTES);
-	g->ring = memory_alloc(MEM_ANON, RING_BYTES);
-	if (!g->mem || !g->ring)
-		return 1;
-	memset(g->ring, 0, RING_BYTES);
-	if (vmm_create(g->fd) ||
-	    vmm_region(g->fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, g->mem) ||
-	    vmm_region(g->fd, RING_SLOT, 0, RING_GPA, RING_BYTES, g->ring) ||
-	    channel_create(g->fd, RELID, instance))
-		return 2;
-	gpadl_simple(&rings, RING_HANDLE, RING_GPA, RING_BYTES);
-	if (guest_gpadl(g->fd, RELID, &rings, false))
-		return 3;
-	r = reply_wait(g->fd);
-	if (r.type != MSG_GPADL_CREATED || r.status ||
-	    guest_open(g->fd, RELID, 1, RING_HANDLE, RING_SPLIT))
-		return 4;
-	r = reply_wait(g->fd);
-	return r.type == MSG_OPENCHANNEL_RESULT && !r.status ? 0 : 5;
-}
-
-/* A GPADL of @bytes at @gpa that is established */
-static int guest_has(struct guest *g, __u32 handle, __u64 gpa, size_t bytes)
-{
-	struct gpadl gpadl;
-	struct reply r;
-
-	gpadl_simple(&gpadl, handle, gpa, bytes);
-	if (guest_gpadl(g->fd, RELID, &gpadl, false))
-		return 1;
-	r = reply_wait(g->fd);
-	return r.type == MSG_GPADL_CREATED && !r.status ? 0 : 2;
-}
-
-static int device_open(void)
-{
-	return open("/dev/vmbus-host", O_RDWR | O_NONBLOCK);
-}
-
-/* Two processes: "I am there", and "go on" */
-struct sync {
-	int there[2];
-	int go[2];
-};
-
-static int sync_make(struct sync *s)
-{
-	return pipe(s->there) || pipe(s->go) ? -errno : 0;
-}
-
-static void sync_tell(int fd, char what)
-{
-	if (write(fd, &what, 1) != 1)
-		abort();
-}
-
-/* What the other says; 0 if it has ended */
-static char sync_hear(int fd)
-{
-	char what = 0;
-
-	return read(fd, &what, 1) == 1 ? what : 0;
-}
-
-/* In the child: says whether it has got so far, then waits to be told. */
-static void child_report(struct sync *s, int ret)
-{
-	sync_tell(s->there[1], ret ? 'a' + ret : '!');
-	if (ret)
-		_exit(ret);
-}
-
-static void child_wait(struct sync *s)
-{
-	close(s->go[1]);
-	sync_hear(s->go[0]);
-}
 
 FIXTURE(worker) {
 	struct sync sync;
@@ -288,7 +39,7 @@ FIXTURE_TEARDOWN(worker)
 		kill(self->pid, SIGKILL);
 	close(worker_fd);
 	expect_nothing_pinned(_metadata);
-	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
 	EXPECT_EQ(0, threads_named(0, "vmbus/"));
 }
 
@@ -340,7 +91,7 @@ TEST_F(worker, close_comes_last_and_once)
 /* The child moves itself there, and leaves it by its end. */
 static int cgroup_make(void)
 {
-	int ret = put(CGROUPS "/cgroup.subtree_control", "+cpu +memory +hugetlb +pids");
+	int ret = file_write(CGROUPS "/cgroup.subtree_control", "+cpu +memory +hugetlb +pids");
 
 	if (!ret && mkdir(CGROUP, 0755) && errno != EEXIST)
 		ret = -errno;
@@ -376,7 +127,7 @@ FIXTURE_SETUP(pays)
 	self->pid = fork();
 	if (!self->pid) {
 		struct guest g = { .fd = device_open(), .uffd = -1 };
-		int ret = put(CGROUP "/cgroup.procs", "0") ? 9 : 0;
+		int ret = file_write(CGROUP "/cgroup.procs", "0") ? 9 : 0;
 
 		ret = ret ?: guest_begin(&g, 3, variant->kind);
 		ret = ret ?: guest_has(&g, HANDLE, MEM_GPA, MEM_BYTES);
@@ -399,11 +150,11 @@ FIXTURE_TEARDOWN(pays)
 /* Nobody but the backend does anything: the VMM's own threads wait. */
 TEST_F(pays, processor_time)
 {
-	long long before = number(CGROUP "/cpu.stat", "usage_usec");
+	long long before = file_number(CGROUP "/cpu.stat", "usage_usec");
 
 	ASSERT_LE(0, before);
 	EXPECT_EQ(0, worker_do_wait(3, VMBUS_WORKER_TEST_BURN, BURN_MS));
-	EXPECT_LE(before + BURN_MS * 900ll, number(CGROUP "/cpu.stat", "usage_usec"));
+	EXPECT_LE(before + BURN_MS * 900ll, file_number(CGROUP "/cpu.stat", "usage_usec"));
 }
 
 /* The pages are there when the backend has mapped them: all are the VMM's, none the root's. */
@@ -411,16 +162,17 @@ TEST_F(pays, page_faults)
 {
 	bool huge = variant->kind == MEM_HUGETLB_MEMFD;
 	const char *file = huge ? CGROUP "/hugetlb.2MB.current" : CGROUP "/memory.current";
-	long long before = number(file, NULL), free = number("/proc/meminfo", "HugePages_Free:");
+	long long before = file_number(file, NULL);
+	long long free = file_number("/proc/meminfo", "HugePages_Free:");
 
 	ASSERT_LE(0, before);
 	EXPECT_EQ(0, worker_do_wait(3, VMBUS_WORKER_TEST_MAP, HANDLE));
 	/* Of small pages, 64 for each processor may have been charged ahead. */
 	EXPECT_LE(before + (long long)MEM_BYTES - (huge ? 0 : CHARGED_AHEAD),
-		  number(file, NULL));
+		  file_number(file, NULL));
 	if (huge)
-		EXPECT_EQ((free - number("/proc/meminfo", "HugePages_Free:")) * 2 * 1024 * 1024,
-			  number(file, NULL) - before);
+		EXPECT_EQ((free - file_number("/proc/meminfo", "HugePages_Free:")) * 2 * 1024 * 1024,
+			  file_number(file, NULL) - before);
 }
 
 /* ---- How many ---- */
@@ -432,7 +184,7 @@ static int channels_until_full(int fd, int *ret)
 {
 	int nr = 0;
 
-	while (nr < 2 * THREADS && !(*ret = channel_create(fd, 1 + nr, 100 + nr)))
+	while (nr < 2 * THREADS && !(*ret = worker_channel(fd, 1 + nr, 100 + nr)))
 		nr++;
 	return nr;
 }
@@ -446,11 +198,11 @@ static int full_and_clean(int fd)
 		return 11;
 	if (threads_named(getpid(), "vmbus/") != nr)
 		return 12;
-	if (channel_create(fd, 1 + nr, 100) != -EAGAIN || vmm_destroy(fd, 1))
+	if (worker_channel(fd, 1 + nr, 100) != -EAGAIN || vmm_destroy(fd, 1))
 		return 13;
-	if (!WAIT_FOR(channel_create(fd, 1 + nr, 100) == 0))
+	if (!WAIT_FOR(worker_channel(fd, 1 + nr, 100) == 0))
 		return 14;
-	if (channel_create(fd, 1, 100) != -EAGAIN)
+	if (worker_channel(fd, 1, 100) != -EAGAIN)
 		return 15;
 	return 0;
 }
@@ -485,10 +237,10 @@ TEST_F(worker, pids_max)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, cgroup_make());
 	snprintf(most, sizeof(most), "%d", THREADS);
-	ASSERT_EQ(0, put(CGROUP "/pids.max", most));
+	ASSERT_EQ(0, file_write(CGROUP "/pids.max", most));
 	self->pid = fork();
 	if (!self->pid) {
-		if (put(CGROUP "/cgroup.procs", "0") || vmm_create(fd))
+		if (file_write(CGROUP "/cgroup.procs", "0") || vmm_create(fd))
 			_exit(10);
 		_exit(full_and_clean(fd));
 	}
@@ -640,7 +392,7 @@ TEST_F(stuck, killed)
 	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_TRUE(WAIT_FOR(!worker_state(variant->instance).open));
-	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
 	EXPECT_EQ(0, threads_named(0, "vmbus/"));
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
 
@@ -774,11 +526,11 @@ TEST_F(worker, backend_that_owes_an_unmap_stays)
 	ASSERT_EQ(0, guest_has(&g, HANDLE, MEM_GPA, HV_PAGE));
 	ASSERT_EQ(0, worker_do_wait(10, VMBUS_WORKER_TEST_LEAVE, 0));
 	ASSERT_EQ(0, worker_do_wait(10, VMBUS_WORKER_TEST_MAP, HANDLE));
-	ASSERT_EQ(0, put("/dev/kmsg", "gpadl-test: expect WARNING\n"));
+	ASSERT_EQ(0, file_write("/dev/kmsg", "gpadl-test: expect WARNING\n"));
 	close(g.fd);
 	EXPECT_TRUE(WAIT_FOR(!worker_state(10).open));
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 1));
-	ASSERT_EQ(0, put("/dev/kmsg", "gpadl-test: expected WARNING over\n"));
+	ASSERT_EQ(0, file_write("/dev/kmsg", "gpadl-test: expected WARNING over\n"));
 
 	close(worker_fd);
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vmbus_worker_test"));
@@ -811,7 +563,7 @@ static int leave_partition(struct __test_metadata *_metadata, int *ret)
 		if (setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(200);
 		*ret = vmm_create(fd);
-		*ret = *ret ?: channel_create(fd, RELID, 8);
+		*ret = *ret ?: worker_channel(fd, RELID, 8);
 		_exit(-*ret);
 	}
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
@@ -835,7 +587,7 @@ FIXTURE_TEARDOWN(user)
 {
 	EXPECT_EQ(0, param_set("max_user_partitions", self->most[0]));
 	EXPECT_EQ(0, param_set("max_user_channels", self->most[1]));
-	EXPECT_TRUE(WAIT_FOR(partitions() == 0));
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
 }
 
 static void expect_bound_of_3(struct __test_metadata *_metadata, int *fds)
@@ -853,7 +605,7 @@ static void expect_bound_of_3(struct __test_metadata *_metadata, int *fds)
 	EXPECT_EQ(0, vmm_channel(fds[3], RELID, 9, NULL));
 	close(fds[3]);
 	close(fds[0]);
-	EXPECT_TRUE(WAIT_FOR(partitions() == 2));
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 2));
 	fds[0] = leave_partition(_metadata, &ret);
 	EXPECT_EQ(0, ret);
 	for (i = 0; i < 3; i++)
