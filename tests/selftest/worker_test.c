@@ -171,8 +171,8 @@ TEST_F(pays, page_faults)
 	EXPECT_LE(before + (long long)MEM_BYTES - (huge ? 0 : CHARGED_AHEAD),
 		  file_number(file, NULL));
 	if (huge)
-		EXPECT_EQ((free - file_number("/proc/meminfo", "HugePages_Free:")) * 2 * 1024 * 1024,
-			  file_number(file, NULL) - before);
+		EXPECT_EQ(file_number(file, NULL) - before, 2 * 1024 * 1024 *
+			  (free - file_number("/proc/meminfo", "HugePages_Free:")));
 }
 
 /* ---- How many ---- */
