@@ -175,7 +175,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	struct vmbus_gpadl_channel *chan;
 	int ret;
 
-	if (!vmbus_partition_is_current(p))
+	if (current->mm != p->mem.mm)
 		return ERR_PTR(-EIO);
 	chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
 	if (!chan)

@@ -11,7 +11,6 @@
 #include <linux/kmod.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/rcupdate.h>
 #include <linux/wait.h>
 
 #include "gpadl/compat.h"
@@ -113,31 +112,25 @@ int vmbus_backend_register(struct vmbus_backend *backend)
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_register, VMBUS_HOST_NS);
 
 /**
- * vmbus_backend_unregister() - Undo vmbus_backend_register()
+ * host_backend_withdraw() - A backend serves no new device, and loses those that it has
  * @backend: the backend
+ * @unplug: called for each device that it has; waits for nothing
  *
- * In a module's exit there is no device any more. Who unregisters while there are devices
- * unplugs them: their channels are closed, remove() is called, and the VMM is told. This
- * returns when no callback is called any more, nor runs, and vmbus_endpoint_put() in
- * interrupts and softirqs has returned.
- *
- * Context: process, may sleep for as long as the backend's own callbacks take. Not in one of
- * these.
+ * Context: process, may sleep until the last device is gone.
  */
-void vmbus_backend_unregister(struct vmbus_backend *backend)
+void host_backend_withdraw(struct vmbus_backend *backend,
+			   void (*unplug)(struct vmbus_device *dev))
 {
 	struct vmbus_device *dev;
 
 	scoped_guard(mutex, &backends_lock) {
 		list_del(&backend->node);
 		list_for_each_entry(dev, &backend->devices, node)
-			host_device_unplug(dev);
+			unplug(dev);
 	}
 	/* A condition must not sleep, and so takes no mutex. */
 	wait_event(device_gone, list_empty_careful(&backend->devices));
 	/* Whoever has forgotten the last device may still be at the list. */
 	mutex_lock(&backends_lock);
 	mutex_unlock(&backends_lock);
-	synchronize_rcu();
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);

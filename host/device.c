@@ -116,25 +116,6 @@ void host_device_remove(struct vmbus_device *dev)
 	dev->backend = NULL;
 }
 
-/**
- * host_device_unplug() - Have a device removed from its backend
- * @dev: the device, not removed yet
- *
- * Context: process. Waits for nothing.
- */
-void host_device_unplug(struct vmbus_device *dev)
-{
-	bool joined;
-
-	spin_lock(&dev->lock);
-	joined = dev->primary;
-	endpoints_die(dev);
-	spin_unlock(&dev->lock);
-	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
-	if (joined)
-		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
-}
-
 /* ---- What the backend uses ---- */
 
 /**
@@ -257,30 +238,3 @@ int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count)
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_offer_subchannels, VMBUS_HOST_NS);
-
-/**
- * vmbus_device_rescind() - Unplug a device
- * @dev: the device
- *
- * All its channels are closed and cannot be opened again; the VMM is asked to rescind and
- * destroy them, whereupon remove() is called. Does not wait for any of it.
- *
- * Context: process, from probe() until remove() has returned; also in a callback of the
- * backend, and while it holds a lock.
- */
-void vmbus_device_rescind(struct vmbus_device *dev)
-{
-	bool joined;
-
-	spin_lock(&dev->lock);
-	joined = dev->primary;
-	if (joined)
-		endpoint_rescind_locked(dev->primary);
-	else
-		/* From probe(), or soon after: endpoint_join() refuses. */
-		dev->dying = true;
-	spin_unlock(&dev->lock);
-	if (joined)
-		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
-}
-EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);

@@ -64,11 +64,12 @@ void host_device_get(struct vmbus_device *dev);
 void host_device_put(struct vmbus_device *dev);
 int host_device_probe(struct vmbus_device *dev, const void *config, size_t len);
 void host_device_remove(struct vmbus_device *dev);
-void host_device_unplug(struct vmbus_device *dev);
 
 /* backend.c: who serves which interface type */
 struct vmbus_backend *host_backend_get(struct vmbus_device *dev);
 void host_backend_put(struct vmbus_backend *backend);
 void host_backend_forget(struct vmbus_device *dev);
+void host_backend_withdraw(struct vmbus_backend *backend,
+			   void (*unplug)(struct vmbus_device *dev));
 
 #endif /* _VMBUS_HOST_DEVICE_H */

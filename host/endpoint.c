@@ -157,23 +157,6 @@ int endpoint_join(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_put() - Drop a reference to an endpoint
- * @ep: the endpoint
- *
- * The last one lets the channel go: work that is queued is still done.
- *
- * Context: process. Never waits for a backend or for the VMM.
- */
-void endpoint_put(struct vmbus_endpoint *ep)
-{
-	if (!refcount_dec_and_test(&ep->ref))
-		return;
-	/* Kicks queue work, which the channel does not take any more. */
-	signals_clear(ep);
-	vmbus_gpadl_channel_put(ep->chan);
-}
-
-/**
  * endpoint_for_each() - Call a function for each endpoint of every guest
  * @fn: the function; it may sleep, but must not make or free an endpoint
  * @arg: passed to it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who holds an endpoint beyond a callback: requests that complete elsewhere, and later.
+ * References to an endpoint: the table's and those of ioctls, which keep it there; and those
+ * of requests that complete elsewhere, and later, which keep it open:
  *
  *	open()	  kick(): tryget() ---- the request is under way ---- put()
  *	  |						     \	       \
@@ -16,6 +17,23 @@
 
 #include "gpadl/compat.h"
 #include "host.h"
+
+/**
+ * endpoint_put() - Drop a reference to an endpoint
+ * @ep: the endpoint
+ *
+ * The last one lets the channel go: work that is queued is still done.
+ *
+ * Context: process. Never waits for a backend or for the VMM.
+ */
+void endpoint_put(struct vmbus_endpoint *ep)
+{
+	if (!refcount_dec_and_test(&ep->ref))
+		return;
+	/* Kicks queue work, which the channel does not take any more. */
+	signals_clear(ep);
+	vmbus_gpadl_channel_put(ep->chan);
+}
 
 static void endpoint_ref_zero(struct percpu_ref *ref)
 {

@@ -160,7 +160,7 @@ static void endpoint_do_retarget(struct vmbus_endpoint *ep)
 	const struct vmbus_backend *backend = ep->dev->backend;
 
 	if (backend->retarget)
-		backend->retarget(ep, vmbus_endpoint_target_vp(ep));
+		backend->retarget(ep, READ_ONCE(ep->target_vp));
 }
 
 static void endpoint_set_closed(struct vmbus_endpoint *ep)

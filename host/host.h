@@ -305,7 +305,6 @@ static inline bool endpoint_is_primary(const struct vmbus_endpoint *ep)
 /* endpoint.c: how endpoints come and go */
 struct vmbus_endpoint *endpoint_create(struct vmbus_device *dev, u32 relid, u16 index);
 int endpoint_join(struct vmbus_endpoint *ep);
-void endpoint_put(struct vmbus_endpoint *ep);
 void endpoint_leave(struct vmbus_endpoint *ep);
 void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
 
@@ -326,7 +325,8 @@ void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp);
 void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
 const char *endpoint_state_name(struct vmbus_endpoint *ep);
 
-/* endpoint_ref.c: who holds them beyond a callback */
+/* endpoint_ref.c: references */
+void endpoint_put(struct vmbus_endpoint *ep);
 int endpoint_ref_init(struct vmbus_endpoint *ep);
 void endpoint_ref_exit(struct vmbus_endpoint *ep);
 void endpoint_revive(struct vmbus_endpoint *ep);

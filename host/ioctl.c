@@ -25,6 +25,7 @@
 #include "gpadl/compat.h"
 #include "host.h"
 #include "ioctl.h"
+#include "ioctl_copy.h"
 
 /* ---- Handlers ---- */
 

@@ -3,7 +3,6 @@
 #ifndef _VMBUS_HOST_IOCTL_H
 #define _VMBUS_HOST_IOCTL_H
 
-#include <linux/stddef.h>
 #include <linux/types.h>
 #include <linux/vmbus_host.h>
 
@@ -33,17 +32,6 @@ struct ioctl_call {
 	u32 size;
 	bool nonblock;
 };
-
-/* ioctl_copy.c */
-int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from);
-int host_signals_copy(struct vmbus_host_signals *signals, u64 from);
-
-#define COPY_SIZED(_to, _from, _last) ({					\
-	typeof(_to) __to = (_to);						\
-										\
-	host_copy_sized(__to, sizeof(*__to), offsetofend(typeof(*__to), _last),	\
-			_from);							\
-})
 
 /* ioctl_create.c */
 int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg);

@@ -6,7 +6,7 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "ioctl.h"
+#include "ioctl_copy.h"
 
 /**
  * host_copy_sized() - Copy a structure that begins with its size

@@ -16,6 +16,7 @@
 #include "gpadl/compat.h"
 #include "host.h"
 #include "ioctl.h"
+#include "ioctl_copy.h"
 
 /**
  * struct creation - a channel that is being made

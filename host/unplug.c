@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hot unplug: a device goes because its backend says so, or because its backend goes.
+ */
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+#include "gpadl/compat.h"
+#include "host.h"
+
+/**
+ * vmbus_device_rescind() - Unplug a device
+ * @dev: the device
+ *
+ * All its channels are closed and cannot be opened again; the VMM is asked to rescind and
+ * destroy them, whereupon remove() is called. Does not wait for any of it.
+ *
+ * Context: process, from probe() until remove() has returned; also in a callback of the
+ * backend, and while it holds a lock.
+ */
+void vmbus_device_rescind(struct vmbus_device *dev)
+{
+	bool joined;
+
+	spin_lock(&dev->lock);
+	joined = dev->primary;
+	if (joined)
+		endpoint_rescind_locked(dev->primary);
+	else
+		/* From probe(), or soon after: endpoint_join() refuses. */
+		dev->dying = true;
+	spin_unlock(&dev->lock);
+	if (joined)
+		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
+
+/* Have a device, which was not removed yet, removed from its backend. */
+static void device_unplug(struct vmbus_device *dev)
+{
+	bool joined;
+
+	spin_lock(&dev->lock);
+	joined = dev->primary;
+	endpoints_die(dev);
+	spin_unlock(&dev->lock);
+	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
+	if (joined)
+		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+}
+
+/**
+ * vmbus_backend_unregister() - Undo vmbus_backend_register()
+ * @backend: the backend
+ *
+ * In a module's exit there is no device any more. Who unregisters while there are devices
+ * unplugs them: their channels are closed, remove() is called, and the VMM is told. This
+ * returns when no callback is called any more, nor runs, and vmbus_endpoint_put() in
+ * interrupts and softirqs has returned.
+ *
+ * Context: process, may sleep for as long as the backend's own callbacks take. Not in one of
+ * these.
+ */
+void vmbus_backend_unregister(struct vmbus_backend *backend)
+{
+	host_backend_withdraw(backend, device_unplug);
+	synchronize_rcu();
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);
