@@ -23,6 +23,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -360,11 +361,22 @@ static int gpadl_begin_map(struct gpadl *g, bool write)
 	return 0;
 }
 
+/* Called with the GPADL's lock held, so on one processor. */
+static void gpadl_count_map(const struct gpadl *g)
+{
+	struct gpadl_channel_stats __percpu *stats = g->chan->stats;
+
+	this_cpu_inc(stats->maps);
+	this_cpu_add(stats->pages, g->pfns.nr_pages);
+	this_cpu_add(stats->pins, g->found.nr_pins);
+}
+
 /*
  * MAPPING to MAPPED if the pages are there and nobody has asked for the GPADL meanwhile;
- * else back. @m: the mapping, or an ERR_PTR. Drops the lock.
+ * else back. @m: the mapping, or an ERR_PTR; @begin: when the map began, for tracing. Drops
+ * the lock.
  */
-static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m)
+static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m, u64 begin)
 	__releases(&g->lock)
 {
 	int ret = PTR_ERR_OR_ZERO(m);
@@ -378,7 +390,8 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		spin_lock(&g->lock);
 	}
 	if (ret) {
-		trace_vmbus_gpadl_map(g, write, ret);
+		this_cpu_inc(g->chan->stats->failed);
+		trace_vmbus_gpadl_map(g, write, ret, begin);
 		gpadl_settle(g);
 		gpadl_put(g);
 		return ret;
@@ -386,7 +399,8 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 	m->g = g;
 	g->mapping = m;
 	g->state = GPADL_MAPPED;
-	trace_vmbus_gpadl_map(g, write, 0);
+	gpadl_count_map(g);
+	trace_vmbus_gpadl_map(g, write, 0, begin);
 	spin_unlock(&g->lock);
 	return 0;
 }
@@ -437,19 +451,25 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	bool write = !(flags & VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
 	struct gpadl_mapping *m;
 	struct gpadl *g;
+	u64 begin = 0;
 	int ret;
 
 	might_sleep();
+	if (trace_vmbus_gpadl_map_enabled())
+		begin = ktime_get_ns();
 	if (flags & ~VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY)
 		return -EINVAL;
 	g = gpadl_get(chan, handle);
-	if (!g)
+	if (!g) {
+		this_cpu_inc(chan->stats->failed);
 		return -ENOENT;
+	}
 
 	spin_lock(&g->lock);
 	ret = gpadl_begin_map(g, write);
 	spin_unlock(&g->lock);
 	if (ret) {
+		this_cpu_inc(chan->stats->failed);
 		gpadl_put(g);
 		return ret;
 	}
@@ -460,7 +480,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 		m = gpadl_mapping_map(&chan->p->mem, &g->pfns, &g->found, write,
 				      READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
-	ret = gpadl_finish_map(g, write, m);
+	ret = gpadl_finish_map(g, write, m, begin);
 	if (!ret)
 		*map = &m->map;
 	return ret;
@@ -505,8 +525,11 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 {
 	struct gpadl_mapping *m = to_gpadl_mapping(map);
 	struct gpadl *g = m->g;
+	u64 begin = 0;
 
 	might_sleep();
+	if (trace_vmbus_gpadl_unmapped_enabled())
+		begin = ktime_get_ns();
 	if (WARN_ONCE(!gpadl_begin_unmap(m),
 		      "channel %u: a mapping of GPADL %#x is unmapped twice\n",
 		      g->chan->relid, g->handle))
@@ -518,6 +541,7 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 	gpadl_mapping_unmap(&g->chan->p->mem, map);
 
 	spin_lock(&g->lock);
+	trace_vmbus_gpadl_unmapped(g, begin);
 	gpadl_settle(g);
 	gpadl_mapping_put(m);
 }

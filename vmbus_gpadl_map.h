@@ -27,6 +27,7 @@
 struct vmbus_gpadl_channel;
 struct vmbus_partition;
 struct module;
+struct seq_file;
 
 /*
  * ---- For backends ----
@@ -352,6 +353,13 @@ void vmbus_partition_unpin_page(struct vmbus_partition *p, struct page *page);
 
 /* true if current->mm is the address space that the partition is bound to */
 bool vmbus_partition_is_current(const struct vmbus_partition *p);
+
+/* For a channel layer's show_fdinfo(): what there is, and what is waited for. */
+int vmbus_partition_id(const struct vmbus_partition *p);
+void vmbus_partition_show(struct vmbus_partition *p, struct seq_file *m);
+void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file *m);
+void vmbus_gpadl_channel_show_wanted(struct vmbus_gpadl_channel *chan, const char *backend,
+				     struct seq_file *m);
 
 struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,

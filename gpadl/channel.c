@@ -17,6 +17,26 @@
 
 /* ---- Lifetime ---- */
 
+static struct vmbus_gpadl_channel *channel_alloc(void)
+{
+	struct vmbus_gpadl_channel *chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
+
+	if (!chan)
+		return NULL;
+	chan->stats = alloc_percpu_gfp(struct gpadl_channel_stats, GFP_KERNEL_ACCOUNT);
+	if (!chan->stats) {
+		kfree(chan);
+		return NULL;
+	}
+	return chan;
+}
+
+static void channel_free(struct vmbus_gpadl_channel *chan)
+{
+	free_percpu(chan->stats);
+	kfree(chan);
+}
+
 /*
  * Nothing refers to the channel: nobody queues more of its work. A worker cannot stop
  * itself; and who stops it may wait for the VMM, so each partition has somebody for that.
@@ -43,7 +63,7 @@ static void channel_free_work(struct work_struct *work)
 	mutex_unlock(&p->rx_mutex);
 	if (chan->ops->release)
 		chan->ops->release(chan->priv);
-	kfree(chan);
+	channel_free(chan);
 	gpadl_user_remove_channel(p->user);
 	gpadl_partition_unref(p);
 }
@@ -177,7 +197,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 
 	if (current->mm != p->mem.mm)
 		return ERR_PTR(-EIO);
-	chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
+	chan = channel_alloc();
 	if (!chan)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&chan->ref, 1);
@@ -192,7 +212,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	INIT_RCU_WORK(&chan->free_work, channel_free_work);
 	ret = channel_start(chan);
 	if (ret) {
-		kfree(chan);
+		channel_free(chan);
 		return ERR_PTR(ret);
 	}
 	return chan;

@@ -18,6 +18,7 @@
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -159,6 +160,20 @@ struct vmbus_partition {
 };
 
 /**
+ * struct gpadl_channel_stats - what backends have done, by processor
+ * @maps: maps that have succeeded
+ * @failed: and that have not
+ * @pages: HV pages that were mapped
+ * @pins: host pages that were pinned for it; resident ones are not
+ */
+struct gpadl_channel_stats {
+	u64 maps;
+	u64 failed;
+	u64 pages;
+	u64 pins;
+};
+
+/**
  * struct vmbus_gpadl_channel - one channel of a partition
  * @ref: references
  * @relid: number in VMBus messages
@@ -173,6 +188,7 @@ struct vmbus_partition {
  * @max_segment: length that an entry of a scatterlist has at most; whole pages
  * @gpadls: by handle; all that are not DEAD. Mark 0: the backend is to be told
  * @nr_busy: of @gpadls
+ * @stats: what backends have done, by processor: all maps of a channel count
  * @revoke_work: tells the backend; holds a reference while pending
  * @last_work: the last of its work, when it has no reference left
  * @free_work: frees it then, in @free_wq of the partition, after a grace period
@@ -191,6 +207,7 @@ struct vmbus_gpadl_channel {
 	unsigned int max_segment;
 	struct xarray gpadls;
 	atomic_t nr_busy;
+	struct gpadl_channel_stats __percpu *stats;
 	struct vmbus_gpadl_work revoke_work;
 	struct vmbus_gpadl_work last_work;
 	struct rcu_work free_work;

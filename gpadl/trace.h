@@ -8,6 +8,7 @@
 #if !defined(_GPADL_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _GPADL_TRACE_H
 
+#include <linux/ktime.h>
 #include <linux/tracepoint.h>
 
 #include "priv.h"
@@ -108,10 +109,13 @@ TRACE_EVENT(vmbus_gpadl_created,
 		  __entry->read_only ? "ro" : "rw")
 );
 
-/* A backend's map came to an end; with ret 0 the pages are pinned. */
+/*
+ * A backend's map came to an end; with ret 0 the pages are pinned. ns is how long it took;
+ * 0 if the event was switched on only after it began.
+ */
 TRACE_EVENT(vmbus_gpadl_map,
-	TP_PROTO(const struct gpadl *g, bool write, int ret),
-	TP_ARGS(g, write, ret),
+	TP_PROTO(const struct gpadl *g, bool write, int ret, u64 begin),
+	TP_ARGS(g, write, ret, begin),
 	TP_STRUCT__entry(
 		__field(int, id)
 		__field(u32, relid)
@@ -120,6 +124,7 @@ TRACE_EVENT(vmbus_gpadl_map,
 		__field(int, ret)
 		__field(unsigned long, pins)
 		__field(unsigned int, nents)
+		__field(u64, ns)
 	),
 	TP_fast_assign(
 		__entry->id = g->chan->p->id;
@@ -129,11 +134,32 @@ TRACE_EVENT(vmbus_gpadl_map,
 		__entry->ret = ret;
 		__entry->pins = ret ? 0 : g->found.nr_pins;
 		__entry->nents = ret ? 0 : g->mapping->map.sgt.nents;
+		__entry->ns = begin ? ktime_get_ns() - begin : 0;
 	),
-	TP_printk("partition=%d relid=%u handle=%#x access=%s pinned=%lu entries=%u ret=%d",
+	TP_printk("partition=%d relid=%u handle=%#x access=%s pinned=%lu entries=%u ret=%d ns=%llu",
 		  __entry->id, __entry->relid, __entry->handle,
 		  __entry->write ? "rw" : "ro", __entry->pins, __entry->nents,
-		  __entry->ret)
+		  __entry->ret, __entry->ns)
+);
+
+/* The pages of an unmap are unpinned; ns is how long that took, or 0, likewise. */
+TRACE_EVENT(vmbus_gpadl_unmapped,
+	TP_PROTO(const struct gpadl *g, u64 begin),
+	TP_ARGS(g, begin),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(u32, handle)
+		__field(u64, ns)
+	),
+	TP_fast_assign(
+		__entry->id = g->chan->p->id;
+		__entry->relid = g->chan->relid;
+		__entry->handle = g->handle;
+		__entry->ns = begin ? ktime_get_ns() - begin : 0;
+	),
+	TP_printk("partition=%d relid=%u handle=%#x ns=%llu", __entry->id, __entry->relid,
+		  __entry->handle, __entry->ns)
 );
 
 /*

@@ -44,6 +44,7 @@ struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
 		kfree(dev);
 		return ERR_PTR(-ENODEV);
 	}
+	strscpy(dev->backend_name, dev->backend->name, sizeof(dev->backend_name));
 	dev->max_subchannels = dev->backend->max_subchannels;
 	dev->offer = dev->backend->offer;
 	return dev;

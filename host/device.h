@@ -22,6 +22,7 @@ struct vmbus_guest;
  * @ref: one for each of its endpoints, and that of who makes it
  * @guest: the guest
  * @backend: who serves it, with a reference to its module; NULL when that was given back
+ * @backend_name: its name, for as long as the device is there
  * @node: in the backend's list, from before probe() until after remove(); empty if in none
  * @if_type: selects the backend
  * @if_instance: names the device
@@ -41,6 +42,7 @@ struct vmbus_device {
 	refcount_t ref;
 	struct vmbus_guest *guest;
 	struct vmbus_backend *backend;
+	char backend_name[32];
 	struct list_head node;
 	guid_t if_type;
 	guid_t if_instance;

@@ -72,6 +72,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
 	ep->relid = relid;
 	ep->index = index;
 	spin_lock_init(&ep->signal_lock);
+	spin_lock_init(&ep->show_lock);
 	endpoint_rings_init(ep);
 	endpoint_state_init(ep);
 	if (endpoint_ref_init(ep)) {
@@ -135,7 +136,7 @@ static int endpoint_join_locked(struct vmbus_endpoint *ep)
 	list_add_tail(&ep->sibling, &dev->endpoints);
 	if (endpoint_is_primary(ep))
 		dev->primary = ep;
-	ep->state = ENDPOINT_CLOSED;
+	endpoint_set_state(ep, ENDPOINT_CLOSED);
 	return 0;
 }
 
@@ -273,11 +274,14 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_userdata, VMBUS_HOST_NS);
  * @ep: the endpoint
  * @data: what to keep; to be set in open(), and forgotten after close()
  *
- * Context: any.
+ * The backend's show() comes from then on, until NULL is set or close() has returned: when
+ * this returns, it is not running with what was there before.
+ *
+ * Context: process.
  */
 void vmbus_endpoint_set_data(struct vmbus_endpoint *ep, void *data)
 {
-	ep->data = data;
+	endpoint_set_data(ep, data);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_set_data, VMBUS_HOST_NS);
 

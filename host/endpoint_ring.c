@@ -24,6 +24,7 @@
 #include "gpadl/compat.h"
 #include "gpadl/wire.h"
 #include "host.h"
+#include "trace.h"
 
 /* How often the timer looks, in jiffies. */
 #define POLL_FIRST	max(1UL, HZ / 250UL)
@@ -313,6 +314,8 @@ int vmbus_endpoint_peek(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 	ret = vmbus_ring_peek(&ep->in, pkt, seg, &todo);
 	if (unlikely(todo))
 		endpoint_ring_do(ep, todo);
+	if (!ret)
+		trace_vmbus_host_receive(ep, pkt);
 	return endpoint_ring_result(ep, ret);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_peek, VMBUS_HOST_NS);
@@ -353,10 +356,13 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_copy, VMBUS_HOST_NS);
  */
 void vmbus_endpoint_consume(struct vmbus_endpoint *ep)
 {
+	u32 bytes = ep->in.peeked;
+
 	if (WARN_ON_ONCE(!vmbus_ring_consume(&ep->in)))
 		return;
-	/* Nobody else writes it. */
+	/* Nobody else writes them. */
 	WRITE_ONCE(ep->counts.received, ep->counts.received + 1);
+	WRITE_ONCE(ep->counts.received_bytes, ep->counts.received_bytes + bytes);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_consume, VMBUS_HOST_NS);
 
@@ -472,6 +478,13 @@ static int endpoint_reserve(struct vmbus_endpoint *ep, u32 offset, size_t len,
 	return endpoint_ring_result(ep, ret);
 }
 
+/* Called with out_lock held. */
+static void endpoint_count_sent(struct vmbus_endpoint *ep, u32 bytes)
+{
+	WRITE_ONCE(ep->counts.sent, ep->counts.sent + 1);
+	WRITE_ONCE(ep->counts.sent_bytes, ep->counts.sent_bytes + bytes);
+}
+
 static int endpoint_finish(struct vmbus_endpoint *ep, struct vmbus_ring_slot *slot, bool more)
 {
 	unsigned int todo = 0;
@@ -481,7 +494,7 @@ static int endpoint_finish(struct vmbus_endpoint *ep, struct vmbus_ring_slot *sl
 	spin_lock_irqsave(&ep->out_lock, irq);
 	ret = vmbus_ring_finish(&ep->out, slot, more, &todo);
 	if (!ret)
-		WRITE_ONCE(ep->counts.sent, ep->counts.sent + 1);
+		endpoint_count_sent(ep, slot->len + VMBUS_RING_TRAILER);
 	endpoint_unlock_and_do(ep, irq, todo);
 	return endpoint_ring_result(ep, ret);
 }
@@ -530,6 +543,7 @@ int vmbus_endpoint_sendv(struct vmbus_endpoint *ep, const struct vmbus_packet *p
 	ret = endpoint_reserve(ep, pkt->offset, len, &slot);
 	if (ret)
 		return ret;
+	trace_vmbus_host_send(ep, pkt);
 	vmbus_ring_fill(&ep->out, &slot, pkt, v, n);
 	return endpoint_finish(ep, &slot, flags & VMBUS_SEND_MORE);
 }

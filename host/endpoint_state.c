@@ -26,6 +26,8 @@
  * tells of; or never, if the guest has released the channel or was reset.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/wait.h>
@@ -33,6 +35,7 @@
 #include "gpadl/compat.h"
 #include "gpadl/wire.h"
 #include "host.h"
+#include "trace.h"
 
 /* ---- Answers ---- */
 
@@ -102,6 +105,24 @@ static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
 
 /* ---- State work ---- */
 
+/*
+ * A callback of the backend's begins. What is written here says who is waited for when it
+ * does not end. The time comes first: whoever reads a name finds its time, or a later one.
+ */
+static u64 callback_begin(struct vmbus_endpoint *ep, const char *name)
+{
+	WRITE_ONCE(ep->callback_since, jiffies);
+	/* Pairs with the acquire in fdinfo.c. */
+	smp_store_release(&ep->callback, name);
+	return trace_vmbus_host_callback_enabled() ? ktime_get_ns() : 0;
+}
+
+static void callback_end(struct vmbus_endpoint *ep, u64 begin)
+{
+	trace_vmbus_host_callback(ep, begin);
+	WRITE_ONCE(ep->callback, NULL);
+}
+
 /* Called with the device's lock held. */
 static void endpoint_queue(struct vmbus_endpoint *ep)
 {
@@ -114,14 +135,18 @@ static void endpoint_queue(struct vmbus_endpoint *ep)
  */
 static void endpoint_retire(struct vmbus_endpoint *ep)
 {
+	u64 begin = callback_begin(ep, "drain");
+
 	vmbus_endpoint_drain(ep);
+	callback_end(ep, begin);
 	endpoint_rings_unmap(ep);
 	ep->opened = false;
-	ep->data = NULL;
+	endpoint_set_data(ep, NULL);
 }
 
 static int endpoint_do_open(struct vmbus_endpoint *ep)
 {
+	u64 begin;
 	int ret;
 
 	ret = endpoint_rings_map(ep);
@@ -129,7 +154,9 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 		return ret;
 	ep->opened = true;
 	endpoint_revive(ep);
+	begin = callback_begin(ep, "open");
 	ret = ep->dev->backend->open(ep);
+	callback_end(ep, begin);
 	if (ret) {
 		endpoint_kill(ep);
 		endpoint_retire(ep);
@@ -143,8 +170,11 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 
 static void endpoint_do_close(struct vmbus_endpoint *ep)
 {
+	u64 begin = callback_begin(ep, "close");
+
 	endpoint_kill(ep);
 	ep->dev->backend->close(ep);
+	callback_end(ep, begin);
 	endpoint_retire(ep);
 	if (!vmbus_gpadl_channel_is_busy(ep->chan))
 		return;
@@ -158,15 +188,19 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 static void endpoint_do_retarget(struct vmbus_endpoint *ep)
 {
 	const struct vmbus_backend *backend = ep->dev->backend;
+	u64 begin;
 
-	if (backend->retarget)
-		backend->retarget(ep, READ_ONCE(ep->target_vp));
+	if (!backend->retarget)
+		return;
+	begin = callback_begin(ep, "retarget");
+	backend->retarget(ep, READ_ONCE(ep->target_vp));
+	callback_end(ep, begin);
 }
 
 static void endpoint_set_closed(struct vmbus_endpoint *ep)
 {
 	lockdep_assert_held(&ep->dev->lock);
-	ep->state = ENDPOINT_CLOSED;
+	endpoint_set_state(ep, ENDPOINT_CLOSED);
 	ep->leave = ENDPOINT_STAY;
 	ep->nr_closed++;
 	/* It may have waited for this. */
@@ -185,7 +219,7 @@ static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
 	if (ret)
 		endpoint_set_closed(ep);
 	else
-		ep->state = ENDPOINT_OPEN;
+		endpoint_set_state(ep, ENDPOINT_OPEN);
 	spin_unlock(&ep->dev->lock);
 	if (!ret)
 		endpoint_rings_opened(ep);
@@ -202,11 +236,15 @@ static void endpoint_do_remove(struct vmbus_endpoint *ep)
 {
 	struct vmbus_device *dev = ep->dev;
 	bool abandoned;
+	u64 begin;
 
-	if (endpoint_is_primary(ep))
+	if (endpoint_is_primary(ep)) {
+		begin = callback_begin(ep, "remove");
 		host_device_remove(dev);
+		callback_end(ep, begin);
+	}
 	spin_lock(&dev->lock);
-	ep->state = ENDPOINT_REMOVED;
+	endpoint_set_state(ep, ENDPOINT_REMOVED);
 	if (endpoint_is_primary(ep))
 		dev->primary = NULL;
 	else
@@ -262,11 +300,11 @@ static enum endpoint_step endpoint_next_closed(struct vmbus_endpoint *ep)
 		ep->request.reply = NULL;
 		WRITE_ONCE(ep->target_vp, ep->open.target_vp);
 		ep->retarget = false;
-		ep->state = ENDPOINT_OPENING;
+		endpoint_set_state(ep, ENDPOINT_OPENING);
 		return ENDPOINT_STEP_OPEN;
 	}
 	if (ep->dying && endpoint_is_last(ep)) {
-		ep->state = ENDPOINT_REMOVING;
+		endpoint_set_state(ep, ENDPOINT_REMOVING);
 		return ENDPOINT_STEP_REMOVE;
 	}
 	return ENDPOINT_STEP_NONE;
@@ -275,11 +313,11 @@ static enum endpoint_step endpoint_next_closed(struct vmbus_endpoint *ep)
 static enum endpoint_step endpoint_next_open(struct vmbus_endpoint *ep)
 {
 	if (ep->leave && endpoint_is_primary(ep) && !subchannels_are_closed(ep->dev)) {
-		ep->state = ENDPOINT_DRAINING;
+		endpoint_set_state(ep, ENDPOINT_DRAINING);
 		return ENDPOINT_STEP_NONE;
 	}
 	if (ep->leave) {
-		ep->state = ENDPOINT_CLOSING;
+		endpoint_set_state(ep, ENDPOINT_CLOSING);
 		return ENDPOINT_STEP_CLOSE;
 	}
 	if (ep->retarget) {
@@ -466,7 +504,7 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 {
 	ep->dying = true;
 	if (!endpoint_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
-		ep->state = ENDPOINT_REMOVED;
+		endpoint_set_state(ep, ENDPOINT_REMOVED);
 		wake_up_all(&ep->guest->wait);
 	} else {
 		endpoint_queue(ep);
@@ -482,7 +520,7 @@ static bool endpoint_remove_begin(struct vmbus_endpoint *ep)
 	if (!endpoint_is_primary(ep) || !endpoint_can_be_removed_now(ep) ||
 	    ep->dev->backend->remove)
 		return false;
-	ep->state = ENDPOINT_REMOVING;
+	endpoint_set_state(ep, ENDPOINT_REMOVING);
 	return true;
 }
 
@@ -669,11 +707,15 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 	struct vmbus_endpoint *ep =
 		container_of(work, struct vmbus_endpoint, kick_work);
 
+	u64 begin;
+
 	if (!ep->opened)
 		return;
 	atomic64_inc(&ep->counts.kicks);
 	endpoint_rings_kicked(ep);
+	begin = callback_begin(ep, "kick");
 	ep->dev->backend->kick(ep);
+	callback_end(ep, begin);
 }
 
 /**
@@ -688,13 +730,17 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
+	u64 begin;
 
 	if (!ep->opened)
 		return;
-	if (map == ep->rings)
+	if (map == ep->rings) {
 		endpoint_close(ep, ENDPOINT_LEAVE);
-	else if (ep->dev->backend->revoke)
+	} else if (ep->dev->backend->revoke) {
+		begin = callback_begin(ep, "revoke");
 		ep->dev->backend->revoke(ep, map);
+		callback_end(ep, begin);
+	}
 }
 
 /**

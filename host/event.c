@@ -117,6 +117,24 @@ bool host_events_pending(struct vmbus_guest *guest)
 	return !data_race(bitmap_empty(guest->events.relids, HOST_MAX_RELID + 1));
 }
 
+/**
+ * host_events_count() - How many events wait to be read?
+ * @guest: the guest
+ *
+ * Context: any. Takes no lock: a glance.
+ * Return: the number.
+ */
+unsigned int host_events_count(struct vmbus_guest *guest)
+{
+	unsigned int sum = 0;
+	u32 relid;
+
+	/* A glance, without the lock. */
+	for_each_set_bit(relid, guest->events.relids, HOST_MAX_RELID + 1)
+		sum += hweight8(READ_ONCE(guest->events.kinds[relid]));
+	return sum;
+}
+
 static u32 event_value(const struct host_events *events, u32 relid, unsigned int kind)
 {
 	if (kinds[kind].type == VMBUS_HOST_EVENT_OFFER_SUBCHANNELS)

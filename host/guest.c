@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
@@ -185,6 +186,30 @@ struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid)
 	if (ep)
 		refcount_inc(&ep->ref);
 	return ep;
+}
+
+/**
+ * host_peek_endpoint() - Walk the channels of a guest without its lock
+ * @guest: the guest
+ * @relid: where to begin, 0 at first; is moved on
+ *
+ * An endpoint that is out of the table is freed only after a grace period: its channel is,
+ * and frees it.
+ *
+ * Context: process.
+ * Return: as host_next_endpoint(); one that is about to go is left out.
+ */
+struct vmbus_endpoint *host_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid)
+{
+	struct vmbus_endpoint *ep;
+
+	guard(rcu)();
+	while ((ep = xa_find(&guest->endpoints, relid, HOST_MAX_RELID, XA_PRESENT))) {
+		(*relid)++;
+		if (refcount_inc_not_zero(&ep->ref))
+			return ep;
+	}
+	return NULL;
 }
 
 /**

@@ -17,6 +17,7 @@
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/completion.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
@@ -35,6 +36,7 @@
 #include "ring.h"
 
 struct iov_iter;
+struct seq_file;
 struct signals;
 
 /**
@@ -151,8 +153,9 @@ struct open_request {
 };
 
 /*
- * For debugfs. @received is written by whoever receives, one at a time; @sent under
- * out_lock, @calls under signal_lock.
+ * For fdinfo and debugfs. @received and @received_bytes are written by whoever receives, one
+ * at a time; @sent and @sent_bytes under out_lock, @calls under signal_lock. Bytes are those
+ * that packets take in a ring.
  */
 struct endpoint_counts {
 	atomic64_t opens;
@@ -160,7 +163,9 @@ struct endpoint_counts {
 	atomic64_t kicks;
 	u64 calls;
 	u64 received;
+	u64 received_bytes;
 	u64 sent;
+	u64 sent_bytes;
 };
 
 /**
@@ -178,6 +183,7 @@ struct endpoint_counts {
  * @asked_node: in guest.asked, if @asked is not 0
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @state: &enum endpoint_state. This and what follows: device.lock
+ * @since: when @state became that, in jiffies
  * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
  * @dying: to be removed
@@ -190,8 +196,12 @@ struct endpoint_counts {
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
  * @open: the request that was last taken up; belongs to @state_work
+ * @callback: which of the backend's callbacks is running; NULL: none. Written by the
+ *	channel's work, read without a lock
+ * @callback_since: since when, in jiffies
  * @opened: the backend knows it, from before its open() until after its close(); belongs
  *	to the channel's work
+ * @show_lock: held while the backend shows something of @data, and for writing @data
  * @data: the backend's own
  * @users: who holds it beyond a callback; dead while it is not open
  * @drained: nobody does
@@ -224,6 +234,7 @@ struct vmbus_endpoint {
 	bool released;
 
 	u8 state;
+	unsigned long since;
 	u8 leave;
 	bool rescinded;
 	bool dying;
@@ -237,7 +248,10 @@ struct vmbus_endpoint {
 	struct vmbus_gpadl_work state_work;
 	struct vmbus_gpadl_work kick_work;
 	struct open_request open;
+	const char *callback;
+	unsigned long callback_since;
 	bool opened;
+	spinlock_t show_lock;
 	void *data;
 	struct percpu_ref users;
 	struct completion drained;
@@ -267,6 +281,7 @@ int host_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
 bool host_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
 struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid);
 struct vmbus_endpoint *host_next_endpoint(struct vmbus_guest *guest, unsigned long *relid);
+struct vmbus_endpoint *host_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid);
 
 static inline struct vmbus_partition *host_partition(const struct vmbus_guest *guest)
 {
@@ -296,6 +311,21 @@ void host_finish(struct vmbus_guest *guest);
 
 /* ioctl.c */
 long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, bool nonblock);
+
+/* Called with the device's lock held, or before anybody else knows the endpoint. */
+static inline void endpoint_set_state(struct vmbus_endpoint *ep, enum endpoint_state state)
+{
+	WRITE_ONCE(ep->since, jiffies);
+	WRITE_ONCE(ep->state, state);
+}
+
+/* When this returns, no show() runs with what was there before. */
+static inline void endpoint_set_data(struct vmbus_endpoint *ep, void *data)
+{
+	spin_lock(&ep->show_lock);
+	ep->data = data;
+	spin_unlock(&ep->show_lock);
+}
 
 static inline bool endpoint_is_primary(const struct vmbus_endpoint *ep)
 {
@@ -351,6 +381,9 @@ int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg)
 void signals_clear(struct vmbus_endpoint *ep);
 void endpoint_signal(struct vmbus_endpoint *ep);
 void endpoint_forget_signal(struct vmbus_endpoint *ep);
+
+/* fdinfo.c: what there is, for programs */
+void host_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m);
 
 /* debugfs.c */
 void host_debugfs_init(void);

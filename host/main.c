@@ -15,6 +15,9 @@
 #include "gpadl/compat.h"
 #include "host.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static int host_fop_open(struct inode *inode, struct file *file)
 {
 	struct vmbus_guest *guest = host_alloc();
@@ -83,6 +86,11 @@ static long host_fop_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 			  file->f_flags & O_NONBLOCK);
 }
 
+static void host_fop_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	host_show_fdinfo(file->private_data, m);
+}
+
 static const struct file_operations host_fops = {
 	.owner = THIS_MODULE,
 	.open = host_fop_open,
@@ -92,6 +100,7 @@ static const struct file_operations host_fops = {
 	.poll = host_fop_poll,
 	.unlocked_ioctl = host_fop_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = host_fop_show_fdinfo,
 };
 
 static struct miscdevice host_device = {

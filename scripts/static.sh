@@ -63,7 +63,7 @@ check_checkpatch()
 {
 	# What is in tests/proof is more Frama-C's language than C; tests/host/include stands in
 	# for the kernel's own macros. A list of cases is no expression.
-	local special='^gpadl/(compat|trace)\.h$|^tests/(proof|host/include)/' rc=0
+	local special='^gpadl/compat\.h$|^(gpadl|host)/trace\.h$|^tests/(proof|host/include)/' rc=0
 	local lists='^tests/host/ring_.*_model\.c$'
 
 	# shellcheck disable=SC2046 # a list of names
@@ -75,7 +75,7 @@ check_checkpatch()
 	checkpatch --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON \
 		--ignore MACRO_ARG_UNUSED,EXPORT_SYMBOL gpadl/compat.h || rc=1
 	# TRACE_EVENT() is laid out as a structure, in the kernel too
-	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl/trace.h || rc=1
+	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl/trace.h host/trace.h || rc=1
 	return $rc
 }
 

@@ -104,6 +104,13 @@ struct vmbus_offer {
  * @retarget: The guest wants to have the channel's interrupts on another virtual
  *	processor, vmbus_endpoint_target_vp(): what goes with it may move. The interrupts
  *	themselves are the VMM's business. Optional.
+ * @show: Say in a few words what the channel is about and what it waits for (a disk's name,
+ *	requests in flight, the age of the oldest), for whoever looks what is stuck: as
+ *	snprintf(), into @buf of @size bytes, without a newline. Comes at any time, also while
+ *	another callback runs or hangs, from the moment that vmbus_endpoint_set_data() has
+ *	set something until it sets NULL or close() has returned: a close() that frees what
+ *	show() looks at sets NULL first. Called with a spinlock held: it must not sleep.
+ *	Optional.
  */
 struct vmbus_backend {
 	struct module *owner;
@@ -118,6 +125,7 @@ struct vmbus_backend {
 	void (*kick)(struct vmbus_endpoint *ep);
 	void (*revoke)(struct vmbus_endpoint *ep, struct vmbus_mapping *map);
 	void (*retarget)(struct vmbus_endpoint *ep, u32 target_vp);
+	int (*show)(struct vmbus_endpoint *ep, char *buf, size_t size);
 	/* private: */
 	struct list_head node;
 	struct list_head devices;

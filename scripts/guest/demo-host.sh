@@ -174,7 +174,7 @@ lives_complete()
 		END {
 			for (h in life) {
 				n++
-				if (life[h] !~ /^ created map( unmap teardown| teardown( revoke)? unmap) torndown$/)
+				if (life[h] !~ /^ created map( unmap unmapped teardown| unmap teardown unmapped| teardown( revoke)? unmap unmapped) torndown$/)
 					bad = 1
 			}
 			exit bad || !n

@@ -26,6 +26,7 @@ load_all
 
 # Until a test unloads the modules every event is traced, then none
 echo 1 >/sys/kernel/tracing/events/vmbus_gpadl/enable
+echo 1 >/sys/kernel/tracing/events/vmbus_host/enable
 
 run_programs
 

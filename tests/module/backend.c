@@ -240,6 +240,15 @@ static void test_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 		mapping_undo(m);
 }
 
+/* Without the lock, which may sleep. A newline, to see that it begins no line. */
+static int test_show(struct vmbus_endpoint *ep, char *buf, size_t size)
+{
+	const struct instance *inst = vmbus_endpoint_data(ep);
+
+	return scnprintf(buf, size, "opens %u revokes %u\nvmbus-wanted:\tno line of its own",
+			 READ_ONCE(inst->opens), READ_ONCE(inst->revokes));
+}
+
 struct vmbus_backend test_backend = {
 	.owner = THIS_MODULE,
 	.name = "test",
@@ -249,4 +258,5 @@ struct vmbus_backend test_backend = {
 	.close = test_close,
 	.kick = test_kick,
 	.revoke = test_revoke,
+	.show = test_show,
 };
