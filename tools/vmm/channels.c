@@ -1,33 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The channels that are offered, and how they and the guest signal each other. */
+/* The channels that there are, and how they and the guest signal each other. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmbus.h"
 #include "vmm.h"
 
-/* What is offered: the heartbeat of the integration components */
-static struct channel channels[] = { {
-	.relid = 1,
-	.connection_id = 0x2001,
-	.if_type = {			/* 57164f39-9115-4e78-ab55-382f3bd5422d */
-		0x39, 0x4f, 0x16, 0x57, 0x15, 0x91, 0x78, 0x4e,
-		0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5, 0x42, 0x2d },
-	.if_instance = {		/* fd149e91-82e0-4a7d-afa6-2a4166cbd7c0 */
-		0x91, 0x9e, 0x14, 0xfd, 0xe0, 0x82, 0x7d, 0x4a,
-		0xaf, 0xa6, 0x2a, 0x41, 0x66, 0xcb, 0xd7, 0xc0 },
-} };
+#define MAX_CHANNELS		256
+/* The first relid's connection; one per relid, which keeps it */
+#define FIRST_CONNECTION	0x2001
 
-/* channels[].target, and that the kernel knows it; before synic_lock */
+/* That of relid 1 is the first */
+static struct channel channels[MAX_CHANNELS];
+
+/*
+ * Whether a channel is there, its target, and that the kernel knows that; before
+ * synic_lock. The delivery thread alone makes and frees channels, so what it has found
+ * stays there without it.
+ */
 static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
 
-struct channel *channel_find(uint32_t relid)
+/*
+ * One after the other in turn: the kernel may still have something to say of a channel
+ * that is gone, and this way it is not taken for its successor's.
+ */
+static struct channel *find_free(void)
 {
+	static unsigned int turn;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(channels); i++)
-		if (channels[i].relid == relid)
-			return &channels[i];
+	for (i = 0; i < MAX_CHANNELS; i++, turn++)
+		if (!channels[turn % MAX_CHANNELS].relid)
+			return &channels[turn++ % MAX_CHANNELS];
+	return NULL;
+}
+
+/**
+ * channel_new - one more channel, which nobody knows of yet
+ * @primary: whose sub-channel it is, or NULL
+ * @index: number of the sub-channel
+ *
+ * Return: the channel; or NULL if there are too many.
+ */
+struct channel *channel_new(struct channel *primary, uint16_t index)
+{
+	struct channel *channel, new = { .primary = primary, .index = index };
+
+	pthread_mutex_lock(&target_lock);
+	channel = find_free();
+	if (channel) {
+		new.relid = channel - channels + 1;
+		new.connection_id = FIRST_CONNECTION + (channel - channels);
+		new.kick_fd = channel->kick_fd;
+		/* The eventfd of a relid is made once, and stays attached */
+		if (!channel->connection_id) {
+			new.kick_fd = vm_event();
+			vm_attach_signal(new.connection_id, new.kick_fd);
+		}
+		if (primary) {
+			memcpy(new.if_type, primary->if_type, sizeof(new.if_type));
+			memcpy(new.if_instance, primary->if_instance,
+			       sizeof(new.if_instance));
+			new.module = primary->module;
+		}
+		*channel = new;
+	}
+	pthread_mutex_unlock(&target_lock);
+	return channel;
+}
+
+void channel_free(struct channel *channel)
+{
+	pthread_mutex_lock(&target_lock);
+	channel->relid = 0;
+	pthread_mutex_unlock(&target_lock);
+}
+
+/* Return: the channel, or NULL if there is no such */
+struct channel *channel_find(uint32_t relid)
+{
+	if (!relid || relid > MAX_CHANNELS || !channels[relid - 1].relid)
+		return NULL;
+	return &channels[relid - 1];
+}
+
+/* Return: the channel after @after, or the first one; NULL if there are no more */
+struct channel *channel_next(struct channel *after)
+{
+	struct channel *channel = after ? after + 1 : channels;
+
+	for (; channel < channels + MAX_CHANNELS; channel++)
+		if (channel->relid)
+			return channel;
+	return NULL;
+}
+
+/* Return: the sub-channel, or NULL if the device does not have it */
+struct channel *channel_sub(const struct channel *primary, uint16_t index)
+{
+	struct channel *channel = NULL;
+
+	while ((channel = channel_next(channel)))
+		if (channel->primary == primary && channel->index == index)
+			return channel;
 	return NULL;
 }
 
@@ -36,15 +112,18 @@ typedef void tell_fn(const struct channel *channel);
 
 static bool set_target(uint32_t relid, uint32_t vp, tell_fn *tell)
 {
-	struct channel *channel = channel_find(relid);
+	struct channel *channel;
 
-	if (!channel || (vp >= vm.nr_cpus && vp != VMBUS_NO_TARGET))
+	if (vp >= vm.nr_cpus && vp != VMBUS_NO_TARGET)
 		return false;
 	pthread_mutex_lock(&target_lock);
-	channel->target = vp;
-	tell(channel);
+	channel = channel_find(relid);
+	if (channel) {
+		channel->target = vp;
+		tell(channel);
+	}
 	pthread_mutex_unlock(&target_lock);
-	return true;
+	return channel;
 }
 
 /* OPENCHANNEL, which tells the backend its target itself. */
@@ -64,29 +143,37 @@ bool channel_set_target(uint32_t relid, uint32_t vp)
 /* The guest moved, set or removed a processor's event flags page */
 void vmbus_event_flags_moved(struct vcpu *cpu)
 {
-	unsigned int i;
+	struct channel *channel = NULL;
 
 	pthread_mutex_lock(&target_lock);
-	for (i = 0; i < ARRAY_SIZE(channels); i++)
-		if (channels[i].target == cpu->id)
-			host_channel_signals(&channels[i]);
+	while ((channel = channel_next(channel)))
+		if (channel->target == cpu->id)
+			host_channel_signals(channel);
 	pthread_mutex_unlock(&target_lock);
 }
 
-/* Return: the channel, or NULL if there are no more; 0 is the first */
-struct channel *channel_nth(unsigned int index)
+/* Make a channel that has never been open. Return: 0 or the errno */
+int channel_create(struct channel *channel)
 {
-	return index < ARRAY_SIZE(channels) ? &channels[index] : NULL;
+	int err;
+
+	pthread_mutex_lock(&target_lock);
+	err = host_channel_create(channel);
+	pthread_mutex_unlock(&target_lock);
+	return err;
 }
 
-/* Make a channel that has never been open */
-void channel_create(struct channel *channel)
+static int find_kick_fd(uint64_t connection_id)
 {
+	struct channel *channel = NULL;
+	int fd = -1;
+
 	pthread_mutex_lock(&target_lock);
-	if (!host_channel_create(channel))
-		die("nobody serves channel %u\n"
-		    "  next: as root: modprobe vmbus_heartbeat", channel->relid);
+	while ((channel = channel_next(channel)))
+		if (channel->connection_id == connection_id)
+			fd = channel->kick_fd;
 	pthread_mutex_unlock(&target_lock);
+	return fd;
 }
 
 /*
@@ -96,24 +183,11 @@ void channel_create(struct channel *channel)
 uint16_t vmbus_signal_event(uint64_t connection_id)
 {
 	const uint64_t one = 1;
-	unsigned int i;
+	int fd = find_kick_fd(connection_id);
 
-	for (i = 0; i < ARRAY_SIZE(channels); i++) {
-		if (channels[i].connection_id != connection_id)
-			continue;
-		if (write(channels[i].kick_fd, &one, sizeof(one)) < 0)
-			die_errno("eventfd");
-		return HV_STATUS_SUCCESS;
-	}
-	return HV_STATUS_INVALID_CONNECTION_ID;
-}
-
-void channels_init(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(channels); i++) {
-		channels[i].kick_fd = vm_event();
-		vm_attach_signal(channels[i].connection_id, channels[i].kick_fd);
-	}
+	if (fd < 0)
+		return HV_STATUS_INVALID_CONNECTION_ID;
+	if (write(fd, &one, sizeof(one)) < 0)
+		die_errno("eventfd");
+	return HV_STATUS_SUCCESS;
 }

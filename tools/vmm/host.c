@@ -82,29 +82,29 @@ static struct vmbus_host_signals signals_of(const struct channel *channel)
 	return signals;
 }
 
-/* Return: whether there is a backend for it */
-bool host_channel_create(struct channel *channel)
+/* Return: 0 or the errno, which the header says the meaning of */
+int host_channel_create(struct channel *channel)
 {
 	struct vmbus_host_signals signals = signals_of(channel);
 	struct vmbus_host_offer offer = { .size = sizeof(offer) };
 	struct vmbus_host_channel_create create = {
 		.size = sizeof(create),
 		.relid = channel->relid,
+		.primary = channel->primary ? channel->primary->relid : 0,
+		.index = channel->index,
 		.signals = (uintptr_t)&signals,
+		.config = (uintptr_t)channel->config,
 		.offer = (uintptr_t)&offer,
 	};
 
 	memcpy(create.if_type, channel->if_type, sizeof(create.if_type));
 	memcpy(create.if_instance, channel->if_instance, sizeof(create.if_instance));
-	if (ioctl(host, VMBUS_HOST_CHANNEL_CREATE, &create)) {
-		if (errno != ENODEV)
-			die_errno("VMBUS_HOST_CHANNEL_CREATE %u", channel->relid);
-		return false;
-	}
+	if (ioctl(host, VMBUS_HOST_CHANNEL_CREATE, &create))
+		return errno;
 	channel->flags = offer.flags;
 	channel->mmio_megabytes = offer.mmio_megabytes;
 	memcpy(channel->user_defined, offer.user_defined, sizeof(channel->user_defined));
-	return true;
+	return 0;
 }
 
 /*

@@ -19,6 +19,17 @@ static const char usage[] =
 "  --memory-kind KIND    what it is made of: anon, shmem, thp or hugetlb (anon)\n"
 "  --cpus N              virtual processors, 1 to 16 (1)\n"
 "  --vmbus-version M.N   refuse newer VMBus versions: 3.0, 4.0, 4.1, 5.0 to 5.3 (5.3)\n"
+"  --offer DEVICE        offer the guest a device, as often as there are to be devices:\n"
+"                            heartbeat\n"
+"                            crc[,requests=N][,bytes=N]\n"
+"                            GUID[,config=HEX], any interface type, its configuration\n"
+"                        each with ,instance=GUID or without (heartbeat, if nothing is said)\n"
+"  --disk WWPN:TAG[,subchannels=N][,transfer=BYTES][,instance=GUID]\n"
+"                        offer a SCSI controller: that portal group of that target in\n"
+"                        /sys/kernel/config/target/vmbus; with as many sub-channels as\n"
+"                        the guest wants, a processor has one (unless N says how many)\n"
+"  --control FILE        a FIFO that commands come from, a line each: 'unplug N' takes the\n"
+"                        N-th device away from the guest, 'plug N' offers it again\n"
 "  --trace FILE          write each VMBus message there in words, - for standard error\n"
 "  --device FILE         (/dev/vmbus-host)\n"
 "  --help\n"
@@ -33,6 +44,9 @@ static const struct option option_names[] = {
 	{ "memory-kind", required_argument, NULL, 'M' },
 	{ "cpus", required_argument, NULL, 'c' },
 	{ "vmbus-version", required_argument, NULL, 'v' },
+	{ "offer", required_argument, NULL, 'o' },
+	{ "disk", required_argument, NULL, 'D' },
+	{ "control", required_argument, NULL, 'C' },
 	{ "trace", required_argument, NULL, 't' },
 	{ "device", required_argument, NULL, 'd' },
 	{ "help", no_argument, NULL, 'h' },
@@ -60,6 +74,14 @@ static uint32_t parse_version(const char *arg)
 	    minor > 0xff)
 		die("--vmbus-version %s: something like 5.3 is wanted", arg);
 	return major << 16 | minor;
+}
+
+static void add_offer(struct options *opt, const char *what, bool is_disk)
+{
+	if (opt->nr_offers == MAX_DEVICES)
+		die("there are more than %u devices", MAX_DEVICES);
+	opt->is_disk[opt->nr_offers] = is_disk;
+	opt->offers[opt->nr_offers++] = what;
 }
 
 static struct options parse_options(int argc, char **argv)
@@ -98,6 +120,15 @@ static struct options parse_options(int argc, char **argv)
 		case 'v':
 			opt.vmbus_version = parse_version(optarg);
 			break;
+		case 'o':
+			add_offer(&opt, optarg, false);
+			break;
+		case 'D':
+			add_offer(&opt, optarg, true);
+			break;
+		case 'C':
+			opt.control = optarg;
+			break;
 		case 't':
 			opt.trace = optarg;
 			break;
@@ -113,6 +144,8 @@ static struct options parse_options(int argc, char **argv)
 	}
 	if (optind != argc)
 		die("what is '%s'? See vmm --help", argv[optind]);
+	if (!opt.nr_offers)
+		add_offer(&opt, "heartbeat", false);
 	if (!opt.kernel)
 		die("there is no --kernel. See vmm --help");
 	return opt;

@@ -94,6 +94,8 @@ static void show_channel(const union message *m)
 	case VMBUS_OFFERCHANNEL:
 		fprintf(trace, " relid=%u connection=%#x", m->offer.relid,
 			m->offer.connection_id);
+		if (m->offer.sub_channel)
+			fprintf(trace, " sub-channel=%u", m->offer.sub_channel);
 		break;
 	case VMBUS_OPENCHANNEL:
 		fprintf(trace, " relid=%u ring=%#x downstream=%u vp=%u", m->open.relid,

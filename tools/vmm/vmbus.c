@@ -6,8 +6,10 @@
  *	INITIATE_CONTACT,		answered by the
  *	REQUESTOFFERS, UNLOAD,		delivery thread		asked to let go: it says
  *	MODIFYCHANNEL						by an event when it has
- *	OPENCHANNEL, CLOSECHANNEL,	written by the		takes them, all
- *	GPADL_*, RELID_RELEASED		processor's thread	or nothing
+ *	OPENCHANNEL, CLOSECHANNEL,	noted for the delivery	takes them, all
+ *	RELID_RELEASED			thread (offers.c), and	or nothing
+ *	GPADL_*				written by the
+ *					processor's thread
  *	OPENCHANNEL_RESULT,		delivered by the	replies
  *	GPADL_CREATED/TORNDOWN		delivery thread
  *
@@ -49,11 +51,12 @@ static int inbox_fd;
 
 /* The delivery thread's own */
 static int host_fd;
+static int control_fd;
 static uint32_t max_version;
 static uint32_t version;		/* 0: the guest has not connected */
 static struct vcpu *message_cpu = &vm.cpus[0];
 static bool unloading;			/* UNLOAD_RESPONSE is still to come */
-static bool wants_offers;		/* the guest has asked for them */
+static bool resetting;			/* the last reset is not done yet */
 
 /* Set by a processor's thread */
 static bool crashed;
@@ -101,6 +104,14 @@ static uint16_t relay(const void *msg, size_t len)
 	return err == EAGAIN ? HV_STATUS_INSUFFICIENT_BUFFERS : HV_STATUS_SUCCESS;
 }
 
+/* First a note of it: what the kernel says about it may be here before we are back */
+static uint16_t note_and_relay(const void *msg, size_t len)
+{
+	uint16_t status = inbox_put(msg, len);
+
+	return status ?: relay(msg, len);
+}
+
 static uint16_t receive(const void *msg, size_t len)
 {
 	const struct vmbus_open_channel *open = msg;
@@ -115,12 +126,13 @@ static uint16_t receive(const void *msg, size_t len)
 		/* First: the backend may signal as soon as it is open */
 		if (len >= sizeof(*open))
 			channel_opens(open->relid, open->target_vp);
-		return relay(msg, len);
+		return note_and_relay(msg, len);
 	case VMBUS_CLOSECHANNEL:
+	case VMBUS_RELID_RELEASED:
+		return note_and_relay(msg, len);
 	case VMBUS_GPADL_HEADER:
 	case VMBUS_GPADL_BODY:
 	case VMBUS_GPADL_TEARDOWN:
-	case VMBUS_RELID_RELEASED:
 		return relay(msg, len);
 	case VMBUS_INITIATE_CONTACT:
 	case VMBUS_REQUESTOFFERS:
@@ -164,7 +176,7 @@ void vmbus_guest_crashed(void)
 /* --- What the delivery thread does --- */
 
 /* Put a message into the guest's slot, as soon as the guest has emptied it */
-static void deliver(const void *msg, size_t len)
+void vmbus_deliver(const void *msg, size_t len)
 {
 	enum synic_result result;
 	uint64_t count;
@@ -210,84 +222,12 @@ static void initiate_contact(const struct vmbus_initiate_contact *msg)
 	}
 	/* A kernel that comes without its predecessor's UNLOAD has nothing to do with it */
 	if (version)
-		host_reset();
+		resetting = !host_reset();
+	unloading = false;
 	__atomic_store_n(&crashed, false, __ATOMIC_RELEASE);
-	wants_offers = false;
+	offers_stop();
 	version = response.supported ? msg->version : 0;
-	deliver(&response, sizeof(response));
-}
-
-static void offer(struct channel *channel)
-{
-	struct vmbus_offer msg = {
-		.header.type = VMBUS_OFFERCHANNEL,
-		.flags = channel->flags,
-		.mmio_megabytes = channel->mmio_megabytes,
-		.relid = channel->relid,
-		.dedicated_interrupt = 1,
-		.connection_id = channel->connection_id,
-	};
-
-	channel_create(channel);
-	channel->state = CHANNEL_OFFERED;
-	memcpy(msg.if_type, channel->if_type, sizeof(msg.if_type));
-	memcpy(msg.if_instance, channel->if_instance, sizeof(msg.if_instance));
-	memcpy(msg.user_defined, channel->user_defined, sizeof(msg.user_defined));
-	deliver(&msg, sizeof(msg));
-}
-
-/*
- * A guest that comes back (UNLOAD, RELID_RELEASED, contact) gets new channels. One that a
- * backend has not let go of yet is offered when it has: see channel_destroyed().
- */
-static void request_offers(void)
-{
-	struct vmbus_header all = { .type = VMBUS_ALLOFFERS_DELIVERED };
-	struct channel *channel;
-	unsigned int i;
-
-	if (!version)
-		return;
-	wants_offers = true;
-	for (i = 0; (channel = channel_nth(i)); i++) {
-		if (host_channel_destroy(channel))
-			offer(channel);
-		else
-			channel->state = CHANNEL_DESTROYING;
-	}
-	deliver(&all, sizeof(all));
-}
-
-static void channel_destroyed(struct channel *channel)
-{
-	if (channel->state != CHANNEL_DESTROYING)
-		return;
-	channel->state = CHANNEL_NONE;
-	if (wants_offers)
-		offer(channel);
-}
-
-/* The guest may free what it gave when it hears of it, so the backend comes first */
-static void channel_rescinded(struct channel *channel)
-{
-	struct vmbus_relid msg = {
-		.header.type = VMBUS_RESCIND_CHANNELOFFER,
-		.relid = channel->relid,
-	};
-
-	channel->state = CHANNEL_NONE;
-	if (version)
-		deliver(&msg, sizeof(msg));
-}
-
-static void rescind(struct channel *channel)
-{
-	if (channel->state != CHANNEL_OFFERED)
-		return;
-	if (host_channel_rescind(channel))
-		channel_rescinded(channel);
-	else
-		channel->state = CHANNEL_RESCINDING;
+	vmbus_deliver(&response, sizeof(response));
 }
 
 static void unloaded(void)
@@ -297,7 +237,7 @@ static void unloaded(void)
 	if (!unloading)
 		return;
 	unloading = false;
-	deliver(&response, sizeof(response));
+	vmbus_deliver(&response, sizeof(response));
 }
 
 /*
@@ -308,54 +248,11 @@ static void unloaded(void)
 static void unload(void)
 {
 	unloading = true;
-	wants_offers = false;
+	offers_stop();
 	version = 0;
-	if (host_reset() || __atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
+	resetting = !host_reset();
+	if (!resetting || __atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
 		unloaded();
-}
-
-static void request_is_done(uint32_t command, struct channel *channel)
-{
-	switch (command) {
-	case VMBUS_HOST_RESET:
-		unloaded();
-		break;
-	case VMBUS_HOST_CHANNEL_RESCIND:
-		if (channel && channel->state == CHANNEL_RESCINDING)
-			channel_rescinded(channel);
-		break;
-	case VMBUS_HOST_CHANNEL_DESTROY:
-		if (channel)
-			channel_destroyed(channel);
-		break;
-	}
-}
-
-/* What the kernel asks or tells of its own accord; what is not known is ignored */
-static void hear(const struct vmbus_host_event *event)
-{
-	struct channel *channel = channel_find(event->relid);
-
-	switch (event->type) {
-	case VMBUS_HOST_EVENT_DONE:
-		request_is_done(event->value, channel);
-		break;
-	case VMBUS_HOST_EVENT_RESCIND:
-		if (channel)
-			rescind(channel);
-		break;
-	case VMBUS_HOST_EVENT_BROKEN:
-		warn("channel %u: the guest has spoilt its ring", event->relid);
-		break;
-	}
-}
-
-static void hear_all(void)
-{
-	struct vmbus_host_event event;
-
-	while (host_next_event(&event))
-		hear(&event);
 }
 
 static void modify_channel(const struct vmbus_modify_channel *msg)
@@ -367,12 +264,13 @@ static void modify_channel(const struct vmbus_modify_channel *msg)
 
 	response.status = channel_set_target(msg->relid, msg->target_vp) ? 0 : 0xc000000d;
 	if (version >= VMBUS_VERSION(5, 3))
-		deliver(&response, sizeof(response));
+		vmbus_deliver(&response, sizeof(response));
 }
 
 static void answer(const struct note *note)
 {
 	const struct vmbus_header *header = (const void *)note->msg;
+	const struct vmbus_relid *channel = (const void *)note->msg;
 
 	switch (header->type) {
 	case VMBUS_INITIATE_CONTACT:
@@ -380,7 +278,8 @@ static void answer(const struct note *note)
 			initiate_contact((const void *)note->msg);
 		break;
 	case VMBUS_REQUESTOFFERS:
-		request_offers();
+		if (version)
+			offers_request(!resetting);
 		break;
 	case VMBUS_UNLOAD:
 		unload();
@@ -388,6 +287,18 @@ static void answer(const struct note *note)
 	case VMBUS_MODIFYCHANNEL:
 		if (note->len >= sizeof(struct vmbus_modify_channel))
 			modify_channel((const void *)note->msg);
+		break;
+	case VMBUS_OPENCHANNEL:
+		if (note->len >= sizeof(struct vmbus_open_channel))
+			offers_opened(channel->relid);
+		break;
+	case VMBUS_CLOSECHANNEL:
+		if (note->len >= sizeof(*channel))
+			offers_closed(channel->relid);
+		break;
+	case VMBUS_RELID_RELEASED:
+		if (note->len >= sizeof(*channel))
+			offers_released(channel->relid);
 		break;
 	}
 }
@@ -410,30 +321,56 @@ static bool inbox_get(struct note *note)
 static void answer_all(void)
 {
 	struct note note;
-	uint64_t count;
 
-	if (read(inbox_fd, &count, sizeof(count)) < 0 && errno != EINTR)
-		die_errno("eventfd");
 	while (inbox_get(&note))
 		answer(&note);
 	if (__atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
 		unloaded();
 }
 
+/*
+ * What the guest did before the kernel said something of it is to be known first: the
+ * notes are looked at between the two.
+ */
+static void hear_all(void)
+{
+	struct vmbus_host_event event;
+
+	while (host_next_event(&event)) {
+		answer_all();
+		if (event.type == VMBUS_HOST_EVENT_DONE && event.value == VMBUS_HOST_RESET) {
+			resetting = false;
+			unloaded();
+		} else {
+			offers_hear(&event);
+		}
+	}
+}
+
+static void inbox_look(void)
+{
+	uint64_t count;
+
+	if (read(inbox_fd, &count, sizeof(count)) < 0 && errno != EINTR)
+		die_errno("eventfd");
+	answer_all();
+}
+
 static void *delivery_thread(void *unused)
 {
 	uint8_t msg[SYNIC_MESSAGE_MAX];
-	struct pollfd fds[2] = {
+	struct pollfd fds[] = {
 		{ .fd = inbox_fd, .events = POLLIN },
 		{ .fd = host_fd, .events = POLLIN | POLLPRI },
+		{ .fd = control_fd, .events = POLLIN },
 	};
 	size_t len;
 
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			die_errno("poll");
 		if (fds[0].revents)
-			answer_all();
+			inbox_look();
 		if (fds[1].revents & POLLERR)
 			die("/dev/vmbus-host gave the guest up");
 		if (fds[1].revents & POLLPRI)
@@ -441,8 +378,10 @@ static void *delivery_thread(void *unused)
 		if (fds[1].revents & POLLIN) {
 			len = host_read(msg);
 			if (len)
-				deliver(msg, len);
+				vmbus_deliver(msg, len);
 		}
+		if (fds[2].revents & POLLIN)
+			control_read();
 	}
 	return unused;
 }
@@ -450,11 +389,19 @@ static void *delivery_thread(void *unused)
 void vmbus_init(const struct options *opt)
 {
 	pthread_t thread;
+	unsigned int i;
 
 	max_version = opt->vmbus_version;
 	inbox_fd = vm_event();
 	host_fd = host_open(opt->device);
-	channels_init();
+	control_fd = control_open(opt->control);
+	for (i = 0; i < opt->nr_offers; i++) {
+		if (opt->is_disk[i])
+			kind_offer_disk(opt->offers[i]);
+		else
+			kind_offer(opt->offers[i]);
+	}
+	offers_create();
 	errno = pthread_create(&thread, NULL, delivery_thread, NULL);
 	if (errno)
 		die_errno("a thread for messages");

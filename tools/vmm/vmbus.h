@@ -155,51 +155,95 @@ static_assert(sizeof(struct vmbus_initiate_contact) == 40, "INITIATE_CONTACT");
 #define VMBUS_NO_TARGET			0xffffffffu
 
 enum channel_state {
-	CHANNEL_NONE,			/* or it is of no use to the guest any more */
+	CHANNEL_NONE,			/* not in the kernel, or of no use there any more */
+	CHANNEL_CREATED,		/* the guest has not asked for offers yet */
 	CHANNEL_OFFERED,
 	CHANNEL_RESCINDING,		/* a backend is to let go of it first */
-	CHANNEL_DESTROYING,		/* likewise */
+	CHANNEL_RESCINDED,		/* the guest knows, and has not released it yet */
+	CHANNEL_DESTROYING,		/* a backend is to let go of it first */
 };
 
 /**
  * struct channel - one that is offered to the guest, its backend in the kernel
- * @relid: its number in messages, and its event flag
+ * @relid: its number in messages, and its event flag; 0: this one is free
  * @connection_id: to which the guest signals
- * @if_type: what it is; selects the backend
- * @if_instance: which one of these
  * @kick_fd: eventfd, guest to host
  * @target: processor that gets its signals, or VMBUS_NO_TARGET
- * @state: whether it is there, and what the guest knows of it; the delivery thread's own
+ * @primary: that of the device, of a sub-channel; NULL: it is the primary itself
+ * @index: number of the sub-channel in its device, 0 for the primary
+ * @if_type: what it is; selects the backend
+ * @if_instance: which one of these
+ * @config: configuration of the device, which begins with its size; or NULL
+ * @module: that serves such devices, to name it when there is none
  * @flags: of its offer, as the kernel's backend has said; and what follows
  * @mmio_megabytes: likewise
  * @user_defined: likewise
+ * @state: whether it is there, and what the guest knows of it
+ * @unplugged: it is not offered, until somebody plugs it in
+ * @opened: the guest has it open, as far as it has said
+ * @wanted: sub-channels that the device wants to have
+ *
+ * @relid to @target: target_lock. The rest is for the delivery thread alone; what is
+ * before @state does not change while the channel is there.
  */
 struct channel {
 	uint32_t relid;
 	uint32_t connection_id;
-	uint8_t if_type[16];
-	uint8_t if_instance[16];
 	int kick_fd;
 	uint32_t target;
-	enum channel_state state;
+	struct channel *primary;
+	uint16_t index;
+	uint8_t if_type[16];
+	uint8_t if_instance[16];
+	void *config;
+	const char *module;
 	uint16_t flags;
 	uint16_t mmio_megabytes;
 	uint8_t user_defined[120];
+	enum channel_state state;
+	bool unplugged;
+	bool opened;
+	unsigned int wanted;
 };
 
 struct vmbus_host_event;
+struct vcpu;
+
+/* vmbus.c */
+void vmbus_deliver(const void *msg, size_t len);
 
 /* channels.c */
-void channels_init(void);
+struct channel *channel_new(struct channel *primary, uint16_t index);
+void channel_free(struct channel *channel);
 struct channel *channel_find(uint32_t relid);
-struct channel *channel_nth(unsigned int index);
+struct channel *channel_next(struct channel *after);
+struct channel *channel_sub(const struct channel *primary, uint16_t index);
 void channel_opens(uint32_t relid, uint32_t vp);
 bool channel_set_target(uint32_t relid, uint32_t vp);
-void channel_create(struct channel *channel);
+int channel_create(struct channel *channel);
+
+/* kinds.c */
+void kind_offer(const char *what);
+void kind_offer_disk(const char *what);
+
+/* offers.c */
+void offers_create(void);
+void offers_request(bool clean);
+void offers_stop(void);
+void offers_opened(uint32_t relid);
+void offers_closed(uint32_t relid);
+void offers_released(uint32_t relid);
+void offers_hear(const struct vmbus_host_event *event);
+bool offers_plug(uint32_t relid);
+bool offers_unplug(uint32_t relid);
+
+/* control.c */
+int control_open(const char *path);
+void control_read(void);
 
 /* host.c */
 int host_open(const char *device);
-bool host_channel_create(struct channel *channel);
+int host_channel_create(struct channel *channel);
 bool host_channel_rescind(const struct channel *channel);
 bool host_channel_destroy(const struct channel *channel);
 void host_channel_signals(const struct channel *channel);

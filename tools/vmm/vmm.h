@@ -13,8 +13,11 @@
  *	devices.c	serial port, clock, power button: what Linux cannot do without
  *	synic.c		Hyper-V's interrupt controller: message slots, event flags
  *	vmbus.c		VMBus: versions, offers, and which messages go to the kernel
- *	channels.c	what is offered, and its signals
+ *	kinds.c		the kinds of devices that can be offered
+ *	offers.c	the life of a channel, from its offer to its end
+ *	channels.c	the channels that there are, and their signals
  *	host.c		/dev/vmbus-host
+ *	control.c	what an operator asks for while the guest runs
  *	trace.c		VMBus messages in words
  *	report.c	warnings and last words
  *
@@ -46,6 +49,8 @@
 
 enum { VMM_POWERED_OFF = 0, VMM_FAILED = 1, VMM_RESET = 2 };
 
+#define MAX_DEVICES	32
+
 struct options {
 	const char *kernel;
 	const char *initrd;
@@ -53,6 +58,10 @@ struct options {
 	const char *memory_kind;
 	const char *trace;
 	const char *device;
+	const char *control;
+	const char *offers[MAX_DEVICES];	/* --offer, --disk; in this order */
+	bool is_disk[MAX_DEVICES];
+	unsigned int nr_offers;
 	uint64_t memory;
 	unsigned int cpus;
 	uint32_t vmbus_version;

@@ -1,0 +1,742 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The loop of tools/vmm, its code as it is, on the real /dev/vmbus-host: offers,
+ * sub-channels, hot unplug, a guest that panics. The test is the guest: it posts messages
+ * as a processor's thread does on a hypercall, and takes what comes out of its message
+ * page. There is no KVM: what tools/vmm has from vm.c is below.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <linux/kvm.h>
+
+#include "../../tools/vmm/vmbus.h"
+#include "../../tools/vmm/vmm.h"
+#undef __printf	/* the kernel has it as well */
+#include "kselftest_harness.h"
+#include "../module/vmbus_device_test.h"
+#include "vmm.h"
+
+/* The backend that does what a test tells it, as instance 0; see vmm.c of the tests */
+#define TEST_TYPE	"6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90"
+#define TEST_DEVICE	TEST_TYPE ",instance=5e5e5e00-5e5e-5e5e-5e5e-5e5e5e5e5e5e"
+/* That with sub-channels; its configuration is a size and three numbers */
+#define DEVICE_TEST	"2d9f0c61-5b1e-4f37-8a70-c4e6b3a81d52,config=10000000" \
+			"000000000000000000000000"
+#define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
+#define FIFO		"/tmp/vmm_loop_test.fifo"
+
+/* Guest memory, by guest physical address */
+#define RAM		(8u << 20)
+#define SIMP(cpu)	(0x10000u + (cpu) * 0x2000)
+#define SIEFP(cpu)	(0x11000u + (cpu) * 0x2000)
+#define POST		0x20000u
+#define RING(relid)	(0x100000u + (relid) * 0x10000)
+#define RING_PAGES	4u
+#define RING_SPLIT	2u
+#define BUFFER		0x80000u
+
+/* Handles of GPADLs; a channel has one for its rings */
+#define RING_HANDLE(relid)	(0x100u + (relid))
+#define BUFFER_HANDLE		0xe1e10u
+
+#define NOTHING		0	/* no message has this type */
+
+/* ---- What tools/vmm has from vm.c ---- */
+
+struct vm vm;
+
+int vm_event(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+void *vm_memory(unsigned long gpa, size_t len)
+{
+	if (gpa > vm.ram_size || len > vm.ram_size - gpa)
+		return NULL;
+	return vm.ram + gpa;
+}
+
+void vm_attach_signal(__u32 connection_id, int fd)
+{
+}
+
+/* ---- The guest ---- */
+
+struct slot {
+	__u32 type;
+	__u8 size;
+	__u8 flags;
+	__u16 reserved;
+	__u64 sender;
+	__u8 payload[240];
+};
+
+union message {
+	struct vmbus_header header;
+	struct vmbus_offer offer;
+	struct vmbus_open_result opened;
+	struct vmbus_gpadl_created created;
+	struct vmbus_gpadl_torndown torndown;
+	struct vmbus_relid relid;
+	struct vmbus_version_response version;
+	struct vmbus_modify_response modified;
+	__u8 bytes[240];
+};
+
+static int post(const void *msg, size_t len)
+{
+	struct {
+		__u32 connection_id, reserved, type, size;
+		__u8 payload[240];
+	} *input = vm_memory(POST, 256);
+
+	input->connection_id = VMBUS_CONNECTION_5;
+	input->type = 1;
+	input->size = len;
+	memcpy(input->payload, msg, len);
+	return vmbus_post_message(POST);
+}
+
+static int post_type(__u32 type)
+{
+	struct vmbus_header msg = { .type = type };
+
+	return post(&msg, sizeof(msg));
+}
+
+static int post_relid(__u32 type, __u32 relid)
+{
+	struct vmbus_relid msg = { .header.type = type, .relid = relid };
+
+	return post(&msg, sizeof(msg));
+}
+
+static int post_contact(__u32 version)
+{
+	struct vmbus_initiate_contact msg = {
+		.header.type = VMBUS_INITIATE_CONTACT,
+		.version = version,
+		.sint = VMBUS_SINT,
+	};
+
+	return post(&msg, sizeof(msg));
+}
+
+static int post_open(__u32 relid, __u32 target_vp)
+{
+	struct vmbus_open_channel msg = {
+		.header.type = VMBUS_OPENCHANNEL,
+		.relid = relid,
+		.open_id = 7,
+		.ring_gpadl = RING_HANDLE(relid),
+		.target_vp = target_vp,
+		.downstream_page = RING_SPLIT,
+	};
+	__u8 whole[148] = {};
+
+	memcpy(whole, &msg, sizeof(msg));
+	return post(whole, sizeof(whole));
+}
+
+static int post_modify(__u32 relid, __u32 target_vp)
+{
+	struct vmbus_modify_channel msg = {
+		.header.type = VMBUS_MODIFYCHANNEL,
+		.relid = relid,
+		.target_vp = target_vp,
+	};
+
+	return post(&msg, sizeof(msg));
+}
+
+static int post_gpadl(__u32 relid, __u32 handle, __u32 gpa, unsigned int pages)
+{
+	struct {
+		struct vmbus_gpadl_header header;
+		__u64 pfns[8];
+	} __packed msg = {
+		.header = {
+			.header.type = VMBUS_GPADL_HEADER,
+			.relid = relid,
+			.gpadl = handle,
+			.range_buflen = 8 + pages * 8,
+			.rangecount = 1,
+			.byte_count = pages * PAGE,
+		},
+	};
+	unsigned int i;
+
+	for (i = 0; i < pages; i++)
+		msg.pfns[i] = gpa / PAGE + i;
+	return post(&msg, sizeof(msg.header) + pages * 8);
+}
+
+static int post_teardown(__u32 relid, __u32 handle)
+{
+	struct vmbus_gpadl_teardown msg = {
+		.header.type = VMBUS_GPADL_TEARDOWN,
+		.relid = relid,
+		.gpadl = handle,
+	};
+
+	return post(&msg, sizeof(msg));
+}
+
+/* The last message that the guest has heard */
+static union message heard;
+
+static struct slot *slot(void)
+{
+	return (struct slot *)(vm.ram + SIMP(0)) + VMBUS_SINT;
+}
+
+/* The next message, and its type; NOTHING if there is none for long */
+static __u32 hear(void)
+{
+	const __u64 one = 1;
+
+	if (!WAIT_FOR(__atomic_load_n(&slot()->type, __ATOMIC_ACQUIRE)))
+		return NOTHING;
+	memset(&heard, 0, sizeof(heard));
+	memcpy(&heard, slot()->payload, slot()->size);
+	__atomic_store_n(&slot()->type, 0, __ATOMIC_SEQ_CST);
+	if (write(vm.cpus[0].eom_fd, &one, sizeof(one)) < 0)
+		return NOTHING;
+	return heard.header.type;
+}
+
+#define EXPECT_HEARD(_type)	EXPECT_EQ(_type, hear())
+
+#define EXPECT_OFFER(_sub_channel) do {					\
+	EXPECT_HEARD(VMBUS_OFFERCHANNEL);				\
+	EXPECT_EQ(_sub_channel, heard.offer.sub_channel);		\
+	EXPECT_NE(0, heard.offer.relid);				\
+} while (0)
+
+#define EXPECT_RESCINDED(_relid) do {					\
+	EXPECT_HEARD(VMBUS_RESCIND_CHANNELOFFER);			\
+	EXPECT_EQ(_relid, heard.relid.relid);				\
+} while (0)
+
+#define EXPECT_CONTACT() do {						\
+	EXPECT_EQ(0, post_contact(VMBUS_VERSION(5, 3)));		\
+	EXPECT_HEARD(VMBUS_VERSION_RESPONSE);				\
+	EXPECT_EQ(1, heard.version.supported);				\
+} while (0)
+
+#define EXPECT_GPADL_MADE(_relid, _handle, _gpa, _pages) do {		\
+	__u32 __handle = (_handle);					\
+									\
+	EXPECT_EQ(0, post_gpadl(_relid, __handle, _gpa, _pages));	\
+	EXPECT_HEARD(VMBUS_GPADL_CREATED);				\
+	EXPECT_EQ(__handle, heard.created.gpadl);			\
+	EXPECT_EQ(0, heard.created.status);				\
+} while (0)
+
+#define EXPECT_OPEN(_relid, _target) do {				\
+	__u32 __relid = (_relid);					\
+									\
+	memset(vm.ram + RING(__relid), 0, RING_PAGES * PAGE);		\
+	EXPECT_GPADL_MADE(__relid, RING_HANDLE(__relid), RING(__relid), RING_PAGES); \
+	EXPECT_EQ(0, post_open(__relid, _target));			\
+	EXPECT_HEARD(VMBUS_OPENCHANNEL_RESULT);				\
+	EXPECT_EQ(__relid, heard.opened.relid);				\
+	EXPECT_EQ(0, heard.opened.status);				\
+} while (0)
+
+/* The guest closes a channel, and gets its rings back */
+#define EXPECT_CLOSE(_relid) do {					\
+	__u32 __relid = (_relid);					\
+									\
+	EXPECT_EQ(0, post_relid(VMBUS_CLOSECHANNEL, __relid));		\
+	EXPECT_EQ(0, post_teardown(__relid, RING_HANDLE(__relid)));	\
+	EXPECT_HEARD(VMBUS_GPADL_TORNDOWN);				\
+	EXPECT_EQ(RING_HANDLE(__relid), heard.torndown.gpadl);		\
+} while (0)
+
+static void set_synic(unsigned int cpu, bool on)
+{
+	static struct kvm_run run;
+
+	run.hyperv.u.synic.control = on;
+	run.hyperv.u.synic.msg_page = SIMP(cpu) | on;
+	run.hyperv.u.synic.evt_page = SIEFP(cpu) | on;
+	vm.cpus[cpu].run = &run;
+	synic_exit(&vm.cpus[cpu]);
+}
+
+/* Boot a machine of two processors that has these devices */
+static void boot(const char *first, const char *second)
+{
+	struct options opt = {
+		.device = "/dev/vmbus-host",
+		.control = FIFO,
+		.vmbus_version = VMBUS_VERSION(5, 3),
+		.offers = { first, second },
+		.nr_offers = second ? 2 : 1,
+	};
+	unsigned int i;
+
+	unlink(FIFO);
+	if (mkfifo(FIFO, 0600))
+		die_errno(FIFO);
+	vm.ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	if (vm.ram == MAP_FAILED)
+		die_errno("memory");
+	vm.ram_size = RAM;
+	vm.nr_cpus = 2;
+	for (i = 0; i < vm.nr_cpus; i++) {
+		vm.cpus[i].id = i;
+		vm.cpus[i].sint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		vm.cpus[i].eom_fd = vm_event();
+	}
+	trace_open("-");
+	vmbus_init(&opt);
+	for (i = 0; i < vm.nr_cpus; i++)
+		set_synic(i, true);
+}
+
+/* ---- The machine ---- */
+
+static int control(const char *what)
+{
+	int fd = open(DEBUGFS "control", O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* What was called in the backend since the last look */
+static const char *called(void)
+{
+	static char log[4096];
+	FILE *f = fopen(DEBUGFS "log", "r");
+	size_t n;
+
+	if (!f)
+		return "there is no log";
+	n = fread(log, 1, sizeof(log) - 1, f);
+	log[n] = '\0';
+	fclose(f);
+	return log;
+}
+
+/* What an operator writes to --control */
+static int operate(const char *line)
+{
+	int fd = open(FIFO, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, line, strlen(line)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/*
+ * The guest asks for offers. Returns the relid of the one device that it is offered: a
+ * channel that is to be destroyed first comes when it is, which may be after the end of the
+ * offers.
+ */
+static __u32 one_offer(void)
+{
+	bool all = false;
+	__u32 relid = 0;
+
+	if (post_type(VMBUS_REQUESTOFFERS))
+		return 0;
+	while (!relid || !all) {
+		switch (hear()) {
+		case VMBUS_OFFERCHANNEL:
+			if (relid || heard.offer.sub_channel)
+				return 0;
+			relid = heard.offer.relid;
+			break;
+		case VMBUS_ALLOFFERS_DELIVERED:
+			all = true;
+			break;
+		default:
+			return 0;
+		}
+	}
+	return relid;
+}
+
+/* ---- Offers, sub-channels, hot unplug ---- */
+
+FIXTURE(loop) {
+	__u32 relid;
+	__u32 subs[4];		/* by index */
+};
+
+FIXTURE_SETUP(loop)
+{
+	called();
+	boot(DEVICE_TEST, NULL);
+	EXPECT_CONTACT();
+	EXPECT_EQ(0, post_type(VMBUS_REQUESTOFFERS));
+	EXPECT_OFFER(0);
+	self->relid = heard.offer.relid;
+	EXPECT_HEARD(VMBUS_ALLOFFERS_DELIVERED);
+}
+
+FIXTURE_TEARDOWN(loop)
+{
+	unlink(FIFO);
+}
+
+/* Ask for two sub-channels, hear their offers, open them. */
+static void open_subchannels(struct __test_metadata *_metadata, __u32 relid, __u32 subs[4])
+{
+	struct vmbus_offer first;
+	unsigned int i;
+
+	EXPECT_EQ(0, control("offer 2"));
+	for (i = 1; i <= 2; i++) {
+		EXPECT_OFFER(i);
+		subs[i] = heard.offer.relid;
+		EXPECT_NE(relid, subs[i]);
+		EXPECT_NE(0, heard.offer.connection_id);
+		if (i == 1)
+			first = heard.offer;
+	}
+	/* Of the same device, and each with a signal of its own */
+	EXPECT_EQ(0, memcmp(first.if_type, heard.offer.if_type, 32));
+	EXPECT_NE(first.connection_id, heard.offer.connection_id);
+	for (i = 1; i <= 2; i++)
+		EXPECT_OPEN(subs[i], 0);
+}
+
+TEST_F(loop, says_what_the_backend_wants_the_offer_to_be)
+{
+	EXPECT_EQ(0, post_type(VMBUS_UNLOAD));
+	EXPECT_HEARD(VMBUS_UNLOAD_RESPONSE);
+	EXPECT_CONTACT();
+	EXPECT_EQ(0, post_type(VMBUS_REQUESTOFFERS));
+	EXPECT_OFFER(0);
+	EXPECT_EQ(0x10, heard.offer.flags);
+	EXPECT_EQ(4, heard.offer.user_defined[0]);
+	EXPECT_EQ(self->relid, heard.offer.relid);
+}
+
+TEST_F(loop, offers_subchannels)
+{
+	EXPECT_OPEN(self->relid, 0);
+	open_subchannels(_metadata, self->relid, self->subs);
+	/* One more: those that are there stay. */
+	EXPECT_EQ(0, control("offer 3"));
+	EXPECT_OFFER(3);
+	EXPECT_OPEN(heard.offer.relid, 0);
+}
+
+TEST_F(loop, takes_subchannels_back_when_the_primary_is_closed)
+{
+	__u32 first;
+
+	EXPECT_OPEN(self->relid, 0);
+	open_subchannels(_metadata, self->relid, self->subs);
+	EXPECT_EQ(0, post_relid(VMBUS_CLOSECHANNEL, self->relid));
+	/* In whatever order their backends are done */
+	EXPECT_HEARD(VMBUS_RESCIND_CHANNELOFFER);
+	first = heard.relid.relid;
+	EXPECT_TRUE(first == self->subs[1] || first == self->subs[2]);
+	EXPECT_RESCINDED(self->subs[1] + self->subs[2] - first);
+	EXPECT_EQ(0, post_teardown(self->relid, RING_HANDLE(self->relid)));
+	EXPECT_HEARD(VMBUS_GPADL_TORNDOWN);
+
+	/* Opened anew, it gets as many as it asks for now: when the old ones are gone */
+	EXPECT_OPEN(self->relid, 0);
+	EXPECT_EQ(0, control("offer 1"));
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->subs[2]));
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->subs[1]));
+	EXPECT_OFFER(1);
+	EXPECT_NE(self->subs[1], heard.offer.relid);
+	self->subs[1] = heard.offer.relid;
+	EXPECT_OPEN(self->subs[1], 0);
+	EXPECT_CLOSE(self->subs[1]);
+}
+
+TEST_F(loop, a_device_is_unplugged_by_its_backend)
+{
+	EXPECT_OPEN(self->relid, 0);
+	open_subchannels(_metadata, self->relid, self->subs);
+	called();
+	EXPECT_EQ(0, control("rescind"));
+	/* Sub-channels first */
+	EXPECT_RESCINDED(self->subs[1]);
+	EXPECT_RESCINDED(self->subs[2]);
+	EXPECT_RESCINDED(self->relid);
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->subs[1]));
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->subs[2]));
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->relid));
+	EXPECT_TRUE(WAIT_FOR(strstr(called(), "remove")));
+}
+
+TEST_F(loop, a_device_is_unplugged_and_plugged_in)
+{
+	EXPECT_OPEN(self->relid, 0);
+	EXPECT_EQ(0, operate("unplug 1\n"));
+	EXPECT_RESCINDED(self->relid);
+	/* While the guest has not released it: later */
+	EXPECT_EQ(0, operate("plug 1\n"));
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->relid));
+	EXPECT_OFFER(0);
+	EXPECT_OPEN(self->relid, 0);
+
+	EXPECT_EQ(0, operate("unplug 1\n"));
+	EXPECT_RESCINDED(self->relid);
+	called();
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->relid));
+	EXPECT_TRUE(WAIT_FOR(strstr(called(), "remove")));
+	/* A guest that comes back does not get what is unplugged */
+	EXPECT_CONTACT();
+	EXPECT_EQ(0, post_type(VMBUS_REQUESTOFFERS));
+	EXPECT_HEARD(VMBUS_ALLOFFERS_DELIVERED);
+	EXPECT_EQ(0, operate("plug 1\n"));
+	EXPECT_OFFER(0);
+}
+
+TEST_F(loop, a_guest_comes_back_without_a_word)
+{
+	EXPECT_OPEN(self->relid, 0);
+	open_subchannels(_metadata, self->relid, self->subs);
+	/* kexec: no UNLOAD, nothing closed, nothing released */
+	EXPECT_CONTACT();
+	EXPECT_EQ(self->relid, one_offer());
+	EXPECT_OPEN(self->relid, 0);
+	open_subchannels(_metadata, self->relid, self->subs);
+}
+
+/* ---- Signals ---- */
+
+FIXTURE(signals) {
+	__u32 relid;
+	int backend;
+};
+
+FIXTURE_SETUP(signals)
+{
+	boot(TEST_DEVICE, NULL);
+	EXPECT_CONTACT();
+	EXPECT_EQ(0, post_type(VMBUS_REQUESTOFFERS));
+	EXPECT_OFFER(0);
+	self->relid = heard.offer.relid;
+	EXPECT_HEARD(VMBUS_ALLOFFERS_DELIVERED);
+}
+
+FIXTURE_TEARDOWN(signals)
+{
+	unlink(FIFO);
+}
+
+/* Whether the backend's packet into an empty ring has reached that processor */
+static bool is_interrupted(int backend, __u32 relid, unsigned int cpu)
+{
+	__u64 *flags = (__u64 *)(vm.ram + SIEFP(cpu) + VMBUS_SINT * 256);
+	__u32 *control = (__u32 *)(vm.ram + RING(relid) + RING_SPLIT * PAGE);
+	__u64 bit = 1ull << relid, signals = 0;
+
+	control[1] = control[0];	/* the guest has read all */
+	flags[0] = 0;
+	while (read(vm.cpus[cpu].sint_fd, &signals, sizeof(signals)) > 0)
+		;
+	signals = 0;
+	if (backend_send(backend, "hello", 5))
+		return false;
+	if (read(vm.cpus[cpu].sint_fd, &signals, sizeof(signals)) < 0)
+		signals = 0;
+	return (flags[0] & bit) && signals;
+}
+
+TEST_F(signals, go_to_the_target_processor)
+{
+	EXPECT_OPEN(self->relid, 1);
+	self->backend = backend_open(0);
+	ASSERT_LE(0, self->backend);
+	EXPECT_TRUE(is_interrupted(self->backend, self->relid, 1));
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 0));
+
+	EXPECT_EQ(0, post_modify(self->relid, 0));
+	EXPECT_HEARD(VMBUS_MODIFYCHANNEL_RESPONSE);
+	EXPECT_EQ(0, heard.modified.status);
+	EXPECT_TRUE(is_interrupted(self->backend, self->relid, 0));
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 1));
+	/* Such a processor is not there: it stays where it was */
+	EXPECT_EQ(0, post_modify(self->relid, 2));
+	EXPECT_HEARD(VMBUS_MODIFYCHANNEL_RESPONSE);
+	EXPECT_NE(0, heard.modified.status);
+	EXPECT_TRUE(is_interrupted(self->backend, self->relid, 0));
+}
+
+TEST_F(signals, are_not_sent_to_a_guest_that_opens_without)
+{
+	EXPECT_OPEN(self->relid, VMBUS_NO_TARGET);
+	self->backend = backend_open(0);
+	ASSERT_LE(0, self->backend);
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 0));
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 1));
+	/* The packet is there: the guest polls */
+	EXPECT_NE(0, *(__u32 *)(vm.ram + RING(self->relid) + RING_SPLIT * PAGE));
+}
+
+TEST_F(signals, are_taken_away_from_a_guest_that_wants_none)
+{
+	EXPECT_OPEN(self->relid, 0);
+	self->backend = backend_open(0);
+	ASSERT_LE(0, self->backend);
+	EXPECT_TRUE(is_interrupted(self->backend, self->relid, 0));
+	EXPECT_EQ(0, post_modify(self->relid, VMBUS_NO_TARGET));
+	EXPECT_HEARD(VMBUS_MODIFYCHANNEL_RESPONSE);
+	EXPECT_EQ(0, heard.modified.status);
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 0));
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 1));
+	/* And not when its pages move */
+	set_synic(0, false);
+	set_synic(0, true);
+	EXPECT_FALSE(is_interrupted(self->backend, self->relid, 0));
+	/* It wants them again */
+	EXPECT_EQ(0, post_modify(self->relid, 1));
+	EXPECT_HEARD(VMBUS_MODIFYCHANNEL_RESPONSE);
+	EXPECT_TRUE(is_interrupted(self->backend, self->relid, 1));
+}
+
+/* ---- A backend that does not come back ---- */
+
+FIXTURE(hangs) {
+	__u32 relid;		/* of the device that hangs */
+	__u32 other;		/* of one that works */
+	int control;
+	int backend;
+};
+
+FIXTURE_VARIANT(hangs) {
+	__u32 where;
+};
+
+FIXTURE_VARIANT_ADD(hangs, in_open) {
+	.where = VMBUS_GPADL_TEST_HANG_OPEN,
+};
+
+FIXTURE_VARIANT_ADD(hangs, in_kick) {
+	.where = VMBUS_GPADL_TEST_HANG_KICK,
+};
+
+FIXTURE_VARIANT_ADD(hangs, in_revoke) {
+	.where = VMBUS_GPADL_TEST_HANG_REVOKE,
+};
+
+FIXTURE_VARIANT_ADD(hangs, in_close) {
+	.where = VMBUS_GPADL_TEST_HANG_CLOSE,
+};
+
+FIXTURE_SETUP(hangs)
+{
+	self->control = open("/dev/vmbus-gpadl-test", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->control);
+	boot(TEST_DEVICE, DEVICE_TEST);
+	EXPECT_CONTACT();
+	EXPECT_EQ(0, post_type(VMBUS_REQUESTOFFERS));
+	EXPECT_OFFER(0);
+	self->relid = heard.offer.relid;
+	EXPECT_OFFER(0);
+	self->other = heard.offer.relid;
+	EXPECT_HEARD(VMBUS_ALLOFFERS_DELIVERED);
+}
+
+FIXTURE_TEARDOWN(hangs)
+{
+	close(self->control);
+	unlink(FIFO);
+}
+
+static bool hangs(int control, __u32 where)
+{
+	return backend_state(control, 0).hangs == where;
+}
+
+static void hang(struct __test_metadata *_metadata, __u32 relid,
+		 int control, __u32 where)
+{
+	int backend;
+
+	if (where == VMBUS_GPADL_TEST_HANG_OPEN) {
+		EXPECT_EQ(0, backend_hang(control, 0, where));
+		EXPECT_GPADL_MADE(relid, RING_HANDLE(relid), RING(relid), RING_PAGES);
+		EXPECT_EQ(0, post_open(relid, 0));
+	} else {
+		EXPECT_OPEN(relid, 0);
+		EXPECT_GPADL_MADE(relid, BUFFER_HANDLE, BUFFER, 1);
+		backend = backend_open(0);
+		ASSERT_LE(0, backend);
+		EXPECT_EQ(0, backend_map(backend, BUFFER_HANDLE, 0));
+		EXPECT_EQ(0, backend_hang(control, 0, where));
+		EXPECT_EQ(0, where == VMBUS_GPADL_TEST_HANG_KICK ?
+			     vmbus_signal_event(0x2000 + relid) :
+			     where == VMBUS_GPADL_TEST_HANG_REVOKE ?
+			     post_teardown(relid, BUFFER_HANDLE) :
+			     post_relid(VMBUS_CLOSECHANNEL, relid));
+	}
+	ASSERT_TRUE(WAIT_FOR(hangs(control, where)));
+}
+
+TEST_F(hangs, while_the_guest_panics)
+{
+	hang(_metadata, self->relid, self->control, variant->where);
+	vmbus_guest_crashed();
+	EXPECT_EQ(0, post_type(VMBUS_UNLOAD));
+	EXPECT_HEARD(VMBUS_UNLOAD_RESPONSE);
+	/* The crash kernel: it gets what works, and can use it */
+	EXPECT_CONTACT();
+	EXPECT_EQ(self->other, one_offer());
+	EXPECT_OPEN(self->other, 0);
+	EXPECT_TRUE(hangs(self->control, variant->where));
+	/* It comes back after all: what it was in the way of goes on */
+	EXPECT_EQ(0, backend_hang(self->control, 0, 0));
+	EXPECT_OFFER(0);
+	EXPECT_EQ(self->relid, heard.offer.relid);
+	EXPECT_OPEN(self->relid, 0);
+}
+
+/* A guest that unloads in order needs its memory back: it waits, and nobody else does */
+TEST_F(hangs, while_the_guest_unloads)
+{
+	hang(_metadata, self->relid, self->control, variant->where);
+	EXPECT_EQ(0, post_type(VMBUS_UNLOAD));
+	/* The loop has done with UNLOAD when it has done with what came behind it */
+	EXPECT_EQ(0, post_modify(self->other, 1));
+	EXPECT_TRUE(WAIT_FOR(channel_find(self->other)->target == 1));
+	EXPECT_EQ(0, slot()->type);
+	EXPECT_EQ(0, backend_hang(self->control, 0, 0));
+	EXPECT_HEARD(VMBUS_UNLOAD_RESPONSE);
+}
+
+TEST_F(hangs, while_it_is_unplugged)
+{
+	hang(_metadata, self->relid, self->control, variant->where);
+	EXPECT_EQ(0, operate("unplug 1\n"));
+	/* The other device goes on, and comes and goes */
+	EXPECT_OPEN(self->other, 0);
+	EXPECT_EQ(0, operate("unplug 2\n"));
+	EXPECT_RESCINDED(self->other);
+	EXPECT_EQ(0, backend_hang(self->control, 0, 0));
+	/* It answers what the guest had asked for before, or not at all; then it goes */
+	while (hear() != VMBUS_RESCIND_CHANNELOFFER)
+		ASSERT_NE(NOTHING, heard.header.type);
+	EXPECT_EQ(self->relid, heard.relid.relid);
+}
+
+TEST_HARNESS_MAIN
