@@ -78,8 +78,13 @@ run()
 	rm -rf "$dir/ko" "$dir/fs"
 	collect_modules "$dir/ko" "$(built_modules "$dir/build")" \
 		"$dir/build" "${stock_modules[@]}"
-	collect_modules "$dir/fs" "loop crc32c_generic ext4" \
-		"${stock_modules[@]:-$dir/fs}"
+	# What is there before our modules, and stays: file systems, and what disks stand on
+	collect_modules "$dir/fs" "loop crc32c_generic ext4 target_core_file \
+		target_core_iblock dm_mod dm_delay" "${stock_modules[@]:-$dir/fs}"
+	if [ "$suite" = selftest ]; then
+		grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
+		mv "$dir/ko/order.ours" "$dir/ko/order"
+	fi
 	printf '%s\n' "$@" >"$dir/arguments"
 
 	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \

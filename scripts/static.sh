@@ -63,7 +63,7 @@ check_checkpatch()
 {
 	# What is in tests/proof is more Frama-C's language than C; tests/host/include stands in
 	# for the kernel's own macros. A list of cases is no expression.
-	local special='^gpadl/compat\.h$|^(gpadl|host)/trace\.h$|^tests/(proof|host/include)/' rc=0
+	local special='/compat\.h$|^(gpadl|host)/trace\.h$|^tests/(proof|host/include)/' rc=0
 	local lists='^tests/host/ring_.*_model\.c$'
 
 	# shellcheck disable=SC2046 # a list of names
@@ -73,7 +73,8 @@ check_checkpatch()
 	# The place for version checks, whose LINUX_... is taken for a constant;
 	# its stand-ins for what a kernel does not have ignore their arguments
 	checkpatch --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON \
-		--ignore MACRO_ARG_UNUSED,EXPORT_SYMBOL gpadl/compat.h || rc=1
+		--ignore MACRO_ARG_UNUSED,EXPORT_SYMBOL \
+		gpadl/compat.h backends/scsi/compat.h || rc=1
 	# TRACE_EVENT() is laid out as a structure, in the kernel too
 	checkpatch --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT gpadl/trace.h host/trace.h || rc=1
 	return $rc
@@ -133,7 +134,7 @@ uapi_layout()
 check_versions()
 {
 	# shellcheck disable=SC2046 # a list of names
-	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -v '^gpadl/compat\.h$')
+	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -vE '^(gpadl|backends/scsi)/compat\.h$')
 }
 
 # The complete backend in README.md, between ```c fences after a line with

@@ -21,6 +21,8 @@ regular_file_system()
 
 mkdir -p /mnt
 regular_file_system || fail "no file system on /mnt"
+# Tests of disks configure the target themselves
+mount -t configfs configfs /sys/kernel/config || fail "no configfs"
 
 load_all
 

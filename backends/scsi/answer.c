@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Answers into the ring.
+ *
+ * Requests complete on any processor. Each is put at the end of channel.done, and one
+ * context at a time sends what is there: whoever finds that somebody is sending already
+ * leaves its answer to it. So the guest sees many answers with one signal, nobody waits for
+ * another, and the order is that of completion.
+ *
+ * An answer that finds no room stays where it is: kick() comes when there is room. It is
+ * counted as a request still, so a guest that reads no answers has no more than so many.
+ */
+#include <linux/errno.h>
+
+#include "gpadl/compat.h"
+#include "scsi.h"
+
+static int answer_send(struct vscsi_request *r)
+{
+	struct vmbus_packet desc = {
+		.type = VMBUS_PACKET_COMPLETION,
+		.trans_id = r->desc.trans_id,
+		.len = vstor_answer_len(r->desc.len),
+	};
+	struct kvec v = { .iov_base = &r->packet, .iov_len = desc.len };
+
+	return vmbus_endpoint_sendv(r->chan->ep, &desc, &v, 1, VMBUS_SEND_MORE);
+}
+
+/* Sends what is done, and moves what is sent to @sent. Called with the lock held. */
+static void answers_send(struct vscsi_channel *chan, struct list_head *sent)
+	__must_hold(&chan->lock)
+{
+	struct vscsi_request *r;
+	int ret;
+
+	chan->sending = true;
+	while (!list_empty(&chan->done)) {
+		r = list_first_entry(&chan->done, struct vscsi_request, node);
+		spin_unlock(&chan->lock);
+		ret = answer_send(r);
+		spin_lock(&chan->lock);
+		/* A ring that is broken takes nothing any more. */
+		if (ret == -EAGAIN && !chan->closing)
+			break;
+		list_move_tail(&r->node, sent);
+	}
+	chan->sending = false;
+}
+
+/* A request is gone; a packet may have waited for that. Called with the lock held. */
+static void channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r)
+{
+	lockdep_assert_held(&chan->lock);
+	chan->nr_requests--;
+	chan->copy_bytes -= r->copy_bytes;
+	if (!chan->stalled)
+		return;
+	chan->stalled = false;
+	vmbus_endpoint_kick(chan->ep);
+}
+
+/* Each of @sent holds the endpoint: @chan is there until the last of them is released. */
+static void answers_sent(struct vscsi_channel *chan, struct list_head *sent)
+{
+	struct vscsi_request *r, *next;
+	struct vmbus_endpoint *ep;
+
+	if (list_empty(sent))
+		return;
+	ep = chan->ep;
+	vmbus_endpoint_flush(ep);
+	spin_lock(&chan->lock);
+	list_for_each_entry(r, sent, node)
+		channel_uncount(chan, r);
+	spin_unlock(&chan->lock);
+	list_for_each_entry_safe(r, next, sent, node) {
+		vscsi_request_release(r);
+		vmbus_endpoint_put(ep);
+	}
+}
+
+/**
+ * vscsi_request_done() - The answer to a request is complete: send it
+ * @r: the request, with the answer in its packet. Not the caller's any more
+ *
+ * Context: process.
+ */
+void vscsi_request_done(struct vscsi_request *r)
+{
+	struct vscsi_channel *chan = r->chan;
+	LIST_HEAD(sent);
+
+	spin_lock(&chan->lock);
+	list_add_tail(&r->node, &chan->done);
+	if (!chan->sending)
+		answers_send(chan, &sent);
+	spin_unlock(&chan->lock);
+	answers_sent(chan, &sent);
+}
+
+/**
+ * vscsi_answer_pending() - Send the answers that found no room
+ * @chan: the channel; if it is closing, they are dropped
+ *
+ * Context: process, in a callback of the channel.
+ */
+void vscsi_answer_pending(struct vscsi_channel *chan)
+{
+	LIST_HEAD(sent);
+
+	spin_lock(&chan->lock);
+	if (!chan->sending)
+		answers_send(chan, &sent);
+	spin_unlock(&chan->lock);
+	answers_sent(chan, &sent);
+}
+
+/* ---- What a channel may have under way ---- */
+
+/**
+ * vscsi_channel_count() - One request more
+ * @chan: the channel
+ *
+ * Context: process.
+ * Return: true; false if there are as many as may be.
+ */
+bool vscsi_channel_count(struct vscsi_channel *chan)
+{
+	bool room;
+
+	spin_lock(&chan->lock);
+	room = chan->nr_requests < VSCSI_MAX_REQUESTS;
+	if (room)
+		chan->nr_requests++;
+	spin_unlock(&chan->lock);
+	return room;
+}
+
+/**
+ * vscsi_channel_uncount() - A request was not used: its packet stays in the ring
+ * @chan: the channel
+ * @r: the request; NULL if there is none
+ *
+ * Context: process, in kick() of the channel.
+ */
+void vscsi_channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r)
+{
+	spin_lock(&chan->lock);
+	chan->nr_requests--;
+	if (r)
+		chan->copy_bytes -= r->copy_bytes;
+	spin_unlock(&chan->lock);
+}
+
+/**
+ * vscsi_request_charge() - Data of a request is to be copied
+ * @r: the request
+ * @bytes: so much
+ *
+ * Context: process.
+ * Return: true; false if too much is under way.
+ */
+bool vscsi_request_charge(struct vscsi_request *r, u32 bytes)
+{
+	struct vscsi_channel *chan = r->chan;
+	bool room;
+
+	spin_lock(&chan->lock);
+	room = !chan->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_BYTES;
+	if (room) {
+		chan->copy_bytes += bytes;
+		r->copy_bytes = bytes;
+	}
+	spin_unlock(&chan->lock);
+	return room;
+}

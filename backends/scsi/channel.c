@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels: packets out of the ring.
+ *
+ * When too many requests are under way the next packet stays in the ring, and the guest
+ * waits: nothing is queued in the host that the ring could hold. Receiving goes on when a
+ * request is gone.
+ */
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "gpadl/compat.h"
+#include "scsi.h"
+
+/* Packets in one call of kick(): the guest can write as fast as the host reads. */
+#define KICK_WEIGHT	256u
+
+/* Requests with data that can be under way on a channel, so many MiB of it at most */
+#define POOL_REQUESTS	256u
+#define POOL_BYTES	(256u << 20)
+
+/* The type header names pages: u32 reserved, u32 range_cnt, u32 byte_count, u32 byte_offset */
+#define RANGE_HEADER	16u
+/* Linux once sent so many page frame numbers, whatever the length was. */
+#define RANGE_PFNS_MIN	32u
+
+static bool channel_is_primary(const struct vscsi_channel *chan)
+{
+	return !vmbus_endpoint_index(chan->ep);
+}
+
+/* ---- Receiving ---- */
+
+static int packet_copy(struct vscsi_channel *chan, struct vscsi_request *r,
+		       const struct kvec seg[2])
+{
+	size_t header = r->desc.offset, payload = min(r->desc.len, VSTOR_LEN);
+	int ret = 0;
+
+	memset(&r->packet, 0, sizeof(r->packet));
+	/* A header that is too long is refused later, as one that names no pages. */
+	if (r->desc.type != VMBUS_PACKET_GPA_DIRECT || header > chan->header_max)
+		r->desc.type = VMBUS_PACKET_INBAND;
+	else
+		ret = vmbus_endpoint_copy(chan->ep, seg, 0, chan->header, header);
+	if (ret)
+		return ret;
+	return vmbus_endpoint_copy(chan->ep, seg, header, &r->packet, payload);
+}
+
+static void answer_now(struct vscsi_request *r, const struct vstor_packet *answer)
+{
+	r->packet = *answer;
+	vscsi_request_done(r);
+}
+
+/* Returns -EBUSY or -ENOMEM if the packet is to stay, and @r is not used then. */
+static int packet_handle(struct vscsi_channel *chan, struct vscsi_request *r)
+{
+	struct vscsi_device *dev = chan->dev;
+	struct vstor_packet answer;
+	enum vstor_verdict verdict;
+
+	verdict = vstor_receive(&dev->vstor, channel_is_primary(chan), &r->packet,
+				r->desc.len, &answer);
+	switch (verdict) {
+	case VSTOR_DO_EXECUTE:
+		vscsi_device_started(dev);
+		return vscsi_execute(r);
+	case VSTOR_DO_RESET_LUN:
+	case VSTOR_DO_RESET_ALL:
+		vscsi_reset(r, verdict == VSTOR_DO_RESET_ALL, &answer);
+		return 0;
+	case VSTOR_DO_WAIT:
+		return -EAGAIN;
+	case VSTOR_DO_OFFER:
+		/* No more than the backend's: the VMM is asked, and cannot refuse. */
+		vmbus_device_offer_subchannels(dev->dev, r->packet.subchannels);
+		break;
+	case VSTOR_DO_READY:
+		vscsi_device_ready(dev);
+		break;
+	case VSTOR_DO_ANSWER:
+		break;
+	}
+	answer_now(r, &answer);
+	return 0;
+}
+
+/* Receive the packet at which @desc and @seg point. */
+static int packet_receive(struct vscsi_channel *chan, const struct vmbus_packet *desc,
+			  const struct kvec seg[2])
+{
+	struct vscsi_request *r;
+	int ret;
+
+	/* Who wants no answer gets none, and nothing is done: there is no such operation. */
+	if (!(desc->flags & VMBUS_PACKET_FLAG_COMPLETION) ||
+	    desc->type == VMBUS_PACKET_COMPLETION)
+		return 0;
+	r = vscsi_request_alloc(chan);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	r->desc = *desc;
+	ret = packet_copy(chan, r, seg);
+	if (!ret)
+		ret = packet_handle(chan, r);
+	if (ret)
+		vscsi_request_cancel(r);
+	return ret;
+}
+
+static int channel_receive(struct vscsi_channel *chan)
+{
+	struct vmbus_packet desc;
+	struct kvec seg[2];
+	int ret;
+
+	ret = vmbus_endpoint_peek(chan->ep, &desc, seg);
+	if (!ret)
+		ret = packet_receive(chan, &desc, seg);
+	if (!ret)
+		vmbus_endpoint_consume(chan->ep);
+	return ret;
+}
+
+/*
+ * The next packet waits until a request is gone. It is tried once more after that is noted:
+ * what it waited for may have gone just before.
+ */
+static int channel_stall(struct vscsi_channel *chan)
+{
+	spin_lock(&chan->lock);
+	chan->stalled = true;
+	spin_unlock(&chan->lock);
+	return channel_receive(chan);
+}
+
+/* ---- Logical units come and go ---- */
+
+static void channel_tell_rescan(struct vscsi_channel *chan)
+{
+	struct vmbus_packet desc = { .type = VMBUS_PACKET_INBAND };
+	struct vscsi_device *dev = chan->dev;
+	struct vstor_packet event;
+
+	if (dev->vstor.state != VSTOR_STATE_READY || !READ_ONCE(dev->started) ||
+	    !xchg(&dev->rescan, false))
+		return;
+	desc.len = vstor_enumerate_bus(&dev->vstor, &event);
+	/* When there is room for it, kick() comes. */
+	if (desc.len && vmbus_endpoint_send(chan->ep, &desc, &event) == -EAGAIN)
+		WRITE_ONCE(dev->rescan, true);
+}
+
+/* ---- What vmbus_host calls ---- */
+
+/**
+ * vscsi_channel_kick() - There may be packets, or room for answers
+ * @ep: the endpoint
+ *
+ * Context: process, work of the channel. May sleep.
+ */
+void vscsi_channel_kick(struct vmbus_endpoint *ep)
+{
+	struct vscsi_channel *chan = vmbus_endpoint_data(ep);
+	unsigned int n;
+	int ret = 0;
+
+	vscsi_answer_pending(chan);
+	if (channel_is_primary(chan))
+		channel_tell_rescan(chan);
+	for (n = 0; n < KICK_WEIGHT && !ret; n++) {
+		ret = channel_receive(chan);
+		if (ret == -EBUSY)
+			ret = channel_stall(chan);
+	}
+	vmbus_endpoint_commit(ep);
+	/* The rest later: close() may be waiting. */
+	if (!ret || ret == -ENOMEM)
+		vmbus_endpoint_kick(ep);
+}
+
+static size_t header_bytes(u32 max_transfer_bytes)
+{
+	u32 pfns = max(max_transfer_bytes / 4096u + 1, RANGE_PFNS_MIN);
+
+	return RANGE_HEADER + pfns * sizeof(u64);
+}
+
+static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
+					    struct vscsi_device *dev)
+{
+	struct vscsi_channel *chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
+
+	if (!chan)
+		return NULL;
+	chan->ep = ep;
+	chan->dev = dev;
+	spin_lock_init(&chan->lock);
+	INIT_LIST_HEAD(&chan->done);
+	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
+	chan->header = kvmalloc(chan->header_max, GFP_KERNEL_ACCOUNT);
+	if (!chan->header) {
+		kfree(chan);
+		return NULL;
+	}
+	return chan;
+}
+
+static void channel_destroy(struct vscsi_channel *chan)
+{
+	kvfree(chan->header);
+	kfree(chan);
+}
+
+/**
+ * vscsi_channel_open() - The guest opens a channel
+ * @ep: the endpoint
+ *
+ * Context: process, work of the channel. May sleep.
+ * Return: 0; -EINVAL if the controller has no such sub-channel; -ENOMEM; what
+ * vmbus_gpa_pool_create() returns.
+ */
+int vscsi_channel_open(struct vmbus_endpoint *ep)
+{
+	struct vscsi_device *dev = vmbus_device_data(vmbus_endpoint_device(ep));
+	u32 bytes = dev->vstor.max_transfer_bytes;
+	struct vscsi_channel *chan;
+	int ret;
+
+	if (vmbus_endpoint_index(ep) > dev->vstor.max_subchannels)
+		return -EINVAL;
+	chan = channel_create(ep, dev);
+	if (!chan)
+		return -ENOMEM;
+	ret = vmbus_gpa_pool_create(vmbus_endpoint_channel(ep),
+				    min(POOL_REQUESTS, POOL_BYTES / bytes), bytes);
+	if (ret) {
+		channel_destroy(chan);
+		return ret;
+	}
+	vmbus_endpoint_set_data(ep, chan);
+	vscsi_device_add_channel(dev, chan);
+	return 0;
+}
+
+/**
+ * vscsi_channel_close() - The guest, or the VMM, closes a channel
+ * @ep: the endpoint
+ *
+ * Waits for the requests that are under way: the target works on the guest's memory.
+ *
+ * Context: process, work of the channel. May sleep for as long as a backstore takes.
+ */
+void vscsi_channel_close(struct vmbus_endpoint *ep)
+{
+	struct vscsi_channel *chan = vmbus_endpoint_data(ep);
+
+	vscsi_device_del_channel(chan->dev, chan);
+	spin_lock(&chan->lock);
+	chan->closing = true;
+	spin_unlock(&chan->lock);
+	/* Those whose answer found no room; the others follow when they are done. */
+	vscsi_answer_pending(chan);
+	vmbus_endpoint_drain(ep);
+	vmbus_gpa_pool_destroy(vmbus_endpoint_channel(ep));
+	channel_destroy(chan);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between kernel versions in the SCSI target, as gpadl/compat.h has it for the
+ * rest.
+ */
+#ifndef _VMBUS_SCSI_COMPAT_H
+#define _VMBUS_SCSI_COMPAT_H
+
+#include <linux/version.h>
+
+/*
+ * Who submits a command to the backstore. Until 6.6 always a work item of the target core's;
+ * since then a fabric says what it can do, and the backstore's attribute submit_type decides.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define COMPAT_TARGET_SUBMIT
+#else
+#define COMPAT_TARGET_SUBMIT							\
+	.default_submit_type = TARGET_QUEUE_SUBMIT,				\
+	.direct_submit_supp = 1,
+#endif
+
+#endif /* _VMBUS_SCSI_COMPAT_H */

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The fabric "vmbus" of the kernel's SCSI target: /sys/kernel/config/target/vmbus/.
+ *
+ *	naa.<16 hex digits>/		a target
+ *	  tpgt_<N>/			a portal group: what a device has
+ *	    nexus			the initiator's name, "naa." likewise; NULL: none
+ *	    lun/lun_<N>/		a logical unit, linked to a backstore
+ *
+ * The nexus is a name: what persistent reservations know the guest by. The session exists
+ * from probe() to remove(), so nothing of it is left when the VMM is gone. There are no
+ * access lists: who may have a portal group is for the VMM and its operator to say.
+ *
+ * A device keeps its portal group's directory, and so that of the target, from being removed
+ * (target_depend_item()). That takes locks of configfs's, under which the functions here are
+ * called: so it is called with no lock held, and a reference to the directory keeps the
+ * portal group there meanwhile.
+ */
+#include <linux/configfs.h>
+#include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <scsi/scsi_proto.h>
+#include <target/target_core_backend.h>
+
+#include "compat.h"
+#include "gpadl/compat.h"
+#include "scsi.h"
+
+#define NAA_PREFIX	"naa."
+#define NAA_DIGITS	16
+
+struct vscsi_wwn {
+	struct se_wwn se_wwn;
+	char name[VMBUS_HOST_SCSI_WWPN_MAX];
+};
+
+static DEFINE_MUTEX(tpgs_lock);	/* protects tpgs */
+static LIST_HEAD(tpgs);
+
+static struct vscsi_tpg *to_vscsi_tpg(struct se_portal_group *se_tpg)
+{
+	return container_of(se_tpg, struct vscsi_tpg, se_tpg);
+}
+
+/* Names are those of SAS: transport ids of reservations are made of them. */
+static bool name_is_naa(const char *name)
+{
+	unsigned int i;
+
+	if (strncmp(name, NAA_PREFIX, strlen(NAA_PREFIX)))
+		return false;
+	name += strlen(NAA_PREFIX);
+	for (i = 0; i < NAA_DIGITS; i++)
+		if (!isxdigit(name[i]))
+			return false;
+	return !name[NAA_DIGITS];
+}
+
+/* ---- Devices and their portal groups ---- */
+
+/* With a reference to its directory, which may be on its way out. */
+static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
+{
+	struct vscsi_tpg *tpg, *found = NULL;
+
+	mutex_lock(&tpgs_lock);
+	list_for_each_entry(tpg, &tpgs, node) {
+		if (tpg->tag != tag || strcmp(tpg->wwpn, wwpn))
+			continue;
+		if (config_item_get_unless_zero(&tpg->se_tpg.tpg_group.cg_item))
+			found = tpg;
+		break;
+	}
+	mutex_unlock(&tpgs_lock);
+	return found;
+}
+
+static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
+{
+	struct se_session *sess;
+
+	guard(mutex)(&tpg->lock);
+	if (tpg->dev)
+		return -EBUSY;
+	if (!tpg->initiator[0])
+		return -ENOTCONN;
+	sess = target_setup_session(&tpg->se_tpg, 0, 0, TARGET_PROT_NORMAL, tpg->initiator,
+				    NULL, NULL);
+	if (IS_ERR(sess))
+		return PTR_ERR(sess);
+	dev->sess = sess;
+	dev->tpg = tpg;
+	tpg->dev = dev;
+	return 0;
+}
+
+/**
+ * vscsi_tpg_bind() - Give a portal group to a device
+ * @dev: the device
+ * @wwpn: name of the target
+ * @tag: number of the portal group
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOENT if there is none; -EBUSY if another device has it; -ENOTCONN if it has
+ * no nexus; -ENOMEM.
+ */
+int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
+{
+	struct vscsi_tpg *tpg = tpg_find(wwpn, tag);
+	struct config_item *item;
+	int ret;
+
+	if (!tpg)
+		return -ENOENT;
+	item = &tpg->se_tpg.tpg_group.cg_item;
+	ret = target_depend_item(item);
+	if (!ret) {
+		ret = tpg_take(tpg, dev);
+		if (ret)
+			target_undepend_item(item);
+	}
+	config_item_put(item);
+	return ret;
+}
+
+/**
+ * vscsi_tpg_unbind() - Take its portal group from a device
+ * @dev: the device, all its channels closed
+ *
+ * When it returns, no function of this module is called for a command of the session, nor
+ * does one run.
+ *
+ * Context: process, may sleep.
+ */
+void vscsi_tpg_unbind(struct vscsi_device *dev)
+{
+	struct vscsi_tpg *tpg = dev->tpg;
+
+	/* The last answer is sent before the target core has left the command. */
+	target_stop_session(dev->sess);
+	target_wait_for_sess_cmds(dev->sess);
+	target_remove_session(dev->sess);
+	mutex_lock(&tpg->lock);
+	tpg->dev = NULL;
+	mutex_unlock(&tpg->lock);
+	target_undepend_item(&tpg->se_tpg.tpg_group.cg_item);
+}
+
+/* ---- Targets and portal groups ---- */
+
+static struct se_wwn *vscsi_make_wwn(struct target_fabric_configfs *tf,
+				     struct config_group *group, const char *name)
+{
+	struct vscsi_wwn *wwn;
+
+	if (!name_is_naa(name))
+		return ERR_PTR(-EINVAL);
+	wwn = kzalloc(sizeof(*wwn), GFP_KERNEL);
+	if (!wwn)
+		return ERR_PTR(-ENOMEM);
+	strscpy(wwn->name, name, sizeof(wwn->name));
+	return &wwn->se_wwn;
+}
+
+static void vscsi_drop_wwn(struct se_wwn *se_wwn)
+{
+	kfree(container_of(se_wwn, struct vscsi_wwn, se_wwn));
+}
+
+static struct se_portal_group *vscsi_make_tpg(struct se_wwn *se_wwn, const char *name)
+{
+	struct vscsi_wwn *wwn = container_of(se_wwn, struct vscsi_wwn, se_wwn);
+	struct vscsi_tpg *tpg;
+	int ret;
+	u16 tag;
+
+	if (strncmp(name, "tpgt_", 5) || kstrtou16(name + 5, 10, &tag))
+		return ERR_PTR(-EINVAL);
+	tpg = kzalloc(sizeof(*tpg), GFP_KERNEL);
+	if (!tpg)
+		return ERR_PTR(-ENOMEM);
+	tpg->wwpn = wwn->name;
+	tpg->tag = tag;
+	mutex_init(&tpg->lock);
+	ret = core_tpg_register(se_wwn, &tpg->se_tpg, SCSI_PROTOCOL_SAS);
+	if (ret) {
+		kfree(tpg);
+		return ERR_PTR(ret);
+	}
+	mutex_lock(&tpgs_lock);
+	list_add_tail(&tpg->node, &tpgs);
+	mutex_unlock(&tpgs_lock);
+	return &tpg->se_tpg;
+}
+
+/* The last reference to the directory is gone: no device has it. */
+static void vscsi_drop_tpg(struct se_portal_group *se_tpg)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+
+	mutex_lock(&tpgs_lock);
+	list_del(&tpg->node);
+	mutex_unlock(&tpgs_lock);
+	core_tpg_deregister(se_tpg);
+	mutex_destroy(&tpg->lock);
+	kfree(tpg);
+}
+
+static int vscsi_init_nodeacl(struct se_node_acl *acl, const char *name)
+{
+	return -EOPNOTSUPP;
+}
+
+/* ---- Logical units ---- */
+
+static void lun_changed(struct vscsi_tpg *tpg)
+{
+	lockdep_assert_held(&tpg->lock);
+	if (tpg->dev)
+		vscsi_device_luns_changed(tpg->dev);
+}
+
+static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *lun)
+{
+	struct se_device *backstore = rcu_dereference_raw(lun->lun_se_dev);
+	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+
+	if (lun->unpacked_lun >= VSTOR_LUNS) {
+		pr_warn("vmbus_scsi: no guest can name LUN %llu: 0 to %u\n",
+			lun->unpacked_lun, VSTOR_LUNS - 1);
+		return 0;
+	}
+	guard(mutex)(&tpg->lock);
+	/* Pass-through takes single pages only. */
+	WRITE_ONCE(tpg->block_size[lun->unpacked_lun],
+		   backstore->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ?
+		   0 : backstore->dev_attrib.block_size);
+	set_bit(lun->unpacked_lun, tpg->luns.bits);
+	lun_changed(tpg);
+	return 0;
+}
+
+/* From here on the guest hears that there is no such logical unit: Linux lets go of it then. */
+static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+
+	if (lun->unpacked_lun >= VSTOR_LUNS)
+		return;
+	guard(mutex)(&tpg->lock);
+	clear_bit(lun->unpacked_lun, tpg->luns.bits);
+}
+
+static void vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+
+	if (lun->unpacked_lun >= VSTOR_LUNS)
+		return;
+	guard(mutex)(&tpg->lock);
+	lun_changed(tpg);
+}
+
+/* ---- The nexus ---- */
+
+static ssize_t vscsi_tpg_nexus_show(struct config_item *item, char *page)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(to_tpg(item));
+
+	guard(mutex)(&tpg->lock);
+	if (!tpg->initiator[0])
+		return -ENODEV;
+	return sysfs_emit(page, "%s\n", tpg->initiator);
+}
+
+static ssize_t vscsi_tpg_nexus_store(struct config_item *item, const char *page, size_t count)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(to_tpg(item));
+	char name[TRANSPORT_IQN_LEN];
+	bool none;
+
+	if (strscpy(name, page, sizeof(name)) < 0)
+		return -EINVAL;
+	if (name[0] && name[strlen(name) - 1] == '\n')
+		name[strlen(name) - 1] = 0;
+	none = !strcmp(name, "NULL");
+	if (!none && !name_is_naa(name))
+		return -EINVAL;
+	guard(mutex)(&tpg->lock);
+	if (tpg->dev)
+		return -EBUSY;
+	if (none && !tpg->initiator[0])
+		return -ENODEV;
+	if (!none && tpg->initiator[0])
+		return -EEXIST;
+	strscpy(tpg->initiator, none ? "" : name, sizeof(tpg->initiator));
+	return count;
+}
+
+CONFIGFS_ATTR(vscsi_tpg_, nexus);
+
+static struct configfs_attribute *vscsi_tpg_attrs[] = {
+	&vscsi_tpg_attr_nexus,
+	NULL,
+};
+
+/* ---- What the target core asks ---- */
+
+static char *vscsi_get_wwn(struct se_portal_group *se_tpg)
+{
+	return (char *)to_vscsi_tpg(se_tpg)->wwpn;
+}
+
+static u16 vscsi_get_tag(struct se_portal_group *se_tpg)
+{
+	return to_vscsi_tpg(se_tpg)->tag;
+}
+
+static int vscsi_yes(struct se_portal_group *se_tpg)
+{
+	return 1;
+}
+
+static int vscsi_no(struct se_portal_group *se_tpg)
+{
+	return 0;
+}
+
+/* Until 6.1 these are not optional. */
+static u32 vscsi_get_index(struct se_portal_group *se_tpg)
+{
+	return 1;
+}
+
+static u32 vscsi_sess_index(struct se_session *sess)
+{
+	return 0;
+}
+
+static void vscsi_default_attributes(struct se_node_acl *acl)
+{
+}
+
+static int vscsi_cmd_state(struct se_cmd *cmd)
+{
+	return 0;
+}
+
+static void vscsi_release_cmd(struct se_cmd *cmd)
+{
+	if (cmd->se_cmd_flags & SCF_SCSI_TMR_CDB)
+		vscsi_tmr_released(cmd);
+	else
+		vscsi_request_released(cmd);
+}
+
+static const struct target_core_fabric_ops vscsi_ops = {
+	.module = THIS_MODULE,
+	.fabric_name = "vmbus",
+	.tpg_get_wwn = vscsi_get_wwn,
+	.tpg_get_tag = vscsi_get_tag,
+	.tpg_get_inst_index = vscsi_get_index,
+	.tpg_check_demo_mode = vscsi_yes,
+	.tpg_check_demo_mode_cache = vscsi_yes,
+	.tpg_check_demo_mode_write_protect = vscsi_no,
+	.tpg_check_prod_mode_write_protect = vscsi_no,
+	.sess_get_index = vscsi_sess_index,
+	.set_default_node_attributes = vscsi_default_attributes,
+	.get_cmd_state = vscsi_cmd_state,
+	.write_pending = vscsi_write_pending,
+	.queue_data_in = vscsi_queue_data_in,
+	.queue_status = vscsi_queue_status,
+	.queue_tm_rsp = vscsi_queue_tm_rsp,
+	.aborted_task = vscsi_aborted_task,
+	/* No function of ours: it returns when remove() may have returned. */
+	.check_stop_free = target_put_sess_cmd,
+	.release_cmd = vscsi_release_cmd,
+	.fabric_make_wwn = vscsi_make_wwn,
+	.fabric_drop_wwn = vscsi_drop_wwn,
+	.fabric_make_tpg = vscsi_make_tpg,
+	.fabric_drop_tpg = vscsi_drop_tpg,
+	.fabric_init_nodeacl = vscsi_init_nodeacl,
+	.fabric_post_link = vscsi_post_link,
+	.fabric_pre_unlink = vscsi_pre_unlink,
+	.fabric_post_unlink = vscsi_post_unlink,
+	.tfc_tpg_base_attrs = vscsi_tpg_attrs,
+	COMPAT_TARGET_SUBMIT
+};
+
+/**
+ * vscsi_fabric_register() - Make the directory target/vmbus possible
+ *
+ * Context: process, may sleep.
+ * Return: 0; what target_register_template() returns.
+ */
+int vscsi_fabric_register(void)
+{
+	return target_register_template(&vscsi_ops);
+}
+
+/**
+ * vscsi_fabric_unregister() - Undo vscsi_fabric_register()
+ *
+ * The directories hold the module: there are none.
+ *
+ * Context: process, may sleep.
+ */
+void vscsi_fabric_unregister(void)
+{
+	target_unregister_template(&vscsi_ops);
+}

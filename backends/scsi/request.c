@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Request blocks: from a packet to a command of the target's, and from its end to an answer.
+ *
+ * The answer is made in release_cmd(), when the target core has let go of the command, and of
+ * the scatterlist: that is where every command comes by, also one that a reset has aborted,
+ * of which the target core says nothing else. queue_data_in() and queue_status() say only
+ * that it is done.
+ *
+ *	queue_*(), or aborted_task()	drops one of the two references
+ *	check_stop_free()		drops the other: release_cmd()
+ *
+ * Reads and writes of blocks work on the guest's pages as they are. Everything else is done
+ * on pages of the target core's, from or to which the data is copied: these commands take
+ * lengths and the like out of their data, which the guest must not be able to change
+ * meanwhile; and the target core looks at such data as if each entry were a page.
+ */
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <scsi/scsi_proto.h>
+#include <target/target_core_backend.h>
+
+#include "gpadl/compat.h"
+#include "scsi.h"
+
+static struct kmem_cache *requests;
+
+/* ---- Life ---- */
+
+/**
+ * vscsi_requests_init() - Prepare for requests
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int vscsi_requests_init(void)
+{
+	requests = KMEM_CACHE(vscsi_request, SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN);
+	return requests ? 0 : -ENOMEM;
+}
+
+/**
+ * vscsi_requests_exit() - Undo vscsi_requests_init()
+ *
+ * Context: process, may sleep. There is no request any more.
+ */
+void vscsi_requests_exit(void)
+{
+	kmem_cache_destroy(requests);
+}
+
+/**
+ * vscsi_request_alloc() - Make a request of a channel's
+ * @chan: the channel, which it holds
+ *
+ * Context: process, may sleep.
+ * Return: the request, of which the packet is to be filled in; ERR_PTR of -EBUSY if there
+ * are as many as may be, -ESHUTDOWN if the channel is being closed, or -ENOMEM.
+ */
+struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
+{
+	struct vscsi_request *r;
+	int ret = -ESHUTDOWN;
+
+	if (!vscsi_channel_count(chan))
+		return ERR_PTR(-EBUSY);
+	if (!vmbus_endpoint_tryget(chan->ep))
+		goto err_uncount;
+	ret = -ENOMEM;
+	r = kmem_cache_alloc(requests, GFP_KERNEL);
+	if (!r)
+		goto err_put;
+	r->chan = chan;
+	r->map = NULL;
+	r->copied = false;
+	r->aborted = false;
+	r->absent = false;
+	r->copy_bytes = 0;
+	return r;
+
+err_put:
+	vmbus_endpoint_put(chan->ep);
+err_uncount:
+	vscsi_channel_uncount(chan, NULL);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vscsi_request_cancel() - Undo vscsi_request_alloc(): the packet stays in the ring
+ * @r: the request
+ *
+ * Context: process, in kick() of the channel.
+ */
+void vscsi_request_cancel(struct vscsi_request *r)
+{
+	struct vscsi_channel *chan = r->chan;
+
+	vscsi_channel_uncount(chan, r);
+	vscsi_request_release(r);
+	vmbus_endpoint_put(chan->ep);
+}
+
+/**
+ * vscsi_request_release() - Free a request that is not counted any more
+ * @r: the request
+ *
+ * Context: process.
+ */
+void vscsi_request_release(struct vscsi_request *r)
+{
+	kmem_cache_free(requests, r);
+}
+
+static struct vscsi_request *to_request(struct se_cmd *cmd)
+{
+	return container_of(cmd, struct vscsi_request, cmd);
+}
+
+/* ---- Answers without the target ---- */
+
+static int request_reject(struct vscsi_request *r)
+{
+	vstor_reject(&r->packet);
+	vscsi_request_done(r);
+	return 0;
+}
+
+static int request_complete(struct vscsi_request *r, const struct vstor_result *result)
+{
+	vstor_complete(result, &r->packet);
+	vscsi_request_done(r);
+	return 0;
+}
+
+/* Its pages cannot be mapped. @error says why; -EBUSY: not now. */
+static int request_unmappable(struct vscsi_request *r, int error)
+{
+	struct vstor_result result = {};
+
+	switch (error) {
+	case -EAGAIN:
+		return -EBUSY;
+	case -ENOMEM:
+		/* The guest tries again, by and by. */
+		result.scsi_status = SAM_STAT_BUSY;
+		break;
+	case -ESHUTDOWN:
+	case -ESRCH:
+	case -EINTR:
+		/* The channel is as good as closed. */
+		result.srb_status = VSTOR_SRB_ABORTED;
+		break;
+	default:
+		return request_reject(r);
+	}
+	return request_complete(r, &result);
+}
+
+static size_t give_to_guest(struct vscsi_request *r, u8 *data, size_t len)
+{
+	struct scatterlist sg;
+
+	if (!len)
+		return 0;
+	sg_init_one(&sg, data, len);
+	return vscsi_copy_to_guest(r, &sg, 1, len);
+}
+
+/* For a logical unit that is not there, or about all of them */
+static int request_absent(struct vscsi_request *r)
+{
+	struct vstor_command *cmd = &r->command;
+	struct vstor_result result;
+	size_t bytes;
+	u8 *data;
+	int ret;
+
+	data = kmalloc(VSTOR_ABSENT_DATA, GFP_KERNEL);
+	if (!data)
+		return -ENOMEM;
+	ret = vscsi_map(r);
+	if (!ret) {
+		vstor_absent(cmd, &r->chan->dev->tpg->luns, &result, data,
+			     min_t(size_t, cmd->bytes, VSTOR_ABSENT_DATA), &bytes);
+		result.bytes = give_to_guest(r, data, bytes);
+		vscsi_unmap(r);
+		ret = request_complete(r, &result);
+	} else {
+		ret = request_unmappable(r, ret);
+	}
+	kfree(data);
+	return ret;
+}
+
+/* ---- To the target ---- */
+
+static enum dma_data_direction request_direction(const struct vscsi_request *r)
+{
+	switch (r->command.direction) {
+	case VSTOR_TO_GUEST:
+		return DMA_FROM_DEVICE;
+	case VSTOR_FROM_GUEST:
+		return DMA_TO_DEVICE;
+	default:
+		return DMA_NONE;
+	}
+}
+
+static int request_attribute(const struct vscsi_request *r)
+{
+	switch (r->command.attribute) {
+	case VSTOR_HEAD_OF_QUEUE:
+		return TCM_HEAD_TAG;
+	case VSTOR_ORDERED:
+		return TCM_ORDERED_TAG;
+	default:
+		return TCM_SIMPLE_TAG;
+	}
+}
+
+/*
+ * The logical unit may have gone, or have become another one, since it was looked for. For
+ * LUN 0 the target core answers itself then, from a device of zeroes.
+ */
+static bool is_another_lun(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
+		return true;
+	if (!r->map || r->copied)
+		return false;
+	return cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ||
+	       cmd->data_length != r->command.bytes;
+}
+
+static void request_submit(struct vscsi_request *r)
+{
+	struct vscsi_device *dev = r->chan->dev;
+	struct vstor_command *c = &r->command;
+	struct se_cmd *cmd = &r->cmd;
+	struct scatterlist *sgl = NULL;
+	unsigned int nents = 0;
+
+	if (r->map && !r->copied) {
+		struct sg_table *sgt = vmbus_mapping_sgt(r->map);
+
+		sgl = sgt->sgl;
+		nents = sgt->orig_nents;
+	}
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->tag = r->desc.trans_id;
+	/* It fails only when the session is stopped, which it is after the last close(). */
+	WARN_ON_ONCE(target_init_cmd(cmd, dev->sess, r->sense, c->lun, c->bytes,
+				     request_attribute(r), request_direction(r),
+				     TARGET_SCF_ACK_KREF));
+	/* If it fails, the target core has answered. */
+	if (target_submit_prep(cmd, c->cdb, sgl, nents, NULL, 0, NULL, 0, GFP_KERNEL))
+		return;
+	if (is_another_lun(r)) {
+		r->absent = true;
+		transport_generic_request_failure(cmd, TCM_NON_EXISTENT_LUN);
+		return;
+	}
+	target_submit(cmd);
+}
+
+/*
+ * A backstore that is given a scatterlist works on all of it: so it must be as long as the
+ * command says.
+ */
+static bool request_is_copied(const struct vscsi_request *r)
+{
+	const struct vstor_command *c = &r->command;
+	u32 block = READ_ONCE(r->chan->dev->tpg->block_size[c->lun]);
+
+	return !block || (u64)c->blocks * block != c->bytes || !vscsi_is_aligned(r);
+}
+
+/**
+ * vscsi_execute() - Do what a request block says
+ * @r: the request, with a copy of the packet
+ *
+ * Context: process, in kick() of the channel. May sleep for as long as the VMM likes.
+ * Return: 0: the request is under way, or answered, and not the caller's any more; -EBUSY or
+ * -ENOMEM: not now, and it is the caller's.
+ */
+int vscsi_execute(struct vscsi_request *r)
+{
+	struct vscsi_device *dev = r->chan->dev;
+	struct vstor_command *c = &r->command;
+	int ret;
+
+	if (!vstor_command(&r->packet, r->desc.len,
+			   r->desc.type == VMBUS_PACKET_GPA_DIRECT,
+			   dev->vstor.max_transfer_bytes, c))
+		return request_reject(r);
+	if (vstor_is_absent(c, &dev->tpg->luns))
+		return request_absent(r);
+	if (c->bytes) {
+		ret = vscsi_map(r);
+		if (ret)
+			return request_unmappable(r, ret);
+		r->copied = request_is_copied(r);
+		if (r->copied && !vscsi_request_charge(r, c->bytes)) {
+			vscsi_unmap(r);
+			return -EBUSY;
+		}
+	}
+	request_submit(r);
+	return 0;
+}
+
+/* ---- From the target ---- */
+
+/**
+ * vscsi_write_pending() - The target core is ready for the data of a command
+ * @cmd: the command
+ *
+ * Context: process.
+ * Return: 0; -EIO if the guest's memory has an error, which fails the command.
+ */
+int vscsi_write_pending(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = to_request(cmd);
+
+	if (r->copied && !vscsi_copy_from_guest(r, cmd->t_data_sg, cmd->t_data_nents,
+						cmd->data_length))
+		return -EIO;
+	target_execute_cmd(cmd);
+	return 0;
+}
+
+/**
+ * vscsi_queue_data_in() - A command is done, with data for the guest
+ * @cmd: the command
+ *
+ * Context: process.
+ * Return: 0.
+ */
+int vscsi_queue_data_in(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = to_request(cmd);
+
+	if (r->copied)
+		vscsi_copy_to_guest(r, cmd->t_data_sg, cmd->t_data_nents, cmd->data_length);
+	transport_generic_free_cmd(cmd, 0);
+	return 0;
+}
+
+/**
+ * vscsi_queue_status() - A command is done
+ * @cmd: the command
+ *
+ * Context: process.
+ * Return: 0.
+ */
+int vscsi_queue_status(struct se_cmd *cmd)
+{
+	transport_generic_free_cmd(cmd, 0);
+	return 0;
+}
+
+/**
+ * vscsi_aborted_task() - A reset has ended a command
+ * @cmd: the command; the target core drops its references itself
+ *
+ * Context: process.
+ */
+void vscsi_aborted_task(struct se_cmd *cmd)
+{
+	/* Of a reset that is aborted itself, queue_tm_rsp() or its release tells. */
+	if (!(cmd->se_cmd_flags & SCF_SCSI_TMR_CDB))
+		to_request(cmd)->aborted = true;
+}
+
+/* Bytes that a command has transferred, which ended well */
+static u32 bytes_transferred(const struct vscsi_request *r)
+{
+	const struct se_cmd *cmd = &r->cmd;
+	u32 bytes = r->command.bytes;
+
+	if (cmd->se_cmd_flags & SCF_UNDERFLOW_BIT)
+		bytes -= min(bytes, cmd->residual_count);
+	return bytes;
+}
+
+static void request_result(const struct vscsi_request *r, struct vstor_result *result)
+{
+	const struct se_cmd *cmd = &r->cmd;
+
+	memset(result, 0, sizeof(*result));
+	if (r->aborted) {
+		result->srb_status = VSTOR_SRB_BUS_RESET;
+		return;
+	}
+	/* Or it was gone when the target core looked for it. */
+	if (r->absent || !(cmd->se_cmd_flags & SCF_SE_LUN_CMD)) {
+		result->srb_status = VSTOR_SRB_INVALID_LUN;
+		result->scsi_status = SAM_STAT_CHECK_CONDITION;
+		return;
+	}
+	result->scsi_status = cmd->scsi_status;
+	if (cmd->se_cmd_flags & (SCF_TRANSPORT_TASK_SENSE | SCF_EMULATED_TASK_SENSE)) {
+		result->sense = r->sense;
+		result->sense_bytes = cmd->scsi_sense_length;
+	}
+	if (cmd->scsi_status == SAM_STAT_GOOD)
+		result->bytes = bytes_transferred(r);
+}
+
+/**
+ * vscsi_request_released() - The target core has let go of a command: answer it
+ * @cmd: the command, which is freed
+ *
+ * Context: process.
+ */
+void vscsi_request_released(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = to_request(cmd);
+	struct vstor_result result;
+
+	vscsi_unmap(r);
+	request_result(r, &result);
+	request_complete(r, &result);
+}

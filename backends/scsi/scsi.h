@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A synthetic SCSI controller in front of the kernel's SCSI target.
+ *
+ *	struct vscsi_tpg	a portal group, from mkdir to rmdir of its directory; fabric.c
+ *	struct vscsi_device	a controller, probe() .. remove(): it has one portal group, and
+ *				a session of the target's with it; device.c
+ *	struct vscsi_channel	open() .. close(): a ring, and the requests under way on it;
+ *				channel.c
+ *	struct vscsi_request	a packet, from kick() until its answer is sent; request.c
+ *	struct vscsi_tmr	a logical unit that is being reset; tmr.c
+ *
+ * The way of a request:
+ *
+ *	kick()			the packet is copied out of the ring, and only then looked at
+ *	vscsi_execute()		the guest's pages are mapped
+ *	target core		target_init_cmd(), target_submit_prep(), target_submit()
+ *	write_pending()		data that is to be copied comes from the guest's pages
+ *	queue_data_in()		... or goes there
+ *	release_cmd()		the pages are unmapped, the answer is made and sent
+ *
+ * A request holds the endpoint, and so its channel and its device, from before it is taken
+ * out of the ring until after its answer is sent. close() waits for all of them.
+ *
+ * Locks: tpgs_lock and tpg.lock are never held together; tpg.lock > device.lock >
+ * channel.lock. The last two are spinlocks of process context.
+ */
+#ifndef _VMBUS_SCSI_SCSI_H
+#define _VMBUS_SCSI_SCSI_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/vmbus_backend.h>
+#include <linux/vmbus_host_scsi.h>
+#include <target/target_core_base.h>
+#include <target/target_core_fabric.h>
+
+#include "vstor.h"
+
+/* No data yet: the mapper does not map what a packet names. */
+#define vmbus_gpa_pool_create(chan, nr, bytes)	({ (void)(chan); (void)(bytes); 0; })
+#define vmbus_gpa_pool_destroy(chan)		((void)(chan))
+#define vmbus_gpa_map(chan, flags, ranges, len, nr, map)	({ (void)(chan); (void)(flags); -ENXIO; })
+#define vmbus_gpa_unmap(map)			((void)(map))
+
+/* Requests on a channel, those whose answer finds no room included */
+#define VSCSI_MAX_REQUESTS	512u
+/* Logical units that a device resets at a time */
+#define VSCSI_MAX_TMRS		512
+/* Data of a channel that is copied at a time, unless one request alone has more */
+#define VSCSI_COPY_BYTES	(256u << 10)
+
+struct vscsi_device;
+
+/**
+ * struct vscsi_tpg - a portal group
+ * @se_tpg: the target core's
+ * @node: in the list of all
+ * @wwpn: name of the target that it belongs to
+ * @tag: its number
+ * @lock: protects what follows
+ * @initiator: name of the nexus; empty if there is none
+ * @dev: the device that has it; NULL if none does
+ * @luns: logical units that are there. Read without @lock
+ * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
+ *	Read without @lock
+ */
+struct vscsi_tpg {
+	struct se_portal_group se_tpg;
+	struct list_head node;
+	const char *wwpn;
+	u16 tag;
+	struct mutex lock;
+	char initiator[TRANSPORT_IQN_LEN];
+	struct vscsi_device *dev;
+	struct vstor_luns luns;
+	u32 block_size[VSTOR_LUNS];
+};
+
+/**
+ * struct vscsi_device - a controller
+ * @dev: the device
+ * @tpg: its portal group
+ * @sess: the target's session
+ * @vstor: the protocol; the primary channel changes it
+ * @started: the guest has sent a request block since it initialised the controller
+ * @rescan: the guest is to be told to look for logical units
+ * @nr_tmrs: logical units that are being reset
+ * @lock: protects @channels
+ * @channels: those that are open; the primary channel is the first
+ */
+struct vscsi_device {
+	struct vmbus_device *dev;
+	struct vscsi_tpg *tpg;
+	struct se_session *sess;
+	struct vstor vstor;
+	bool started;
+	bool rescan;
+	atomic_t nr_tmrs;
+	spinlock_t lock;
+	struct list_head channels;
+};
+
+/**
+ * struct vscsi_channel - an open channel
+ * @ep: its endpoint
+ * @dev: its device
+ * @node: in device.channels
+ * @header_max: room of @header
+ * @header: copy of the type header of the packet that is being received
+ * @lock: protects what follows
+ * @done: requests whose answer is to be sent, in that order
+ * @nr_requests: requests that there are
+ * @copy_bytes: data of theirs that is copied
+ * @sending: somebody is sending what is in @done
+ * @stalled: receiving goes on when a request is gone
+ * @closing: an answer that finds no room is dropped
+ */
+struct vscsi_channel {
+	struct vmbus_endpoint *ep;
+	struct vscsi_device *dev;
+	struct list_head node;
+	size_t header_max;
+	void *header;
+	spinlock_t lock;
+	struct list_head done;
+	unsigned int nr_requests;
+	u32 copy_bytes;
+	bool sending;
+	bool stalled;
+	bool closing;
+};
+
+/**
+ * struct vscsi_request - a packet of the guest's that wants an answer
+ * @node: in channel.done, once it is done
+ * @chan: the channel that it came on, of which it holds the endpoint
+ * @desc: description of the packet
+ * @packet: payload of the packet, zeroes behind it; then of the answer
+ * @command: what @packet says, if it is a request block
+ * @map: the guest's pages; NULL if there are none
+ * @copied: the target core has pages of its own, which are copied from or to those of @map
+ * @copy_bytes: what the request has of channel.copy_bytes
+ * @aborted: a reset has ended it
+ * @absent: its logical unit went while it was being submitted
+ * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
+ * @cmd: the target core's
+ * @sense: sense data
+ */
+struct vscsi_request {
+	struct list_head node;
+	struct vscsi_channel *chan;
+	struct vmbus_packet desc;
+	struct vstor_packet packet;
+	struct vstor_command command;
+	struct vmbus_mapping *map;
+	bool copied;
+	bool aborted;
+	bool absent;
+	u32 copy_bytes;
+	atomic_t nr_tmrs;
+	struct se_cmd cmd;
+	u8 sense[TRANSPORT_SENSE_BUFFER];
+};
+
+/* fabric.c */
+int vscsi_fabric_register(void);
+void vscsi_fabric_unregister(void);
+int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag);
+void vscsi_tpg_unbind(struct vscsi_device *dev);
+
+/* device.c */
+extern struct vmbus_backend vscsi_backend;
+void vscsi_device_ready(struct vscsi_device *dev);
+void vscsi_device_started(struct vscsi_device *dev);
+void vscsi_device_luns_changed(struct vscsi_device *dev);
+void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
+void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
+
+/* channel.c */
+int vscsi_channel_open(struct vmbus_endpoint *ep);
+void vscsi_channel_close(struct vmbus_endpoint *ep);
+void vscsi_channel_kick(struct vmbus_endpoint *ep);
+
+/* answer.c */
+bool vscsi_channel_count(struct vscsi_channel *chan);
+void vscsi_channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r);
+bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
+void vscsi_request_done(struct vscsi_request *r);
+void vscsi_answer_pending(struct vscsi_channel *chan);
+
+/* request.c */
+int vscsi_requests_init(void);
+void vscsi_requests_exit(void);
+struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
+void vscsi_request_cancel(struct vscsi_request *r);
+void vscsi_request_release(struct vscsi_request *r);
+int vscsi_execute(struct vscsi_request *r);
+int vscsi_write_pending(struct se_cmd *cmd);
+int vscsi_queue_data_in(struct se_cmd *cmd);
+int vscsi_queue_status(struct se_cmd *cmd);
+void vscsi_aborted_task(struct se_cmd *cmd);
+void vscsi_request_released(struct se_cmd *cmd);
+
+/* data.c */
+int vscsi_map(struct vscsi_request *r);
+void vscsi_unmap(struct vscsi_request *r);
+bool vscsi_is_aligned(const struct vscsi_request *r);
+size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
+			   unsigned int nents, size_t len);
+bool vscsi_copy_from_guest(struct vscsi_request *r, struct scatterlist *sgl,
+			   unsigned int nents, size_t len);
+
+/* tmr.c */
+void vscsi_reset(struct vscsi_request *r, bool all, const struct vstor_packet *answer);
+void vscsi_queue_tm_rsp(struct se_cmd *cmd);
+void vscsi_tmr_released(struct se_cmd *cmd);
+
+#endif /* _VMBUS_SCSI_SCSI_H */
