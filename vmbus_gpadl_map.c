@@ -385,7 +385,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		ret = -ESHUTDOWN;
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
-		gpadl_mapping_unmap(&g->chan->p->mem, &m->map);
+		gpadl_mapping_unmap(&m->map);
 		kfree(m);
 		spin_lock(&g->lock);
 	}
@@ -477,8 +477,8 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	/* The address space may be there still, but is not to be waited for. */
 	m = ERR_PTR(-ESRCH);
 	if (!gpadl_worker_is_orphaned(&chan->worker))
-		m = gpadl_mapping_map(&chan->p->mem, &g->pfns, &g->found, write,
-				      READ_ONCE(chan->max_segment));
+		m = gpadl_mapping_create(&chan->p->mem, &g->pfns, &g->found, write,
+					 READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
 	ret = gpadl_finish_map(g, write, m, begin);
 	if (!ret)
@@ -538,7 +538,7 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 	if (WARN_ONCE(map->vaddr, "channel %u: unmap of GPADL %#x, which is vmapped\n",
 		      g->chan->relid, g->handle))
 		gpadl_mapping_vunmap(map->vaddr);
-	gpadl_mapping_unmap(&g->chan->p->mem, map);
+	gpadl_mapping_unmap(map);
 
 	spin_lock(&g->lock);
 	trace_vmbus_gpadl_unmapped(g, begin);

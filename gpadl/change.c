@@ -182,7 +182,7 @@ bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_regio
 {
 	struct gpadl_walk walk;
 
-	gpadl_walk_init(&walk, w, old);
+	gpadl_walk_init(&walk, w, old, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region && extent_moves(&walk.e, new))
 			return true;

@@ -2,14 +2,15 @@
 /*
  * A GPADL's pages: looked up, pinned and listed.
  *
- * A mapping is one allocation if the list is short, with room for its scatterlist and for
- * what it has pinned. It owns its pins from the moment that they are taken until it is unmapped,
- * and the owner is charged for them from before the first is taken until after the
- * last is dropped. Unmapping allocates nothing and cannot fail.
+ * A map is: find the pages (which regions, how many to pin; what a look has found holds
+ * until the regions change) and become a user of their regions, then take them: pin and list.
+ * A mapping owns its pins from the moment that they are taken until it drops them. Dropping
+ * allocates nothing and cannot fail.
  *
- * A map is: look the pages up (which regions, how many to pin; what the look at
- * establish has found holds until the regions change), become a user of these regions,
- * charge, pin, list. Memory that is resident is neither charged nor pinned again.
+ * The memory for all that is the mapping's: its owner gives it room for a short list. That of
+ * a GPADL is one allocation with its room, and what does not fit is allocated; its owner is
+ * charged from before the first page is pinned until after the last is not. Memory that is
+ * resident is neither charged nor pinned again.
  *
  * Cache lines that concurrent maps share and write to, each once per map and not per
  * page: the reference count of the table, the user count of each region with pages in
@@ -59,29 +60,6 @@ static void lookup_pins(struct gpadl_lookup *found, unsigned long first, unsigne
 	found->nr_pins += nr;
 }
 
-static void lookup_single_pages(struct gpadl_lookup *found, struct gpadl_walk *walk)
-{
-	const struct gpadl_region *region = walk->e.region;
-	struct gpadl_single_pages s = gpadl_walk_single_pages(walk);
-	u64 page, lowest = U64_MAX, highest = 0;
-	u32 i;
-
-	for (i = 0; i < s.nr; i++) {
-		page = s.words[i] - s.first;
-		if (page >= s.nr_region)
-			break;
-		lowest = min(lowest, page);
-		highest = max(highest, page);
-	}
-	if (!i)
-		return;
-	gpadl_walk_skip(walk, i);
-	found->nr_extents += i;
-	if (!region->resident)
-		lookup_pins(found, region->what.hva + (lowest << GPADL_PAGE_SHIFT),
-			    region->what.hva + (highest << GPADL_PAGE_SHIFT), i);
-}
-
 /* Look all pages up in a table. */
 static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 		   const struct gpadl_region_table *table)
@@ -94,7 +72,7 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 		.first_region = VMBUS_GPA_REGION_SLOTS,
 		.last_region = -1,
 	};
-	gpadl_walk_init(&walk, w, table);
+	gpadl_walk_init(&walk, w, table, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (!walk.e.region) {
 			found->hole = true;
@@ -107,7 +85,6 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 			lookup_pins(found, walk.e.hva, gpadl_extent_last(&walk.e),
 				    gpadl_extent_pins(&walk.e));
 		found->nr_extents++;
-		lookup_single_pages(found, &walk);
 	}
 }
 
@@ -152,6 +129,17 @@ static void lookup_put_regions(const struct gpadl_lookup *found,
 	gpadl_region_table_put(table);
 }
 
+/**
+ * gpadl_mapping_unfind() - Undo gpadl_mapping_find()
+ * @m: the mapping, with nothing pinned
+ *
+ * Context: any but NMI.
+ */
+void gpadl_mapping_unfind(const struct vmbus_mapping *m)
+{
+	lookup_put_regions(m->found, m->table, m->found->last_region + 1);
+}
+
 /* Become a user of all regions found, or of none: one of them has just been removed. */
 static bool lookup_use_regions(const struct gpadl_lookup *found,
 			       struct gpadl_region_table *table, bool write)
@@ -176,28 +164,29 @@ static bool lookup_use_regions(const struct gpadl_lookup *found,
 
 /*
  * Refresh a look-up that is stale, then take a user reference on each region; wait and retry
- * while it is being decided whether they change. Returns the table in which all of it
- * stands; ERR_PTR(-EINTR) on a fatal signal.
+ * while it is being decided whether they change. All of it stands in @m->table then. -EINTR
+ * on a fatal signal, -EAGAIN instead of a wait.
  */
-static struct gpadl_region_table *lookup_begin(struct gpadl_mem *mem,
-					       const struct gpadl_pfn_list *w,
-					       struct gpadl_lookup *found, bool write)
+static int mapping_look_up(struct vmbus_mapping *m)
 {
+	struct gpadl_lookup *found = m->found;
 	struct gpadl_region_table *table;
 	int ret;
 
 	do {
-		table = gpadl_region_table_get(mem);
-		if (found->generation != table->generation)
-			lookup(found, w, table);
-		if (lookup_use_regions(found, table, write)) {
-			if (gpadl_region_table_is_current(mem, table))
-				return table;
-			lookup_put_regions(found, table, found->last_region + 1);
+		table = gpadl_region_table_get(m->mem);
+		if (unlikely(found->generation != table->generation))
+			lookup(found, m->pfns, table);
+		if (lookup_use_regions(found, table, m->writable)) {
+			m->table = table;
+			if (likely(gpadl_region_table_is_current(m->mem, table)))
+				return 0;
+			gpadl_mapping_unfind(m);
 		}
-		ret = gpadl_region_wait_switch(mem);
+		ret = m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
+						    gpadl_region_wait_switch(m->mem);
 	} while (!ret);
-	return ERR_PTR(ret);
+	return ret;
 }
 
 /* Has anything changed under a resident region with pages that were looked up? */
@@ -217,7 +206,62 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
 	return false;
 }
 
+/*
+ * Why what was looked up cannot be mapped, if so. Resident pages are those that are there;
+ * -EAGAIN instead of a wait for one that is not.
+ */
+static int mapping_check(const struct vmbus_mapping *m)
+{
+	const struct gpadl_lookup *found = m->found;
+
+	if (m->writable && found->read_only)
+		return -EACCES;
+	/* Told also where nothing is to be pinned. */
+	if (!atomic_read(&m->mem->mm->mm_users))
+		return -ESRCH;
+	if (found->hole)
+		return -EFAULT;
+	if (!lookup_is_stale(m->mem, found, m->table))
+		return 0;
+	return m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
+					     gpadl_relook(m->mem, m->pfns, m->table);
+}
+
+/**
+ * gpadl_mapping_find() - Look pages up, and become a user of their regions
+ * @m: the mapping, with all that whoever has it made says of it. Its look-up is one of the
+ *	same pages, or all 0
+ *
+ * What it finds stays as it is until gpadl_mapping_unfind().
+ *
+ * Context: process, may sleep for as long as the VMM likes, unless FOLL_NOFAULT.
+ * Return: 0, for gpadl_mapping_take() next; -EACCES, -ESRCH, -EFAULT, -ENOMEM or -EINTR as
+ * vmbus_gpadl_map(); -EAGAIN instead of a wait.
+ */
+int gpadl_mapping_find(struct vmbus_mapping *m)
+{
+	int ret;
+
+	ret = mapping_look_up(m);
+	if (ret)
+		return ret;
+	ret = mapping_check(m);
+	if (ret)
+		gpadl_mapping_unfind(m);
+	return ret;
+}
+
 /* ---- Pinning ---- */
+
+/**
+ * enum mapping_way - how pages are pinned
+ * @MAPPING_BY_RUN: each extent for itself, while they are listed
+ * @MAPPING_BY_BLOCK: all first, in the order of their addresses, by a plan
+ */
+enum mapping_way {
+	MAPPING_BY_RUN,
+	MAPPING_BY_BLOCK,
+};
 
 /* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
 #define FEW_PAGES		16u
@@ -225,235 +269,182 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
 #define SHORT_PAGES_PER_RUN	8
 
 /*
- * Most lists are short: rings, and the requests of a device. They are pinned run by run, and
- * listed page by page, in two plain loops over the runs, all of which lie in one region.
- */
-static bool lookup_is_short(const struct gpadl_lookup *found, const struct gpadl_pfn_list *w)
-{
-	if (!found->nr_pins || found->first_region != found->last_region ||
-	    PAGE_SIZE > GPADL_PAGE_SIZE)
-		return false;
-	return w->nr_pages <= FEW_PAGES ||
-	       (w->nr_pages <= SHORT_PAGES &&
-		w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs);
-}
-
-/*
- * By the run as well: where pages are so far apart that a bitmap of their blocks would be
- * larger than their scatterlist, or lie in blocks of their own.
+ * Pages may be so far apart that a bitmap of their blocks would be larger than their
+ * scatterlist.
  */
 #define BLOCKS_PER_PIN_MAX	4
 
-static void want_single_pages(struct gpadl_pin_plan *pins, struct gpadl_walk *walk)
+/* Most lists are short: rings, and the requests of a device. These are pinned by the run. */
+static enum mapping_way lookup_way(const struct gpadl_lookup *found,
+				   const struct gpadl_pfn_list *w)
 {
-	const unsigned long hva = walk->e.region->what.hva;
-	struct gpadl_single_pages s = gpadl_walk_single_pages(walk);
-	u64 page;
-	u32 i;
-
-	for (i = 0; i < s.nr; i++) {
-		page = s.words[i] - s.first;
-		if (page >= s.nr_region ||
-		    !gpadl_pin_plan_want_page(pins, hva + (page << GPADL_PAGE_SHIFT)))
-			break;
-	}
-	gpadl_walk_skip(walk, i);
+	if (found->nr_pins <= FEW_PAGES ||
+	    (w->nr_pages <= SHORT_PAGES && w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs) ||
+	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
+		return MAPPING_BY_RUN;
+	return MAPPING_BY_BLOCK;
 }
 
-/* Note all that is to be pinned. False: too thin, to be pinned by the run. */
-static bool mapping_want(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-			 struct gpadl_pin_plan *pins)
+/* Note all that is to be pinned. False if it is too thin for a plan. */
+static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *plan)
 {
 	struct gpadl_walk walk;
 
-	gpadl_walk_init(&walk, w, m->table);
+	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region->resident)
 			continue;
-		if (!gpadl_pin_plan_want(pins, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e)))
+		if (walk.e.nr == 1 && gpadl_pin_plan_want_page(plan, walk.e.hva))
+			continue;
+		if (!gpadl_pin_plan_want(plan, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e)))
 			return false;
-		want_single_pages(pins, &walk);
 	}
 	return true;
 }
 
-/* How to pin: by the block, if pins->blocks is not NULL after. */
-static int mapping_plan(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-			struct gpadl_pin_plan *pins)
+/*
+ * By the block; by the run if that turns out to be better. A short list is not to pay for
+ * what this has on the stack.
+ */
+static noinline int mapping_pin_by_block(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	const struct gpadl_lookup *found = m->found;
+	struct gpadl_pin_plan plan;
 	int ret;
 
-	pins->blocks = NULL;
-	if (found->nr_pins <= FEW_PAGES ||
-	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
-		return 0;
-	ret = gpadl_pin_plan_init(pins, found->first_block, found->last_block, found->nr_pins);
-	if (ret || !mapping_want(m, w, pins)) {
-		gpadl_pin_plan_free(pins);
-		pins->blocks = NULL;
-	}
-	return ret;
-}
-
-/* Pin every extent that is not resident, each from its lowest page up. */
-static int mapping_pin_runs(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-			    struct gpadl_pin_ctx *pin)
-{
-	struct gpadl_walk walk;
-	int ret;
-
-	gpadl_walk_init(&walk, w, m->table);
-	while (gpadl_walk_next(&walk)) {
-		if (walk.e.region->resident)
-			continue;
-		ret = gpadl_mem_pin(pin, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));
-		if (ret)
-			return ret;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* ---- Mapping ---- */
-
-static int mapping_pin_short(const struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-			     struct gpadl_pin_ctx *pin)
-{
-	const struct gpadl_region *region = m->table->regions[m->found->first_region];
-	struct gpadl_short_walk walk = gpadl_short_walk(w, region);
-	int ret;
-
-	while (gpadl_short_next(&walk)) {
-		ret = gpadl_mem_pin(pin, walk.hva, walk.run.nr);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-/* Apart from the others: a short list is not to pay for what this has on the stack. */
-static noinline int mapping_pin_long(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-				     struct gpadl_pin_ctx *pin, unsigned int max_segment)
-{
-	struct gpadl_pin_plan pins;
-	int ret;
-
-	ret = mapping_plan(m, w, &pins);
+	ret = gpadl_pin_plan_init(&plan, found->first_block, found->last_block,
+				  found->nr_pins);
 	if (ret)
-		return ret;
-	if (!pins.blocks) {
-		ret = mapping_pin_runs(m, w, pin);
-		return ret ?: gpadl_sg_make(m, w, NULL, pin->pages, max_segment);
+		goto out;
+	if (mapping_want(m, &plan)) {
+		ret = gpadl_pin_plan_take(&plan, pin, &m->pinned);
+		if (!ret)
+			ret = gpadl_sg_make(m, &plan);
+	} else {
+		ret = gpadl_sg_pin(m, pin);
 	}
-	ret = gpadl_pin_plan_take(&pins, pin, &m->pinned);
-	if (!ret)
-		ret = gpadl_sg_make(m, w, &pins, NULL, max_segment);
-	gpadl_pin_plan_free(&pins);
+out:
+	gpadl_pin_plan_free(&plan);
 	return ret;
 }
 
-/* With room for all, and all charged: pin, and build the scatterlist. */
-static int mapping_pin_and_list(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-				struct gpadl_pin_ctx *pin, unsigned int max_segment)
-{
-	int ret;
-
-	if (!m->is_short)
-		return mapping_pin_long(m, w, pin, max_segment);
-	ret = mapping_pin_short(m, w, pin);
-	return ret ?: gpadl_sg_make_short(m, w, pin->pages, max_segment);
-}
-
-/* What is kept of the list of pinned pages, now that all of them are. */
-static void mapping_keep_pinned(struct vmbus_mapping *m)
+/*
+ * If each page of the list was pinned once, in the order of the list, its entries are ranges
+ * of what is pinned: cheaper to unpin than page by page. A range is as large as two pages in
+ * the list that it takes the place of.
+ */
+static void mapping_make_ranges(struct vmbus_mapping *m)
 {
 	struct gpadl_pin_set *pinned = &m->pinned;
+	const unsigned int nr = m->sgt.orig_nents;
+	struct gpadl_pin_range *range;
+	unsigned int i;
 
-	if (m->is_short) {
-		/*
-		 * All one behind the other: cheaper to unpin by the range. It begins where
-		 * the list does: the pages of a run that goes down were pinned upwards.
-		 */
-		if (m->sgt.orig_nents == 1) {
-			m->range.page = sg_page(m->sgt.sgl);
-			m->range.nr = pinned->nr_pages;
-			pinned->ranges = &m->range;
-			pinned->nr_ranges = 1;
-			pinned->nr_pages = 0;
-		}
-	} else if (!pinned->nr_pages) {
-		/* Huge pages: all of it is ranges. */
-		kvfree(pinned->pages);
-		pinned->pages = NULL;
+	if (pinned->nr_ranges || PAGE_SIZE > GPADL_PAGE_SIZE ||
+	    pinned->nr_pages != m->pfns->nr_pages || nr > pinned->nr_pages / 2)
+		return;
+	range = (void *)pinned->pages;
+	for (i = 0; i < nr; i++) {
+		range[i].page = sg_page(&m->sgl[i]);
+		range[i].nr = PFN_UP(m->sgl[i].offset + m->sgl[i].length);
 	}
+	pinned->ranges = range;
+	pinned->nr_ranges = nr;
+	pinned->nr_pages = 0;
+}
+
+static void mapping_free_pages(struct vmbus_mapping *m)
+{
+	if (m->pages != m->room.pages)
+		kvfree(m->pages);
+	m->pages = NULL;
 }
 
 static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 {
-	struct gpadl_pin_set *pinned = &m->pinned;
-
-	gpadl_pin_set_unpin(pinned, dirty);
-	if (pinned->ranges != &m->range)
-		kvfree(pinned->ranges);
-	if (!m->is_short)
-		kvfree(pinned->pages);
+	gpadl_pin_set_unpin(&m->pinned, dirty);
+	if ((void *)m->pinned.ranges != m->pages)
+		kvfree(m->pinned.ranges);
+	mapping_free_pages(m);
 }
 
-static int mapping_pin(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-		       struct gpadl_pin_ctx *pin, unsigned int max_segment)
+/* ---- Mapping ---- */
+
+/* All charged, and with the address space at hand: pin, and build the scatterlist. */
+static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	const unsigned long nr = m->found->nr_pins;
+	enum mapping_way way = MAPPING_BY_RUN;
 	int ret;
 
+	m->pages = m->room.pages;
+	if (nr > m->room.nr_pages) {
+		way = lookup_way(m->found, m->pfns);
+		m->pages = kvmalloc_array(nr, sizeof(*m->pages),
+					  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!m->pages)
+			return -ENOMEM;
+	}
 	pin->write = m->writable;
-	pin->pages = m->few;
-	if (!m->is_short)
-		pin->pages = kvmalloc_array(nr, sizeof(*pin->pages),
-					    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!pin->pages)
-		return -ENOMEM;
-	ret = mapping_pin_and_list(m, w, pin, max_segment);
-	m->pinned.pages = pin->pages;
+	pin->gup_flags = m->gup_flags;
+	pin->pages = m->pages;
+	m->pinned = (struct gpadl_pin_set) { .pages = m->pages };
+	if (way == MAPPING_BY_RUN)
+		ret = gpadl_sg_pin(m, pin);
+	else
+		ret = mapping_pin_by_block(m, pin);
 	m->pinned.nr_pages = pin->done;
 	if (ret)
 		mapping_unpin(m, false);
+	else if (pin->done)
+		mapping_make_ranges(m);
 	else
-		mapping_keep_pinned(m);
+		/* Huge pages: all of it is ranges. */
+		mapping_free_pages(m);
 	return ret;
 }
 
-/* With the address space at hand. */
-static int mapping_charge_and_pin(struct gpadl_mem *mem, struct vmbus_mapping *m,
-				  const struct gpadl_pfn_list *w, struct gpadl_pin_ctx *pin,
-				  unsigned int max_segment)
-{
-	int ret;
-
-	ret = gpadl_mem_charge(mem, m->found->nr_pins);
-	if (ret)
-		return ret;
-	ret = mapping_pin(m, w, pin, max_segment);
-	if (ret)
-		gpadl_mem_uncharge(mem, m->found->nr_pins);
-	return ret;
-}
-
-static int mapping_make(struct gpadl_mem *mem, struct vmbus_mapping *m,
-			const struct gpadl_pfn_list *w, unsigned int max_segment)
+/**
+ * gpadl_mapping_take() - Pin pages that are not resident, and list all
+ * @m: the mapping, found
+ *
+ * Charges nothing to RLIMIT_MEMLOCK, and allocates nothing if the room of @m is enough. What
+ * is allocated belongs to whom the caller says (gpadl_mem_account_begin()).
+ *
+ * Context: process, kernel threads included; may sleep for as long as the VMM likes, unless
+ * FOLL_NOFAULT.
+ * Return: 0, to be undone by gpadl_mapping_drop(); -ESRCH, -EFAULT, -ENOMEM or -EINTR as
+ * vmbus_gpadl_map(), and nothing is pinned.
+ */
+int gpadl_mapping_take(struct vmbus_mapping *m)
 {
 	struct gpadl_pin_ctx pin;
 	int ret;
 
 	/* Resident: the address space is not needed. */
 	if (!m->found->nr_pins)
-		return gpadl_sg_make(m, w, NULL, NULL, max_segment);
-	ret = gpadl_mem_enter(mem, &pin);
+		return gpadl_sg_make(m, NULL);
+	ret = gpadl_mem_enter(m->mem, &pin);
 	if (ret)
 		return ret;
-	ret = mapping_charge_and_pin(mem, m, w, &pin, max_segment);
+	ret = mapping_pin(m, &pin);
 	gpadl_mem_leave(&pin);
 	return ret;
+}
+
+/**
+ * gpadl_mapping_drop() - Undo gpadl_mapping_take()
+ * @m: the mapping
+ * @dirty: mark what it has pinned as written to
+ *
+ * Context: process, may sleep, if @dirty; else any but NMI. Any thread: neither the VMM nor
+ * its address space need to be there any more. Allocates nothing.
+ */
+void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty)
+{
+	if (m->found->nr_pins)
+		mapping_unpin(m, dirty);
+	gpadl_sg_free(m);
 }
 
 /*
@@ -464,70 +455,52 @@ static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *w,
 					   const struct gpadl_lookup *found)
 {
 	unsigned int nr_sgl = min(found->nr_entries ?: FEW_PAGES, w->nr_pages);
-	bool is_short = lookup_is_short(found, w);
-	unsigned long nr_few = is_short ? found->nr_pins : 0;
+	unsigned int nr_pages = 0;
 	struct gpadl_mapping *m;
 
 	if (nr_sgl > SHORT_PAGES)
 		nr_sgl = 1;
-	m = kmalloc(struct_size(m, few_sgl, nr_sgl) + nr_few * sizeof(struct page *),
+	if (found->nr_pins <= SHORT_PAGES && lookup_way(found, w) == MAPPING_BY_RUN)
+		nr_pages = found->nr_pins;
+	m = kmalloc(struct_size(m, sgl, nr_sgl) + nr_pages * sizeof(struct page *),
 		    GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return NULL;
-	m->map = (struct vmbus_mapping) {
-		.found = found,
-		.is_short = is_short,
-		.few_sgl = m->few_sgl,
-		.nr_few_sgl = nr_sgl,
-		.few = (struct page **)(m->few_sgl + nr_sgl),
-	};
-	refcount_set(&m->ref, 1);
-	m->armed = false;
-	m->told = false;
+	m->map.room.pages = (struct page **)(m->sgl + nr_sgl);
+	m->map.room.nr_pages = nr_pages;
+	m->map.room.sgl = m->sgl;
+	m->map.room.nr_sgl = nr_sgl;
 	return m;
 }
 
-/* What was looked up can be mapped: do it. */
-static struct gpadl_mapping *mapping_create(struct gpadl_mem *mem,
-					    const struct gpadl_pfn_list *w,
-					    const struct gpadl_lookup *found,
-					    struct gpadl_region_table *table, bool write,
-					    unsigned int max_segment)
+/* Pages of a GPADL are charged from before the first is pinned until after the last is not. */
+static int mapping_charge_and_take(struct vmbus_mapping *m)
 {
-	struct gpadl_mapping *m = mapping_alloc(w, found);
 	int ret;
 
-	if (!m)
-		return ERR_PTR(-ENOMEM);
-	m->map.table = table;
-	m->map.writable = write;
-	ret = mapping_make(mem, &m->map, w, max_segment);
-	if (ret) {
-		kfree(m);
-		return ERR_PTR(ret);
-	}
-	return m;
-}
+	ret = gpadl_mapping_find(m);
+	if (ret)
+		return ret;
+	ret = gpadl_mem_charge(m->mem, m->found->nr_pins);
+	if (ret)
+		goto err_unfind;
+	ret = gpadl_mapping_take(m);
+	if (ret)
+		goto err_uncharge;
+	m->found->nr_entries = m->sgt.orig_nents;
+	return 0;
 
-/* Why what was looked up cannot be mapped, if so. Resident pages are those that are there. */
-static int lookup_check(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
-			const struct gpadl_lookup *found,
-			const struct gpadl_region_table *table, bool write)
-{
-	if (write && found->read_only)
-		return -EACCES;
-	/* Told also where nothing is to be pinned. */
-	if (!atomic_read(&mem->mm->mm_users))
-		return -ESRCH;
-	if (found->hole)
-		return -EFAULT;
-	return lookup_is_stale(mem, found, table) ? gpadl_relook(mem, w, table) : 0;
+err_uncharge:
+	gpadl_mem_uncharge(m->mem, m->found->nr_pins);
+err_unfind:
+	gpadl_mapping_unfind(m);
+	return ret;
 }
 
 /**
- * gpadl_mapping_map() - Pin the pages of a GPADL and list them
+ * gpadl_mapping_create() - Pin the pages of a GPADL and list them
  * @mem: the memory
- * @w: the GPADL, complete
+ * @pfns: the GPADL, complete
  * @found: of gpadl_mapping_covers(), and of maps before; stays as it is until the unmap
  * @write: the pages will be written to
  * @max_segment: length that an entry of the scatterlist has at most; whole pages
@@ -536,47 +509,51 @@ static int lookup_check(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
  * Return: the mapping, for gpadl_mapping_unmap() and kfree(); ERR_PTR of -EACCES, -ESRCH,
  * -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
-					struct gpadl_lookup *found, bool write,
-					unsigned int max_segment)
+struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
+					   const struct gpadl_pfn_list *pfns,
+					   struct gpadl_lookup *found, bool write,
+					   unsigned int max_segment)
 {
-	struct gpadl_region_table *table = lookup_begin(mem, w, found, write);
 	struct gpadl_mem_account acct;
 	struct gpadl_mapping *m;
+	int ret = -ENOMEM;
 
-	if (IS_ERR(table))
-		return ERR_CAST(table);
-	m = ERR_PTR(lookup_check(mem, w, found, table, write));
-	if (!m) {
-		gpadl_mem_account_begin(mem, &acct);
-		m = mapping_create(mem, w, found, table, write, max_segment);
-		gpadl_mem_account_end(&acct);
+	gpadl_mem_account_begin(mem, &acct);
+	m = mapping_alloc(pfns, found);
+	if (m) {
+		m->map.mem = mem;
+		m->map.pfns = pfns;
+		m->map.found = found;
+		m->map.max_segment = max_segment;
+		m->map.gup_flags = FOLL_LONGTERM;
+		m->map.writable = write;
+		m->map.vaddr = NULL;
+		m->map.priv = NULL;
+		refcount_set(&m->ref, 1);
+		m->armed = false;
+		m->told = false;
+		ret = mapping_charge_and_take(&m->map);
 	}
-	if (IS_ERR(m))
-		lookup_put_regions(found, table, found->last_region + 1);
-	else
-		found->nr_entries = m->map.sgt.orig_nents;
-	return m;
+	gpadl_mem_account_end(&acct);
+	if (!ret)
+		return m;
+	kfree(m);
+	return ERR_PTR(ret);
 }
-EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_map);
 
 /**
- * gpadl_mapping_unmap() - Unpin what gpadl_mapping_map() pinned
- * @mem: the memory
+ * gpadl_mapping_unmap() - Undo gpadl_mapping_create(), but for freeing it
  * @m: the mapping
  *
  * Context: process, may sleep, allocates nothing. Any thread: neither the VMM nor its
  * address space need to be there any more.
  */
-void gpadl_mapping_unmap(struct gpadl_mem *mem, struct vmbus_mapping *m)
+void gpadl_mapping_unmap(struct vmbus_mapping *m)
 {
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, mem, m);
-	if (m->found->nr_pins) {
-		mapping_unpin(m, m->writable);
-		gpadl_mem_uncharge(mem, m->found->nr_pins);
-	}
-	gpadl_sg_free(m);
-	lookup_put_regions(m->found, m->table, m->found->last_region + 1);
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, m);
+	gpadl_mapping_drop(m, m->writable);
+	gpadl_mem_uncharge(m->mem, m->found->nr_pins);
+	gpadl_mapping_unfind(m);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
 

@@ -51,36 +51,57 @@ struct gpadl_lookup {
 };
 
 /**
+ * struct gpadl_room - memory for a short list, which whoever has a mapping made gives along
+ * @pages: for pages that are pinned
+ * @nr_pages: so many, or 0
+ * @sgl: for entries of the scatterlist
+ * @nr_sgl: so many, at least 1
+ *
+ * Where there is room for as many pages, and for as many entries, as the list has pages, a
+ * map allocates nothing, unless an entry has to be split.
+ */
+struct gpadl_room {
+	struct page **pages;
+	unsigned int nr_pages;
+	struct scatterlist *sgl;
+	unsigned int nr_sgl;
+};
+
+/**
  * struct vmbus_mapping - a guest's pages, pinned and listed
+ * @mem: the memory that they are in
+ * @pfns: the pages: a list that is complete
  * @found: where they are; does not change while they are mapped
- * @table: where @found was looked up; has a reference, and each region in @found a user
+ * @room: memory that is there for it
+ * @max_segment: length that an entry of the scatterlist has at most; whole pages
+ * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE; with FOLL_NOFAULT, the VMM is not
+ *	waited for
  * @writable: mapped for writing
- * @is_short: a short list: all pages in one region, and in @few
+ * @table: where @found was looked up; has a reference, and each region in @found a user
+ * @pages: list of pages that are pinned, in @room or allocated; NULL if there is none
  * @pinned: what this mapping has pinned; empty if all is resident. Never told from @sgt,
  *	which the backend, and dma_map_sgtable() for it, may change
- * @range: room for the only entry of @pinned.ranges
- * @few: @pinned.pages, if the list is short
  * @sgt: covers the guest's ranges in order, to the byte
  * @sgl: its entries, as they are to be freed
- * @few_sgl: room for @nr_few_sgl of them
- * @nr_few_sgl: at least 1
  * @vaddr: where it is vmapped, or NULL; the backend serialises its calls
  * @priv: of the backend; NULL before vmbus_mapping_arm(), and once it is being unmapped
  *
- * What all kinds of mappings have, whatever the guest named its pages by.
+ * What all kinds of mappings have, whatever the guest named its pages by. Those before
+ * @table, and @vaddr and @priv, are set by whoever has it made.
  */
 struct vmbus_mapping {
-	const struct gpadl_lookup *found;
-	struct gpadl_region_table *table;
+	struct gpadl_mem *mem;
+	const struct gpadl_pfn_list *pfns;
+	struct gpadl_lookup *found;
+	struct gpadl_room room;
+	unsigned int max_segment;
+	unsigned int gup_flags;
 	bool writable;
-	bool is_short;
+	struct gpadl_region_table *table;
+	struct page **pages;
 	struct gpadl_pin_set pinned;
-	struct gpadl_pin_range range;
-	struct page **few;
 	struct sg_table sgt;
 	struct scatterlist *sgl;
-	struct scatterlist *few_sgl;
-	unsigned int nr_few_sgl;
 	void *vaddr;
 	void *priv;
 };
@@ -92,7 +113,7 @@ struct vmbus_mapping {
  * @g: the GPADL, held until this is freed
  * @armed: the backend can be told that it is wanted back; protected by the GPADL's lock
  * @told: it has been; protected by the GPADL's lock
- * @few_sgl: of @map, and behind it its few
+ * @sgl: room of @map; that for pages is behind it
  */
 struct gpadl_mapping {
 	struct vmbus_mapping map;
@@ -100,7 +121,7 @@ struct gpadl_mapping {
 	struct gpadl *g;
 	bool armed;
 	bool told;
-	struct scatterlist few_sgl[];
+	struct scatterlist sgl[];
 };
 
 static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping *map)
@@ -110,10 +131,15 @@ static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping 
 
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 			  struct gpadl_lookup *found);
-struct gpadl_mapping *gpadl_mapping_map(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
-					struct gpadl_lookup *found, bool write,
-					unsigned int max_segment);
-void gpadl_mapping_unmap(struct gpadl_mem *mem, struct vmbus_mapping *m);
+int gpadl_mapping_find(struct vmbus_mapping *m);
+void gpadl_mapping_unfind(const struct vmbus_mapping *m);
+int gpadl_mapping_take(struct vmbus_mapping *m);
+void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty);
+struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
+					   const struct gpadl_pfn_list *pfns,
+					   struct gpadl_lookup *found, bool write,
+					   unsigned int max_segment);
+void gpadl_mapping_unmap(struct vmbus_mapping *m);
 void *gpadl_mapping_vmap(const struct vmbus_mapping *m);
 void gpadl_mapping_vunmap(void *addr);
 

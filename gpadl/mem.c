@@ -3,7 +3,7 @@
  * Guest memory: whose it is, what is charged for it, and how its pages get pinned.
  *
  * Arrows one way: a mapping of a GPADL (mapping.c) looks its pages up in the regions
- * (walk.c, region.c), pins those that are not resident (many by the block:
+ * (walk.h, region.c), pins those that are not resident (many by the block:
  * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here.
  *
  * Whoever pins charges the owner before the first pin is taken, and uncharges after the
@@ -29,9 +29,6 @@
 
 #include "compat.h"
 #include "mem.h"
-
-/* Pages per call of the kernel's pin function: it walks them with interrupts off. */
-#define PIN_BATCH	512
 
 /* ---- Accounting ---- */
 
@@ -63,6 +60,9 @@ static bool user_charge(struct gpadl_mem *mem, unsigned long nr)
  */
 int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr)
 {
+	/* All maps of the guest share these counts: those of resident memory leave them alone. */
+	if (!nr)
+		return 0;
 	if (mem->user && !user_charge(mem, nr))
 		return -ENOMEM;
 	atomic64_add(nr, &mem->mm->pinned_vm);
@@ -79,6 +79,8 @@ int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr)
  */
 void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
 {
+	if (!nr)
+		return;
 	atomic64_sub(nr, &mem->pinned);
 	atomic64_sub(nr, &mem->mm->pinned_vm);
 	if (mem->user)
@@ -124,14 +126,19 @@ void gpadl_mem_account_end(struct gpadl_mem_account *acct)
 /**
  * gpadl_mem_enter() - Get at the pages of the address space
  * @mem: the memory
- * @pin: filled in for gpadl_mem_pin(), for reading and with nowhere to put pages yet
+ * @pin: filled in for gpadl_mem_pin(), for reading, for as long as the guest likes, and with
+ *	nowhere to put pages yet
  *
  * Context: process.
  * Return: 0, to be undone by gpadl_mem_leave(); -ESRCH if the address space is gone.
  */
 int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
 {
-	*pin = (struct gpadl_pin_ctx) { .mm = mem->mm, .how = GPADL_MM_OWN };
+	*pin = (struct gpadl_pin_ctx) {
+		.mm = mem->mm,
+		.how = GPADL_MM_OWN,
+		.gup_flags = FOLL_LONGTERM,
+	};
 	if (current->mm == mem->mm)
 		return 0;
 	if (!mmget_not_zero(mem->mm))
@@ -163,6 +170,7 @@ void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
 	mmput_async(pin->mm);
 }
 
+#if IS_ENABLED(CONFIG_KUNIT)
 /**
  * gpadl_mem_pin_pages() - Pin adjoining pages
  * @mm: the address space, alive
@@ -178,15 +186,15 @@ void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
  * Context: process, may sleep for as long as the VMM likes (userfaultfd, FUSE).
  * Return: how many of the first pages have been pinned; 0 or an errno if none.
  */
-VISIBLE_IF_KUNIT long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote,
-					  unsigned long hva, unsigned long nr,
-					  unsigned int gup_flags, struct page **pages)
+long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
+			 unsigned long nr, unsigned int gup_flags, struct page **pages)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mem_pin_pages, mm, remote, hva, nr, gup_flags,
 				   pages);
 	return compat_pin_pages(mm, remote, hva, nr, gup_flags, pages);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_pin_pages);
+#endif
 
 /*
  * A pin may fail for a reason that passes: a page that is to be moved first, out of CMA or
@@ -195,8 +203,10 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_mem_pin_pages);
  * or no page at all. Returns whether to try again, after a sleep that doubles: an eighth of
  * a second in all.
  */
-static bool pin_retry(long ret, unsigned int tries)
+static bool pin_retry(const struct gpadl_pin_ctx *pin, long ret, unsigned int tries)
 {
+	if (pin->gup_flags & FOLL_NOFAULT)
+		return false;
 	if (ret && ret != -EAGAIN && ret != -EBUSY && ret != -ENOMEM)
 		return false;
 	if (tries >= GPADL_PIN_TRIES || fatal_signal_pending(current))
@@ -205,18 +215,37 @@ static bool pin_retry(long ret, unsigned int tries)
 	return true;
 }
 
-/* Those that can be had in one go. 0 or an errno if none, and more tries are of no use. */
-static long pin_some(const struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
+/**
+ * gpadl_mem_pin_rest() - Go on where one call was not enough
+ * @pin: where pages go
+ * @hva: where they begin, a multiple of PAGE_SIZE
+ * @nr: how many host pages
+ * @ret: what gpadl_mem_pin_once() has returned for these
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: as gpadl_mem_pin_more().
+ */
+int gpadl_mem_pin_rest(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr,
+		       long ret)
 {
-	unsigned int gup_flags = FOLL_LONGTERM | (pin->write ? FOLL_WRITE : 0), tries = 0;
-	long ret;
+	unsigned int tries = 0;
 
-	do {
-		ret = gpadl_mem_pin_pages(pin->mm, pin->how == GPADL_MM_REMOTE, hva,
-					  min_t(unsigned long, nr, PIN_BATCH), gup_flags,
-					  pin->pages + pin->done);
-	} while (ret <= 0 && pin_retry(ret, ++tries));
-	return ret;
+	for (;;) {
+		if (ret > 0) {
+			pin->done += ret;
+			nr -= ret;
+			hva += ret << PAGE_SHIFT;
+			if (!nr)
+				return 0;
+			tries = 0;
+			cond_resched();
+		} else if (!pin_retry(pin, ret, ++tries)) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			return ret == -ENOMEM ? -ENOMEM : -EFAULT;
+		}
+		ret = gpadl_mem_pin_once(pin, hva, nr);
+	}
 }
 
 /*
@@ -236,6 +265,18 @@ static bool any_poisoned(struct page **pages, long nr)
 }
 
 /**
+ * gpadl_mem_check_pinned() - Is any of the pinned pages one with a memory error?
+ * @pin: the pages
+ *
+ * Context: any.
+ * Return: 0; -EFAULT if one is.
+ */
+int gpadl_mem_check_pinned(const struct gpadl_pin_ctx *pin)
+{
+	return any_poisoned(pin->pages, pin->done) ? -EFAULT : 0;
+}
+
+/**
  * gpadl_mem_pin() - Pin adjoining pages
  * @pin: where they go; counts each from the moment that it is ours
  * @hva: where they begin, a multiple of PAGE_SIZE
@@ -247,26 +288,13 @@ static bool any_poisoned(struct page **pages, long nr)
  */
 int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
 {
-	struct page **pages;
-	long ret;
+	struct page **pages = pin->pages + pin->done;
+	int ret;
 
-	while (nr) {
-		ret = pin_some(pin, hva, nr);
-		if (ret <= 0) {
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			return ret == -ENOMEM ? -ENOMEM : -EFAULT;
-		}
-		pages = pin->pages + pin->done;
-		pin->done += ret;
-		if (any_poisoned(pages, ret))
-			return -EFAULT;
-		nr -= ret;
-		hva += ret << PAGE_SHIFT;
-		if (nr)
-			cond_resched();
-	}
-	return 0;
+	ret = gpadl_mem_pin_more(pin, hva, nr);
+	if (!ret && any_poisoned(pages, nr))
+		ret = -EFAULT;
+	return ret;
 }
 
 /**

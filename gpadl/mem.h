@@ -6,11 +6,15 @@
 #define _GPADL_MEM_H
 
 #include <linux/atomic.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
+
+#include "gpadl/compat.h"
 
 struct gpadl_region_table;
 struct mem_cgroup;
@@ -119,6 +123,7 @@ enum gpadl_mm_access {
  * @mm: address space that they are in
  * @how: this thread gets at it
  * @write: for writing
+ * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE
  * @pages: where they go, one after the other
  * @done: of @pages, those pinned so far: they belong to whoever pins
  */
@@ -126,9 +131,13 @@ struct gpadl_pin_ctx {
 	struct mm_struct *mm;
 	enum gpadl_mm_access how;
 	bool write;
+	unsigned int gup_flags;
 	struct page **pages;
 	unsigned long done;
 };
+
+/* Pages per call of the kernel's pin function: it walks them with interrupts off. */
+#define GPADL_PIN_BATCH		512
 
 /* How often a pin is tried that fails for a reason that may pass. */
 #define GPADL_PIN_TRIES		8
@@ -144,6 +153,9 @@ void gpadl_mem_account_end(struct gpadl_mem_account *acct);
 int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
 void gpadl_mem_leave(const struct gpadl_pin_ctx *pin);
 int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
+int gpadl_mem_pin_rest(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr,
+		       long ret);
+int gpadl_mem_check_pinned(const struct gpadl_pin_ctx *pin);
 unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
@@ -152,6 +164,39 @@ void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);
 #if IS_ENABLED(CONFIG_KUNIT)
 long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 			 unsigned long nr, unsigned int gup_flags, struct page **pages);
+#else
+#define gpadl_mem_pin_pages	compat_pin_pages
 #endif
+
+/* One call of the kernel's pin function. */
+static inline long gpadl_mem_pin_once(const struct gpadl_pin_ctx *pin, unsigned long hva,
+				      unsigned long nr)
+{
+	return gpadl_mem_pin_pages(pin->mm, pin->how == GPADL_MM_REMOTE, hva,
+				   min_t(unsigned long, nr, GPADL_PIN_BATCH),
+				   pin->gup_flags | (pin->write ? FOLL_WRITE : 0),
+				   pin->pages + pin->done);
+}
+
+/**
+ * gpadl_mem_pin_more() - Pin adjoining pages, for gpadl_mem_check_pinned() at the end
+ * @pin: where they go; counts each from the moment that it is ours
+ * @hva: where they begin, a multiple of PAGE_SIZE
+ * @nr: how many host pages
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map(). What is pinned by then is
+ * for the caller to unpin.
+ */
+static inline int gpadl_mem_pin_more(struct gpadl_pin_ctx *pin, unsigned long hva,
+				     unsigned long nr)
+{
+	long ret = gpadl_mem_pin_once(pin, hva, nr);
+
+	if (unlikely(ret != nr))
+		return gpadl_mem_pin_rest(pin, hva, nr, ret);
+	pin->done += nr;
+	return 0;
+}
 
 #endif /* _GPADL_MEM_H */

@@ -9,7 +9,6 @@
 #define _GPADL_PINS_H
 
 #include <linux/bitmap.h>
-#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "mem.h"
@@ -87,12 +86,17 @@ bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigne
 int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 			struct gpadl_pin_set *pinned);
 void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty);
+void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned);
+bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
 
-/* The guest chooses the address: its block's entry leads to another load. */
+/*
+ * No mask: an address that the guest chooses is in one of the blocks, whatever a processor
+ * guesses (gpadl_walk_next()).
+ */
 static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *pins,
 						 unsigned long hva)
 {
-	return array_index_nospec((hva >> GPADL_BLOCK_SHIFT) - pins->first, pins->nr_blocks);
+	return (hva >> GPADL_BLOCK_SHIFT) - pins->first;
 }
 
 /**

@@ -177,7 +177,7 @@ static int relook_walk(struct relook *l, const struct gpadl_pfn_list *w,
 	struct gpadl_walk walk;
 	int ret;
 
-	gpadl_walk_init(&walk, w, table);
+	gpadl_walk_init(&walk, w, table, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (!walk.e.region || !walk.e.region->resident ||
 		    !gpadl_watch_any(&walk.e.region->watch))

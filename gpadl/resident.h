@@ -9,7 +9,6 @@
 
 #include <linux/bits.h>
 #include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "gpadl/compat.h"
@@ -137,20 +136,12 @@ long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page
 unsigned long gpadl_block_drop_stale(struct gpadl_block *b);
 unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep);
 
-/* The block of an address that comes from the guest. */
-static inline const struct gpadl_block *gpadl_resident_block(const struct gpadl_resident *r,
-							     unsigned long hva)
-{
-	unsigned long i = (hva >> GPADL_BLOCK_SHIFT) - r->first;
-
-	return r->blocks[array_index_nospec(i, r->nr_blocks)];
-}
-
 /**
  * gpadl_resident_find() - Where is an address?
  * @r: the table, filled
  * @hva: the address, in its range
- * @bytes: from there on, so many bytes follow each other physically; more may
+ * @leaf: the place that has the physical address of its page, those of the next pages of
+ *	the block behind it; NULL if the pages of the block follow each other physically
  *
  * Two loads, or three where pages do not follow each other: no search, no atomic, no
  * reference.
@@ -159,36 +150,19 @@ static inline const struct gpadl_block *gpadl_resident_block(const struct gpadl_
  * Return: the physical address.
  */
 static inline phys_addr_t gpadl_resident_find(const struct gpadl_resident *r,
-					      unsigned long hva, unsigned long *bytes)
+					      unsigned long hva, const u64 **leaf)
 {
-	const struct gpadl_block *b = gpadl_resident_block(r, hva);
+	/* No mask: it is in the range, whatever a processor guesses (gpadl_walk_next()). */
+	const struct gpadl_block *b = r->blocks[(hva >> GPADL_BLOCK_SHIFT) - r->first];
 	unsigned long in_block = hva & ~GPADL_BLOCK_MASK;
-	const u64 *leaf = READ_ONCE(b->leaf);
+	const u64 *first = READ_ONCE(b->leaf);
 
-	if (!leaf) {
-		*bytes = GPADL_BLOCK_SIZE - in_block;
+	if (!first) {
+		*leaf = NULL;
 		return b->phys + in_block;
 	}
-	*bytes = PAGE_SIZE - offset_in_page(hva);
-	/* No mask is needed: a leaf has room for all pages of a block. */
-	return READ_ONCE(leaf[in_block >> PAGE_SHIFT]) + offset_in_page(hva);
-}
-
-/**
- * gpadl_resident_leaf() - Where is a page in the list of its block?
- * @r: the table, filled
- * @hva: an address in its range
- *
- * Context: any.
- * Return: the place that has the physical address of its page, those of the next pages of
- * the block behind it; NULL if the pages of the block follow each other physically.
- */
-static inline const u64 *gpadl_resident_leaf(const struct gpadl_resident *r,
-					     unsigned long hva)
-{
-	const u64 *leaf = READ_ONCE(gpadl_resident_block(r, hva)->leaf);
-
-	return leaf ? leaf + ((hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT) : NULL;
+	*leaf = first + (in_block >> PAGE_SHIFT);
+	return READ_ONCE(**leaf) + offset_in_page(hva);
 }
 
 #endif /* _GPADL_RESIDENT_H */

@@ -3,22 +3,31 @@
  * The scatterlist of a mapping.
  *
  * One flat array, in the order of the guest's list; pages that follow each other
- * physically share an entry, as far as their range goes. It is made in one go over the
- * list, in pieces as large as what is found by one look: a block of a huge page, the pages
- * of an extent that were pinned together, a run of single pages in one region.
+ * physically share an entry, as far as their range goes. It is made in one walk over the
+ * list. Where the pages of an extent are, that walk is told by one of three: the table of
+ * their region if it is resident; the plan by which they were pinned, if they were pinned by
+ * the block; or the pin itself, which is done there and then.
+ *
+ * All is added as whole guest pages. A range need not begin and end with a page: its first
+ * and its last entry are cut to size when the range is through.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "mapping.h"
+#include "mem.h"
 #include "pins.h"
 #include "region.h"
 #include "resident.h"
 #include "sg.h"
 #include "walk.h"
+
+/* No page begins there: the next one has an entry of its own. */
+#define SG_APART	((phys_addr_t)-1)
 
 /**
  * struct sg_builder - a scatterlist that grows
@@ -27,9 +36,9 @@
  * @nents: entries
  * @room: entries that @sgl has room for
  * @more: what it is to have room for next
- * @end: physical address behind the last entry
- * @pins: where the pages are that are not resident, if pinned by the block
- * @pages: else, the pages of the current extent and those that follow
+ * @end: physical address behind the last entry, or SG_APART
+ * @first: number of the entry that the range begins with
+ * @range: the range
  */
 struct sg_builder {
 	struct scatterlist *sgl;
@@ -38,8 +47,8 @@ struct sg_builder {
 	unsigned int room;
 	unsigned int more;
 	phys_addr_t end;
-	const struct gpadl_pin_plan *pins;
-	struct page **pages;
+	unsigned int first;
+	struct gpadl_wire_range range;
 };
 
 static void sg_free(struct scatterlist *sgl, const struct scatterlist *own)
@@ -64,6 +73,30 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 	return 0;
 }
 
+/* ---- Ranges ---- */
+
+/* Cut off what is not of the range: of its first page, and of its last. */
+static void sg_end_range(struct sg_builder *b)
+{
+	const struct gpadl_wire_range *range = &b->range;
+	struct scatterlist *first = &b->sgl[b->first], *last = &b->sgl[b->nents - 1];
+
+	first->offset += range->offset;
+	first->length -= range->offset;
+	last->length -= (range->nr_pages << GPADL_PAGE_SHIFT) - range->offset - range->count;
+}
+
+static void sg_begin_range(struct sg_builder *b, const struct gpadl_wire_range *range)
+{
+	if (b->nents)
+		sg_end_range(b);
+	b->range = *range;
+	b->first = b->nents;
+	b->end = SG_APART;
+}
+
+/* ---- Pages ---- */
+
 /* All of a new entry at once: sg_set_page() keeps flags, of which it has none. */
 static __always_inline void sg_fill(struct scatterlist *sg, struct page *page,
 				    unsigned int len, unsigned int offset)
@@ -72,13 +105,19 @@ static __always_inline void sg_fill(struct scatterlist *sg, struct page *page,
 	sg_set_page(sg, page, len, offset);
 }
 
-/* Add @len bytes; @apart: not to the entry before, even if they follow it. */
-static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int len,
-			  bool apart)
+/* Does an address go on where the last entry ends? */
+static __always_inline bool sg_follows(phys_addr_t phys, phys_addr_t end)
 {
+	return phys == end && !gpadl_memmap_breaks(PHYS_PFN(phys));
+}
+
+/* Add @nr pages that follow each other. */
+static __always_inline int sg_add_run(struct sg_builder *b, phys_addr_t phys, u32 nr)
+{
+	unsigned int len = nr << GPADL_PAGE_SHIFT;
 	int ret;
 
-	if (phys == b->end && !apart && !gpadl_memmap_breaks(PHYS_PFN(phys))) {
+	if (sg_follows(phys, b->end)) {
 		b->sgl[b->nents - 1].length += len;
 		b->end += len;
 		return 0;
@@ -93,19 +132,69 @@ static int sg_builder_add(struct sg_builder *b, phys_addr_t phys, unsigned int l
 	return 0;
 }
 
-/**
- * struct sg_piece - pages of an extent that are found by one look
- * @nr: guest pages, at least 1
- * @phys: address of the first; the others lie above it, or below, as the extent goes
- * @slot: if they do not: its place in a list of host pages in which they follow,
- * @leaf: or in one of addresses of host pages
- */
-struct sg_piece {
-	u32 nr;
-	phys_addr_t phys;
-	struct page **slot;
-	const u64 *leaf;
-};
+/* The next entry, where there was no room for it: now there is. NULL if there is no memory. */
+static noinline struct scatterlist *sg_more_room(struct sg_builder *b)
+{
+	b->nents = b->room;
+	return sg_builder_resize(b, b->more) ? NULL : &b->sgl[b->nents];
+}
+
+/* Add pages of a list of host pages, as large as the guest's, each @step from the one before. */
+static int sg_add_pages(struct sg_builder *b, struct page **pages, u32 nr, long step)
+{
+	struct scatterlist *sg = &b->sgl[b->nents];
+	phys_addr_t phys, end = b->end;
+	struct page *page;
+	u32 n;
+
+	for (; nr; nr -= n) {
+		page = *pages;
+		phys = page_to_phys(page);
+		if (sg_follows(phys, end)) {
+			sg--;
+		} else {
+			if (sg == &b->sgl[b->room]) {
+				sg = sg_more_room(b);
+				if (!sg)
+					return -ENOMEM;
+			}
+			sg_fill(sg, page, 0, 0);
+		}
+		n = 0;
+		do {
+			n++;
+			pages += step;
+		} while (n < nr && *pages == page + n &&
+			 !gpadl_memmap_breaks(PHYS_PFN(phys) + n));
+		sg++->length += n << GPADL_PAGE_SHIFT;
+		end = phys + (n << GPADL_PAGE_SHIFT);
+	}
+	b->nents = sg - b->sgl;
+	b->end = end;
+	return 0;
+}
+
+/* Add pages of a list of addresses. */
+static int sg_add_leaf(struct sg_builder *b, const u64 *leaf, u32 nr, long step)
+{
+	int ret = 0;
+
+	for (; !ret && nr; nr--, leaf += step)
+		ret = sg_add_run(b, READ_ONCE(*leaf), 1);
+	return ret;
+}
+
+/* Add pages that follow each other downwards. */
+static int sg_add_down(struct sg_builder *b, phys_addr_t phys, u32 nr)
+{
+	int ret = 0;
+
+	for (; !ret && nr; nr--, phys -= GPADL_PAGE_SIZE)
+		ret = sg_add_run(b, phys, 1);
+	return ret;
+}
+
+/* ---- Extents ---- */
 
 /* So many of @max pages, from @hva on, lie in the same aligned @size bytes. */
 static u32 pages_in(unsigned long hva, unsigned long size, bool down, u32 max)
@@ -116,221 +205,86 @@ static u32 pages_in(unsigned long hva, unsigned long size, bool down, u32 max)
 		     down ? before + 1 : (size >> GPADL_PAGE_SHIFT) - before);
 }
 
-/* The pages of an extent from page @i on. */
-static struct sg_piece sg_find(const struct sg_builder *b, const struct gpadl_extent *e, u32 i)
-{
-	unsigned long hva = gpadl_extent_hva(e, i), bytes, size = GPADL_BLOCK_SIZE;
-	struct sg_piece p = {};
-
-	if (e->region->resident) {
-		p.phys = gpadl_resident_find(e->region->resident, hva, &bytes);
-		p.leaf = gpadl_resident_leaf(e->region->resident, hva);
-	} else if (b->pins) {
-		p.phys = gpadl_pin_plan_find(b->pins, hva, &p.slot);
-	} else {
-		p.slot = b->pages + ((hva >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT));
-		p.phys = page_to_phys(*p.slot) + offset_in_page(hva);
-	}
-	/* A list of host pages is one of guest pages only if they are of one size. */
-	if ((p.slot || p.leaf) && PAGE_SIZE > GPADL_PAGE_SIZE) {
-		p.slot = NULL;
-		p.leaf = NULL;
-		size = PAGE_SIZE;
-	}
-	if (p.slot && !b->pins) {
-		p.nr = e->nr - i;
-		if (!e->down && gpadl_pages_follow(p.slot, p.nr) == p.nr)
-			p.slot = NULL;
-	} else {
-		p.nr = pages_in(hva, size, e->down, e->nr - i);
-	}
-	return p;
-}
-
-/*
- * Add a whole guest page, where there is room: what loops are made of. @sg and @end are the
- * builder's next entry and its end, in registers.
+/**
+ * struct sg_list - where a page stands in a list of its block, if it has one
+ * @pages: of pinned pages; NULL if it does not stand in such a list
+ * @leaf: of addresses of pages; likewise
  */
-static __always_inline void sg_add_page(struct scatterlist **sg, phys_addr_t *end,
-					phys_addr_t phys)
-{
-	unsigned int offset = 0;
+struct sg_list {
+	struct page **pages;
+	const u64 *leaf;
+};
 
-	if (PAGE_SIZE > GPADL_PAGE_SIZE)
-		offset = offset_in_page(phys);
-	if (phys == *end)
-		(*sg)[-1].length += GPADL_PAGE_SIZE;
-	else
-		sg_fill((*sg)++, pfn_to_page(PHYS_PFN(phys)), GPADL_PAGE_SIZE, offset);
-	*end = phys + GPADL_PAGE_SIZE;
+/* Where a page is, told by the table of its region, or the plan by which it was pinned. */
+static __always_inline phys_addr_t sg_find(const struct gpadl_region *region,
+					   const struct gpadl_pin_plan *plan,
+					   unsigned long hva, struct sg_list *list)
+{
+	*list = (struct sg_list) {};
+	if (region->resident)
+		return gpadl_resident_find(region->resident, hva, &list->leaf);
+	return gpadl_pin_plan_find(plan, hva, &list->pages);
 }
 
-/* Page @i of a piece. */
-static __always_inline phys_addr_t piece_page(const struct sg_piece *p, bool down, u32 i)
+/* Add an extent of found pages: as many at a time as one look finds. */
+static noinline int sg_add_found(struct sg_builder *b, struct gpadl_extent e,
+				 const struct gpadl_pin_plan *plan)
 {
-	long n = down ? -(long)i : i;
+	const long step = e.down ? -1 : 1;
+	struct sg_list list;
+	phys_addr_t phys;
+	unsigned long hva;
+	int ret = 0;
+	u32 i, nr;
 
-	if (p->slot)
-		return page_to_phys(p->slot[n]);
-	return p->leaf ? p->leaf[n] : p->phys + n * (long)GPADL_PAGE_SIZE;
-}
-
-/* @nr whole pages of a piece, from page @i on. */
-static void sg_add_whole_pages(struct sg_builder *b, const struct sg_piece *piece,
-			       bool down, u32 i, u32 nr)
-{
-	struct scatterlist *sg = &b->sgl[b->nents];
-	const struct sg_piece p = *piece;
-	phys_addr_t end = b->end;
-
-	if (p.slot && !down)
-		for (; nr; nr--)
-			sg_add_page(&sg, &end, page_to_phys(p.slot[i++]));
-	else if (p.leaf && !down)
-		for (; nr; nr--)
-			sg_add_page(&sg, &end, p.leaf[i++]);
-	else
-		for (; nr; nr--)
-			sg_add_page(&sg, &end, piece_page(&p, true, i++));
-	b->nents = sg - b->sgl;
-	b->end = end;
-}
-
-/* The pages of a piece, one by one. */
-static int sg_add_pages(struct sg_builder *b, const struct sg_piece *p, bool down, u32 from,
-			u32 *left, bool apart)
-{
-	u32 i = 0, nr, len;
-	int ret;
-
-	/* One entry will not be enough. */
-	if (b->room == 1 && p->nr > 1) {
-		ret = sg_builder_resize(b, b->more);
-		if (ret)
-			return ret;
-	}
-	while (i < p->nr) {
-		nr = min3(p->nr - i, *left >> GPADL_PAGE_SHIFT, b->room - b->nents);
-		if (!nr || from || apart) {
-			/* The first or the last of the range, or there is no room. */
+	for (i = 0; !ret && i < e.nr; i += nr) {
+		hva = gpadl_extent_hva(&e, i);
+		phys = sg_find(e.region, plan, hva, &list);
+		nr = pages_in(hva, GPADL_BLOCK_SIZE, e.down, e.nr - i);
+		if ((list.pages || list.leaf) && PAGE_SIZE > GPADL_PAGE_SIZE) {
+			/* A list of host pages is not one of guest pages: one at a time. */
 			nr = 1;
-			len = min_t(u32, *left, GPADL_PAGE_SIZE - from);
-			ret = sg_builder_add(b, piece_page(p, down, i) + from, len, apart);
-			if (ret)
-				return ret;
-			from = 0;
-			apart = false;
+			ret = sg_add_run(b, phys, 1);
+		} else if (list.pages) {
+			ret = sg_add_pages(b, list.pages, nr, step);
+		} else if (list.leaf) {
+			ret = sg_add_leaf(b, list.leaf, nr, step);
+		} else if (e.down) {
+			ret = sg_add_down(b, phys, nr);
 		} else {
-			len = nr << GPADL_PAGE_SHIFT;
-			sg_add_whole_pages(b, p, down, i, nr);
+			ret = sg_add_run(b, phys, nr);
 		}
-		*left -= len;
-		i += nr;
 	}
-	return 0;
+	return ret;
 }
 
-/* A piece at a time: most of memory is in pieces of many pages. */
-static int sg_add_extent(struct sg_builder *b, const struct gpadl_extent *e, u32 from, u32 *left)
+/* The pages of an extent, which are pinned from @pages on, from the lowest up. */
+static int sg_add_pinned(struct sg_builder *b, const struct gpadl_extent *e,
+			 struct page **pages)
 {
-	u32 i, len;
-	int ret;
+	unsigned long hva;
+	int ret = 0;
+	u32 i;
 
-	for (i = 0; i < e->nr;) {
-		struct sg_piece p = sg_find(b, e, i);
-		bool apart = e->first && !i;
-
-		if (p.slot || p.leaf || e->down) {
-			ret = sg_add_pages(b, &p, e->down, from, left, apart);
-		} else {
-			len = min_t(u32, *left, (p.nr << GPADL_PAGE_SHIFT) - from);
-			ret = sg_builder_add(b, p.phys + from, len, apart);
-			*left -= len;
-		}
-		if (ret)
-			return ret;
-		from = 0;
-		i += p.nr;
+	if (PAGE_SIZE == GPADL_PAGE_SIZE)
+		return e->down ? sg_add_pages(b, pages + e->nr - 1, e->nr, -1) :
+				 sg_add_pages(b, pages, e->nr, 1);
+	for (i = 0; !ret && i < e->nr; i++) {
+		hva = gpadl_extent_hva(e, i);
+		ret = sg_add_run(b, page_to_phys(pages[(hva >> PAGE_SHIFT) -
+						       (e->hva >> PAGE_SHIFT)]) +
+				 offset_in_page(hva), 1);
 	}
-	if (!e->region->resident && !b->pins)
-		b->pages += gpadl_extent_pins(e);
-	return 0;
-}
-
-/* In resident memory this is all of a map that goes by the page. */
-static __always_inline void sg_add_single_pages(struct sg_builder *b,
-						struct gpadl_walk *walk, u32 *left,
-						bool resident)
-{
-	const struct gpadl_resident *r = walk->e.region->resident;
-	const unsigned long hva = walk->e.region->what.hva;
-	struct gpadl_single_pages s = gpadl_walk_single_pages(walk);
-	struct scatterlist *sg = &b->sgl[b->nents];
-	const u64 *word = s.words, *last = word + min(s.nr, b->room - b->nents);
-	phys_addr_t end = b->end;
-	unsigned long addr, bytes;
-	struct page **slot;
-
-	for (; word < last; word++) {
-		addr = *word - s.first;
-		if (addr >= s.nr_region)
-			break;
-		addr = hva + (addr << GPADL_PAGE_SHIFT);
-		sg_add_page(&sg, &end, resident ? gpadl_resident_find(r, addr, &bytes) :
-						  gpadl_pin_plan_find(b->pins, addr, &slot));
-	}
-	b->nents = sg - b->sgl;
-	b->end = end;
-	gpadl_walk_skip(walk, word - s.words);
-	*left -= (word - s.words) << GPADL_PAGE_SHIFT;
-}
-
-static int sg_add_all(struct sg_builder *b, const struct gpadl_pfn_list *w,
-		      const struct vmbus_mapping *m)
-{
-	struct gpadl_walk walk;
-	u32 left = 0;
-	int ret;
-
-	gpadl_walk_init(&walk, w, m->table);
-	while (gpadl_walk_next(&walk)) {
-		u32 from = 0;
-
-		if (walk.e.first) {
-			from = walk.range.offset;
-			left = walk.range.count;
-		}
-		ret = sg_add_extent(b, &walk.e, from, &left);
-		if (ret)
-			return ret;
-		if (walk.e.region->resident)
-			sg_add_single_pages(b, &walk, &left, true);
-		else if (b->pins)
-			sg_add_single_pages(b, &walk, &left, false);
-	}
-	return 0;
+	return ret;
 }
 
 /* Entries that an array has room for: for a ring's pages, wherever they are. */
 #define SG_ROOM		16u
 
-/*
- * An entry for each run is what most need, more where pinned pages are seen to be scattered,
- * and one for each page is enough for all. What this does not see, it grows for.
- */
-static u32 sg_room(const struct sg_builder *b, const struct gpadl_pfn_list *w)
-{
-	unsigned long room = w->nr_runs;
-
-	if (b->pins)
-		room += b->pins->nr_scattered + b->pins->nr_wanted;
-	return min_t(unsigned long, w->nr_pages, max_t(unsigned long, room, SG_ROOM));
-}
-
 /* What was too much is given back, if it was much. */
-static void sg_trim(struct sg_builder *b)
+static noinline void sg_trim(struct sg_builder *b)
 {
-	if (b->sgl != b->own && b->room > SG_ROOM && b->nents < b->room / 2)
+	if (b->room > SG_ROOM && b->nents < b->room / 2)
 		/* If there is no memory for less, there is enough. */
 		(void)sg_builder_resize(b, b->nents);
 }
@@ -345,35 +299,44 @@ static unsigned int sg_count_split_long(const struct sg_builder *b, unsigned int
 	return nr;
 }
 
+/* Split an entry at multiples of @max_segment into those before @end; returns the first. */
+static struct scatterlist *sg_split_entry(struct scatterlist *end, struct scatterlist entry,
+					  unsigned int max_segment)
+{
+	unsigned int left = entry.offset + entry.length, from;
+	struct page *page = sg_page(&entry);
+
+	while (left) {
+		/* What lies before the entry in its first piece is no part of it. */
+		from = (left - 1) / max_segment * max_segment;
+		sg_fill(--end, page + (from >> PAGE_SHIFT),
+			left - max(from, entry.offset), from ? 0 : entry.offset);
+		left = from;
+	}
+	return end;
+}
+
 /*
  * Split the entries that are longer than @max_segment, each at ends of pages. A pass of its
- * own: few backends want it, and few entries are so long.
+ * own: few backends want it, and few entries are so long. From the last to the first: an
+ * entry that is not split yet is not written over.
  */
-static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
+static noinline int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 {
-	unsigned int nr = sg_count_split_long(b, max_segment), i, j, offset, len, n;
-	struct scatterlist *sgl, *sg;
-	struct page *page;
+	unsigned int nr = sg_count_split_long(b, max_segment), i = b->nents;
+	struct scatterlist *end;
+	int ret;
 
 	if (nr == b->nents)
 		return 0;
-	sgl = kvmalloc_array(nr, sizeof(*sgl), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!sgl)
-		return -ENOMEM;
-	sg = sgl;
-	for (i = 0; i < b->nents; i++) {
-		offset = b->sgl[i].offset;
-		len = b->sgl[i].length;
-		page = sg_page(&b->sgl[i]);
-		for (j = 0; len; j++) {
-			n = min(len, max_segment - offset);
-			sg_fill(sg++, page + j * (max_segment >> PAGE_SHIFT), n, offset);
-			len -= n;
-			offset = 0;
-		}
+	if (nr > b->room) {
+		ret = sg_builder_resize(b, nr);
+		if (ret)
+			return ret;
 	}
-	sg_free(b->sgl, b->own);
-	b->sgl = sgl;
+	end = &b->sgl[nr];
+	while (i--)
+		end = sg_split_entry(end, b->sgl[i], max_segment);
 	b->nents = nr;
 	return 0;
 }
@@ -381,44 +344,30 @@ static int sg_split_long(struct sg_builder *b, unsigned int max_segment)
 /* The longest entry there can be: a GPADL has no more pages. */
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
-/* A list of one extent, as of a ring in resident memory: no need of a walk. */
-static int sg_add_only(struct sg_builder *b, const struct gpadl_pfn_list *w,
-		       const struct vmbus_mapping *m)
+/* In the room that the mapping has; if that is too little, in @more, and more than that. */
+static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long more)
 {
-	const struct gpadl_region *region = m->table->regions[m->found->first_region];
-	struct gpadl_short_walk walk = gpadl_short_walk(w, region);
-	struct gpadl_extent e;
-
-	gpadl_short_next(&walk);
-	e = (struct gpadl_extent) {
-		.region = region,
-		.hva = walk.hva,
-		.nr = walk.run.nr,
-		.down = walk.run.down,
-		.first = true,
-	};
-	return sg_add_extent(b, &e, walk.range.offset, &walk.range.count);
+	b->sgl = m->room.sgl;
+	b->own = m->room.sgl;
+	b->nents = 0;
+	b->room = m->room.nr_sgl;
+	b->more = max(min_t(unsigned long, more, m->pfns->nr_pages), 2 * b->room);
 }
 
-/* In the room that the mapping has; if it is too little, in so much, and more than that. */
-static void sg_begin(struct sg_builder *b, struct vmbus_mapping *m, unsigned int more)
+/* All is listed, or there was an error. */
+static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret)
 {
-	b->sgl = m->few_sgl;
-	b->own = m->few_sgl;
-	b->room = m->nr_few_sgl;
-	b->more = max(more, 2 * b->room);
-}
-
-/* Give the list to the mapping, unless there was an error. */
-static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret,
-		     unsigned int max_segment)
-{
-	if (!ret && max_segment < SG_LONGEST)
-		ret = sg_split_long(b, max_segment);
+	if (!ret) {
+		sg_end_range(b);
+		if (m->max_segment < SG_LONGEST)
+			ret = sg_split_long(b, m->max_segment);
+	}
 	if (ret) {
 		sg_free(b->sgl, b->own);
 		return ret;
 	}
+	if (b->sgl != b->own)
+		sg_trim(b);
 	sg_mark_end(&b->sgl[b->nents - 1]);
 	m->sgl = b->sgl;
 	m->sgt.sgl = b->sgl;
@@ -428,101 +377,94 @@ static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret,
 }
 
 /**
- * gpadl_sg_make() - List the pages of a GPADL
- * @m: the mapping: its pages are looked up, and pinned or resident
- * @w: the GPADL
- * @pins: where the pages are that are not resident, if pinned by the block; else NULL
- * @pages: and if not so: these pages, extent by extent, each from its lowest up
- * @max_segment: length that an entry has at most; whole pages
+ * gpadl_sg_make() - List pages that are resident, or pinned by a plan
+ * @m: the mapping: its pages are looked up
+ * @plan: where the pages are that are not resident; NULL if all are
  *
- * Fills in @m->sgt. The entries cover the GPADL's ranges in order, to the byte; none spans
- * two ranges. An entry that begins inside a page ends where one that began with the page
- * would.
+ * Fills in @m->sgt, which lies in the room of @m if that is enough. The entries cover the
+ * guest's ranges in order, to the byte; none spans two ranges. An entry that begins inside
+ * a page ends where one that began with the page would.
  *
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
  */
-int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-		  const struct gpadl_pin_plan *pins, struct page **pages,
-		  unsigned int max_segment)
+int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 {
-	struct sg_builder b = {
-		.pins = pins,
-		.pages = pages,
-	};
-	int ret;
-
-	sg_begin(&b, m, sg_room(&b, w));
-	if (m->found->nr_extents == 1)
-		ret = sg_add_only(&b, w, m);
-	else
-		ret = sg_add_all(&b, w, m);
-	if (!ret)
-		sg_trim(&b);
-	return sg_finish(&b, m, ret, max_segment);
-}
-
-/* The pages of a run, of which the lowest is the first of @pages. */
-static int sg_add_run(struct sg_builder *b, const struct gpadl_wire_run *run,
-		      struct page **pages, u32 from, u32 *left, bool apart)
-{
-	u32 i, nr, len;
-	int ret;
-
-	for (i = 0; i < run->nr; i += nr) {
-		struct page **at = pages + (run->down ? run->nr - 1 - i : i);
-
-		nr = run->down ? 1 : gpadl_pages_follow(at, run->nr - i);
-		len = min_t(u32, *left, (nr << GPADL_PAGE_SHIFT) - from);
-		ret = sg_builder_add(b, page_to_phys(*at) + from, len, apart);
-		if (ret)
-			return ret;
-		*left -= len;
-		from = 0;
-		apart = false;
-	}
-	return 0;
-}
-
-/**
- * gpadl_sg_make_short() - gpadl_sg_make() of a short list
- * @m: the mapping
- * @w: the GPADL; all of it lies in one region, and was pinned
- * @pages: its pages, run by run, each from its lowest up
- * @max_segment: length that an entry has at most; whole pages
- *
- * Context: process, may sleep.
- * Return: 0, to be undone by gpadl_sg_free(); -ENOMEM if there is no memory.
- */
-int gpadl_sg_make_short(struct vmbus_mapping *m, const struct gpadl_pfn_list *w,
-			struct page **pages, unsigned int max_segment)
-{
-	struct gpadl_short_walk walk =
-		gpadl_short_walk(w, m->table->regions[m->found->first_region]);
-	struct sg_builder b = {};
-	u32 from, left = 0;
+	/* An entry for each run is what most need, more where pages are seen to be scattered. */
+	unsigned long more = m->pfns->nr_runs;
+	struct gpadl_walk walk;
+	struct sg_builder b;
+	struct sg_list list;
 	int ret = 0;
 
-	sg_begin(&b, m, w->nr_pages);
-	while (!ret && gpadl_short_next(&walk)) {
-		from = 0;
-		if (walk.first) {
-			from = walk.range.offset;
-			left = walk.range.count;
-		}
-		ret = sg_add_run(&b, &walk.run, pages, from, &left, walk.first);
-		pages += walk.run.nr;
+	if (plan)
+		more += plan->nr_scattered + plan->nr_wanted;
+	sg_begin(&b, m, max_t(unsigned long, more, SG_ROOM));
+	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
+	while (!ret && gpadl_walk_next(&walk)) {
+		if (walk.e.first)
+			sg_begin_range(&b, &walk.range);
+		if (walk.e.nr == 1)
+			ret = sg_add_run(&b, sg_find(walk.e.region, plan, walk.e.hva, &list), 1);
+		else
+			ret = sg_add_found(&b, walk.e, plan);
 	}
-	return sg_finish(&b, m, ret, max_segment);
+	return sg_finish(&b, m, ret);
 }
 
 /**
- * gpadl_sg_free() - Undo gpadl_sg_make()
+ * gpadl_sg_pin() - Pin pages by the run, and list them
+ * @m: the mapping: its pages are looked up
+ * @pin: how to pin those that are not resident; what is pinned is the caller's, also on error
+ *
+ * As gpadl_sg_make(). Short lists come here: what is pinned is at hand when it is listed.
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: 0, to be undone by gpadl_sg_free(); -EFAULT, -ENOMEM or -EINTR as
+ * vmbus_gpadl_map().
+ */
+int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
+{
+	unsigned long resched = GPADL_PIN_BATCH;
+	struct gpadl_walk walk;
+	struct sg_builder b;
+	struct page **pages;
+	int ret = 0;
+
+	sg_begin(&b, m, m->pfns->nr_pages);
+	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
+	while (!ret && gpadl_walk_next(&walk)) {
+		if (walk.e.first)
+			sg_begin_range(&b, &walk.range);
+		if (walk.e.region->resident) {
+			ret = sg_add_found(&b, walk.e, NULL);
+			continue;
+		}
+		pages = pin->pages + pin->done;
+		ret = gpadl_mem_pin_more(pin, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));
+		if (ret)
+			break;
+		if (walk.e.nr == 1)
+			ret = sg_add_run(&b, page_to_phys(*pages) + offset_in_page(walk.e.hva), 1);
+		else
+			ret = sg_add_pinned(&b, &walk.e, pages);
+		if (unlikely(pin->done >= resched)) {
+			resched += GPADL_PIN_BATCH;
+			cond_resched();
+		}
+	}
+	if (!ret)
+		ret = gpadl_mem_check_pinned(pin);
+	return sg_finish(&b, m, ret);
+}
+
+/**
+ * gpadl_sg_free() - Undo gpadl_sg_make() or gpadl_sg_pin()
  * @m: the mapping
  *
- * Context: process.
+ * Context: any but NMI.
  */
 void gpadl_sg_free(struct vmbus_mapping *m)
 {
-	sg_free(m->sgl, m->few_sgl);
+	sg_free(m->sgl, m->room.sgl);
 }

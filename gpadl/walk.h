@@ -34,130 +34,141 @@ struct gpadl_extent {
 	bool first;
 };
 
-/**
- * struct gpadl_walk - a walk over the extents of a GPADL, in its order
- * @w: the GPADL
- * @table: where to look pages up
- * @next: index in @w->words of the next word
- * @pages_left: pages of the range that are not yet in a run that was begun
- * @range: the range
- * @run: rest of the run that was begun; run.nr may be 0
- * @e: the extent found last; its region is tried first for the next
- */
-struct gpadl_walk {
-	const struct gpadl_pfn_list *w;
-	const struct gpadl_region_table *table;
-	u32 next;
-	u32 pages_left;
-	struct gpadl_wire_range range;
-	struct gpadl_wire_run run;
-	struct gpadl_extent e;
-};
-
-static inline void gpadl_walk_init(struct gpadl_walk *walk, const struct gpadl_pfn_list *w,
-				   const struct gpadl_region_table *table)
-{
-	*walk = (struct gpadl_walk) { .w = w, .table = table };
-}
-
-bool gpadl_walk_next(struct gpadl_walk *walk);
-
-static inline u64 region_pages(const struct gpadl_region *region)
+static inline u64 gpadl_region_pages(const struct gpadl_region *region)
 {
 	return region->what.bytes >> GPADL_PAGE_SHIFT;
 }
 
 /**
- * struct gpadl_single_pages - runs of one page that come next in a walk
- * @words: the first; each is no more than a page frame number (and any other word is
- *	larger than all of these)
- * @nr: of so many
- * @first: page frame number at which the region of the extent before begins
- * @nr_region: pages of it
- *
- * In a long list of pages that are scattered they are the rule. So each step of a map has a
- * loop for them that is as tight as can be, and ends where a page is not in the region; the
- * walk then goes on behind what it has taken.
+ * struct gpadl_walk - a walk over the extents of a GPADL, in its order
+ * @table: where to look pages up
+ * @next: the next word
+ * @end: behind the last one
+ * @pages_left: pages of the range that are not yet in a run that was begun
+ * @range: the range
+ * @run: rest of the run that was begun; run.nr may be 0
+ * @e: the extent found last; its region is tried first for the next
+ * @first: page frame number at which that region begins
+ * @nr: pages of it; 0 if there is none
  */
-struct gpadl_single_pages {
-	const u64 *words;
-	u32 nr;
+struct gpadl_walk {
+	const struct gpadl_region_table *table;
+	const u64 *next;
+	const u64 *end;
+	u32 pages_left;
+	struct gpadl_wire_range range;
+	struct gpadl_wire_run run;
+	struct gpadl_extent e;
 	u64 first;
-	u64 nr_region;
+	u64 nr;
 };
 
-/*
- * Those behind an extent that lies in a region. None of them is the last page of its range,
- * which may not be whole.
- */
-static inline struct gpadl_single_pages gpadl_walk_single_pages(const struct gpadl_walk *walk)
+static __always_inline void gpadl_walk_set_region(struct gpadl_walk *walk, unsigned int index)
 {
-	const struct gpadl_region *region = walk->e.region;
-	struct gpadl_single_pages s = { .words = &walk->w->words[walk->next] };
+	const struct gpadl_region *region = NULL;
 
-	if (!walk->run.nr && walk->pages_left > 1) {
-		s.nr = walk->pages_left - 1;
-		s.first = region->what.gpa >> GPADL_PAGE_SHIFT;
-		s.nr_region = region_pages(region);
-	}
-	return s;
+	if (index < walk->table->nr)
+		region = walk->table->regions[index];
+	walk->e.index = index;
+	walk->e.region = region;
+	walk->first = region ? region->what.gpa >> GPADL_PAGE_SHIFT : 0;
+	walk->nr = region ? gpadl_region_pages(region) : 0;
 }
 
-static inline void gpadl_walk_skip(struct gpadl_walk *walk, u32 nr)
+/* @index: of a region in the table that is to be tried first. */
+static __always_inline void gpadl_walk_init(struct gpadl_walk *walk,
+					    const struct gpadl_pfn_list *w,
+					    const struct gpadl_region_table *table,
+					    unsigned int index)
 {
-	walk->next += nr;
-	walk->pages_left -= nr;
+	walk->table = table;
+	walk->next = w->words;
+	walk->end = w->words + w->nr_words;
+	walk->pages_left = 0;
+	walk->run.nr = 0;
+	gpadl_walk_set_region(walk, index);
+}
+
+/* Begin the next run, and the next range if this one is through. */
+static __always_inline bool gpadl_walk_next_run(struct gpadl_walk *walk)
+{
+	if (walk->next == walk->end)
+		return false;
+	if (!walk->pages_left) {
+		walk->range = gpadl_wire_range(*walk->next++);
+		walk->pages_left = walk->range.nr_pages;
+		walk->e.first = true;
+	}
+	walk->run = gpadl_wire_run(*walk->next++);
+	walk->pages_left -= walk->run.nr;
+	return true;
+}
+
+/* An extent of what the run has in the region from page @page of the region on. */
+static __always_inline void gpadl_walk_take(struct gpadl_walk *walk, u64 page)
+{
+	struct gpadl_extent *e = &walk->e;
+
+	/* The guest chooses it, and it leads to further loads. */
+	page = array_index_nospec(page, walk->nr);
+	e->down = walk->run.down;
+	e->nr = min_t(u64, walk->run.nr, e->down ? page + 1 : walk->nr - page);
+	if (e->down)
+		page -= e->nr - 1;
+	e->hva = e->region->what.hva + (page << GPADL_PAGE_SHIFT);
+}
+
+/*
+ * Where pages are scattered, runs of one page in one region are the rule. The word of such a
+ * run is no more than a page frame number, and any other is larger than all of these.
+ */
+static __always_inline bool gpadl_walk_next_page(struct gpadl_walk *walk)
+{
+	struct gpadl_extent *e = &walk->e;
+	u64 page;
+
+	if (walk->run.nr || !walk->pages_left)
+		return false;
+	page = *walk->next - walk->first;
+	if (page >= walk->nr)
+		return false;
+	page = array_index_nospec(page, walk->nr);
+	walk->next++;
+	walk->pages_left--;
+	e->hva = e->region->what.hva + (page << GPADL_PAGE_SHIFT);
+	e->nr = 1;
+	e->down = false;
+	return true;
 }
 
 /**
- * struct gpadl_short_walk - a walk over the runs of a GPADL that lies in one region
- * @w: the GPADL
- * @region: all of it
- * @next: index in @w->words of the next word
- * @pages_left: pages of the range that are in runs which come next
- * @range: the range
- * @first: @run begins it
- * @run: the run found last
- * @hva: of its lowest page
+ * gpadl_walk_next() - Find the next extent
+ * @walk: the walk; the extent is in @walk->e
+ *
+ * In line: most lists are short, and each step of a map walks over them.
+ *
+ * Context: any.
+ * Return: false if there is none.
  */
-struct gpadl_short_walk {
-	const struct gpadl_pfn_list *w;
-	const struct gpadl_region *region;
-	u32 next;
-	u32 pages_left;
-	struct gpadl_wire_range range;
-	bool first;
-	struct gpadl_wire_run run;
-	unsigned long hva;
-};
-
-static inline struct gpadl_short_walk gpadl_short_walk(const struct gpadl_pfn_list *w,
-						       const struct gpadl_region *region)
+static __always_inline bool gpadl_walk_next(struct gpadl_walk *walk)
 {
-	return (struct gpadl_short_walk) { .w = w, .region = region };
-}
+	struct gpadl_extent *e = &walk->e;
+	u64 gpa;
 
-/* The next run; false if there is none. */
-static inline bool gpadl_short_next(struct gpadl_short_walk *walk)
-{
-	const struct gpadl_pfn_list *w = walk->w;
-	u64 page;
-
-	if (walk->next >= w->nr_words)
+	e->first = false;
+	if (gpadl_walk_next_page(walk))
+		return true;
+	if (!walk->run.nr && !gpadl_walk_next_run(walk))
 		return false;
-	walk->first = !walk->pages_left;
-	if (walk->first) {
-		walk->range = gpadl_wire_range(w->words[walk->next++]);
-		walk->pages_left = walk->range.nr_pages;
+	if (walk->run.pfn - walk->first >= walk->nr) {
+		gpa = walk->run.pfn << GPADL_PAGE_SHIFT;
+		gpadl_walk_set_region(walk, gpadl_region_table_find(walk->table, gpa));
 	}
-	walk->run = gpadl_wire_run(w->words[walk->next++]);
-	walk->pages_left -= walk->run.nr;
-	page = walk->run.pfn - (walk->region->what.gpa >> GPADL_PAGE_SHIFT);
-	if (walk->run.down)
-		page -= walk->run.nr - 1;
-	/* It was looked up in this region; a processor may guess otherwise. */
-	page = array_index_nospec(page, region_pages(walk->region));
-	walk->hva = walk->region->what.hva + (page << GPADL_PAGE_SHIFT);
+	e->nr = 1;
+	if (e->region)
+		gpadl_walk_take(walk, walk->run.pfn - walk->first);
+	walk->run.nr -= e->nr;
+	walk->run.pfn = walk->run.down ? walk->run.pfn - e->nr : walk->run.pfn + e->nr;
 	return true;
 }
 
@@ -180,6 +191,8 @@ static inline unsigned long gpadl_extent_last(const struct gpadl_extent *e)
 /* Host pages that an extent touches. */
 static inline unsigned long gpadl_extent_pins(const struct gpadl_extent *e)
 {
+	if (PAGE_SIZE == GPADL_PAGE_SIZE)
+		return e->nr;
 	return (gpadl_extent_last(e) >> PAGE_SHIFT) - (e->hva >> PAGE_SHIFT) + 1;
 }
 

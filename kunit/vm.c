@@ -108,14 +108,14 @@ static long vm_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 	return ret;
 }
 
-static void vm_unmap_pages(struct gpadl_mem *mem, struct vmbus_mapping *m)
+static void vm_unmap_pages(struct vmbus_mapping *m)
 {
 	struct kunit *test = current->kunit_test;
 	struct vm *vm = test->priv;
 
 	vm_stall_here(&vm->in_unmap);
 	current->kunit_test = NULL;
-	gpadl_mapping_unmap(mem, m);
+	gpadl_mapping_unmap(m);
 	current->kunit_test = test;
 	vm_stall_here(&vm->after_unmap);
 }
