@@ -347,11 +347,13 @@ static noinline int sg_split_long(struct sg_builder *b, unsigned int max_segment
 /* In the room that the mapping has; if that is too little, in @more, and more than that. */
 static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long more)
 {
-	b->sgl = m->room.sgl;
-	b->own = m->room.sgl;
-	b->nents = 0;
-	b->room = m->room.nr_sgl;
-	b->more = max(min_t(unsigned long, more, m->pfns->nr_pages), 2 * b->room);
+	*b = (struct sg_builder) {
+		.sgl = m->room.sgl,
+		.own = m->room.sgl,
+		.room = m->room.nr_sgl,
+		.more = max(min_t(unsigned long, more, m->pfns->nr_pages),
+			    2 * m->room.nr_sgl),
+	};
 }
 
 /* All is listed, or there was an error. */

@@ -81,11 +81,11 @@ static __always_inline void gpadl_walk_init(struct gpadl_walk *walk,
 					    const struct gpadl_region_table *table,
 					    unsigned int index)
 {
-	walk->table = table;
-	walk->next = w->words;
-	walk->end = w->words + w->nr_words;
-	walk->pages_left = 0;
-	walk->run.nr = 0;
+	*walk = (struct gpadl_walk) {
+		.table = table,
+		.next = w->words,
+		.end = w->words + w->nr_words,
+	};
 	gpadl_walk_set_region(walk, index);
 }
 

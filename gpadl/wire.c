@@ -9,7 +9,6 @@
  * The messages are those of include/linux/hyperv.h: struct vmbus_channel_gpadl_header,
  * _body, _teardown, _created and _torndown.
  */
-#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/types.h>
@@ -21,13 +20,6 @@
 #define MSG_HEADER_LEN		20
 #define MSG_BODY_LEN		16
 #define MSG_TEARDOWN_LEN	16
-
-/* Layout of a run word. */
-#define RUN_PFN_MASK		GENMASK_ULL(GPADL_PFN_BITS - 1, 0)
-#define RUN_NR_SHIFT		GPADL_PFN_BITS
-#define RUN_NR_MASK		0x1fffull
-#define RUN_ONE_MORE		BIT_ULL(RUN_NR_SHIFT)
-#define RUN_DOWN		BIT_ULL(63)
 
 /* A range has a header word and at least one page frame number. */
 #define RANGE_MIN_WORDS		2
@@ -151,42 +143,6 @@ void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *head
 	};
 }
 
-/**
- * gpadl_wire_range() - Unpack a range's header word
- * @word: the word; its count and offset have been checked, or nr_pages is not used
- *
- * Context: any.
- * Return: the range.
- */
-struct gpadl_wire_range gpadl_wire_range(u64 word)
-{
-	u32 count = word;
-	u32 offset = word >> 32;
-
-	return (struct gpadl_wire_range) {
-		.count = count,
-		.offset = offset,
-		.nr_pages = ((u64)count + offset + (GPADL_PAGE_SIZE - 1)) >>
-			    GPADL_PAGE_SHIFT,
-	};
-}
-
-/**
- * gpadl_wire_run() - Unpack a run word
- * @word: the word
- *
- * Context: any.
- * Return: the run.
- */
-struct gpadl_wire_run gpadl_wire_run(u64 word)
-{
-	return (struct gpadl_wire_run) {
-		.pfn = word & RUN_PFN_MASK,
-		.nr = (word >> RUN_NR_SHIFT & RUN_NR_MASK) + 1,
-		.down = word & RUN_DOWN,
-	};
-}
-
 /* Check a range's header word, and begin the range. */
 static enum gpadl_wire_verdict wire_begin_range(struct gpadl_pfn_list *w, u64 word)
 {
@@ -222,12 +178,12 @@ static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn)
 	struct gpadl_wire_run run = gpadl_wire_run(*word);
 
 	if (!run.down && pfn == run.pfn + run.nr) {
-		*word += RUN_ONE_MORE;
+		*word += GPADL_RUN_ONE_MORE;
 		return true;
 	}
 	if ((run.down || run.nr == 1) && pfn + run.nr == run.pfn) {
-		*word += RUN_ONE_MORE;
-		*word |= RUN_DOWN;
+		*word += GPADL_RUN_ONE_MORE;
+		*word |= GPADL_RUN_DOWN;
 		return true;
 	}
 	return false;
@@ -235,7 +191,7 @@ static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn)
 
 static enum gpadl_wire_verdict wire_add_page(struct gpadl_pfn_list *w, u64 pfn)
 {
-	if (pfn > RUN_PFN_MASK)
+	if (pfn > GPADL_RUN_PFN_MASK)
 		return GPADL_WIRE_BAD_PFN;
 	w->pages_left--;
 	if (w->in_run && wire_extend_run(w, pfn))

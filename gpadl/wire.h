@@ -26,6 +26,8 @@
 #ifndef _GPADL_WIRE_H
 #define _GPADL_WIRE_H
 
+#include <linux/bits.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 
 /* Page size of the wire, whatever PAGE_SIZE is (HV_HYP_PAGE_SIZE). */
@@ -148,6 +150,49 @@ struct gpadl_wire_range {
 	u32 nr_pages;
 };
 
+/* Layout of a run word. */
+#define GPADL_RUN_PFN_MASK	GENMASK_ULL(GPADL_PFN_BITS - 1, 0)
+#define GPADL_RUN_NR_SHIFT	GPADL_PFN_BITS
+#define GPADL_RUN_NR_MASK	0x1fffull
+#define GPADL_RUN_ONE_MORE	BIT_ULL(GPADL_RUN_NR_SHIFT)
+#define GPADL_RUN_DOWN		BIT_ULL(63)
+
+/**
+ * gpadl_wire_range() - Unpack a range's header word
+ * @word: the word; its count and offset have been checked, or nr_pages is not used
+ *
+ * Context: any.
+ * Return: the range.
+ */
+static inline struct gpadl_wire_range gpadl_wire_range(u64 word)
+{
+	u32 count = word;
+	u32 offset = word >> 32;
+
+	return (struct gpadl_wire_range) {
+		.count = count,
+		.offset = offset,
+		.nr_pages = ((u64)count + offset + (GPADL_PAGE_SIZE - 1)) >>
+			    GPADL_PAGE_SHIFT,
+	};
+}
+
+/**
+ * gpadl_wire_run() - Unpack a run word
+ * @word: the word
+ *
+ * Context: any.
+ * Return: the run.
+ */
+static inline struct gpadl_wire_run gpadl_wire_run(u64 word)
+{
+	return (struct gpadl_wire_run) {
+		.pfn = word & GPADL_RUN_PFN_MASK,
+		.nr = (word >> GPADL_RUN_NR_SHIFT & GPADL_RUN_NR_MASK) + 1,
+		.down = word & GPADL_RUN_DOWN,
+	};
+}
+
 int gpadl_wire_decode(const void *buf, size_t len, struct gpadl_wire_msg *msg);
 
 enum gpadl_wire_verdict gpadl_wire_check_header(const struct gpadl_wire_msg *msg);
@@ -155,9 +200,6 @@ void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *head
 		     u64 *words);
 enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
-
-struct gpadl_wire_range gpadl_wire_range(u64 word);
-struct gpadl_wire_run gpadl_wire_run(u64 word);
 
 size_t gpadl_wire_created(void *buf, u32 relid, u32 handle, u32 status);
 size_t gpadl_wire_torndown(void *buf, u32 handle);
