@@ -40,6 +40,7 @@ int scsi_chan_open(struct scsi_chan *c)
 	/* The writer of our ring minds pending_send_sz of the other one. */
 	((__u32 *)c->ring)[16] = 1;
 	c->heard = 0;
+	c->events = 0;
 	return guest_open(c->fd, c->relid, c->relid, c->handle, SCSI_RING_SPLIT);
 }
 
@@ -82,15 +83,13 @@ bool scsi_is_quiet(struct scsi_chan *c)
 	return __atomic_load_n(in, __ATOMIC_ACQUIRE) == c->heard;
 }
 
-struct vstor_reply scsi_next(struct scsi_chan *c)
+static struct vstor_reply read_packet(struct scsi_chan *c)
 {
 	__u32 *in = (__u32 *)(c->ring + SCSI_RING_SPLIT * HV_PAGE);
 	const char *data = (const char *)in + HV_PAGE;
-	struct vstor_reply r = { .id = ~0ull };
+	struct vstor_reply r = {};
 	struct descriptor d;
 
-	if (!WAIT_FOR(!scsi_is_quiet(c)))
-		return r;
 	ring_copy_out(&d, data, c->heard, sizeof(d));
 	r.id = d.id;
 	r.type = d.type;
@@ -104,6 +103,40 @@ struct vstor_reply scsi_next(struct scsi_chan *c)
 	if (__atomic_load_n(&in[3], __ATOMIC_SEQ_CST))
 		scsi_kick(c);
 	return r;
+}
+
+/* As the protocol has it: in-band, for nobody, and no answer is wanted */
+static bool is_event(const struct vstor_reply *r)
+{
+	return r->type == 6 && !r->flags && !r->id && r->msg.op == OP_ENUMERATE_BUS &&
+	       !r->msg.status;
+}
+
+struct vstor_reply scsi_next(struct scsi_chan *c)
+{
+	struct vstor_reply r = { .id = ~0ull };
+
+	while (WAIT_FOR(!scsi_is_quiet(c))) {
+		r = read_packet(c);
+		if (!is_event(&r))
+			return r;
+		c->events++;
+		r.id = ~0ull;
+	}
+	return r;
+}
+
+bool scsi_hears_event(struct scsi_chan *c)
+{
+	struct vstor_reply r;
+
+	while (!scsi_is_quiet(c)) {
+		r = read_packet(c);
+		if (!is_event(&r))
+			return false;
+		c->events++;
+	}
+	return c->events;
 }
 
 /* ---- Initialisation ---- */

@@ -97,6 +97,7 @@ struct scsi_chan {
 	char *ring;
 	int kick_fd;
 	__u32 heard;
+	unsigned int events;	/* ENUMERATE_BUS that have come */
 	__u64 next_id;
 };
 
@@ -118,7 +119,8 @@ int scsi_chan_open(struct scsi_chan *c);	/* posts; the reply is the caller's */
 void scsi_put(struct scsi_chan *c, __u16 type, __u16 flags, __u64 id, const void *header,
 	      unsigned int header_len, const void *payload, unsigned int len);
 void scsi_kick(struct scsi_chan *c);
-struct vstor_reply scsi_next(struct scsi_chan *c);	/* waits, long */
+struct vstor_reply scsi_next(struct scsi_chan *c);	/* the next answer; waits, long */
+bool scsi_hears_event(struct scsi_chan *c);		/* ENUMERATE_BUS has come */
 bool scsi_is_quiet(struct scsi_chan *c);		/* nothing waits to be read */
 
 /* One packet without data, and its answer */

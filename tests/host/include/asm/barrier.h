@@ -8,6 +8,9 @@
 
 void model_point(void);
 
+#undef READ_ONCE
+#undef WRITE_ONCE
+
 #define READ_ONCE(x)	({ model_point(); *(const volatile typeof(x) *)&(x); })
 #define WRITE_ONCE(x, value) do {						\
 	model_point();								\

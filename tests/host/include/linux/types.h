@@ -49,5 +49,6 @@ typedef long long s64;
 })
 #define min(a, b)		HOST_LEAST(a, b, <)
 #define max(a, b)		HOST_LEAST(a, b, >)
+#define min_t(type, a, b)	min((type)(a), (type)(b))
 
 #endif /* _HOST_TYPES_H */
