@@ -8,7 +8,7 @@
 #
 # All are tried on the quickest tests; those that pass, on the next, and so on:
 #
-#	wire		gpadl/wire.c only: its tests in user space
+#	wire		gpadl/wire.c and the vstor protocol only: their tests in user space
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
@@ -319,7 +319,8 @@ pending()
 	local suite=$1 n key file reason
 
 	while read -r n key file reason; do
-		[ "$suite" != wire ] || [ "$file" = gpadl/wire.c ] || continue
+		[ "$suite" != wire ] || [[ $file = @(gpadl/wire|backends/scsi/@(vstor|lun)).c ]] ||
+			continue
 		known "$results/$key" "$reason" || echo "$n $key $file"
 	done <"$dir/list"
 }

@@ -7,6 +7,7 @@
  * request is gone.
  */
 #include <linux/errno.h>
+#include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -249,6 +250,25 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 }
 
 /**
+ * vscsi_channel_show() - Say what a channel is about, and what it waits for
+ * @ep: the endpoint
+ * @buf: where that goes
+ * @size: room of @buf
+ *
+ * Context: any, from vmbus_endpoint_set_data() on.
+ * Return: its length.
+ */
+int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size)
+{
+	struct vscsi_channel *chan = vmbus_endpoint_data(ep);
+	struct vscsi_tpg *tpg = chan->dev->tpg;
+
+	return scnprintf(buf, size, "%s tpgt_%u: %u requests%s", tpg->wwpn, tpg->tag,
+			 READ_ONCE(chan->nr_requests),
+			 READ_ONCE(chan->stalled) ? ", stalled" : "");
+}
+
+/**
  * vscsi_channel_close() - The guest, or the VMM, closes a channel
  * @ep: the endpoint
  *
@@ -268,5 +288,7 @@ void vscsi_channel_close(struct vmbus_endpoint *ep)
 	vscsi_answer_pending(chan);
 	vmbus_endpoint_drain(ep);
 	vmbus_gpa_pool_destroy(vmbus_endpoint_channel(ep));
+	/* No show() any more. */
+	vmbus_endpoint_set_data(ep, NULL);
 	channel_destroy(chan);
 }

@@ -93,6 +93,7 @@ struct vmbus_backend vscsi_backend = {
 	.open = vscsi_channel_open,
 	.close = vscsi_channel_close,
 	.kick = vscsi_channel_kick,
+	.show = vscsi_channel_show,
 };
 
 /* ---- Channels ---- */

@@ -251,6 +251,8 @@ static void request_submit(struct vscsi_request *r)
 		sgl = sgt->sgl;
 		nents = sgt->orig_nents;
 	}
+	/* The target core fills in less than it says. */
+	memset(r->sense, 0, sizeof(r->sense));
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->tag = r->desc.trans_id;
 	/* It fails only when the session is stopped, which it is after the last close(). */

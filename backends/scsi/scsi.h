@@ -184,6 +184,7 @@ void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 int vscsi_channel_open(struct vmbus_endpoint *ep);
 void vscsi_channel_close(struct vmbus_endpoint *ep);
 void vscsi_channel_kick(struct vmbus_endpoint *ep);
+int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size);
 
 /* answer.c */
 bool vscsi_channel_count(struct vscsi_channel *chan);

@@ -82,6 +82,41 @@ static void initialise(struct vstor *v, u16 version)
 	EXPECT(v->state == VSTOR_STATE_READY);
 }
 
+static void versions(void)
+{
+	static const u16 served[] = { 0x0200, 0x0402, 0x0501, 0x0600, 0x0602 };
+	struct vstor v = controller();
+	unsigned int version, i = 0;
+	u32 status;
+
+	for (version = 0; version <= 0xffff; version++) {
+		bool known = i < ARRAY_SIZE(served) && version == served[i];
+
+		vstor_start(&v);
+		say(&v, true, VSTOR_BEGIN_INITIALIZATION, 0, &status);
+		say(&v, true, VSTOR_QUERY_PROTOCOL_VERSION, version, &status);
+		EXPECT(status == (known ? 0 : VSTOR_STATUS_REVISION_MISMATCH));
+		EXPECT(v.state == (known ? VSTOR_STATE_PROPERTIES : VSTOR_STATE_VERSION));
+		i += known;
+	}
+	EXPECT(i == ARRAY_SIZE(served));
+	report("versions");
+}
+
+static void short_packets(void)
+{
+	struct vstor_packet in = { .operation = VSTOR_BEGIN_INITIALIZATION }, answer;
+	struct vstor v = controller();
+	size_t len;
+
+	for (len = 0; len < VSTOR_HEADER_LEN; len++) {
+		EXPECT(vstor_receive(&v, true, &in, len, &answer) == VSTOR_DO_ANSWER);
+		EXPECT(answer.status == VSTOR_STATUS_INVALID_PARAMETER);
+		EXPECT(v.state == VSTOR_STATE_BEGIN);
+	}
+	report("short_packets");
+}
+
 static void subchannels(void)
 {
 	struct vstor v = controller();
@@ -257,6 +292,22 @@ static void cdbs(void)
 	report("cdb_length");
 }
 
+static void data_lengths(void)
+{
+	struct vstor_packet in = { .srb = {
+		.cdb_length = 10, .cdb = { 0x28 }, .data_in = 1, .data_length = 4096,
+	} };
+	struct vstor_command cmd;
+
+	EXPECT(vstor_command(&in, VSTOR_LEN, true, 4096, &cmd) && cmd.bytes == 4096);
+	EXPECT(!vstor_command(&in, VSTOR_LEN, true, 4095, &cmd));
+	/* Without pages, there is none; an old length where there never is is no matter. */
+	EXPECT(!vstor_command(&in, VSTOR_LEN, false, 4096, &cmd));
+	in.srb.data_in = 2;
+	EXPECT(vstor_command(&in, VSTOR_LEN, false, 4096, &cmd) && !cmd.bytes);
+	report("data_lengths");
+}
+
 static void ranges(void)
 {
 	u32 h[6] = { 0, 1, 4096, 17, 1, 0 };
@@ -313,7 +364,7 @@ static void answers(void)
 
 static void luns_list(void)
 {
-	struct vstor_luns luns = { { 1ul << 3 } };
+	struct vstor_luns luns = { { 1ul << 3 } }, all;
 	struct vstor_command cmd = { .cdb = { 0xa0, [9] = 255 }, .bytes = 255 };
 	struct vstor_result r;
 	u8 data[VSTOR_ABSENT_DATA];
@@ -323,10 +374,17 @@ static void luns_list(void)
 	EXPECT(vstor_has_lun(&luns, 3) && vstor_has_lun(&luns, 254));
 	EXPECT(!vstor_has_lun(&luns, 4) && !vstor_has_lun(&luns, 255));
 	EXPECT(!vstor_has_lun(&luns, ~0u));
+	memset(&all, 0xff, sizeof(all));
+	EXPECT(vstor_has_lun(&all, 254) && !vstor_has_lun(&all, 255));
 	EXPECT(vstor_is_absent(&cmd, &luns));
 	vstor_absent(&cmd, &luns, &r, data, 255, &bytes);
 	EXPECT(bytes == 24 && data[3] == 16 && data[9] == 3 && data[17] == 254);
-	/* Room for less, which the length of the list does not tell */
+	/* Less is asked for than there is room for; */
+	cmd.cdb[9] = 16;
+	vstor_absent(&cmd, &luns, &r, data, 255, &bytes);
+	EXPECT(bytes == 16);
+	cmd.cdb[9] = 255;
+	/* and room for less, which the length of the list does not tell */
 	vstor_absent(&cmd, &luns, &r, data, 17, &bytes);
 	EXPECT(bytes == 17 && data[3] == 16 && data[9] == 3);
 	vstor_absent(&cmd, &luns, &r, data, 0, &bytes);
@@ -342,6 +400,37 @@ static void luns_list(void)
 	vstor_absent(&cmd, &luns, &r, data, 255, &bytes);
 	EXPECT(bytes == 8 && !data[3]);
 	report("report_luns");
+}
+
+static void inquiry(void)
+{
+	struct vstor_command cmd = { .cdb = { 0x12, [4] = 96 }, .bytes = 96, .lun = 9 };
+	struct vstor_luns luns = { { 1ul << 3 } };
+	struct vstor_result r;
+	u8 data[96];
+	size_t bytes;
+
+	EXPECT(vstor_is_absent(&cmd, &luns));
+	vstor_absent(&cmd, &luns, &r, data, 96, &bytes);
+	EXPECT(bytes == 36 && data[0] == 0x7f && data[4] == 31);
+	EXPECT(r.srb_status == VSTOR_SRB_SUCCESS && !r.scsi_status);
+	vstor_absent(&cmd, &luns, &r, data, 5, &bytes);
+	EXPECT(bytes == 5);
+	cmd.cdb[4] = 4;
+	vstor_absent(&cmd, &luns, &r, data, 96, &bytes);
+	EXPECT(!bytes && r.srb_status == VSTOR_SRB_INVALID_REQUEST);
+	cmd.cdb[4] = 96;
+	cmd.cdb[1] = 1;
+	vstor_absent(&cmd, &luns, &r, data, 96, &bytes);
+	EXPECT(!bytes && r.srb_status == VSTOR_SRB_INVALID_REQUEST && r.sense);
+	cmd.cdb[0] = 0;
+	vstor_absent(&cmd, &luns, &r, data, 96, &bytes);
+	EXPECT(!bytes && r.srb_status == VSTOR_SRB_INVALID_LUN && r.scsi_status == 2);
+	cmd.lun = 3;
+	EXPECT(!vstor_is_absent(&cmd, &luns));
+	cmd.elsewhere = true;
+	EXPECT(vstor_is_absent(&cmd, &luns));
+	report("inquiry_of_nothing");
 }
 
 /* ---- At random ---- */
@@ -440,6 +529,8 @@ int main(int argc, char **argv)
 
 	state = seed ?: 1;
 	printf("# seed %llu\n", seed);
+	versions();
+	short_packets();
 	subchannels();
 	waiting();
 	lengths();
@@ -447,9 +538,11 @@ int main(int argc, char **argv)
 	blocks();
 	directions();
 	cdbs();
+	data_lengths();
 	ranges();
 	answers();
 	luns_list();
+	inquiry();
 	random_packets();
 	printf("1..%u\n", tests);
 	return !!failures;
