@@ -25,7 +25,7 @@ check:
 check-full:
 	scripts/check.sh full
 
-static wire kunit selftest iommu:
+static tools wire kunit selftest iommu:
 	scripts/check.sh $@
 
 fuzz:
@@ -78,6 +78,7 @@ help:
 	@echo
 	@echo "One stage of make check:"
 	@echo "  make static       compiler warnings, sparse, checkpatch, kernel-doc, ..."
+	@echo "  make tools        gpadlctl: hostile text, under AddressSanitizer; JSON, manual"
 	@echo "  make wire         the wire format in user space, under AddressSanitizer"
 	@echo "  make kunit        KUnit on a kernel with KASAN, lockdep and kmemleak"
 	@echo "  make selftest     the uAPI's tests on Debian's own kernel"
@@ -104,5 +105,5 @@ help:
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
 .PHONY: modules modules_install clean demo check check-full check-newest check-old check-arm64 \
-	static wire kunit selftest iommu fuzz proof model fault stress bench bench-wall coverage \
+	static tools wire kunit selftest iommu fuzz proof model fault stress bench bench-wall coverage \
 	mutants htmldocs distclean help

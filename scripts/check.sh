@@ -36,6 +36,7 @@ stages()
 	cat <<-END
 	prepare|get packages, Debian's kernels, and build two of our own|stage_prepare
 	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|$scripts/static.sh
+	tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C $top/tests/gpadlctl check
 	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C $top/tests/host check
 	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|$scripts/kunit.sh
 	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh

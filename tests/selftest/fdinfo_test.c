@@ -11,24 +11,29 @@
 
 #define TEXT_BYTES	1048576
 
-FIXTURE(fdinfo) {
+/* A VMM, and what the fdinfo of its file has said last */
+struct file {
 	struct vmm vmm;
 	char *text;
 };
 
+FIXTURE(fdinfo) {
+	struct file file;
+};
+
 FIXTURE_SETUP(fdinfo)
 {
-	self->text = malloc(TEXT_BYTES);
-	ASSERT_NE(NULL, self->text);
-	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
-	vmm_open_channel(_metadata, &self->vmm);
+	self->file.text = malloc(TEXT_BYTES);
+	ASSERT_NE(NULL, self->file.text);
+	vmm_start(_metadata, &self->file.vmm, MEM_ANON, 0);
+	vmm_open_channel(_metadata, &self->file.vmm);
 }
 
 FIXTURE_TEARDOWN(fdinfo)
 {
-	vmm_stop(&self->vmm);
+	vmm_stop(&self->file.vmm);
 	expect_nothing_pinned(_metadata);
-	free(self->text);
+	free(self->file.text);
 }
 
 /* Bytes read, into @text; a negative errno */
@@ -92,28 +97,28 @@ static long long value_of(const char *line, const char *key)
 	return strtoll(at + strlen(word), NULL, 0);
 }
 
-static int read_text(FIXTURE_DATA(fdinfo) *self)
+static int read_text(struct file *f)
 {
-	return read_fdinfo(self->vmm.fd, self->text);
+	return read_fdinfo(f->vmm.fd, f->text);
 }
 
 /* Of the guest; of what was read last */
-static long long number_of(FIXTURE_DATA(fdinfo) *self, const char *key)
+static long long number_of(struct file *f, const char *key)
 {
-	char *line = line_of(self->text, "vmbus-%s:\t", key);
+	char *line = line_of(f->text, "vmbus-%s:\t", key);
 
 	return line ? strtoll(line, NULL, 10) : -1;
 }
 
-static char *channel_of(FIXTURE_DATA(fdinfo) *self)
+static char *channel_of(struct file *f)
 {
-	return line_of(self->text, "vmbus-channel:\trelid=%u", RELID);
+	return line_of(f->text, "vmbus-channel:\trelid=%u", RELID);
 }
 
 /* Of the channel; of now */
-static long long count(FIXTURE_DATA(fdinfo) *self, const char *key)
+static long long count(struct file *f, const char *key)
 {
-	return read_text(self) > 0 ? value_of(channel_of(self), key) : -1;
+	return read_text(f) > 0 ? value_of(channel_of(f), key) : -1;
 }
 
 TEST(file_without_partition)
@@ -132,26 +137,27 @@ TEST(file_without_partition)
 
 TEST_F(fdinfo, partition)
 {
-	ASSERT_LT(0, read_text(self));
-	EXPECT_EQ(getpid(), number_of(self, "owner"));
-	EXPECT_EQ(2, number_of(self, "regions"));
-	EXPECT_EQ(MEM_BYTES + RING_BYTES, number_of(self, "region-bytes"));
-	EXPECT_EQ(vmm_resident ? MEM_BYTES + RING_BYTES : 0, number_of(self, "resident-bytes"));
-	EXPECT_EQ(4096, number_of(self, "page-size"));
-	EXPECT_EQ(pinned_pages(), number_of(self, "pinned-pages"));
-	EXPECT_EQ(1, number_of(self, "gpadls"));
-	EXPECT_EQ(RING_PAGES, number_of(self, "gpadl-pages"));
-	EXPECT_EQ(0, number_of(self, "wanted-back"));
-	EXPECT_EQ(0, number_of(self, "events-pending"));
-	EXPECT_EQ(1, number_of(self, "channels"));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_EQ(getpid(), number_of(&self->file, "owner"));
+	EXPECT_EQ(2, number_of(&self->file, "regions"));
+	EXPECT_EQ(MEM_BYTES + RING_BYTES, number_of(&self->file, "region-bytes"));
+	EXPECT_EQ(vmm_resident ? MEM_BYTES + RING_BYTES : 0, number_of(&self->file,
+								       "resident-bytes"));
+	EXPECT_EQ(4096, number_of(&self->file, "page-size"));
+	EXPECT_EQ(pinned_pages(), number_of(&self->file, "pinned-pages"));
+	EXPECT_EQ(1, number_of(&self->file, "gpadls"));
+	EXPECT_EQ(RING_PAGES, number_of(&self->file, "gpadl-pages"));
+	EXPECT_EQ(0, number_of(&self->file, "wanted-back"));
+	EXPECT_EQ(0, number_of(&self->file, "events-pending"));
+	EXPECT_EQ(1, number_of(&self->file, "channels"));
 }
 
 TEST_F(fdinfo, channel)
 {
 	char *line;
 
-	ASSERT_LT(0, read_text(self));
-	line = channel_of(self);
+	ASSERT_LT(0, read_text(&self->file));
+	line = channel_of(&self->file);
 	EXPECT_EQ(RELID, value_of(line, "primary"));
 	EXPECT_TRUE(has_word(line, "index=0"));
 	EXPECT_TRUE(has_word(line, "type=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90"));
@@ -171,33 +177,34 @@ TEST_F(fdinfo, counts_packets_and_their_bytes)
 	__u64 word = 0;
 	long long sent;
 
-	EXPECT_EQ(0, count(self, "sent"));
-	EXPECT_EQ(0, backend_send(self->vmm.backend, &word, sizeof(word)));
-	EXPECT_EQ(1, count(self, "sent"));
-	sent = count(self, "sent-bytes");
+	EXPECT_EQ(0, count(&self->file, "sent"));
+	EXPECT_EQ(0, backend_send(self->file.vmm.backend, &word, sizeof(word)));
+	EXPECT_EQ(1, count(&self->file, "sent"));
+	sent = count(&self->file, "sent-bytes");
 	/* A descriptor, the payload, a trailer */
 	EXPECT_EQ(16 + 8 + 8, sent);
-	EXPECT_EQ(0, count(self, "received"));
-	EXPECT_EQ(0, count(self, "received-bytes"));
+	EXPECT_EQ(0, count(&self->file, "received"));
+	EXPECT_EQ(0, count(&self->file, "received-bytes"));
 }
 
 TEST_F(fdinfo, counts_maps_pages_and_pins)
 {
-	long long maps = count(self, "maps"), pins = count(self, "pins");
-	long long pages = count(self, "map-pages"), failures = count(self, "map-failures");
+	long long maps = count(&self->file, "maps"), pins = count(&self->file, "pins");
+	long long pages = count(&self->file, "map-pages"), failures = count(&self->file,
+									    "map-failures");
 
 	EXPECT_EQ(1, maps);
-	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 3 * HV_PAGE);
-	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_EQ(maps + 1, count(self, "maps"));
-	EXPECT_EQ(pages + 3, count(self, "map-pages"));
-	EXPECT_EQ(pins + (vmm_resident ? 0 : 3), count(self, "pins"));
-	EXPECT_EQ(-EBUSY, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_EQ(failures + 1, count(self, "map-failures"));
-	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ(maps + 1, count(self, "maps"));
-	EXPECT_EQ(-ENOENT, backend_map(self->vmm.backend, HANDLE3, 0));
-	EXPECT_EQ(failures + 2, count(self, "map-failures"));
+	EXPECT_GPADL(self->file.vmm.fd, RELID, HANDLE, MEM_GPA, 3 * HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
+	EXPECT_EQ(maps + 1, count(&self->file, "maps"));
+	EXPECT_EQ(pages + 3, count(&self->file, "map-pages"));
+	EXPECT_EQ(pins + (vmm_resident ? 0 : 3), count(&self->file, "pins"));
+	EXPECT_EQ(-EBUSY, backend_map(self->file.vmm.backend, HANDLE, 0));
+	EXPECT_EQ(failures + 1, count(&self->file, "map-failures"));
+	EXPECT_EQ(0, backend_unmap(self->file.vmm.backend, HANDLE));
+	EXPECT_EQ(maps + 1, count(&self->file, "maps"));
+	EXPECT_EQ(-ENOENT, backend_map(self->file.vmm.backend, HANDLE3, 0));
+	EXPECT_EQ(failures + 2, count(&self->file, "map-failures"));
 }
 
 TEST_F(fdinfo, counts_rejects_by_reason)
@@ -205,9 +212,9 @@ TEST_F(fdinfo, counts_rejects_by_reason)
 	__u64 words[] = { range_word(0, HV_PAGE) };
 	char *line;
 
-	EXPECT_EQ(-ENOENT, guest_body(self->vmm.fd, HANDLE, 0, words, 1));
-	ASSERT_LT(0, read_text(self));
-	line = line_of(self->text, "vmbus-rejects:\t");
+	EXPECT_EQ(-ENOENT, guest_body(self->file.vmm.fd, HANDLE, 0, words, 1));
+	ASSERT_LT(0, read_text(&self->file));
+	line = line_of(self->file.text, "vmbus-rejects:\t");
 	EXPECT_EQ(1, value_of(line, "no_header"));
 	EXPECT_EQ(0, value_of(line, "quota"));
 }
@@ -216,12 +223,12 @@ TEST_F(fdinfo, gpadls_by_state)
 {
 	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN };
 
-	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
-	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE2, 1, 3, words, 1));
-	EXPECT_EQ(1, count(self, "ready"));
-	EXPECT_EQ(1, count(self, "assembling"));
-	EXPECT_EQ(1, count(self, "mapped"));
-	EXPECT_EQ(0, count(self, "unmapping"));
+	EXPECT_GPADL(self->file.vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, guest_header(self->file.vmm.fd, RELID, HANDLE2, 1, 3, words, 1));
+	EXPECT_EQ(1, count(&self->file, "ready"));
+	EXPECT_EQ(1, count(&self->file, "assembling"));
+	EXPECT_EQ(1, count(&self->file, "mapped"));
+	EXPECT_EQ(0, count(&self->file, "unmapping"));
 }
 
 /* Whose teardown waits, since when, and for whom */
@@ -229,52 +236,52 @@ TEST_F(fdinfo, gpadl_that_a_backend_holds)
 {
 	char *line;
 
-	EXPECT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
-	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, 2 * HV_PAGE);
-	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	ASSERT_LT(0, read_text(self));
-	EXPECT_EQ(NULL, line_of(self->text, "vmbus-wanted:"));
+	EXPECT_EQ(0, backend_policy(self->file.vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->file.vmm.fd, RELID, HANDLE, MEM_GPA, 2 * HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
 
-	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	EXPECT_TRUE(WAIT_FOR(read_fdinfo(self->vmm.fd, self->text) > 0 &&
-			     has_word(line_of(self->text, "vmbus-wanted:\t"), "told=1")));
-	line = line_of(self->text, "vmbus-wanted:\trelid=%u", RELID);
+	EXPECT_EQ(0, guest_teardown(self->file.vmm.fd, RELID, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(read_fdinfo(self->file.vmm.fd, self->file.text) > 0 &&
+			     has_word(line_of(self->file.text, "vmbus-wanted:\t"), "told=1")));
+	line = line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID);
 	EXPECT_EQ(HANDLE, value_of(line, "handle"));
 	EXPECT_TRUE(has_word(line, "why=teardown"));
 	EXPECT_TRUE(has_word(line, "state=mapped"));
 	EXPECT_TRUE(has_word(line, "armed=1"));
 	EXPECT_TRUE(has_word(line, "backend=test"));
 	EXPECT_EQ(2, value_of(line, "pages"));
-	EXPECT_EQ(1, number_of(self, "wanted-back"));
-	EXPECT_EQ(1, value_of(channel_of(self), "wanted"));
+	EXPECT_EQ(1, number_of(&self->file, "wanted-back"));
+	EXPECT_EQ(1, value_of(channel_of(&self->file), "wanted"));
 
 	usleep(50000);
-	ASSERT_LT(0, read_text(self));
-	EXPECT_LE(50, value_of(line_of(self->text, "vmbus-wanted:\trelid=%u", RELID), "ms"));
-	EXPECT_LE(50, value_of(channel_of(self), "wanted-ms"));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_LE(50, value_of(line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID), "ms"));
+	EXPECT_LE(50, value_of(channel_of(&self->file), "wanted-ms"));
 
-	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
-	ASSERT_LT(0, read_text(self));
-	EXPECT_EQ(NULL, line_of(self->text, "vmbus-wanted:"));
-	EXPECT_EQ(0, value_of(channel_of(self), "wanted-ms"));
+	EXPECT_EQ(0, backend_unmap(self->file.vmm.backend, HANDLE));
+	EXPECT_TORNDOWN(self->file.vmm.fd, HANDLE);
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
+	EXPECT_EQ(0, value_of(channel_of(&self->file), "wanted-ms"));
 }
 
 TEST_F(fdinfo, channel_whose_rescind_a_backend_holds)
 {
-	EXPECT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
-	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
-	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, RELID));
-	ASSERT_LT(0, read_text(self));
-	EXPECT_TRUE(has_word(line_of(self->text, "vmbus-wanted:\trelid=%u", RELID),
+	EXPECT_EQ(0, backend_policy(self->file.vmm.backend, ON_REVOKE_HOLD));
+	EXPECT_GPADL(self->file.vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
+	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->file.vmm.fd, RELID));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_TRUE(has_word(line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID),
 			     "why=rescind"));
-	EXPECT_TRUE(has_word(channel_of(self), "asked=rescind,"));
-	EXPECT_TRUE(has_word(channel_of(self), "rescinded=1"));
-	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
-	ASSERT_LT(0, read_text(self));
-	EXPECT_EQ(1, number_of(self, "events-pending"));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "asked=rescind,"));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "rescinded=1"));
+	EXPECT_EQ(0, backend_unmap(self->file.vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->file.vmm.fd)));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_EQ(1, number_of(&self->file, "events-pending"));
 }
 
 /* Neither the VMM's mutexes nor the backend's keep the reader waiting. */
@@ -285,23 +292,23 @@ TEST_F(fdinfo, callback_that_does_not_return)
 
 	ASSERT_LE(0, hanger);
 	ASSERT_EQ(0, backend_hang(hanger, 0, in));
-	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_EQ(0, guest_close(self->file.vmm.fd, RELID));
 	ASSERT_TRUE(WAIT_FOR(backend_state(hanger, 0).hangs & in));
-	ASSERT_LT(0, read_text(self));
-	EXPECT_TRUE(has_word(channel_of(self), "state=closing"));
-	EXPECT_TRUE(has_word(channel_of(self), "callback=close"));
-	EXPECT_TRUE(has_word(channel_of(self), "leaving=1"));
+	ASSERT_LT(0, read_text(&self->file));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "state=closing"));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "callback=close"));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "leaving=1"));
 	usleep(50000);
-	EXPECT_LE(50, count(self, "callback-ms"));
-	EXPECT_LE(50, count(self, "state-ms"));
+	EXPECT_LE(50, count(&self->file, "callback-ms"));
+	EXPECT_LE(50, count(&self->file, "state-ms"));
 	/* Also what the backend says of itself, which close() has not taken away yet */
-	EXPECT_NE(NULL, line_of(self->text, "vmbus-backend:\trelid=%u", RELID));
+	EXPECT_NE(NULL, line_of(self->file.text, "vmbus-backend:\trelid=%u", RELID));
 
 	EXPECT_EQ(0, backend_hang(hanger, 0, 0));
-	EXPECT_TRUE(WAIT_FOR(read_fdinfo(self->vmm.fd, self->text) > 0 &&
-			     has_word(channel_of(self), "state=closed")));
-	EXPECT_TRUE(has_word(channel_of(self), "callback=none"));
-	EXPECT_EQ(NULL, line_of(self->text, "vmbus-backend:"));
+	EXPECT_TRUE(WAIT_FOR(read_fdinfo(self->file.vmm.fd, self->file.text) > 0 &&
+			     has_word(channel_of(&self->file), "state=closed")));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "callback=none"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-backend:"));
 	close(hanger);
 }
 
@@ -310,11 +317,11 @@ TEST_F(fdinfo, words_of_the_backend)
 {
 	char *line;
 
-	ASSERT_LT(0, read_text(self));
-	line = line_of(self->text, "vmbus-backend:\trelid=%u ", RELID);
+	ASSERT_LT(0, read_text(&self->file));
+	line = line_of(self->file.text, "vmbus-backend:\trelid=%u ", RELID);
 	ASSERT_NE(NULL, line);
 	EXPECT_EQ(0, strncmp(line, "opens ", 6));
-	EXPECT_EQ(NULL, line_of(self->text, "vmbus-wanted:"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
 }
 
 /* The file is longer than a page: the kernel begins anew, and shows all of it. */
@@ -324,12 +331,13 @@ TEST_F(fdinfo, many_channels)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		ASSERT_EQ(0, vmm_channel(self->vmm.fd, first + i, i + 1, NULL));
-	ASSERT_LT(0, read_text(self));
+		ASSERT_EQ(0, vmm_channel(self->file.vmm.fd, first + i, i + 1, NULL));
+	ASSERT_LT(0, read_text(&self->file));
 	for (i = 0; i < nr; i++)
-		EXPECT_TRUE(has_word(line_of(self->text, "vmbus-channel:\trelid=%u", first + i),
+		EXPECT_TRUE(has_word(line_of(self->file.text,
+					     "vmbus-channel:\trelid=%u", first + i),
 				     "state=closed"));
-	EXPECT_EQ(nr + 1, number_of(self, "channels"));
+	EXPECT_EQ(nr + 1, number_of(&self->file, "channels"));
 }
 
 /* ---- While all of it comes and goes ---- */
@@ -351,17 +359,17 @@ static int read_for_ever(void *arg)
 
 TEST_F(fdinfo, is_read_while_channels_come_and_go)
 {
-	struct vmm reader = { .fd = self->vmm.fd };
+	struct vmm reader = { .fd = self->file.vmm.fd };
 	struct task task = {};
 	unsigned int i;
 
 	task_start(&task, read_for_ever, &reader);
 	for (i = 0; i < 200; i++) {
-		EXPECT_EQ(0, vmm_channel(self->vmm.fd, RELID + 1, 1, NULL));
-		EXPECT_GPADL(self->vmm.fd, RELID + 1, HANDLE, MEM_GPA, HV_PAGE);
-		EXPECT_EQ(0, guest_open(self->vmm.fd, RELID + 1, 1, HANDLE, 2));
-		EXPECT_NOT_OPENED(self->vmm.fd, RELID + 1, 1);
-		EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID + 1));
+		EXPECT_EQ(0, vmm_channel(self->file.vmm.fd, RELID + 1, 1, NULL));
+		EXPECT_GPADL(self->file.vmm.fd, RELID + 1, HANDLE, MEM_GPA, HV_PAGE);
+		EXPECT_EQ(0, guest_open(self->file.vmm.fd, RELID + 1, 1, HANDLE, 2));
+		EXPECT_NOT_OPENED(self->file.vmm.fd, RELID + 1, 1);
+		EXPECT_EQ(0, vmm_destroy(self->file.vmm.fd, RELID + 1));
 	}
 	__atomic_store_n(&reader.instance, 1, __ATOMIC_RELAXED);
 	EXPECT_LT(0, task_join(&task));

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# gpadlctl on saved machines (--root): what it prints can be read by people, by Python's json,
+# and by what reads Prometheus' text format.
+#
+#	cli.sh GPADLCTL DIRECTORY	TAP on stdout
+
+# shellcheck disable=SC2317 # ok() calls the functions below
+
+set -euo pipefail
+
+gpadlctl=$1
+root=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+n=0
+failed=0
+
+# ok NAME COMMAND...: a test, by the status of a command
+ok()
+{
+	local name=$1 said line
+	shift
+
+	n=$((n + 1))
+	if said=$("$@" 2>&1); then
+		echo "ok $n $name"
+	else
+		echo "not ok $n $name"
+		while read -r line; do
+			echo "# $line"
+		done <<<"$said"
+		failed=1
+	fi
+}
+
+run()
+{
+	"$gpadlctl" --root "$root" "$@"
+}
+
+# A host with two guests, one of which is stuck; a process that is none; a VMM that is gone;
+# a disk
+make_root()
+{
+	local core=$root/sys/kernel/config/target/core lun
+
+	rm -rf "$root"
+	mkdir -p "$root"/proc/{100,200,300,self}/{fd,fdinfo} "$root/dev" \
+		"$root"/sys/module/{vmbus_gpadl/parameters,vmbus_host} \
+		"$root"/sys/kernel/debug/vmbus_gpadl/{0,1,9}
+	echo vmm >"$root/proc/100/comm"
+	printf 'odd"name\\\n' >"$root/proc/200/comm"
+	echo bash >"$root/proc/300/comm"
+	ln -s /dev/vmbus-host "$root/proc/100/fd/7"
+	ln -s /dev/vmbus-host "$root/proc/100/fd/8"
+	ln -s /dev/vmbus-host "$root/proc/200/fd/3"
+	ln -s /dev/null "$root/proc/300/fd/7"
+	guest 0 100 >"$root/proc/100/fdinfo/7"
+	printf 'pos:\t0\nvmbus-version:\t1\n' >"$root/proc/100/fdinfo/8"
+	{
+		guest 1 200
+		printf 'vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n'
+	} >"$root/proc/200/fdinfo/3"
+	printf 'owner pid            0\npinned host pages    12\n' \
+		>"$root/sys/kernel/debug/vmbus_gpadl/9/stats"
+	printf '    3    0xe1e10 MAPPED     rw         8     1     1        1    17\n' \
+		>"$root/sys/kernel/debug/vmbus_gpadl/9/gpadls"
+	lun=$root/sys/kernel/config/target/vmbus/naa.5001405000000001/tpgt_1/lun/lun_0
+	mkdir -p "$core/fileio_0/system" "$lun"
+	echo /srv/system.img >"$core/fileio_0/system/udev_path"
+	ln -s ../../../../../../core/fileio_0/system "$lun/system"
+	mkdir "$lun/statistics"
+}
+
+# guest PARTITION PID: the text of an fdinfo
+guest()
+{
+	printf 'pos:\t0\nvmbus-version:\t1\nvmbus-partition:\t%s\nvmbus-owner:\t%s\n' "$1" "$2"
+	printf 'vmbus-regions:\t2\nvmbus-region-bytes:\t268435456\nvmbus-page-size:\t4096\n'
+	printf 'vmbus-pinned-pages:\t9\nvmbus-rejects:\tquota=7 no_region=0\n'
+	printf 'vmbus-channel:\trelid=3 primary=3 index=0 type=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f instance=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90 backend=vmbus_scsi state=open state-ms=5 callback=none kicks=11 received=100 received-bytes=6400 maps=3 mapped=1\n'
+	printf 'vmbus-backend:\trelid=3 LUN 0 of naa.5001405: 3 "requests" \\ in flight\n'
+}
+
+# says PATTERN ARGUMENTS...: a line of the output matches
+says()
+{
+	local pattern=$1
+	shift
+	{ run "$@" 2>&1 || true; } | grep -E -- "$pattern"
+}
+
+# json PROGRAM ARGUMENTS...: the output is JSON, and the Python expression on d is true
+json()
+{
+	local expression=$1
+	shift
+	{ run --json "$@" 2>/dev/null || true; } |
+		python3 -c 'import json, sys; d = json.load(sys.stdin); assert eval(sys.argv[1]), d' \
+			"$expression"
+}
+
+metrics_can_be_read()
+{
+	run metrics | python3 "$here/prometheus.py"
+}
+
+# refuses PATTERN ARGUMENTS...: fails, says why, and what to do next
+refuses()
+{
+	local pattern=$1 said
+	shift
+
+	if said=$(run "$@" 2>&1); then
+		echo "it succeeds: $said"
+		return 1
+	fi
+	grep -E -- "$pattern" <<<"$said" && grep "next: ." <<<"$said"
+}
+
+# In a tree that is no configfs the first write fails: nothing of it is left
+create_undoes_itself()
+{
+	local before after
+
+	before=$(find "$root/sys/kernel/config" | sort)
+	! run disk create data --file "$root/data.img" --size 1M || return 1
+	after=$(find "$root/sys/kernel/config" | sort)
+	[ "$before" = "$after" ] && [ ! -e "$root/data.img" ]
+}
+
+ends_with_q()
+{
+	local said
+
+	said=$({ sleep 2.5; printf q; sleep 1; } |
+		timeout 20 script -qec "$gpadlctl --root $root top" /dev/null)
+	grep -a "every second; q ends" <<<"$said"
+}
+
+make_root
+echo "TAP version 13"
+ok "list: a guest that is well" says '^ +0 +100 vmm +256 MiB +36 KiB +1 of 1 .*well$' list
+ok "list: one that is stuck" says '^ +1 +200 odd"name\\ .*1 stuck: gpadlctl show 1$' list
+ok "list: a file that is no guest yet" says '100 vmm +not a guest yet$' list
+ok "list: a VMM that has ended" says '^Partition 9: its VMM has ended; 12 host pages' list
+ok "list: what that holds" says 'GPADL 0xe1e10, channel 3: mapped for 17 s' list
+ok "show: by partition" says '^Partition 1: process 200' show 1
+ok "show: by process" says '^Partition 1: process 200' show 200
+ok "show: what is stuck, in plain words" \
+	says 'GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi: LUN 0 of' show 1
+ok "show: what was refused" says '^  refused  quota 7$' show 0
+ok "show: no such guest" refuses 'there is no guest 77' show 77
+ok "top: one look without a terminal" says '^ +1 +3 vmbus_scsi +open' top
+ok "top: what is stuck" says '^! GPADL 0xe1e11' top
+ok "top: live, and q ends it" ends_with_q
+ok "check: says what is missing" refuses '^FAILED +kvm' check
+ok "check: the modules" says '^ok +modules' check
+ok "metrics can be read" metrics_can_be_read
+ok "metrics: a counter of a channel" \
+	says '^vmbus_channel_kicks_total\{partition="1",pid="200",process="odd_name_",channel="3",backend="vmbus_scsi",instance="6f1d.*"\} 11$' metrics
+ok "metrics: refused messages by reason" says 'guest_rejects_total\{.*reason="quota"\} 7$' metrics
+ok "disk list" says '^system +naa.5001405000000001 +1 +0 fileio +/srv/system.img$' disk list
+ok "disk create: nothing is left of one that failed" create_undoes_itself
+ok "disk create: no size" refuses 'no size' disk create a --file /a --size 10X
+ok "disk create: nowhere" refuses 'where is the data' disk create a
+ok "disk create: a name that leads elsewhere" refuses 'no name' disk create ../a --memory 1M
+ok "disk create: a path with options in it" refuses 'cannot take' \
+	disk create a --file /a,fd_dev_size=1 --size 1M
+ok "disk create: no target's name" refuses 'no name of a target' \
+	disk create a --memory 1M --wwn naa.5
+ok "disk delete: no such disk" refuses 'there is no disk nothing' disk delete nothing
+ok "trace: a file" says 'backend maps GPADL 0x1: 8 pages' trace --file "$here/trace.txt"
+ok "trace: no channel" refuses 'is no channel' trace 3x
+ok "no such command" refuses 'there is no command' dance
+ok "list --json" json 'len(d["guests"]) == 3 and d["guests"][-1]["problems"][0].startswith("GPADL 0xe1e11") and d["orphans"][0]["partition"] == 9' list
+ok "show --json" json '[g["partition"] for g in d["guests"]] == [1] and d["guests"][0]["channel_list"][0]["received_bytes"] == 6400' show 1
+ok "show --json: quotes" json 'd["guests"][0]["process"] == "odd\"name\\" and "\"requests\" \\" in d["guests"][0]["channel_list"][0]["words"]' show 1
+ok "top --json" json 'd["channels"][0]["backend"] == "vmbus_scsi"' top
+ok "check --json" json '{c["name"]: c["status"] for c in d["checks"]}["modules"] == "ok" and not d["ready"]' check
+ok "metrics --json" json 'd["guests"][-1]["rejects"]["quota"] == 7' metrics
+ok "disk list --json" json 'd["disks"][0] == {"name": "system", "wwn": "naa.5001405000000001", "tpgt": 1, "lun": 0, "backstore": "fileio_0/system", "path": "/srv/system.img"}' disk list
+ok "every JSON says version and command" json 'd["version"] == 1 and d["command"] == "list"' list
+ok "the manual has no error" "$here/manual.sh"
+echo "1..$n"
+exit $failed

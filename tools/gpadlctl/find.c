@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the guests are: files of processes that lead to /dev/vmbus-host; and, for root, the
+ * partitions in debugfs whose VMM has ended.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gpadlctl.h"
+
+/* An fdinfo is as long as there are channels and GPADLs that are stuck. */
+#define FILE_MAX_BYTES	(64 * 1024 * 1024)
+
+const char *root = "";
+
+const char *rooted(const char *format, ...)
+{
+	static char paths[4][512];
+	static unsigned int next;
+	char *path = paths[next++ % ARRAY_SIZE(paths)];
+	va_list args;
+	int n;
+
+	n = snprintf(path, sizeof(paths[0]), "%s", root);
+	if (n < 0 || n >= (int)sizeof(paths[0]))
+		return path;
+	va_start(args, format);
+	vsnprintf(path + n, sizeof(paths[0]) - n, format, args);
+	va_end(args);
+	return path;
+}
+
+static char *read_all(int fd)
+{
+	size_t size = 16384, len = 0;
+	char *text = malloc(size), *more;
+	ssize_t n;
+
+	while (text) {
+		n = read(fd, text + len, size - 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += n;
+		if (len < size - 1)
+			continue;
+		more = size < FILE_MAX_BYTES ? realloc(text, size *= 2) : NULL;
+		if (!more)
+			free(text);
+		text = more;
+	}
+	if (!text) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	text[len] = 0;
+	if (n == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+char *read_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+	char *text;
+
+	if (fd < 0)
+		return NULL;
+	text = read_all(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return text;
+}
+
+/* ---- Guests ---- */
+
+static bool is_number(const char *s)
+{
+	if (!isdigit((unsigned char)*s))
+		return false;
+	while (isdigit((unsigned char)*s))
+		s++;
+	return !*s;
+}
+
+static void name_process(struct guest *g)
+{
+	char *name = read_file(rooted("/proc/%d/comm", g->pid));
+	size_t i, len = name ? strcspn(name, "\n") : 0;
+
+	for (i = 0; i < len && i < sizeof(g->command) - 1; i++)
+		g->command[i] = isprint((unsigned char)name[i]) ? name[i] : '?';
+	g->command[i] = 0;
+	free(name);
+}
+
+static int add_guest(struct guests *all, pid_t pid, int fd, const char *text)
+{
+	struct guest g = { .pid = pid, .fd = fd }, *more;
+	int ret = guest_parse(&g, text);
+
+	if (ret) {
+		guest_free(&g);
+		/* A driver that shows nothing here is older than this. */
+		return ret == -ENOENT ? 0 : ret;
+	}
+	name_process(&g);
+	more = realloc(all->list, (all->nr + 1) * sizeof(g));
+	if (!more) {
+		guest_free(&g);
+		return -ENOMEM;
+	}
+	all->list = more;
+	all->list[all->nr++] = g;
+	return 0;
+}
+
+static bool is_ours(pid_t pid, const char *fd)
+{
+	char target[64];
+	ssize_t n = readlink(rooted("/proc/%d/fd/%s", pid, fd), target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	return !strcmp(target, "/dev/vmbus-host");
+}
+
+static int find_in_process(struct guests *all, pid_t pid)
+{
+	DIR *fds = opendir(rooted("/proc/%d/fd", pid));
+	struct dirent *d;
+	char *text;
+	int ret = 0;
+
+	if (!fds) {
+		/* One that has ended meanwhile is no news. */
+		if (errno == EACCES || errno == EPERM)
+			all->nr_unreadable++;
+		return 0;
+	}
+	while (!ret && (d = readdir(fds))) {
+		if (!is_number(d->d_name) || !is_ours(pid, d->d_name))
+			continue;
+		text = read_file(rooted("/proc/%d/fdinfo/%s", pid, d->d_name));
+		if (text)
+			ret = add_guest(all, pid, atoi(d->d_name), text);
+		else if (errno == EACCES || errno == EPERM)
+			all->nr_unreadable++;
+		free(text);
+	}
+	closedir(fds);
+	return ret;
+}
+
+static int compare_guests(const void *a, const void *b)
+{
+	const struct guest *x = a, *y = b;
+
+	if (x->partition != y->partition)
+		return x->partition < y->partition ? -1 : 1;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->fd < y->fd ? -1 : x->fd > y->fd;
+}
+
+/* A file that several have open is one guest: that of the owner is the one that stays. */
+static void drop_copies(struct guests *all)
+{
+	struct guest *a, *b;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < all->nr; i++) {
+		a = n ? &all->list[n - 1] : NULL;
+		b = &all->list[i];
+		if (!a || !a->is_partition || !b->is_partition || a->partition != b->partition) {
+			all->list[n++] = *b;
+		} else if ((__u64)b->pid == b->owner && (__u64)a->pid != a->owner) {
+			guest_free(a);
+			*a = *b;
+		} else {
+			guest_free(b);
+		}
+	}
+	all->nr = n;
+}
+
+int guests_find(struct guests *all)
+{
+	DIR *proc = opendir(rooted("/proc"));
+	struct dirent *d;
+	int ret = 0;
+
+	*all = (struct guests){};
+	if (!proc)
+		return -errno;
+	while (!ret && (d = readdir(proc)))
+		if (is_number(d->d_name))
+			ret = find_in_process(all, atoi(d->d_name));
+	closedir(proc);
+	if (all->nr)
+		qsort(all->list, all->nr, sizeof(*all->list), compare_guests);
+	drop_copies(all);
+	return ret;
+}
+
+void guests_free(struct guests *all)
+{
+	unsigned int i;
+
+	for (i = 0; i < all->nr; i++)
+		guest_free(&all->list[i]);
+	free(all->list);
+}
+
+struct guest *guests_select(struct guests *all, const char *which)
+{
+	unsigned long n;
+	unsigned int i;
+
+	if (!is_number(which))
+		return NULL;
+	n = strtoul(which, NULL, 10);
+	for (i = 0; i < all->nr; i++)
+		if (all->list[i].is_partition && all->list[i].partition == n)
+			return &all->list[i];
+	for (i = 0; i < all->nr; i++)
+		if ((unsigned long)all->list[i].pid == n || all->list[i].owner == n)
+			return &all->list[i];
+	return NULL;
+}
+
+/* ---- Partitions that nobody has open any more ---- */
+
+/* Of the text of debugfs, which is no interface: what does not match is left out. */
+int orphan_parse(struct orphan *o, const char *stats, const char *gpadls)
+{
+	const char *line = strstr(stats, "pinned host pages");
+	unsigned int relid, handle, age;
+	char state[16];
+
+	if (!line)
+		return -ENOENT;
+	o->pinned_pages = strtoull(line + strlen("pinned host pages"), NULL, 10);
+	for (line = gpadls; line && *line; line = strchr(line, '\n'), line += !!line) {
+		if (sscanf(line, "%u %x %15s %*s %*u %*u %*u %*u %u", &relid, &handle, state,
+			   &age) != 4 || !strstr(state, "MAP"))
+			continue;
+		o->mapped++;
+		if (o->mapped > 1 && age <= o->age)
+			continue;
+		o->relid = relid;
+		o->handle = handle;
+		o->age = age;
+	}
+	return 0;
+}
+
+static bool is_open(const struct guests *guests, unsigned int partition)
+{
+	unsigned int i;
+
+	for (i = 0; i < guests->nr; i++)
+		if (guests->list[i].is_partition && guests->list[i].partition == partition)
+			return true;
+	return false;
+}
+
+void orphans_find(struct orphans *all, const struct guests *guests)
+{
+	static const char dir[] = "/sys/kernel/debug/vmbus_gpadl";
+	DIR *partitions = opendir(rooted("%s", dir));
+	struct dirent *d;
+	struct orphan *o;
+	char *stats, *gpadls;
+
+	*all = (struct orphans){};
+	all->unreadable = !partitions && errno == EACCES;
+	while (partitions && all->nr < ARRAY_SIZE(all->list) && (d = readdir(partitions))) {
+		if (!is_number(d->d_name) || is_open(guests, atoi(d->d_name)))
+			continue;
+		stats = read_file(rooted("%s/%s/stats", dir, d->d_name));
+		gpadls = read_file(rooted("%s/%s/gpadls", dir, d->d_name));
+		o = &all->list[all->nr];
+		*o = (struct orphan){ .partition = atoi(d->d_name) };
+		if (stats && gpadls && !orphan_parse(o, stats, gpadls))
+			all->nr++;
+		free(stats);
+		free(gpadls);
+	}
+	if (partitions)
+		closedir(partitions);
+}

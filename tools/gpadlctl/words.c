@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Numbers with their units, and what is wrong with a guest in whole sentences.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "gpadlctl.h"
+
+/* ---- Units ---- */
+
+static const char *scaled(double n, double step, const char *const *units, char buf[32])
+{
+	while (units[1] && n >= step)
+		n /= step, units++;
+	snprintf(buf, 32, n < 10 && n != (__u64)n ? "%.1f%s" : "%.0f%s", n, *units);
+	return buf;
+}
+
+const char *bytes_text(__u64 bytes, char buf[32])
+{
+	static const char *const units[] = { " B", " KiB", " MiB", " GiB", " TiB", NULL };
+
+	return scaled(bytes, 1024, units, buf);
+}
+
+const char *count_text(__u64 n, char buf[32])
+{
+	static const char *const units[] = { "", " k", " M", " G", NULL };
+
+	if (n < 10000)
+		snprintf(buf, 32, "%llu", n);
+	else
+		scaled(n, 1000, units, buf);
+	return buf;
+}
+
+const char *time_text(__u64 ms, char buf[32])
+{
+	__u64 s = ms / 1000;
+
+	if (ms < 1000)
+		snprintf(buf, 32, "%llu ms", ms);
+	else if (s < 120)
+		snprintf(buf, 32, "%llu s", s);
+	else if (s < 7200)
+		snprintf(buf, 32, "%llu min %llu s", s / 60, s % 60);
+	else
+		snprintf(buf, 32, "%llu h %llu min", s / 3600, s / 60 % 60);
+	return buf;
+}
+
+/* ---- Sentences ---- */
+
+struct teller {
+	void (*fn)(void *arg, const char *sentence);
+	void *arg;
+	unsigned int nr;
+};
+
+static void __printf(2, 3) tell(struct teller *t, const char *format, ...)
+{
+	char sentence[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	t->fn(t->arg, sentence);
+	t->nr++;
+}
+
+static bool is(const char *word, const char *what)
+{
+	return !strcmp(word, what);
+}
+
+/* What stands behind "channel 3: " */
+static const char *wanted_text(const struct wanted *w)
+{
+	static const struct {
+		const char *why, *text;
+	} texts[] = {
+		{ "teardown", "teardown" },
+		{ "reset", "the reset of the guest" },
+		{ "release", "the release of the channel" },
+		{ "rescind", "the rescind of the channel" },
+		{ "region", "the removal of its memory" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(texts); i++)
+		if (is(w->why, texts[i].why))
+			return texts[i].text;
+	return "somebody";
+}
+
+/* ": what the backend says", if it says something */
+static void words_of(const struct channel *c, char *buf, size_t size)
+{
+	snprintf(buf, size, c && *c->words ? ": %s" : "", c ? c->words : "");
+}
+
+static bool in_callback(const struct channel *c)
+{
+	return c && *c->callback && !is(c->callback, "none");
+}
+
+static void wanted_problem(struct teller *t, const struct guest *g, const struct wanted *w)
+{
+	const struct channel *c = guest_channel(g, w->relid);
+	char who[512], words[256], time[32], busy[32];
+
+	words_of(c, words, sizeof(words));
+	if (is(w->state, "mapping"))
+		snprintf(who, sizeof(who),
+			 "for memory of the VMM, process %d, which does not come (userfaultfd, FUSE, swap)",
+			 g->pid);
+	else if (is(w->state, "unmapping"))
+		snprintf(who, sizeof(who), "while its pages are being unpinned");
+	else if (w->told || !in_callback(c))
+		snprintf(who, sizeof(who), "for backend %s%s%s", w->backend,
+			 w->armed ? "" : ", which cannot be asked for it", words);
+	else
+		snprintf(who, sizeof(who), "for backend %s, which is in its %s() for %s%s",
+			 w->backend, c->callback, time_text(c->callback_ms, busy), words);
+	tell(t, "GPADL %#llx, channel %llu: %s waits %s %s", w->handle, w->relid,
+	     wanted_text(w), time_text(w->ms, time), who);
+}
+
+/* A callback that does not return; what is wanted back meanwhile tells of it too. */
+static void callback_problem(struct teller *t, const struct channel *c)
+{
+	char words[256], time[32];
+
+	if (!in_callback(c) || c->callback_ms < STUCK_MS)
+		return;
+	words_of(c, words, sizeof(words));
+	time_text(c->callback_ms, time);
+	if (is(c->callback, "drain"))
+		tell(t,
+		     "Channel %llu: its close waits %s for requests of backend %s that are under way%s",
+		     c->relid, time, c->backend, words);
+	else
+		tell(t, "Channel %llu: backend %s is in its %s() for %s%s", c->relid,
+		     c->backend, c->callback, time, words);
+}
+
+static void channel_problems(struct teller *t, const struct channel *c)
+{
+	char time[32];
+
+	callback_problem(t, c);
+	if (is(c->state, "draining") && c->state_ms >= STUCK_MS)
+		tell(t, "Channel %llu: its close waits %s for its sub-channels to close",
+		     c->relid, time_text(c->state_ms, time));
+	if (is(c->state, "opening") && c->state_ms >= STUCK_MS && !in_callback(c))
+		tell(t, "Channel %llu: its open waits %s for its rings to be mapped",
+		     c->relid, time_text(c->state_ms, time));
+	if (c->broken_in || c->broken_out)
+		tell(t,
+		     "Channel %llu: the guest has spoilt %s; it is of no use until the guest opens the channel anew",
+		     c->relid, c->broken_in && c->broken_out ? "both its rings" :
+		     c->broken_in ? "the ring that it writes" : "the ring that it reads");
+	if (is(c->worker, "orphaned"))
+		tell(t, "Channel %llu: its thread was killed; nothing can be mapped any more",
+		     c->relid);
+}
+
+unsigned int guest_problems(const struct guest *g,
+			    void (*fn)(void *arg, const char *sentence), void *arg)
+{
+	struct teller t = { .fn = fn, .arg = arg };
+	unsigned int i;
+
+	for (i = 0; i < g->nr_wanted; i++)
+		if (g->wanted[i].ms >= STUCK_MS)
+			wanted_problem(&t, g, &g->wanted[i]);
+	for (i = 0; i < g->nr_channels; i++)
+		channel_problems(&t, &g->channels[i]);
+	if (g->is_partition && !g->owner)
+		tell(&t,
+		     "The process that made the guest has ended: another one keeps its file open");
+	return t.nr;
+}
