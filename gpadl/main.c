@@ -43,4 +43,5 @@ module_exit(vmbus_gpadl_exit);
 
 MODULE_DESCRIPTION("Host side of Hyper-V VMBus GPADL mapping");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");
+MODULE_VERSION(VMBUS_VERSION);
 MODULE_LICENSE("GPL");

@@ -134,5 +134,6 @@ module_exit(vmbus_host_exit);
 
 MODULE_DESCRIPTION("VMBus channels for in-kernel backends: /dev/vmbus-host");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");
+MODULE_VERSION(VMBUS_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(VMBUS_GPADL_NS);
