@@ -228,6 +228,14 @@ static int ioctl_next_event(const struct ioctl_call *call, union ioctl_arg *arg)
 	return ret;
 }
 
+static int ioctl_get_version(const struct ioctl_call *call, union ioctl_arg *arg)
+{
+	if (arg->version.flags || arg->version.__reserved)
+		return -EOPNOTSUPP;
+	arg->version.version = VMBUS_VERSION_CODE;
+	return copy_to_user(call->from, &arg->version, call->size) ? -EFAULT : 0;
+}
+
 /* ---- Dispatch ---- */
 
 /**
@@ -267,13 +275,20 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(VMBUS_HOST_RESET, ioctl_reset, struct vmbus_host_reset, flags),
 	IOCTL_OP(VMBUS_HOST_NEXT_EVENT, ioctl_next_event,
 		 struct vmbus_host_event, __reserved),
+	IOCTL_OP(VMBUS_HOST_GET_VERSION, ioctl_get_version,
+		 struct vmbus_host_version, __reserved),
 };
 
-/* Who may: anybody makes the file a partition, and after that only its address space. */
+/*
+ * Who may: anybody asks for the version and makes the file a partition, and after that only
+ * its address space.
+ */
 static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
 {
 	struct vmbus_partition *p = host_partition(guest);
 
+	if (cmd == VMBUS_HOST_GET_VERSION)
+		return 0;
 	if (!p)
 		return cmd == VMBUS_HOST_CREATE ? 0 : -EINVAL;
 	return vmbus_partition_is_current(p) ? 0 : -EIO;

@@ -17,6 +17,7 @@ union ioctl_arg {
 	struct vmbus_host_post post;
 	struct vmbus_host_reset reset;
 	struct vmbus_host_event event;
+	struct vmbus_host_version version;
 };
 
 /**

@@ -31,7 +31,7 @@ TEST_F(file, unknown_ioctl)
 {
 	__u32 size = sizeof(size);
 
-	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x09), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x0a), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0xff), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC + 1, 0), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IOW(VMBUS_HOST_IOC, 7, __u32), &size);
@@ -50,6 +50,26 @@ TEST_F(file, nothing_before_create)
 	EXPECT_EQ(0, vmm_create(fd));
 	EXPECT_EQ(POLLOUT, poll_now(fd));
 	EXPECT_SILENCE(fd);
+	close(fd);
+}
+
+/* What modinfo says, of a file that is no partition yet and of one that is another's */
+TEST_F(file, version)
+{
+	struct vmbus_host_version v = { .size = sizeof(v) };
+	unsigned int major, minor, patch;
+	FILE *f = fopen("/sys/module/vmbus_host/version", "r");
+	int fd = open("/dev/vmbus-host", O_RDWR);
+
+	ASSERT_NE(NULL, f);
+	ASSERT_EQ(3, fscanf(f, "%u.%u.%u", &major, &minor, &patch));
+	fclose(f);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, ioctl(fd, VMBUS_HOST_GET_VERSION, &v));
+	EXPECT_EQ(major << 16 | minor << 8 | patch, v.version);
+	EXPECT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_GET_VERSION, &v));
+	v.flags = 1;
+	EXPECT_IOCTL_ERRNO(EOPNOTSUPP, fd, VMBUS_HOST_GET_VERSION, &v);
 	close(fd);
 }
 

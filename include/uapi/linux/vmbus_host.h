@@ -417,4 +417,23 @@ struct vmbus_host_event {
 
 #define VMBUS_HOST_NEXT_EVENT	_IO(VMBUS_HOST_IOC, 0x08)
 
+/**
+ * struct vmbus_host_version - VMBUS_HOST_GET_VERSION
+ * @size: sizeof(struct vmbus_host_version)
+ * @flags: must be 0
+ * @version: returned, version of the modules: major << 16 | minor << 8 | patch
+ * @__reserved: must be 0
+ *
+ * For messages to people, and before VMBUS_HOST_CREATE too. Not for finding out what there
+ * is: a command that is not there fails with ENOTTY, a flag with EOPNOTSUPP.
+ */
+struct vmbus_host_version {
+	__u32 size;
+	__u32 flags;
+	__u32 version;
+	__u32 __reserved;
+};
+
+#define VMBUS_HOST_GET_VERSION	_IO(VMBUS_HOST_IOC, 0x09)
+
 #endif /* _UAPI_LINUX_VMBUS_HOST_H */
