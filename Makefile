@@ -6,6 +6,8 @@ KDIR ?= /lib/modules/$(or $(KVER),$(shell uname -r))/build
 
 .DEFAULT_GOAL := modules
 
+include packaging/install.mk
+
 modules modules_install clean: $(KDIR)/Makefile
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
 
@@ -70,7 +72,13 @@ distclean:
 help:
 	@echo "Everyday:"
 	@echo "  make [KDIR=dir]   build the modules, against the running kernel if not told"
-	@echo "  make modules_install, make clean"
+	@echo "  make clean"
+	@echo
+	@echo "Install (DESTDIR, PREFIX=/usr/local):"
+	@echo "  make install      modules, headers for backends and VMMs, udev rule, tools, manual"
+	@echo "  make uninstall    take all of it away"
+	@echo "  make install-dkms the sources, for DKMS to build with each new kernel"
+	@echo "  make deb          packages for Debian, in out/deb"
 	@echo
 	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
 	@echo "  make demo         boot a stock guest whose GPADLs the modules map"

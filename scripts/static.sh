@@ -152,10 +152,29 @@ check_readme_example()
 	     inside            { print }
 	     found && /^```c$/ { inside = 1 }' README.md >"$dir/example/$name.c"
 	[ -s "$dir/example/$name.c" ] || { echo "the example is empty"; return 1; }
-	printf 'obj-m := %s.o\nccflags-y := -I%s -I%s/include\n' \
-		"$name" "$dir/build" "$dir/build" >"$dir/example/Kbuild"
-	make -s -C "$stock/build" M="$dir/example" W=1 KCFLAGS=-Werror \
-		KBUILD_EXTRA_SYMBOLS="$dir/build/Module.symvers" modules
+	printf 'obj-m := %s.o\ninclude %s/usr/local/share/vmbus-gpadl/backend.mk\n' \
+		"$name" "$dir/installed" >"$dir/example/Kbuild"
+	make -s -C "$stock/build" M="$dir/example" W=1 KCFLAGS=-Werror modules
+}
+
+# make install puts everything in its place, and make uninstall takes all of it away. A
+# backend is built by what is installed.
+check_install()
+{
+	local dest=$dir/installed kernel
+
+	kernel=$(cat "$stock/release")
+	rm -rf "$dest"
+	# Debian's headers have no key to sign modules with: sign-file says so
+	make -s -C "$dir/build" KDIR="$stock/build" DESTDIR="$dest" install >"$dir/install.log" 2>&1 ||
+		{ cat "$dir/install.log"; return 1; }
+	for f in lib/modules/"$kernel"/updates/vmbus-gpadl/vmbus_gpadl.ko.xz \
+		 usr/local/include/linux/vmbus_host.h usr/local/share/man/man4/vmbus-host.4; do
+		[ -s "$dest/$f" ] || { echo "make install has not made $f"; return 1; }
+	done
+	check_readme_example || return 1
+	make -s -C "$dir/build" DESTDIR="$dest" uninstall
+	[ ! -e "$dest" ] || find "$dest"
 }
 
 # What is in Documentation/, and the comments that it takes out of the sources
@@ -197,7 +216,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions readme_example docs)
+	shellcheck uapi versions install docs)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
