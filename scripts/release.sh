@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The tarball of a release, of the last commit: the same to the byte each time.
+#
+#	release.sh		out/vmbus-gpadl-VERSION.tar.xz, and its checksum
+#
+# Refuses what is not committed, and a version that the changelog does not name.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+version=$(cat "$top/VERSION")
+name=vmbus-gpadl-$version
+changelog=Documentation/changelog.rst
+
+[ -z "$(git -C "$top" status --porcelain)" ] ||
+	die "the tree has changes that are not committed" "git status, then commit or stash them"
+grep -qE "^${version//./\\.}(,|$)" "$top/$changelog" ||
+	die "$changelog has no headline for $version" "say there what is new"
+
+mkdir -p "$out"
+# git sorts the files and gives all of them the commit's time; xz in one thread, whose
+# output does not depend on the machine
+git -C "$top" archive --format=tar --prefix="$name/" HEAD |
+	xz -T1 -6 >"$out/$name.tar.xz"
+(cd "$out" && sha256sum "$name.tar.xz")
