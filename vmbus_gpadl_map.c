@@ -5,7 +5,7 @@
  *
  *	 HEADER            last BODY            map                   unmap
  *	   |--> ASSEMBLING ---------> READY --> MAPPING --> MAPPED --> UNMAPPING --> READY
- *	             \                  \           (leaving set at any point)        |
+ *	             \                  \           (teardown at any point)          |
  *	              `------------------`--------------> DEAD <----------------------'
  *
  * MAPPING, MAPPED and UNMAPPING are the busy states. Only the thread that set MAPPING or
@@ -114,7 +114,7 @@ static void gpadl_settle(struct gpadl *g)
 	__releases(&g->lock)
 {
 	struct vmbus_gpadl_channel *chan = g->chan;
-	bool revoked = g->revoked, dead = g->leaving;
+	bool revoked = g->revoked, dead = g->tearing_down;
 
 	g->revoked = false;
 	g->retired = false;
@@ -142,15 +142,15 @@ static void gpadl_settle(struct gpadl *g)
 		gpadl_put(g);
 }
 
-/* Set leaving. Returns true if the GPADL died of it; then it has yet to be put. */
-static bool gpadl_leave(struct gpadl *g, bool owe_torndown)
+/* Begin the teardown. Returns true if the GPADL died of it; then it has yet to be put. */
+static bool gpadl_begin_teardown(struct gpadl *g, bool owe_torndown)
 {
 	lockdep_assert_held(&g->chan->p->rx_mutex);
 	lockdep_assert_held(&g->lock);
-	WRITE_ONCE(g->leaving, true);
+	WRITE_ONCE(g->tearing_down, true);
 	g->owe_torndown = owe_torndown;
 	if (gpadl_is_busy(g)) {
-		gpadl_want_back(g);
+		gpadl_revoke(g);
 		return false;
 	}
 	gpadl_die(g);
@@ -300,13 +300,13 @@ bool gpadl_teardown(struct gpadl *g)
 		return false;
 	}
 	trace_vmbus_gpadl_teardown(g);
-	if (g->leaving && g->owe_torndown)
+	if (g->tearing_down && g->owe_torndown)
 		gpadl_count(chan->p, chan->relid, g->handle, GPADL_REASON_REPEATED);
 	if (g->state == GPADL_ASSEMBLING) {
 		gpadl_count(chan->p, chan->relid, g->handle, GPADL_REASON_CANCELLED);
 		gpadl_reply_created(g, GPADL_STATUS_CANCELLED);
 	}
-	dead = gpadl_leave(g, true);
+	dead = gpadl_begin_teardown(g, true);
 	spin_unlock(&g->lock);
 	if (dead)
 		gpadl_put(g);
@@ -315,7 +315,7 @@ bool gpadl_teardown(struct gpadl *g)
 EXPORT_SYMBOL_IF_KUNIT(gpadl_teardown);
 
 /**
- * gpadl_drop() - A GPADL's channel is released, or the partition reset
+ * gpadl_teardown_quietly() - A GPADL's channel is released, or the partition reset
  * @g: the GPADL, held by the caller
  * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
  *
@@ -323,13 +323,13 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_teardown);
  *
  * Context: process; rx_mutex is held.
  */
-void gpadl_drop(struct gpadl *g, bool reset)
+void gpadl_teardown_quietly(struct gpadl *g, bool reset)
 {
 	bool dead = false;
 
 	spin_lock(&g->lock);
 	if (g->state != GPADL_DEAD)
-		dead = gpadl_leave(g, false);
+		dead = gpadl_begin_teardown(g, false);
 	if (reset && gpadl_is_busy(g) && !g->reset) {
 		g->reset = true;
 		atomic_inc(&g->chan->p->nr_resetting);
@@ -338,7 +338,7 @@ void gpadl_drop(struct gpadl *g, bool reset)
 	if (dead)
 		gpadl_put(g);
 }
-EXPORT_SYMBOL_IF_KUNIT(gpadl_drop);
+EXPORT_SYMBOL_IF_KUNIT(gpadl_teardown_quietly);
 
 /* ---- What the backend does ---- */
 
@@ -348,7 +348,7 @@ static int gpadl_begin_map(struct gpadl *g, bool write)
 	lockdep_assert_held(&g->lock);
 	if (g->state == GPADL_ASSEMBLING || g->state == GPADL_DEAD)
 		return -ENOENT;
-	if (g->leaving || READ_ONCE(g->chan->rescinded))
+	if (g->tearing_down || READ_ONCE(g->chan->rescinded))
 		return -ESHUTDOWN;
 	if (g->state != GPADL_READY)
 		return -EBUSY;
@@ -381,7 +381,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 {
 	int ret = PTR_ERR_OR_ZERO(m);
 
-	if (!ret && (g->leaving || READ_ONCE(g->chan->rescinded))) {
+	if (!ret && (g->tearing_down || READ_ONCE(g->chan->rescinded))) {
 		ret = -ESHUTDOWN;
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
@@ -567,7 +567,7 @@ void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv)
 	spin_lock(&g->lock);
 	WRITE_ONCE(map->priv, priv);
 	if (!m->armed && g->revoked)
-		gpadl_ask_back(g);
+		gpadl_queue_revoke(g);
 	m->armed = true;
 	spin_unlock(&g->lock);
 }

@@ -73,19 +73,19 @@ static void channel_revoke_work(struct vmbus_gpadl_work *work)
 	struct vmbus_gpadl_channel *chan =
 		container_of(work, struct vmbus_gpadl_channel, revoke_work);
 
-	gpadl_tell_revoked(chan);
+	gpadl_run_revokes(chan);
 	gpadl_channel_unref(chan);
 }
 
 /* Called with rx_mutex held. The guest hears no more of these. */
-void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset)
+void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 {
 	unsigned long handle = 0;
 	struct gpadl *g;
 
 	lockdep_assert_held(&chan->p->rx_mutex);
 	while ((g = gpadl_next(chan, &handle))) {
-		gpadl_drop(g, reset);
+		gpadl_teardown_quietly(g, reset);
 		gpadl_put(g);
 		/* There may be LIMIT_GPADLS of them. */
 		cond_resched();
@@ -97,7 +97,7 @@ void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset)
 /* The same, and the replies that wait in the queue go. */
 static void channel_drop_all(struct vmbus_gpadl_channel *chan)
 {
-	gpadl_channel_drop(chan, false);
+	gpadl_channel_teardown(chan, false);
 	gpadl_reply_purge(&chan->p->replies, chan);
 }
 

@@ -59,13 +59,13 @@ static void gpadl_show(struct seq_file *m, struct gpadl *g)
 {
 	unsigned long age = 0;
 	const char *wanted;
-	bool leaving;
+	bool tearing_down;
 	u8 state;
 
 	spin_lock(&g->lock);
 	state = g->state;
 	wanted = wanted_name(g);
-	leaving = g->leaving;
+	tearing_down = g->tearing_down;
 	if (gpadl_is_busy(g))
 		age = (jiffies - g->since) / HZ;
 	spin_unlock(&g->lock);
@@ -73,7 +73,7 @@ static void gpadl_show(struct seq_file *m, struct gpadl *g)
 	seq_printf(m, "%5u %#10x %-10s %-6s %5u %5u %5u %8u %5lu%s%s\n", g->chan->relid,
 		   g->handle, state_names[state], g->read_only ? "ro" : "rw",
 		   g->pfns.nr_pages, g->pfns.nr_ranges, g->pfns.nr_runs, g->nr_messages,
-		   age, leaving ? " leaving" : "", wanted);
+		   age, tearing_down ? " leaving" : "", wanted);
 }
 
 static int gpadls_show(struct seq_file *m, void *unused)

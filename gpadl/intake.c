@@ -66,7 +66,7 @@ struct rx_handle {
 	struct gpadl *here;		/* on the channel in question, held */
 	struct gpadl *assembling;	/* on whatever channel, held */
 	bool elsewhere;			/* on another channel */
-	bool leaving;			/* being torn down on whatever channel */
+	bool tearing_down;			/* being torn down on whatever channel */
 };
 
 static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel *chan)
@@ -87,8 +87,8 @@ static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel
 		/* A backend may be at it; but this state comes and goes under rx_mutex. */
 		if (data_race(g->state) == GPADL_ASSEMBLING)
 			found.assembling = g;
-		if (READ_ONCE(g->leaving))
-			found.leaving = true;
+		if (READ_ONCE(g->tearing_down))
+			found.tearing_down = true;
 	}
 	if (found.here)
 		refcount_inc(&found.here->ref);
@@ -109,7 +109,7 @@ static void rx_handle_put(struct rx_handle *found)
 static bool rx_handle_taken(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
 	struct rx_handle found = rx_find_handle(rx, chan);
-	bool taken = found.here || found.assembling || found.leaving;
+	bool taken = found.here || found.assembling || found.tearing_down;
 
 	rx_handle_put(&found);
 	return taken;

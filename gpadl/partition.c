@@ -256,13 +256,13 @@ err_free:
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_create, VMBUS_GPADL_NS);
 
 /* Called with rx_mutex held. */
-static void partition_drop_gpadls(struct vmbus_partition *p)
+static void partition_teardown_gpadls(struct vmbus_partition *p)
 {
 	struct vmbus_gpadl_channel *chan;
 
 	/* Those that were put, and that a mapped GPADL still holds, as well. */
 	list_for_each_entry(chan, &p->all_channels, node)
-		gpadl_channel_drop(chan, true);
+		gpadl_channel_teardown(chan, true);
 	gpadl_reply_purge(&p->replies, NULL);
 }
 
@@ -281,7 +281,7 @@ void vmbus_partition_put(struct vmbus_partition *p)
 {
 	mutex_lock(&p->rx_mutex);
 	p->dead = true;
-	partition_drop_gpadls(p);
+	partition_teardown_gpadls(p);
 	mutex_unlock(&p->rx_mutex);
 	/* The reference goes with it. */
 	queue_work(p->drop_wq, &p->clear_work);
@@ -356,7 +356,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_set_regions, VMBUS_GPADL_NS);
 void vmbus_partition_reset_start(struct vmbus_partition *p)
 {
 	mutex_lock(&p->rx_mutex);
-	partition_drop_gpadls(p);
+	partition_teardown_gpadls(p);
 	mutex_unlock(&p->rx_mutex);
 	gpadl_partition_wake(p);
 }

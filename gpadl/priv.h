@@ -106,7 +106,7 @@ enum gpadl_state {
  * @replies: messages that wait for the guest
  * @rx_mutex: serialises the guest's messages and all that makes GPADLs leave. Protects
  *	@dead, @channels, @nr_channels, @all_channels, the insertion of GPADLs, and the
- *	change of vmbus_gpadl_channel.rescinded and .released and of gpadl.leaving
+ *	change of vmbus_gpadl_channel.rescinded and .released and of gpadl.tearing_down
  * @dead: the channel layer has gone
  * @channels: by relid, those that the channel layer has not put
  * @nr_channels: number of these
@@ -230,9 +230,9 @@ struct vmbus_gpadl_channel {
  * @prev_same: the one before; NULL for the one that stands in the table
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
- * @lock: protects @state, @leaving, @owe_torndown, @revoked, @reset, @since and @mapping
+ * @lock: protects @state, @tearing_down, @owe_torndown, @revoked, @reset, @since and @mapping
  * @state: &enum gpadl_state
- * @leaving: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
+ * @tearing_down: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and wanted back; the backend is told if it is MAPPED and armed
  * @retired: busy, and the VMM has taken away a region in which it has pages: it is asked
@@ -260,7 +260,7 @@ struct gpadl {
 
 	spinlock_t lock;
 	u8 state;
-	bool leaving;
+	bool tearing_down;
 	bool owe_torndown;
 	bool revoked;
 	bool retired;
@@ -281,19 +281,19 @@ struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
 			   const struct gpadl_wire_msg *header, bool read_only);
 void gpadl_add(struct gpadl *g, const struct gpadl_wire_msg *msg);
 bool gpadl_teardown(struct gpadl *g);
-void gpadl_drop(struct gpadl *g, bool reset);
+void gpadl_teardown_quietly(struct gpadl *g, bool reset);
 void gpadl_wait_dying(struct vmbus_gpadl_channel *chan);
 
 /* revoke.c */
-void gpadl_ask_back(struct gpadl *g);
-void gpadl_want_back(struct gpadl *g);
+void gpadl_queue_revoke(struct gpadl *g);
+void gpadl_revoke(struct gpadl *g);
 void gpadl_rescind(struct gpadl *g);
 bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		 const struct gpadl_region_table *new);
 void gpadl_retire(struct gpadl *g);
-void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan);
+void gpadl_run_revokes(struct vmbus_gpadl_channel *chan);
 #if IS_ENABLED(CONFIG_KUNIT)
-void gpadl_revoke(struct gpadl_mapping *m);
+void gpadl_call_revoke(struct gpadl_mapping *m);
 #endif
 
 /* table.c: where GPADLs stand */
@@ -333,7 +333,7 @@ static inline int gpadl_wait_killable(struct vmbus_partition *p, const atomic_t 
 }
 
 /* channel.c */
-void gpadl_channel_drop(struct vmbus_gpadl_channel *chan, bool reset);
+void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset);
 
 /* debugfs.c */
 void gpadl_debugfs_init(void);

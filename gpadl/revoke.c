@@ -13,7 +13,7 @@
 #include "trace.h"
 
 /* The backend has the GPADL, which is wanted back, and can be told so: it will be. */
-void gpadl_ask_back(struct gpadl *g)
+void gpadl_queue_revoke(struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
 	trace_vmbus_gpadl_revoke(g);
@@ -25,7 +25,7 @@ void gpadl_ask_back(struct gpadl *g)
  * A busy GPADL is wanted back. A backend that has it is told, at once or when it can be
  * (vmbus_mapping_arm()); one that is about to get it will not (gpadl_finish_map()).
  */
-void gpadl_want_back(struct gpadl *g)
+void gpadl_revoke(struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
 	if (g->revoked)
@@ -34,7 +34,7 @@ void gpadl_want_back(struct gpadl *g)
 	g->since = jiffies;
 	gpadl_partition_watch_revoked(g->chan->p);
 	if (g->state == GPADL_MAPPED && g->mapping->armed)
-		gpadl_ask_back(g);
+		gpadl_queue_revoke(g);
 }
 
 /**
@@ -47,7 +47,7 @@ void gpadl_rescind(struct gpadl *g)
 {
 	spin_lock(&g->lock);
 	if (gpadl_is_busy(g))
-		gpadl_want_back(g);
+		gpadl_revoke(g);
 	spin_unlock(&g->lock);
 }
 
@@ -83,7 +83,7 @@ void gpadl_retire(struct gpadl *g)
 	spin_lock(&g->lock);
 	if (gpadl_is_busy(g)) {
 		g->retired = true;
-		gpadl_want_back(g);
+		gpadl_revoke(g);
 	}
 	spin_unlock(&g->lock);
 }
@@ -111,22 +111,22 @@ static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
 }
 
 /* Tests put themselves in its place: whatever can happen before the call has happened then. */
-VISIBLE_IF_KUNIT void gpadl_revoke(struct gpadl_mapping *m)
+VISIBLE_IF_KUNIT void gpadl_call_revoke(struct gpadl_mapping *m)
 {
 	struct vmbus_gpadl_channel *chan = m->g->chan;
 
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_revoke, m);
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_call_revoke, m);
 	chan->ops->revoke(chan, &m->map);
 }
-EXPORT_SYMBOL_IF_KUNIT(gpadl_revoke);
+EXPORT_SYMBOL_IF_KUNIT(gpadl_call_revoke);
 
 /**
- * gpadl_tell_revoked() - Tell the backend of each mapping that is wanted back
+ * gpadl_run_revokes() - Tell the backend of each mapping that is wanted back
  * @chan: the channel
  *
  * Context: work of the channel.
  */
-void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
+void gpadl_run_revokes(struct vmbus_gpadl_channel *chan)
 {
 	struct gpadl_mapping *m;
 	unsigned long handle;
@@ -140,9 +140,9 @@ void gpadl_tell_revoked(struct vmbus_gpadl_channel *chan)
 		m = gpadl_take_revoked(g);
 		gpadl_put(g);
 		if (m) {
-			gpadl_revoke(m);
+			gpadl_call_revoke(m);
 			gpadl_mapping_put(m);
 		}
 	}
 }
-EXPORT_SYMBOL_IF_KUNIT(gpadl_tell_revoked);
+EXPORT_SYMBOL_IF_KUNIT(gpadl_run_revokes);

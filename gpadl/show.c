@@ -63,7 +63,7 @@ static const char *wanted_key(const struct gpadl *g)
 		return "teardown";
 	if (g->reset)
 		return "reset";
-	if (g->leaving)
+	if (g->tearing_down)
 		return "release";
 	return g->retired ? "region" : "rescind";
 }

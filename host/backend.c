@@ -47,7 +47,7 @@ static struct vmbus_backend *backend_try_get(struct vmbus_device *dev)
 }
 
 /**
- * host_backend_get() - Find the backend of a device, and have it know the device
+ * vmbus_host_backend_get() - Find the backend of a device, and have it know the device
  * @dev: the device
  *
  * A backend that is not there is loaded.
@@ -55,7 +55,7 @@ static struct vmbus_backend *backend_try_get(struct vmbus_device *dev)
  * Context: process, may sleep, for as long as modprobe takes.
  * Return: the backend, with a reference to its module; NULL if there is none.
  */
-struct vmbus_backend *host_backend_get(struct vmbus_device *dev)
+struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev)
 {
 	struct vmbus_backend *backend = backend_try_get(dev);
 
@@ -67,18 +67,18 @@ struct vmbus_backend *host_backend_get(struct vmbus_device *dev)
 	return backend;
 }
 
-void host_backend_put(struct vmbus_backend *backend)
+void vmbus_host_backend_put(struct vmbus_backend *backend)
 {
 	module_put(backend->owner);
 }
 
 /**
- * host_backend_forget() - A backend has a device no more
+ * vmbus_host_backend_forget() - A backend has a device no more
  * @dev: the device, after its remove() or in place of its probe(). May be forgotten already
  *
  * Context: process, may sleep.
  */
-void host_backend_forget(struct vmbus_device *dev)
+void vmbus_host_backend_forget(struct vmbus_device *dev)
 {
 	guard(mutex)(&backends_lock);
 	list_del_init(&dev->node);
@@ -112,14 +112,14 @@ int vmbus_backend_register(struct vmbus_backend *backend)
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_register, VMBUS_HOST_NS);
 
 /**
- * host_backend_withdraw() - A backend serves no new device, and loses those that it has
+ * vmbus_host_backend_withdraw() - A backend serves no new device, and loses those that it has
  * @backend: the backend
  * @unplug: called for each device that it has; waits for nothing
  *
  * Context: process, may sleep until the last device is gone.
  */
-void host_backend_withdraw(struct vmbus_backend *backend,
-			   void (*unplug)(struct vmbus_device *dev))
+void vmbus_host_backend_withdraw(struct vmbus_backend *backend,
+				 void (*unplug)(struct vmbus_device *dev))
 {
 	struct vmbus_device *dev;
 

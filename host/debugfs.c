@@ -19,7 +19,7 @@ static void guest_show(struct vmbus_guest *guest, void *m)
 static int guests_show(struct seq_file *m, void *unused)
 {
 	seq_puts(m, "# pid counts\n");
-	host_for_each(guest_show, m);
+	vmbus_guest_for_each(guest_show, m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(guests);
@@ -36,7 +36,7 @@ static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 
 	seq_printf(m, "%d %u %pUl %pUl %s%s%s opens %lld refused %lld kicks %lld calls %llu received %llu sent %llu%s%s\n",
 		   ep->guest->owner, ep->relid, &ep->dev->if_type, &ep->dev->if_instance,
-		   endpoint_state_name(ep),
+		   vmbus_ep_state_name(ep),
 		   glance(&ep->rescinded) ? " rescinded" : "",
 		   glance(&ep->released) ? " released" : "",
 		   atomic64_read(&c->opens), atomic64_read(&c->refused),
@@ -49,19 +49,19 @@ static void endpoint_show(struct vmbus_endpoint *ep, void *m)
 static int endpoints_show(struct seq_file *m, void *unused)
 {
 	seq_puts(m, "# pid relid if_type if_instance state counts\n");
-	endpoint_for_each(endpoint_show, m);
+	vmbus_ep_for_each(endpoint_show, m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(endpoints);
 
-void host_debugfs_init(void)
+void vmbus_host_debugfs_init(void)
 {
 	host_debugfs = debugfs_create_dir("vmbus_host", NULL);
 	debugfs_create_file("guests", 0400, host_debugfs, NULL, &guests_fops);
 	debugfs_create_file("endpoints", 0400, host_debugfs, NULL, &endpoints_fops);
 }
 
-void host_debugfs_exit(void)
+void vmbus_host_debugfs_exit(void)
 {
 	debugfs_remove_recursive(host_debugfs);
 }

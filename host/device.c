@@ -14,18 +14,18 @@
 /* ---- Lifetime ---- */
 
 /**
- * host_device_create() - Make a device, and find its backend
+ * vmbus_host_device_create() - Make a device, and find its backend
  * @guest: the guest
  * @relid: of the primary channel
  * @if_type: interface type GUID
  * @if_instance: interface instance GUID
  *
  * Context: process, may sleep, for as long as modprobe takes.
- * Return: the device, without a channel, for host_device_put(); ERR_PTR of -ENODEV if nobody
+ * Return: the device, without a channel, for vmbus_host_device_put(); ERR_PTR of -ENODEV if nobody
  * serves the type, or -ENOMEM.
  */
-struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
-					const guid_t *if_type, const guid_t *if_instance)
+struct vmbus_device *vmbus_host_device_create(struct vmbus_guest *guest, u32 relid,
+					      const guid_t *if_type, const guid_t *if_instance)
 {
 	struct vmbus_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
 
@@ -39,7 +39,7 @@ struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
 	spin_lock_init(&dev->lock);
 	INIT_LIST_HEAD(&dev->endpoints);
 	INIT_LIST_HEAD(&dev->node);
-	dev->backend = host_backend_get(dev);
+	dev->backend = vmbus_host_backend_get(dev);
 	if (!dev->backend) {
 		kfree(dev);
 		return ERR_PTR(-ENODEV);
@@ -50,30 +50,30 @@ struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
 	return dev;
 }
 
-void host_device_get(struct vmbus_device *dev)
+void vmbus_host_device_get(struct vmbus_device *dev)
 {
 	refcount_inc(&dev->ref);
 }
 
 /**
- * host_device_put() - Drop a reference to a device
+ * vmbus_host_device_put() - Drop a reference to a device
  * @dev: the device
  *
  * Context: process, may sleep.
  */
-void host_device_put(struct vmbus_device *dev)
+void vmbus_host_device_put(struct vmbus_device *dev)
 {
 	if (!refcount_dec_and_test(&dev->ref))
 		return;
 	/* Nothing is mapped any more. */
-	host_backend_forget(dev);
+	vmbus_host_backend_forget(dev);
 	if (dev->backend)
-		host_backend_put(dev->backend);
+		vmbus_host_backend_put(dev->backend);
 	kfree(dev);
 }
 
 /**
- * host_device_probe() - Give a device to its backend
+ * vmbus_host_device_probe() - Give a device to its backend
  * @dev: the device
  * @config: configuration; NULL if @len is 0
  * @len: its length in bytes
@@ -81,7 +81,7 @@ void host_device_put(struct vmbus_device *dev)
  * Context: process, the VMM's ioctl. May sleep for as long as the backend likes.
  * Return: 0; -EINVAL if the backend takes no configuration; what probe() returns.
  */
-int host_device_probe(struct vmbus_device *dev, const void *config, size_t len)
+int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t len)
 {
 	int ret = 0;
 
@@ -90,30 +90,30 @@ int host_device_probe(struct vmbus_device *dev, const void *config, size_t len)
 	else if (len)
 		ret = -EINVAL;
 	if (ret)
-		host_backend_forget(dev);
+		vmbus_host_backend_forget(dev);
 	else
 		dev->probed = true;
 	return ret;
 }
 
 /**
- * host_device_remove() - Take a device from its backend
+ * vmbus_host_device_remove() - Take a device from its backend
  * @dev: the device, all its channels closed for good
  *
  * Context: process, in the order of the primary channel. May sleep for as long as the
  * backend likes.
  */
-void host_device_remove(struct vmbus_device *dev)
+void vmbus_host_device_remove(struct vmbus_device *dev)
 {
 	if (dev->probed && dev->backend->remove)
 		dev->backend->remove(dev);
 	dev->probed = false;
 	dev->data = NULL;
-	host_backend_forget(dev);
-	/* A module that owes an unmap stays until host_device_put(): nobody else can do it. */
+	vmbus_host_backend_forget(dev);
+	/* A module that owes an unmap stays until the last put: nobody else can do it. */
 	if (dev->owes)
 		return;
-	host_backend_put(dev->backend);
+	vmbus_host_backend_put(dev->backend);
 	dev->backend = NULL;
 }
 
@@ -235,7 +235,7 @@ int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count)
 {
 	if (!count || count > dev->max_subchannels)
 		return -EINVAL;
-	host_event_post(dev->guest, VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, dev->relid, count);
+	vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, dev->relid, count);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_offer_subchannels, VMBUS_HOST_NS);

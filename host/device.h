@@ -60,18 +60,18 @@ struct vmbus_device {
 };
 
 /* device.c */
-struct vmbus_device *host_device_create(struct vmbus_guest *guest, u32 relid,
-					const guid_t *if_type, const guid_t *if_instance);
-void host_device_get(struct vmbus_device *dev);
-void host_device_put(struct vmbus_device *dev);
-int host_device_probe(struct vmbus_device *dev, const void *config, size_t len);
-void host_device_remove(struct vmbus_device *dev);
+struct vmbus_device *vmbus_host_device_create(struct vmbus_guest *guest, u32 relid,
+					      const guid_t *if_type, const guid_t *if_instance);
+void vmbus_host_device_get(struct vmbus_device *dev);
+void vmbus_host_device_put(struct vmbus_device *dev);
+int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t len);
+void vmbus_host_device_remove(struct vmbus_device *dev);
 
 /* backend.c: who serves which interface type */
-struct vmbus_backend *host_backend_get(struct vmbus_device *dev);
-void host_backend_put(struct vmbus_backend *backend);
-void host_backend_forget(struct vmbus_device *dev);
-void host_backend_withdraw(struct vmbus_backend *backend,
-			   void (*unplug)(struct vmbus_device *dev));
+struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev);
+void vmbus_host_backend_put(struct vmbus_backend *backend);
+void vmbus_host_backend_forget(struct vmbus_device *dev);
+void vmbus_host_backend_withdraw(struct vmbus_backend *backend,
+				 void (*unplug)(struct vmbus_device *dev));
 
 #endif /* _VMBUS_HOST_DEVICE_H */

@@ -19,14 +19,14 @@ static LIST_HEAD(endpoints);
 /* ---- Lifetime ---- */
 
 /**
- * endpoint_leave() - An endpoint is one of its device's no more
+ * vmbus_ep_unjoin() - An endpoint is one of its device's no more
  * @ep: the endpoint, not joined or removed. May have left already
  *
  * Its index can be used again.
  *
  * Context: process. Waits for nothing.
  */
-void endpoint_leave(struct vmbus_endpoint *ep)
+void vmbus_ep_unjoin(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->dev->lock);
 	list_del_init(&ep->sibling);
@@ -35,9 +35,9 @@ void endpoint_leave(struct vmbus_endpoint *ep)
 
 static void endpoint_free(struct vmbus_endpoint *ep)
 {
-	endpoint_leave(ep);
-	endpoint_ref_exit(ep);
-	host_device_put(ep->dev);
+	vmbus_ep_unjoin(ep);
+	vmbus_ep_ref_exit(ep);
+	vmbus_host_device_put(ep->dev);
 	kfree(ep);
 }
 
@@ -53,7 +53,7 @@ static void endpoint_release(void *priv)
 }
 
 static const struct vmbus_gpadl_channel_ops endpoint_ops = {
-	.revoke = endpoint_revoke,
+	.revoke = vmbus_ep_revoke,
 	.release = endpoint_release,
 };
 
@@ -73,18 +73,18 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
 	ep->index = index;
 	spin_lock_init(&ep->signal_lock);
 	spin_lock_init(&ep->show_lock);
-	endpoint_rings_init(ep);
-	endpoint_state_init(ep);
-	if (endpoint_ref_init(ep)) {
+	vmbus_ep_rings_init(ep);
+	vmbus_ep_state_init(ep);
+	if (vmbus_ep_ref_init(ep)) {
 		kfree(ep);
 		return NULL;
 	}
-	host_device_get(dev);
+	vmbus_host_device_get(dev);
 	return ep;
 }
 
 /**
- * endpoint_create() - Make a channel of a device
+ * vmbus_ep_create() - Make a channel of a device
  * @dev: the device
  * @relid: number of the channel
  * @index: 0 for the primary channel, or which sub-channel
@@ -93,7 +93,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
  * Return: the endpoint, without signals, in no table yet; or ERR_PTR of -EEXIST, or an errno
  * of vmbus_gpadl_channel_create().
  */
-struct vmbus_endpoint *endpoint_create(struct vmbus_device *dev, u32 relid, u16 index)
+struct vmbus_endpoint *vmbus_ep_create(struct vmbus_device *dev, u32 relid, u16 index)
 {
 	struct vmbus_gpadl_channel *chan;
 	struct vmbus_endpoint *ep;
@@ -129,25 +129,25 @@ static int endpoint_join_locked(struct vmbus_endpoint *ep)
 	struct vmbus_device *dev = ep->dev;
 
 	lockdep_assert_held(&dev->lock);
-	if (dev->dying || (!endpoint_is_primary(ep) && dev->primary->rescinded))
+	if (dev->dying || (!vmbus_ep_is_primary(ep) && dev->primary->rescinded))
 		return -ENODEV;
 	if (device_has_index(dev, ep->index))
 		return -EEXIST;
 	list_add_tail(&ep->sibling, &dev->endpoints);
-	if (endpoint_is_primary(ep))
+	if (vmbus_ep_is_primary(ep))
 		dev->primary = ep;
 	endpoint_set_state(ep, ENDPOINT_CLOSED);
 	return 0;
 }
 
 /**
- * endpoint_join() - A new endpoint becomes one of its device's
- * @ep: the endpoint; from here on it is removed by endpoint_die()
+ * vmbus_ep_join() - A new endpoint becomes one of its device's
+ * @ep: the endpoint; from here on it is removed by vmbus_ep_die()
  *
  * Context: process. Waits for nothing.
  * Return: 0; -EEXIST if there is one with that index; -ENODEV if the device goes.
  */
-int endpoint_join(struct vmbus_endpoint *ep)
+int vmbus_ep_join(struct vmbus_endpoint *ep)
 {
 	int ret;
 
@@ -158,13 +158,13 @@ int endpoint_join(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_for_each() - Call a function for each endpoint of every guest
+ * vmbus_ep_for_each() - Call a function for each endpoint of every guest
  * @fn: the function; it may sleep, but must not make or free an endpoint
  * @arg: passed to it
  *
  * Context: process, may sleep.
  */
-void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg)
+void vmbus_ep_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg)
 {
 	struct vmbus_endpoint *ep;
 
@@ -309,6 +309,6 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_data, VMBUS_HOST_NS);
  */
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep)
 {
-	endpoint_queue_kick(ep);
+	vmbus_ep_queue_kick(ep);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_kick, VMBUS_HOST_NS);

@@ -19,19 +19,19 @@
 #include "host.h"
 
 /**
- * endpoint_put() - Drop a reference to an endpoint
+ * vmbus_ep_put() - Drop a reference to an endpoint
  * @ep: the endpoint
  *
  * The last one lets the channel go: work that is queued is still done.
  *
  * Context: process. Never waits for a backend or for the VMM.
  */
-void endpoint_put(struct vmbus_endpoint *ep)
+void vmbus_ep_put(struct vmbus_endpoint *ep)
 {
 	if (!refcount_dec_and_test(&ep->ref))
 		return;
 	/* Kicks queue work, which the channel does not take any more. */
-	signals_clear(ep);
+	vmbus_ep_clear_signals(ep);
 	vmbus_gpadl_channel_put(ep->chan);
 }
 
@@ -43,13 +43,13 @@ static void endpoint_ref_zero(struct percpu_ref *ref)
 }
 
 /**
- * endpoint_ref_init() - Prepare for those who hold an endpoint
- * @ep: a new endpoint; it cannot be held until endpoint_revive()
+ * vmbus_ep_ref_init() - Prepare for those who hold an endpoint
+ * @ep: a new endpoint; it cannot be held until vmbus_ep_revive()
  *
  * Context: process, may sleep.
  * Return: 0; -ENOMEM.
  */
-int endpoint_ref_init(struct vmbus_endpoint *ep)
+int vmbus_ep_ref_init(struct vmbus_endpoint *ep)
 {
 	init_completion(&ep->drained);
 	complete_all(&ep->drained);
@@ -59,35 +59,35 @@ int endpoint_ref_init(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_ref_exit() - Undo endpoint_ref_init()
+ * vmbus_ep_ref_exit() - Undo vmbus_ep_ref_init()
  * @ep: the endpoint, held by nobody
  *
  * Context: process, may sleep.
  */
-void endpoint_ref_exit(struct vmbus_endpoint *ep)
+void vmbus_ep_ref_exit(struct vmbus_endpoint *ep)
 {
 	percpu_ref_exit(&ep->users);
 }
 
 /**
- * endpoint_revive() - From now on the endpoint can be held
+ * vmbus_ep_revive() - From now on the endpoint can be held
  * @ep: the endpoint, drained
  *
  * Context: process, may sleep.
  */
-void endpoint_revive(struct vmbus_endpoint *ep)
+void vmbus_ep_revive(struct vmbus_endpoint *ep)
 {
 	reinit_completion(&ep->drained);
 	percpu_ref_reinit(&ep->users);
 }
 
 /**
- * endpoint_kill() - From now on nobody gets hold of the endpoint any more
+ * vmbus_ep_kill() - From now on nobody gets hold of the endpoint any more
  * @ep: the endpoint
  *
  * Context: process.
  */
-void endpoint_kill(struct vmbus_endpoint *ep)
+void vmbus_ep_kill(struct vmbus_endpoint *ep)
 {
 	percpu_ref_kill(&ep->users);
 }

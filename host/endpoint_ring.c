@@ -49,9 +49,9 @@ static void endpoint_start_timer(struct vmbus_endpoint *ep)
 static void endpoint_ring_do(struct vmbus_endpoint *ep, unsigned int todo)
 {
 	if (todo & VMBUS_RING_SIGNAL)
-		endpoint_signal(ep);
+		vmbus_ep_signal(ep);
 	if (todo & VMBUS_RING_KICK)
-		endpoint_queue_kick(ep);
+		vmbus_ep_queue_kick(ep);
 }
 
 static void endpoint_unlock_and_do(struct vmbus_endpoint *ep, unsigned long irq,
@@ -104,12 +104,12 @@ static void endpoint_out_timer(struct timer_list *timer)
 /* ---- Where they are ---- */
 
 /**
- * endpoint_rings_init() - Prepare what belongs to the rings
+ * vmbus_ep_rings_init() - Prepare what belongs to the rings
  * @ep: a new endpoint
  *
  * Context: any.
  */
-void endpoint_rings_init(struct vmbus_endpoint *ep)
+void vmbus_ep_rings_init(struct vmbus_endpoint *ep)
 {
 	spin_lock_init(&ep->out_lock);
 	timer_setup(&ep->out_timer, endpoint_out_timer, 0);
@@ -151,14 +151,14 @@ static int rings_init(struct vmbus_endpoint *ep, void *base, size_t bytes)
 }
 
 /**
- * endpoint_rings_map() - Map the rings that ep->open names, and take them up
+ * vmbus_ep_rings_map() - Map the rings that ep->open names, and take them up
  * @ep: the endpoint
  *
  * Context: process, work of the channel. May sleep for as long as the VMM likes.
  * Return: 0; -EINVAL if the GPADL holds no two rings; -EIO if the guest's indexes are
  * nonsense; what vmbus_gpadl_map() and vmbus_mapping_vmap() return.
  */
-int endpoint_rings_map(struct vmbus_endpoint *ep)
+int vmbus_ep_rings_map(struct vmbus_endpoint *ep)
 {
 	struct vmbus_mapping *map;
 	size_t bytes;
@@ -200,16 +200,16 @@ static void rings_stop(struct vmbus_endpoint *ep)
 	ep->reminders = 0;
 	spin_unlock_irqrestore(&ep->out_lock, irq);
 	timer_delete_sync(&ep->out_timer);
-	endpoint_forget_signal(ep);
+	vmbus_ep_forget_signal(ep);
 }
 
 /**
- * endpoint_rings_unmap() - Give the rings back
+ * vmbus_ep_rings_unmap() - Give the rings back
  * @ep: the endpoint
  *
  * Context: process, work of the channel. The backend does not use the rings any more.
  */
-void endpoint_rings_unmap(struct vmbus_endpoint *ep)
+void vmbus_ep_rings_unmap(struct vmbus_endpoint *ep)
 {
 	rings_stop(ep);
 	vmbus_mapping_vunmap(ep->rings);
@@ -220,26 +220,26 @@ void endpoint_rings_unmap(struct vmbus_endpoint *ep)
 /* ---- What the endpoint asks ---- */
 
 /**
- * endpoint_rings_have_input() - Is there a packet of the guest's?
+ * vmbus_ep_rings_have_input() - Is there a packet of the guest's?
  * @ep: the endpoint, of which the backend may be reading already
  *
  * Context: any.
  * Return: true if so.
  */
-bool endpoint_rings_have_input(struct vmbus_endpoint *ep)
+bool vmbus_ep_rings_have_input(struct vmbus_endpoint *ep)
 {
 	return !vmbus_ring_is_empty(&ep->in);
 }
 
 /**
- * endpoint_rings_opened() - The guest has been told that the channel is open
+ * vmbus_ep_rings_opened() - The guest has been told that the channel is open
  * @ep: the endpoint
  *
  * What the backend has sent before was signalled when the guest may not have listened.
  *
  * Context: process, no lock held.
  */
-void endpoint_rings_opened(struct vmbus_endpoint *ep)
+void vmbus_ep_rings_opened(struct vmbus_endpoint *ep)
 {
 	unsigned int todo;
 	unsigned long irq;
@@ -251,7 +251,7 @@ void endpoint_rings_opened(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_rings_kicked() - kick() is about to be called
+ * vmbus_ep_rings_kicked() - kick() is about to be called
  * @ep: the endpoint
  *
  * Whoever waits for room learns by it that there is. So the next send does not have to
@@ -259,7 +259,7 @@ void endpoint_rings_opened(struct vmbus_endpoint *ep)
  *
  * Context: process, work of the channel.
  */
-void endpoint_rings_kicked(struct vmbus_endpoint *ep)
+void vmbus_ep_rings_kicked(struct vmbus_endpoint *ep)
 {
 	unsigned int todo = 0;
 	unsigned long irq;
@@ -275,7 +275,7 @@ void endpoint_rings_kicked(struct vmbus_endpoint *ep)
 static int endpoint_ring_result(struct vmbus_endpoint *ep, int ret)
 {
 	if (unlikely(ret == -EIO) && !atomic_xchg(&ep->told_broken, 1))
-		host_event_post(ep->guest, VMBUS_HOST_EVENT_BROKEN, ep->relid, 0);
+		vmbus_host_event_post(ep->guest, VMBUS_HOST_EVENT_BROKEN, ep->relid, 0);
 	return ret;
 }
 

@@ -96,7 +96,7 @@ static void open_answer(struct vmbus_endpoint *ep, struct open_request *req, int
 	atomic64_inc(err ? &ep->counts.refused : &ep->counts.opens);
 }
 
-static void open_drop(struct vmbus_endpoint *ep, struct open_request *req)
+static void open_cancel(struct vmbus_endpoint *ep, struct open_request *req)
 {
 	lockdep_assert_held(&ep->dev->lock);
 	vmbus_partition_cancel_reply(ep->guest->p, req->reply);
@@ -139,7 +139,7 @@ static void endpoint_retire(struct vmbus_endpoint *ep)
 
 	vmbus_endpoint_drain(ep);
 	callback_end(ep, begin);
-	endpoint_rings_unmap(ep);
+	vmbus_ep_rings_unmap(ep);
 	ep->opened = false;
 	endpoint_set_data(ep, NULL);
 }
@@ -149,22 +149,22 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 	u64 begin;
 	int ret;
 
-	ret = endpoint_rings_map(ep);
+	ret = vmbus_ep_rings_map(ep);
 	if (ret)
 		return ret;
 	ep->opened = true;
-	endpoint_revive(ep);
+	vmbus_ep_revive(ep);
 	begin = callback_begin(ep, "open");
 	ret = ep->dev->backend->open(ep);
 	callback_end(ep, begin);
 	if (ret) {
-		endpoint_kill(ep);
+		vmbus_ep_kill(ep);
 		endpoint_retire(ep);
 		return ret;
 	}
 	/* The signal for what is there already may have come when nobody listened. */
-	if (endpoint_rings_have_input(ep))
-		endpoint_queue_kick(ep);
+	if (vmbus_ep_rings_have_input(ep))
+		vmbus_ep_queue_kick(ep);
 	return 0;
 }
 
@@ -172,7 +172,7 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 {
 	u64 begin = callback_begin(ep, "close");
 
-	endpoint_kill(ep);
+	vmbus_ep_kill(ep);
 	ep->dev->backend->close(ep);
 	callback_end(ep, begin);
 	endpoint_retire(ep);
@@ -201,10 +201,10 @@ static void endpoint_set_closed(struct vmbus_endpoint *ep)
 {
 	lockdep_assert_held(&ep->dev->lock);
 	endpoint_set_state(ep, ENDPOINT_CLOSED);
-	ep->leave = ENDPOINT_STAY;
+	ep->close = ENDPOINT_KEEP;
 	ep->nr_closed++;
 	/* It may have waited for this. */
-	if (!endpoint_is_primary(ep))
+	if (!vmbus_ep_is_primary(ep))
 		endpoint_queue(ep->dev->primary);
 	wake_up_all(&ep->guest->wait);
 }
@@ -212,17 +212,17 @@ static void endpoint_set_closed(struct vmbus_endpoint *ep)
 static void endpoint_finish_open(struct vmbus_endpoint *ep, int ret)
 {
 	spin_lock(&ep->dev->lock);
-	if (ep->leave == ENDPOINT_LEAVE_QUIETLY)
-		open_drop(ep, &ep->open);
+	if (ep->close == ENDPOINT_CLOSE_QUIETLY)
+		open_cancel(ep, &ep->open);
 	else
-		open_answer(ep, &ep->open, ret ?: ep->leave ? -ECANCELED : 0);
+		open_answer(ep, &ep->open, ret ?: ep->close ? -ECANCELED : 0);
 	if (ret)
 		endpoint_set_closed(ep);
 	else
 		endpoint_set_state(ep, ENDPOINT_OPEN);
 	spin_unlock(&ep->dev->lock);
 	if (!ret)
-		endpoint_rings_opened(ep);
+		vmbus_ep_rings_opened(ep);
 }
 
 static void endpoint_finish_close(struct vmbus_endpoint *ep)
@@ -238,14 +238,14 @@ static void endpoint_do_remove(struct vmbus_endpoint *ep)
 	bool abandoned;
 	u64 begin;
 
-	if (endpoint_is_primary(ep)) {
+	if (vmbus_ep_is_primary(ep)) {
 		begin = callback_begin(ep, "remove");
-		host_device_remove(dev);
+		vmbus_host_device_remove(dev);
 		callback_end(ep, begin);
 	}
 	spin_lock(&dev->lock);
 	endpoint_set_state(ep, ENDPOINT_REMOVED);
-	if (endpoint_is_primary(ep))
+	if (vmbus_ep_is_primary(ep))
 		dev->primary = NULL;
 	else
 		endpoint_queue(dev->primary);
@@ -253,7 +253,7 @@ static void endpoint_do_remove(struct vmbus_endpoint *ep)
 	wake_up_all(&ep->guest->wait);
 	spin_unlock(&dev->lock);
 	if (abandoned)
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 }
 
 static bool endpoint_is_in_use(const struct vmbus_endpoint *ep)
@@ -275,7 +275,7 @@ static bool subchannels_are_closed(const struct vmbus_device *dev)
 	struct vmbus_endpoint *ep;
 
 	list_for_each_entry(ep, &dev->endpoints, sibling)
-		if (!endpoint_is_primary(ep) && endpoint_is_in_use(ep))
+		if (!vmbus_ep_is_primary(ep) && endpoint_is_in_use(ep))
 			return false;
 	return true;
 }
@@ -285,7 +285,7 @@ static bool endpoint_is_last(const struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 
-	if (!endpoint_is_primary(ep))
+	if (!vmbus_ep_is_primary(ep))
 		return true;
 	list_for_each_entry(sub, &ep->dev->endpoints, sibling)
 		if (sub != ep && sub->state != ENDPOINT_REMOVED)
@@ -312,11 +312,11 @@ static enum endpoint_step endpoint_next_closed(struct vmbus_endpoint *ep)
 
 static enum endpoint_step endpoint_next_open(struct vmbus_endpoint *ep)
 {
-	if (ep->leave && endpoint_is_primary(ep) && !subchannels_are_closed(ep->dev)) {
+	if (ep->close && vmbus_ep_is_primary(ep) && !subchannels_are_closed(ep->dev)) {
 		endpoint_set_state(ep, ENDPOINT_DRAINING);
 		return ENDPOINT_STEP_NONE;
 	}
-	if (ep->leave) {
+	if (ep->close) {
 		endpoint_set_state(ep, ENDPOINT_CLOSING);
 		return ENDPOINT_STEP_CLOSE;
 	}
@@ -386,21 +386,21 @@ static int endpoint_may_open(const struct vmbus_endpoint *ep)
 		return -ESHUTDOWN;
 	if (ep->request.reply)
 		return -EBUSY;
-	if (!ep->leave && (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN))
+	if (!ep->close && (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN))
 		return -EBUSY;
-	if (!endpoint_is_primary(ep) && (primary->state != ENDPOINT_OPEN || primary->leave))
+	if (!vmbus_ep_is_primary(ep) && (primary->state != ENDPOINT_OPEN || primary->close))
 		return -EBUSY;
 	return 0;
 }
 
 /**
- * endpoint_open() - The guest opens the channel
+ * vmbus_ep_open() - The guest opens the channel
  * @ep: the endpoint
  * @req: what it asks for; its reply is spent when this returns
  *
  * Context: process. Waits for nothing; guest.lock is held.
  */
-void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
+void vmbus_ep_open(struct vmbus_endpoint *ep, const struct open_request *req)
 {
 	struct open_request refused = *req;
 	int ret;
@@ -417,78 +417,78 @@ void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req)
 	spin_unlock(&ep->dev->lock);
 }
 
-static void endpoint_close_one(struct vmbus_endpoint *ep, enum endpoint_leave how)
+static void endpoint_close_one(struct vmbus_endpoint *ep, enum endpoint_close mode)
 {
 	if (ep->request.reply) {
-		if (how == ENDPOINT_LEAVE_QUIETLY)
-			open_drop(ep, &ep->request);
+		if (mode == ENDPOINT_CLOSE_QUIETLY)
+			open_cancel(ep, &ep->request);
 		else
 			open_answer(ep, &ep->request, -ECANCELED);
 		wake_up_all(&ep->guest->wait);
 	}
 	if (ep->state == ENDPOINT_OPENING || ep->state == ENDPOINT_OPEN ||
 	    ep->state == ENDPOINT_DRAINING) {
-		ep->leave = max_t(u8, ep->leave, how);
+		ep->close = max_t(u8, ep->close, mode);
 		endpoint_queue(ep);
 	}
 }
 
 /* With a primary, its sub-channels close. */
-static void endpoint_close_locked(struct vmbus_endpoint *ep, enum endpoint_leave how)
+static void endpoint_close_locked(struct vmbus_endpoint *ep, enum endpoint_close mode)
 {
 	struct vmbus_endpoint *sub;
 
 	lockdep_assert_held(&ep->dev->lock);
-	if (endpoint_is_primary(ep))
+	if (vmbus_ep_is_primary(ep))
 		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
 			if (sub != ep)
-				endpoint_close_one(sub, ENDPOINT_LEAVE);
-	endpoint_close_one(ep, how);
+				endpoint_close_one(sub, ENDPOINT_CLOSE);
+	endpoint_close_one(ep, mode);
 }
 
 /**
- * endpoint_close() - The channel is to be closed
+ * vmbus_ep_close() - The channel is to be closed
  * @ep: the endpoint
- * @how: whether an OPENCHANNEL that waits is answered
+ * @mode: whether an OPENCHANNEL that waits is answered
  *
  * Context: process. Waits for nothing; the caller holds a reference.
  */
-void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how)
+void vmbus_ep_close(struct vmbus_endpoint *ep, enum endpoint_close mode)
 {
 	spin_lock(&ep->dev->lock);
-	endpoint_close_locked(ep, how);
+	endpoint_close_locked(ep, mode);
 	spin_unlock(&ep->dev->lock);
 }
 
 /**
- * endpoint_rescind_locked() - The channel is to be closed, and not to be opened again
+ * vmbus_ep_rescind_locked() - The channel is to be closed, and not to be opened again
  * @ep: the endpoint; with a primary, all of its device
  *
  * Context: process, the device's lock is held. Waits for nothing.
  */
-void endpoint_rescind_locked(struct vmbus_endpoint *ep)
+void vmbus_ep_rescind_locked(struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 
 	lockdep_assert_held(&ep->dev->lock);
-	/* endpoint_let_go() looks without the lock. */
+	/* vmbus_ep_relid_released() looks without the lock. */
 	WRITE_ONCE(ep->rescinded, true);
-	if (endpoint_is_primary(ep))
+	if (vmbus_ep_is_primary(ep))
 		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
 			WRITE_ONCE(sub->rescinded, true);
-	endpoint_close_locked(ep, ENDPOINT_LEAVE);
+	endpoint_close_locked(ep, ENDPOINT_CLOSE);
 }
 
 /**
- * endpoint_rescind() - The channel is to be closed, and not to be opened again
+ * vmbus_ep_rescind() - The channel is to be closed, and not to be opened again
  * @ep: the endpoint; with a primary, all of its device
  *
  * Context: process. Waits for nothing; the caller holds a reference.
  */
-void endpoint_rescind(struct vmbus_endpoint *ep)
+void vmbus_ep_rescind(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->dev->lock);
-	endpoint_rescind_locked(ep);
+	vmbus_ep_rescind_locked(ep);
 	spin_unlock(&ep->dev->lock);
 }
 
@@ -503,7 +503,7 @@ static bool endpoint_can_be_removed_now(const struct vmbus_endpoint *ep)
 static void endpoint_die_one(struct vmbus_endpoint *ep)
 {
 	ep->dying = true;
-	if (!endpoint_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
+	if (!vmbus_ep_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
 		endpoint_set_state(ep, ENDPOINT_REMOVED);
 		wake_up_all(&ep->guest->wait);
 	} else {
@@ -517,7 +517,7 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
  */
 static bool endpoint_remove_begin(struct vmbus_endpoint *ep)
 {
-	if (!endpoint_is_primary(ep) || !endpoint_can_be_removed_now(ep) ||
+	if (!vmbus_ep_is_primary(ep) || !endpoint_can_be_removed_now(ep) ||
 	    ep->dev->backend->remove)
 		return false;
 	endpoint_set_state(ep, ENDPOINT_REMOVING);
@@ -529,8 +529,8 @@ static bool endpoint_die_locked(struct vmbus_endpoint *ep, bool may_remove)
 {
 	struct vmbus_endpoint *sub;
 
-	endpoint_rescind_locked(ep);
-	if (endpoint_is_primary(ep)) {
+	vmbus_ep_rescind_locked(ep);
+	if (vmbus_ep_is_primary(ep)) {
 		ep->dev->dying = true;
 		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
 			if (sub != ep)
@@ -544,12 +544,12 @@ static bool endpoint_die_locked(struct vmbus_endpoint *ep, bool may_remove)
 }
 
 /**
- * endpoints_die() - All channels of a device are to be removed
+ * vmbus_ep_die_all() - All channels of a device are to be removed
  * @dev: the device
  *
  * Context: process, the device's lock is held. Waits for nothing.
  */
-void endpoints_die(struct vmbus_device *dev)
+void vmbus_ep_die_all(struct vmbus_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
 	dev->dying = true;
@@ -558,15 +558,15 @@ void endpoints_die(struct vmbus_device *dev)
 }
 
 /**
- * endpoint_die() - The channel is to be removed
+ * vmbus_ep_die() - The channel is to be removed
  * @ep: the endpoint; with a primary, all of its device
  *
- * As endpoint_rescind(), and then the backend hears no more of it: after a primary's last
+ * As vmbus_ep_rescind(), and then the backend hears no more of it: after a primary's last
  * close(), remove() is called.
  *
  * Context: process, may sleep. Waits for no backend; the caller holds a reference.
  */
-void endpoint_die(struct vmbus_endpoint *ep)
+void vmbus_ep_die(struct vmbus_endpoint *ep)
 {
 	bool remove;
 
@@ -578,35 +578,35 @@ void endpoint_die(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_abandon() - As endpoint_die(), and nobody comes back for it
+ * vmbus_ep_abandon() - As vmbus_ep_die(), and nobody comes back for it
  * @ep: the endpoint, with a reference, which is spent
  *
  * The guest hears nothing of it any more.
  *
  * Context: process. Waits for nothing.
  */
-void endpoint_abandon(struct vmbus_endpoint *ep)
+void vmbus_ep_abandon(struct vmbus_endpoint *ep)
 {
 	bool removed;
 
 	spin_lock(&ep->dev->lock);
-	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
+	endpoint_close_locked(ep, ENDPOINT_CLOSE_QUIETLY);
 	endpoint_die_locked(ep, false);
 	removed = ep->state == ENDPOINT_REMOVED;
 	ep->abandoned = true;
 	spin_unlock(&ep->dev->lock);
 	if (removed)
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 }
 
 /**
- * endpoint_retarget() - The guest wants the channel's interrupts elsewhere
+ * vmbus_ep_retarget() - The guest wants the channel's interrupts elsewhere
  * @ep: the endpoint, held by the caller
  * @target_vp: where; VMBUS_NO_TARGET: it wants none
  *
  * Context: process. Waits for nothing.
  */
-void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp)
+void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp)
 {
 	spin_lock(&ep->dev->lock);
 	if (ep->target_vp != target_vp) {
@@ -618,7 +618,7 @@ void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp)
 }
 
 /**
- * endpoint_let_go() - The guest has nothing to do with the channel any more
+ * vmbus_ep_relid_released() - The guest has nothing to do with the channel any more
  * @ep: the endpoint
  *
  * It hears nothing more of it: what waits is dropped, and if the channel was rescinded,
@@ -626,10 +626,10 @@ void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp)
  *
  * Context: process. Waits for nothing; guest.lock is held.
  */
-void endpoint_let_go(struct vmbus_endpoint *ep)
+void vmbus_ep_relid_released(struct vmbus_endpoint *ep)
 {
 	lockdep_assert_held(&ep->guest->lock);
-	endpoint_close(ep, ENDPOINT_LEAVE_QUIETLY);
+	vmbus_ep_close(ep, ENDPOINT_CLOSE_QUIETLY);
 	vmbus_gpadl_channel_relid_released(ep->chan);
 	ep->released = READ_ONCE(ep->rescinded);
 }
@@ -643,7 +643,7 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
 }
 
 /**
- * endpoint_is_idle() - Is what endpoint_rescind() or endpoint_die() has asked for done?
+ * vmbus_ep_is_idle() - Is what vmbus_ep_rescind() or vmbus_ep_die() has asked for done?
  * @ep: the endpoint, held by the caller; with a primary, all of its device
  * @removed: it is the latter
  *
@@ -652,14 +652,14 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
  * Context: process, also under a spinlock.
  * Return: true if so.
  */
-bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed)
+bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed)
 {
 	struct vmbus_endpoint *sub;
 	bool idle;
 
 	spin_lock(&ep->dev->lock);
 	idle = endpoint_is_idle_locked(ep, removed);
-	if (endpoint_is_primary(ep))
+	if (vmbus_ep_is_primary(ep))
 		list_for_each_entry(sub, &ep->dev->endpoints, sibling)
 			idle = idle && endpoint_is_idle_locked(sub, removed);
 	spin_unlock(&ep->dev->lock);
@@ -667,21 +667,21 @@ bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed)
 }
 
 /**
- * endpoint_reset() - The channel is to be closed; the guest may open it again at once
+ * vmbus_ep_reset() - The channel is to be closed; the guest may open it again at once
  * @ep: the endpoint
  *
  * Context: process. Waits for nothing; the caller holds a reference.
  */
-void endpoint_reset(struct vmbus_endpoint *ep)
+void vmbus_ep_reset(struct vmbus_endpoint *ep)
 {
 	spin_lock(&ep->dev->lock);
-	endpoint_close_locked(ep, ENDPOINT_LEAVE_QUIETLY);
+	endpoint_close_locked(ep, ENDPOINT_CLOSE_QUIETLY);
 	ep->reset_at = ep->nr_closed + endpoint_is_in_use(ep);
 	spin_unlock(&ep->dev->lock);
 }
 
 /**
- * endpoint_is_reset() - Is closed what endpoint_reset() has found?
+ * vmbus_ep_is_reset() - Is closed what vmbus_ep_reset() has found?
  * @ep: the endpoint, held by the caller
  *
  * Not whether the endpoint is: the guest, who can open it any time, could have that asked
@@ -690,7 +690,7 @@ void endpoint_reset(struct vmbus_endpoint *ep)
  * Context: process, also under a spinlock.
  * Return: true if so.
  */
-bool endpoint_is_reset(struct vmbus_endpoint *ep)
+bool vmbus_ep_is_reset(struct vmbus_endpoint *ep)
 {
 	bool reset;
 
@@ -712,14 +712,14 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 	if (!ep->opened)
 		return;
 	atomic64_inc(&ep->counts.kicks);
-	endpoint_rings_kicked(ep);
+	vmbus_ep_rings_kicked(ep);
 	begin = callback_begin(ep, "kick");
 	ep->dev->backend->kick(ep);
 	callback_end(ep, begin);
 }
 
 /**
- * endpoint_revoke() - A mapping is wanted back
+ * vmbus_ep_revoke() - A mapping is wanted back
  * @chan: the channel
  * @map: the mapping
  *
@@ -727,7 +727,7 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
  *
  * Context: process, work of the channel.
  */
-void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
+void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
 	u64 begin;
@@ -735,7 +735,7 @@ void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map
 	if (!ep->opened)
 		return;
 	if (map == ep->rings) {
-		endpoint_close(ep, ENDPOINT_LEAVE);
+		vmbus_ep_close(ep, ENDPOINT_CLOSE);
 	} else if (ep->dev->backend->revoke) {
 		begin = callback_begin(ep, "revoke");
 		ep->dev->backend->revoke(ep, map);
@@ -744,25 +744,25 @@ void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map
 }
 
 /**
- * endpoint_state_init() - Prepare what this file does for a new endpoint
+ * vmbus_ep_state_init() - Prepare what this file does for a new endpoint
  * @ep: the endpoint
  *
  * Context: any.
  */
-void endpoint_state_init(struct vmbus_endpoint *ep)
+void vmbus_ep_state_init(struct vmbus_endpoint *ep)
 {
 	vmbus_gpadl_work_init(&ep->state_work, endpoint_state_work);
 	vmbus_gpadl_work_init(&ep->kick_work, endpoint_kick_work);
 }
 
 /**
- * endpoint_state_name() - State of an endpoint, for people
+ * vmbus_ep_state_name() - State of an endpoint, for people
  * @ep: the endpoint
  *
  * Context: any but hard interrupts.
  * Return: a word.
  */
-const char *endpoint_state_name(struct vmbus_endpoint *ep)
+const char *vmbus_ep_state_name(struct vmbus_endpoint *ep)
 {
 	static const char * const names[] = {
 		[ENDPOINT_NEW] = "new",

@@ -39,18 +39,18 @@ static int event_kind(u32 type, u32 value)
 }
 
 /**
- * host_events_init() - Prepare for events, of which there are none yet
+ * vmbus_host_events_init() - Prepare for events, of which there are none yet
  * @events: zeroed memory
  *
  * Context: any.
  */
-void host_events_init(struct host_events *events)
+void vmbus_host_events_init(struct host_events *events)
 {
 	spin_lock_init(&events->lock);
 }
 
 /**
- * host_event_post() - Tell the VMM something
+ * vmbus_host_event_post() - Tell the VMM something
  * @guest: the guest
  * @type: what
  * @relid: of which channel; 0 if of none
@@ -62,8 +62,8 @@ void host_events_init(struct host_events *events)
  *
  * Context: any, also under spinlocks.
  */
-void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
-		     u32 value)
+void vmbus_host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
+			   u32 value)
 {
 	struct host_events *events = &guest->events;
 	int kind = event_kind(type, value);
@@ -81,7 +81,7 @@ void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type,
 }
 
 /**
- * host_events_forget() - Drop what was not read of a channel that is gone
+ * vmbus_host_events_forget() - Drop what was not read of a channel that is gone
  * @guest: the guest
  * @relid: the channel
  *
@@ -89,7 +89,7 @@ void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type,
  *
  * Context: any, also under spinlocks.
  */
-void host_events_forget(struct vmbus_guest *guest, u32 relid)
+void vmbus_host_events_forget(struct vmbus_guest *guest, u32 relid)
 {
 	struct host_events *events = &guest->events;
 	unsigned int kind;
@@ -105,26 +105,26 @@ void host_events_forget(struct vmbus_guest *guest, u32 relid)
 }
 
 /**
- * host_events_pending() - Does an event wait to be read?
+ * vmbus_host_events_pending() - Does an event wait to be read?
  * @guest: the guest
  *
  * Context: any.
- * Return: true if host_event_peek() would find one.
+ * Return: true if vmbus_host_event_peek() would find one.
  */
-bool host_events_pending(struct vmbus_guest *guest)
+bool vmbus_host_events_pending(struct vmbus_guest *guest)
 {
-	/* Without the lock: host_event_post() wakes those who have looked before. */
+	/* Without the lock: vmbus_host_event_post() wakes those who have looked before. */
 	return !data_race(bitmap_empty(guest->events.relids, HOST_MAX_RELID + 1));
 }
 
 /**
- * host_events_count() - How many events wait to be read?
+ * vmbus_host_events_count() - How many events wait to be read?
  * @guest: the guest
  *
  * Context: any. Takes no lock: a glance.
  * Return: the number.
  */
-unsigned int host_events_count(struct vmbus_guest *guest)
+unsigned int vmbus_host_events_count(struct vmbus_guest *guest)
 {
 	unsigned int sum = 0;
 	u32 relid;
@@ -153,16 +153,16 @@ static u32 event_next_relid(const struct host_events *events)
 }
 
 /**
- * host_event_peek() - Look at the next event
+ * vmbus_host_event_peek() - Look at the next event
  * @guest: the guest
  * @event: where it goes; its size and flags are left as they are
  *
- * It waits until host_event_take(). The caller serialises both.
+ * It waits until vmbus_host_event_take(). The caller serialises both.
  *
  * Context: any.
  * Return: 0; -EAGAIN if there is none.
  */
-int host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event)
+int vmbus_host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event)
 {
 	struct host_events *events = &guest->events;
 	unsigned int kind;
@@ -182,13 +182,13 @@ int host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event)
 }
 
 /**
- * host_event_take() - An event has reached the VMM
+ * vmbus_host_event_take() - An event has reached the VMM
  * @guest: the guest
- * @event: what host_event_peek() has said
+ * @event: what vmbus_host_event_peek() has said
  *
  * Context: any.
  */
-void host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event)
+void vmbus_host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event)
 {
 	struct host_events *events = &guest->events;
 	int kind = event_kind(event->type, event->value);

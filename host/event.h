@@ -37,13 +37,13 @@ struct host_events {
 	u16 subchannels[HOST_MAX_RELID + 1];
 };
 
-void host_events_init(struct host_events *events);
-void host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
-		     u32 value);
-void host_events_forget(struct vmbus_guest *guest, u32 relid);
-bool host_events_pending(struct vmbus_guest *guest);
-unsigned int host_events_count(struct vmbus_guest *guest);
-int host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event);
-void host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event);
+void vmbus_host_events_init(struct host_events *events);
+void vmbus_host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
+			   u32 value);
+void vmbus_host_events_forget(struct vmbus_guest *guest, u32 relid);
+bool vmbus_host_events_pending(struct vmbus_guest *guest);
+unsigned int vmbus_host_events_count(struct vmbus_guest *guest);
+int vmbus_host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *event);
+void vmbus_host_event_take(struct vmbus_guest *guest, const struct vmbus_host_event *event);
 
 #endif /* _VMBUS_HOST_EVENT_H */

@@ -40,12 +40,12 @@ static void state_show(struct vmbus_endpoint *ep, struct seq_file *m)
 	unsigned long since = READ_ONCE(ep->callback_since);
 	u8 asked = READ_ONCE(ep->asked);
 
-	seq_printf(m, " state=%s state-ms=%u", endpoint_state_name(ep),
+	seq_printf(m, " state=%s state-ms=%u", vmbus_ep_state_name(ep),
 		   jiffies_to_msecs(jiffies - READ_ONCE(ep->since)));
 	seq_printf(m, " callback=%s callback-ms=%u", callback ?: "none",
 		   callback ? jiffies_to_msecs(jiffies - since) : 0);
 	seq_printf(m, " leaving=%d rescinded=%d released=%d asked=%s%s%s broken-in=%d broken-out=%d",
-		   READ_ONCE(ep->leave) != ENDPOINT_STAY, glance(&ep->rescinded),
+		   READ_ONCE(ep->close) != ENDPOINT_KEEP, glance(&ep->rescinded),
 		   glance(&ep->released), asked & ENDPOINT_ASKED_RESCIND ? "rescind," : "",
 		   asked & ENDPOINT_ASKED_DESTROY ? "destroy," : "", asked ? "" : "none",
 		   glance(&ep->in.mem.broken), glance(&ep->out.mem.broken));
@@ -99,28 +99,28 @@ static void endpoint_show(struct vmbus_endpoint *ep, struct seq_file *m)
 }
 
 /**
- * host_show_fdinfo() - Show what a guest has
+ * vmbus_guest_show_fdinfo() - Show what a guest has
  * @guest: the guest
  * @m: where to
  *
  * Context: process, may sleep, but for no backend and not for the VMM.
  */
-void host_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m)
+void vmbus_guest_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 
 	seq_puts(m, "vmbus-version:\t1\n");
-	if (!host_partition(guest))
+	if (!vmbus_guest_partition(guest))
 		return;
 	vmbus_partition_show(guest->p, m);
 	seq_printf(m, "vmbus-bad-messages:\t%u\n", atomic_read(&guest->nr_bad));
-	seq_printf(m, "vmbus-events-pending:\t%u\n", host_events_count(guest));
+	seq_printf(m, "vmbus-events-pending:\t%u\n", vmbus_host_events_count(guest));
 	seq_printf(m, "vmbus-reset-pending:\t%d\n", glance(&guest->asked_reset));
 	seq_printf(m, "vmbus-channels:\t%d\n", atomic_read(&guest->nr_endpoints));
-	while (!seq_has_overflowed(m) && (ep = host_peek_endpoint(guest, &relid))) {
+	while (!seq_has_overflowed(m) && (ep = vmbus_guest_peek_endpoint(guest, &relid))) {
 		endpoint_show(ep, m);
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 		cond_resched();
 	}
 }

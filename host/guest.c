@@ -46,12 +46,12 @@ static const struct vmbus_partition_ops host_ops = {
 };
 
 /**
- * host_alloc() - Make what an open file stands for
+ * vmbus_guest_alloc() - Make what an open file stands for
  *
  * Context: process, may sleep.
- * Return: the guest, no partition yet, for host_close(); NULL if there is no memory.
+ * Return: the guest, no partition yet, for vmbus_guest_close(); NULL if there is no memory.
  */
-struct vmbus_guest *host_alloc(void)
+struct vmbus_guest *vmbus_guest_alloc(void)
 {
 	struct vmbus_guest *guest = kzalloc(sizeof(*guest), GFP_KERNEL_ACCOUNT);
 
@@ -61,7 +61,7 @@ struct vmbus_guest *host_alloc(void)
 	mutex_init(&guest->read_lock);
 	xa_init_flags(&guest->endpoints, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&guest->wait);
-	host_events_init(&guest->events);
+	vmbus_host_events_init(&guest->events);
 	INIT_LIST_HEAD(&guest->asked);
 	guard(mutex)(&guests_lock);
 	list_add_tail(&guest->node, &guests);
@@ -69,13 +69,13 @@ struct vmbus_guest *host_alloc(void)
 }
 
 /**
- * host_create() - Make a file a partition of the current process
+ * vmbus_guest_create() - Make a file a partition of the current process
  * @guest: the file
  *
  * Context: process, may sleep.
  * Return: 0; -EBUSY if it is one already; or an errno of vmbus_partition_create().
  */
-int host_create(struct vmbus_guest *guest)
+int vmbus_guest_create(struct vmbus_guest *guest)
 {
 	struct vmbus_partition *p;
 
@@ -86,30 +86,30 @@ int host_create(struct vmbus_guest *guest)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	guest->owner = task_tgid_nr(current);
-	/* Pairs with the acquire in host_partition(). */
+	/* Pairs with the acquire in vmbus_guest_partition(). */
 	smp_store_release(&guest->p, p);
 	wake_up_all(&guest->wait);
 	return 0;
 }
 
 /**
- * host_close() - The last copy of the file has been closed
+ * vmbus_guest_close() - The last copy of the file has been closed
  * @guest: the file
  *
- * Context: process. Waits for nothing: see endpoint_abandon() and vmbus_partition_put().
+ * Context: process. Waits for nothing: see vmbus_ep_abandon() and vmbus_partition_put().
  */
-void host_close(struct vmbus_guest *guest)
+void vmbus_guest_close(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep, *next;
 	unsigned long relid;
 
 	list_for_each_entry_safe(ep, next, &guest->asked, asked_node) {
 		list_del_init(&ep->asked_node);
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 	}
 	xa_for_each(&guest->endpoints, relid, ep) {
 		xa_erase(&guest->endpoints, relid);
-		endpoint_abandon(ep);
+		vmbus_ep_abandon(ep);
 	}
 	if (guest->p)
 		vmbus_partition_put(guest->p);
@@ -118,19 +118,19 @@ void host_close(struct vmbus_guest *guest)
 }
 
 /**
- * host_for_each() - Call a function for each guest that is a partition
+ * vmbus_guest_for_each() - Call a function for each guest that is a partition
  * @fn: the function; it may sleep, but must not add or free a guest
  * @arg: passed to it
  *
  * Context: process, may sleep.
  */
-void host_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg)
+void vmbus_guest_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg)
 {
 	struct vmbus_guest *guest;
 
 	guard(mutex)(&guests_lock);
 	list_for_each_entry(guest, &guests, node) {
-		if (host_partition(guest))
+		if (vmbus_guest_partition(guest))
 			fn(guest, arg);
 		cond_resched();
 	}
@@ -139,14 +139,14 @@ void host_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg)
 /* ---- Channels ---- */
 
 /**
- * host_add_endpoint() - The last step of making a channel: the guest's messages find it
+ * vmbus_guest_add_endpoint() - The last step of making a channel: the guest's messages find it
  * @guest: the guest
  * @ep: the endpoint, whose first reference becomes the table's
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST; -ENOMEM.
  */
-int host_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+int vmbus_guest_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	int ret;
 
@@ -156,28 +156,28 @@ int host_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 }
 
 /**
- * host_remove_endpoint() - Take an endpoint out of the table
+ * vmbus_guest_remove_endpoint() - Take an endpoint out of the table
  * @guest: the guest
  * @ep: the endpoint
  *
  * Context: process, may sleep.
  * Return: true, and the table's reference is the caller's; false if somebody else has.
  */
-bool host_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+bool vmbus_guest_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	guard(mutex)(&guest->lock);
 	return xa_cmpxchg(&guest->endpoints, ep->relid, ep, NULL, 0) == ep;
 }
 
 /**
- * host_get_endpoint() - Find the host's end of a channel
+ * vmbus_guest_get_endpoint() - Find the host's end of a channel
  * @guest: the guest
  * @relid: number of the channel
  *
  * Context: process, may sleep.
- * Return: the endpoint, for endpoint_put(); NULL if there is none.
+ * Return: the endpoint, for vmbus_ep_put(); NULL if there is none.
  */
-struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid)
+struct vmbus_endpoint *vmbus_guest_get_endpoint(struct vmbus_guest *guest, u32 relid)
 {
 	struct vmbus_endpoint *ep;
 
@@ -189,7 +189,7 @@ struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid)
 }
 
 /**
- * host_peek_endpoint() - Walk the channels of a guest without its lock
+ * vmbus_guest_peek_endpoint() - Walk the channels of a guest without its lock
  * @guest: the guest
  * @relid: where to begin, 0 at first; is moved on
  *
@@ -197,9 +197,9 @@ struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid)
  * and frees it.
  *
  * Context: process.
- * Return: as host_next_endpoint(); one that is about to go is left out.
+ * Return: as vmbus_guest_next_endpoint(); one that is about to go is left out.
  */
-struct vmbus_endpoint *host_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid)
+struct vmbus_endpoint *vmbus_guest_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid)
 {
 	struct vmbus_endpoint *ep;
 
@@ -213,15 +213,15 @@ struct vmbus_endpoint *host_peek_endpoint(struct vmbus_guest *guest, unsigned lo
 }
 
 /**
- * host_next_endpoint() - Walk the channels of a guest
+ * vmbus_guest_next_endpoint() - Walk the channels of a guest
  * @guest: the guest
  * @relid: where to begin, 0 at first; is moved on
  *
  * Context: process, may sleep.
  * Return: the endpoint with the smallest number that is not below *@relid, for
- * endpoint_put(); NULL if there is none.
+ * vmbus_ep_put(); NULL if there is none.
  */
-struct vmbus_endpoint *host_next_endpoint(struct vmbus_guest *guest, unsigned long *relid)
+struct vmbus_endpoint *vmbus_guest_next_endpoint(struct vmbus_guest *guest, unsigned long *relid)
 {
 	struct vmbus_endpoint *ep;
 

@@ -42,7 +42,7 @@ struct signals;
 /**
  * struct vmbus_guest - one open file, one guest
  * @p: the partition; NULL until VMBUS_HOST_CREATE, then it does not change. Written
- *	under @lock, read by host_partition()
+ *	under @lock, read by vmbus_guest_partition()
  * @owner: process id of who did VMBUS_HOST_CREATE, for people
  * @lock: serialises what the guest's messages and the ioctls do to @endpoints; protects
  *	vmbus_endpoint.released. Never held while waiting for a backend or for the VMM
@@ -113,15 +113,15 @@ enum endpoint_step {
 };
 
 /**
- * enum endpoint_leave - whether what is open, or being opened, is to be closed
- * @ENDPOINT_STAY: no
- * @ENDPOINT_LEAVE: yes; an OPENCHANNEL that was not answered yet will be
- * @ENDPOINT_LEAVE_QUIETLY: yes, and the guest is to hear nothing of it any more
+ * enum endpoint_close - whether what is open, or being opened, is to be closed
+ * @ENDPOINT_KEEP: no
+ * @ENDPOINT_CLOSE: yes; an OPENCHANNEL that was not answered yet will be
+ * @ENDPOINT_CLOSE_QUIETLY: yes, and the guest is to hear nothing of it any more
  */
-enum endpoint_leave {
-	ENDPOINT_STAY,
-	ENDPOINT_LEAVE,
-	ENDPOINT_LEAVE_QUIETLY,
+enum endpoint_close {
+	ENDPOINT_KEEP,
+	ENDPOINT_CLOSE,
+	ENDPOINT_CLOSE_QUIETLY,
 };
 
 /**
@@ -184,7 +184,7 @@ struct endpoint_counts {
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @state: &enum endpoint_state. This and what follows: device.lock
  * @since: when @state became that, in jiffies
- * @leave: &enum endpoint_leave; of what is OPENING or OPEN, not of @request
+ * @close: &enum vmbus_ep_close; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
  * @dying: to be removed
  * @abandoned: whoever removes it puts the table's reference
@@ -235,7 +235,7 @@ struct vmbus_endpoint {
 
 	u8 state;
 	unsigned long since;
-	u8 leave;
+	u8 close;
 	bool rescinded;
 	bool dying;
 	bool abandoned;
@@ -273,44 +273,46 @@ struct vmbus_endpoint {
 };
 
 /* guest.c: life of a guest, and its channels by their relid */
-struct vmbus_guest *host_alloc(void);
-int host_create(struct vmbus_guest *guest);
-void host_close(struct vmbus_guest *guest);
-void host_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg);
-int host_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
-bool host_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
-struct vmbus_endpoint *host_get_endpoint(struct vmbus_guest *guest, u32 relid);
-struct vmbus_endpoint *host_next_endpoint(struct vmbus_guest *guest, unsigned long *relid);
-struct vmbus_endpoint *host_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid);
+struct vmbus_guest *vmbus_guest_alloc(void);
+int vmbus_guest_create(struct vmbus_guest *guest);
+void vmbus_guest_close(struct vmbus_guest *guest);
+void vmbus_guest_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void *arg);
+int vmbus_guest_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
+bool vmbus_guest_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
+struct vmbus_endpoint *vmbus_guest_get_endpoint(struct vmbus_guest *guest, u32 relid);
+struct vmbus_endpoint *vmbus_guest_next_endpoint(struct vmbus_guest *guest, unsigned long *relid);
+struct vmbus_endpoint *vmbus_guest_peek_endpoint(struct vmbus_guest *guest, unsigned long *relid);
 
-static inline struct vmbus_partition *host_partition(const struct vmbus_guest *guest)
+static inline struct vmbus_partition *vmbus_guest_partition(const struct vmbus_guest *guest)
 {
-	/* Pairs with the release in host_create(). */
+	/* Pairs with the release in vmbus_guest_create(). */
 	return smp_load_acquire(&guest->p);
 }
 
-static inline bool host_is_readable(const struct vmbus_guest *guest)
+static inline bool vmbus_guest_is_readable(const struct vmbus_guest *guest)
 {
 	return vmbus_partition_poll(guest->p) & VMBUS_PARTITION_READABLE;
 }
 
-static inline bool host_is_writable(const struct vmbus_guest *guest)
+static inline bool vmbus_guest_is_writable(const struct vmbus_guest *guest)
 {
 	return vmbus_partition_poll(guest->p) & VMBUS_PARTITION_WRITABLE;
 }
 
 /* message.c: from the guest, and to it */
-int host_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags, bool nonblock);
-ssize_t host_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock);
+int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags,
+			     bool nonblock);
+ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock);
 
 /* request.c: what backends may keep waiting */
-int host_channel_rescind(struct vmbus_guest *guest, u32 relid, bool nonblock);
-int host_channel_destroy(struct vmbus_guest *guest, u32 relid, bool nonblock);
-int host_reset(struct vmbus_guest *guest, bool nonblock);
-void host_finish(struct vmbus_guest *guest);
+int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
+int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
+int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock);
+void vmbus_guest_finish(struct vmbus_guest *guest);
 
 /* ioctl.c */
-long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, bool nonblock);
+long vmbus_guest_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from,
+		       bool nonblock);
 
 /* Called with the device's lock held, or before anybody else knows the endpoint. */
 static inline void endpoint_set_state(struct vmbus_endpoint *ep, enum endpoint_state state)
@@ -327,66 +329,66 @@ static inline void endpoint_set_data(struct vmbus_endpoint *ep, void *data)
 	spin_unlock(&ep->show_lock);
 }
 
-static inline bool endpoint_is_primary(const struct vmbus_endpoint *ep)
+static inline bool vmbus_ep_is_primary(const struct vmbus_endpoint *ep)
 {
 	return !ep->index;
 }
 
 /* endpoint.c: how endpoints come and go */
-struct vmbus_endpoint *endpoint_create(struct vmbus_device *dev, u32 relid, u16 index);
-int endpoint_join(struct vmbus_endpoint *ep);
-void endpoint_leave(struct vmbus_endpoint *ep);
-void endpoint_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
+struct vmbus_endpoint *vmbus_ep_create(struct vmbus_device *dev, u32 relid, u16 index);
+int vmbus_ep_join(struct vmbus_endpoint *ep);
+void vmbus_ep_unjoin(struct vmbus_endpoint *ep);
+void vmbus_ep_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
 
 /* endpoint_state.c: what is asked of them, and the work that does it */
-void endpoint_state_init(struct vmbus_endpoint *ep);
-void endpoint_open(struct vmbus_endpoint *ep, const struct open_request *req);
-void endpoint_close(struct vmbus_endpoint *ep, enum endpoint_leave how);
-void endpoint_rescind(struct vmbus_endpoint *ep);
-void endpoint_rescind_locked(struct vmbus_endpoint *ep);
-void endpoint_die(struct vmbus_endpoint *ep);
-void endpoint_abandon(struct vmbus_endpoint *ep);
-void endpoints_die(struct vmbus_device *dev);
-void endpoint_let_go(struct vmbus_endpoint *ep);
-void endpoint_reset(struct vmbus_endpoint *ep);
-bool endpoint_is_reset(struct vmbus_endpoint *ep);
-bool endpoint_is_idle(struct vmbus_endpoint *ep, bool removed);
-void endpoint_retarget(struct vmbus_endpoint *ep, u32 target_vp);
-void endpoint_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
-const char *endpoint_state_name(struct vmbus_endpoint *ep);
+void vmbus_ep_state_init(struct vmbus_endpoint *ep);
+void vmbus_ep_open(struct vmbus_endpoint *ep, const struct open_request *req);
+void vmbus_ep_close(struct vmbus_endpoint *ep, enum endpoint_close mode);
+void vmbus_ep_rescind(struct vmbus_endpoint *ep);
+void vmbus_ep_rescind_locked(struct vmbus_endpoint *ep);
+void vmbus_ep_die(struct vmbus_endpoint *ep);
+void vmbus_ep_abandon(struct vmbus_endpoint *ep);
+void vmbus_ep_die_all(struct vmbus_device *dev);
+void vmbus_ep_relid_released(struct vmbus_endpoint *ep);
+void vmbus_ep_reset(struct vmbus_endpoint *ep);
+bool vmbus_ep_is_reset(struct vmbus_endpoint *ep);
+bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed);
+void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp);
+void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
+const char *vmbus_ep_state_name(struct vmbus_endpoint *ep);
 
 /* endpoint_ref.c: references */
-void endpoint_put(struct vmbus_endpoint *ep);
-int endpoint_ref_init(struct vmbus_endpoint *ep);
-void endpoint_ref_exit(struct vmbus_endpoint *ep);
-void endpoint_revive(struct vmbus_endpoint *ep);
-void endpoint_kill(struct vmbus_endpoint *ep);
+void vmbus_ep_put(struct vmbus_endpoint *ep);
+int vmbus_ep_ref_init(struct vmbus_endpoint *ep);
+void vmbus_ep_ref_exit(struct vmbus_endpoint *ep);
+void vmbus_ep_revive(struct vmbus_endpoint *ep);
+void vmbus_ep_kill(struct vmbus_endpoint *ep);
 
 /* endpoint_ring.c: its rings */
-void endpoint_rings_init(struct vmbus_endpoint *ep);
-int endpoint_rings_map(struct vmbus_endpoint *ep);
-void endpoint_rings_unmap(struct vmbus_endpoint *ep);
-bool endpoint_rings_have_input(struct vmbus_endpoint *ep);
-void endpoint_rings_opened(struct vmbus_endpoint *ep);
-void endpoint_rings_kicked(struct vmbus_endpoint *ep);
+void vmbus_ep_rings_init(struct vmbus_endpoint *ep);
+int vmbus_ep_rings_map(struct vmbus_endpoint *ep);
+void vmbus_ep_rings_unmap(struct vmbus_endpoint *ep);
+bool vmbus_ep_rings_have_input(struct vmbus_endpoint *ep);
+void vmbus_ep_rings_opened(struct vmbus_endpoint *ep);
+void vmbus_ep_rings_kicked(struct vmbus_endpoint *ep);
 
 /* What vmbus_endpoint_kick() does, for the files that endpoint.c is built on */
-static inline void endpoint_queue_kick(struct vmbus_endpoint *ep)
+static inline void vmbus_ep_queue_kick(struct vmbus_endpoint *ep)
 {
 	vmbus_gpadl_channel_queue_work(ep->chan, &ep->kick_work);
 }
 
 /* signal.c: kick and call */
-int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg);
-void signals_clear(struct vmbus_endpoint *ep);
-void endpoint_signal(struct vmbus_endpoint *ep);
-void endpoint_forget_signal(struct vmbus_endpoint *ep);
+int vmbus_ep_set_signals(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg);
+void vmbus_ep_clear_signals(struct vmbus_endpoint *ep);
+void vmbus_ep_signal(struct vmbus_endpoint *ep);
+void vmbus_ep_forget_signal(struct vmbus_endpoint *ep);
 
 /* fdinfo.c: what there is, for programs */
-void host_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m);
+void vmbus_guest_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m);
 
 /* debugfs.c */
-void host_debugfs_init(void);
-void host_debugfs_exit(void);
+void vmbus_host_debugfs_init(void);
+void vmbus_host_debugfs_exit(void);
 
 #endif /* _VMBUS_HOST_PRIV_H */

@@ -33,7 +33,7 @@ static int ioctl_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->create.flags)
 		return -EOPNOTSUPP;
-	return host_create(call->guest);
+	return vmbus_guest_create(call->guest);
 }
 
 static u32 region_flags(u32 from)
@@ -110,18 +110,18 @@ static int ioctl_channel_modify(const struct ioctl_call *call, union ioctl_arg *
 	if (modify->flags & ~VMBUS_HOST_MODIFY_TARGET_VP ||
 	    (modify->target_vp && !retarget))
 		return -EOPNOTSUPP;
-	ret = host_signals_copy(&signals, modify->signals);
+	ret = vmbus_host_signals_copy(&signals, modify->signals);
 	if (ret)
 		return ret;
 	if (modify->target_vp == VMBUS_HOST_NO_TARGET_VP && signals.call_fd >= 0)
 		return -EINVAL;
-	ep = host_get_endpoint(guest, modify->relid);
+	ep = vmbus_guest_get_endpoint(guest, modify->relid);
 	if (!ep)
 		return -ENOENT;
-	ret = signals_set(ep, &signals);
+	ret = vmbus_ep_set_signals(ep, &signals);
 	if (!ret && retarget)
-		endpoint_retarget(ep, modify->target_vp);
-	endpoint_put(ep);
+		vmbus_ep_retarget(ep, modify->target_vp);
+	vmbus_ep_put(ep);
 	return ret;
 }
 
@@ -134,16 +134,16 @@ static int ioctl_channel_rescind(const struct ioctl_call *call, union ioctl_arg 
 {
 	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	return host_channel_rescind(call->guest, arg->channel.relid,
-				    !call_waits(call, arg->channel.flags));
+	return vmbus_guest_rescind_channel(call->guest, arg->channel.relid,
+					   !call_waits(call, arg->channel.flags));
 }
 
 static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->channel.flags & ~VMBUS_HOST_WAIT || arg->channel.__reserved)
 		return -EOPNOTSUPP;
-	return host_channel_destroy(call->guest, arg->channel.relid,
-				    !call_waits(call, arg->channel.flags));
+	return vmbus_guest_destroy_channel(call->guest, arg->channel.relid,
+					   !call_waits(call, arg->channel.flags));
 }
 
 static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
@@ -158,14 +158,14 @@ static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 	if (post->flags & VMBUS_HOST_POST_GPADL_READ_ONLY)
 		flags |= VMBUS_GPADL_RECEIVE_READ_ONLY;
 	iov_iter_ubuf(&msg, ITER_SOURCE, u64_to_user_ptr(post->msg), post->len);
-	return host_receive_wait(guest, &msg, flags, call->nonblock);
+	return vmbus_guest_receive_wait(guest, &msg, flags, call->nonblock);
 }
 
 static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	if (arg->reset.flags & ~VMBUS_HOST_WAIT)
 		return -EOPNOTSUPP;
-	return host_reset(call->guest, !call_waits(call, arg->reset.flags));
+	return vmbus_guest_reset(call->guest, !call_waits(call, arg->reset.flags));
 }
 
 /*
@@ -177,14 +177,14 @@ static int event_read_one(const struct ioctl_call *call, struct vmbus_host_event
 	struct vmbus_guest *guest = call->guest;
 	int ret;
 
-	host_finish(guest);
+	vmbus_guest_finish(guest);
 	if (mutex_lock_interruptible(&guest->read_lock))
 		return -ERESTARTSYS;
-	ret = host_event_peek(guest, event);
+	ret = vmbus_host_event_peek(guest, event);
 	if (!ret)
 		ret = copy_to_user_nofault(call->from, event, call->size);
 	if (!ret)
-		host_event_take(guest, event);
+		vmbus_host_event_take(guest, event);
 	mutex_unlock(&guest->read_lock);
 	return ret;
 }
@@ -263,7 +263,7 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(VMBUS_HOST_CREATE, ioctl_create, struct vmbus_host_create, flags),
 	IOCTL_OP(VMBUS_HOST_SET_REGIONS, ioctl_set_regions,
 		 struct vmbus_host_set_regions, regions),
-	IOCTL_OP(VMBUS_HOST_CHANNEL_CREATE, host_channel_create,
+	IOCTL_OP(VMBUS_HOST_CHANNEL_CREATE, vmbus_host_ioctl_channel_create,
 		 struct vmbus_host_channel_create, __reserved),
 	IOCTL_OP(VMBUS_HOST_CHANNEL_MODIFY, ioctl_channel_modify,
 		 struct vmbus_host_channel_modify, signals),
@@ -285,7 +285,7 @@ static const struct ioctl_op ioctl_ops[] = {
  */
 static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
 {
-	struct vmbus_partition *p = host_partition(guest);
+	struct vmbus_partition *p = vmbus_guest_partition(guest);
 
 	if (cmd == VMBUS_HOST_GET_VERSION)
 		return 0;
@@ -295,7 +295,7 @@ static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
 }
 
 /**
- * host_ioctl() - Do an ioctl
+ * vmbus_guest_ioctl() - Do an ioctl
  * @guest: the file
  * @cmd: the command
  * @from: its structure in user memory
@@ -304,7 +304,8 @@ static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
  * Context: process, may sleep.
  * Return: 0, or a negative errno as the uAPI says.
  */
-long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, bool nonblock)
+long vmbus_guest_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from,
+		       bool nonblock)
 {
 	struct ioctl_call call = { .guest = guest, .from = from, .nonblock = nonblock };
 	const struct ioctl_op *op;
@@ -319,7 +320,7 @@ long host_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from, 
 	if (ret)
 		return ret;
 
-	ret = host_copy_sized(&arg, op->size, op->min_size, from);
+	ret = vmbus_host_copy_sized(&arg, op->size, op->min_size, from);
 	if (ret < 0)
 		return ret;
 	call.size = min_t(u32, ret, op->size);

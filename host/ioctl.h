@@ -35,6 +35,6 @@ struct ioctl_call {
 };
 
 /* ioctl_create.c */
-int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg);
+int vmbus_host_ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg);
 
 #endif /* _VMBUS_HOST_IOCTL_H */

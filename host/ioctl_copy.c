@@ -9,7 +9,7 @@
 #include "ioctl_copy.h"
 
 /**
- * host_copy_sized() - Copy a structure that begins with its size
+ * vmbus_host_copy_sized() - Copy a structure that begins with its size
  * @to: where it goes
  * @size: its size, as this kernel knows it
  * @min_size: its size in its first version
@@ -19,7 +19,7 @@
  * Return: number of bytes that the VMM's has; -EFAULT; -EINVAL if that is less than
  * @min_size; -E2BIG if there are fields, not zero, that this kernel does not know.
  */
-int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
+int vmbus_host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
 {
 	u32 user_size;
 	int ret;
@@ -36,14 +36,14 @@ int host_copy_sized(void *to, u32 size, u32 min_size, const void __user *from)
 }
 
 /**
- * host_signals_copy() - Copy the signals that an ioctl's structure points to
+ * vmbus_host_signals_copy() - Copy the signals that an ioctl's structure points to
  * @signals: where they go
  * @from: where they are in user memory; 0: there are none
  *
  * Context: process, may sleep.
- * Return: 0; what host_copy_sized() returns.
+ * Return: 0; what vmbus_host_copy_sized() returns.
  */
-int host_signals_copy(struct vmbus_host_signals *signals, u64 from)
+int vmbus_host_signals_copy(struct vmbus_host_signals *signals, u64 from)
 {
 	int ret;
 

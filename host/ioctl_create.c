@@ -96,7 +96,7 @@ static int creation_copy(struct creation *c)
 
 	import_guid(&c->if_type, c->arg->if_type);
 	import_guid(&c->if_instance, c->arg->if_instance);
-	ret = host_signals_copy(&c->signals, c->arg->signals);
+	ret = vmbus_host_signals_copy(&c->signals, c->arg->signals);
 	if (!ret)
 		ret = creation_copy_offer(c);
 	if (!ret)
@@ -139,18 +139,18 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 	/* The backend may be gone by now, but not this. */
 	if (c->arg->index > primary->dev->max_subchannels)
 		return ERR_PTR(-EINVAL);
-	host_device_get(primary->dev);
+	vmbus_host_device_get(primary->dev);
 	return primary->dev;
 }
 
 /* As a DESTROY; who is killed does not wait for it. */
 static void creation_undo(struct vmbus_endpoint *ep)
 {
-	endpoint_die(ep);
-	if (wait_event_killable(ep->guest->wait, endpoint_is_idle(ep, true)))
-		endpoint_abandon(ep);
+	vmbus_ep_die(ep);
+	if (wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, true)))
+		vmbus_ep_abandon(ep);
 	else
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 }
 
 /* The endpoint is one of its device's, or this fails. */
@@ -160,14 +160,14 @@ static int creation_join(const struct creation *c, struct vmbus_endpoint *ep)
 	int ret = 0;
 
 	if (primary)
-		ret = host_device_probe(c->dev, c->config, c->config_len);
+		ret = vmbus_host_device_probe(c->dev, c->config, c->config_len);
 	if (ret)
 		return ret;
 	ret = creation_return_offer(c);
 	if (!ret)
-		ret = endpoint_join(ep);
+		ret = vmbus_ep_join(ep);
 	if (ret && primary)
-		host_device_remove(c->dev);
+		vmbus_host_device_remove(c->dev);
 	return ret;
 }
 
@@ -176,24 +176,24 @@ static int creation_make(const struct creation *c)
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	ep = endpoint_create(c->dev, c->arg->relid, c->arg->index);
+	ep = vmbus_ep_create(c->dev, c->arg->relid, c->arg->index);
 	if (IS_ERR(ep))
 		return PTR_ERR(ep);
-	ret = signals_set(ep, &c->signals);
+	ret = vmbus_ep_set_signals(ep, &c->signals);
 	if (!ret)
 		ret = creation_join(c, ep);
 	if (ret) {
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 		return ret;
 	}
 	/* The last step: from here on the guest's messages find it. */
-	ret = host_add_endpoint(c->guest, ep);
+	ret = vmbus_guest_add_endpoint(c->guest, ep);
 	if (ret)
 		creation_undo(ep);
 	return ret;
 }
 
-int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
+int vmbus_host_ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	struct creation c = { .guest = call->guest, .arg = &arg->channel_create };
 	int ret;
@@ -204,17 +204,17 @@ int host_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 	if (ret)
 		goto out_free;
 	/* The relid may be free in a moment. */
-	host_finish(c.guest);
+	vmbus_guest_finish(c.guest);
 	if (c.arg->primary)
 		c.dev = creation_find_device(&c);
 	else
-		c.dev = host_device_create(c.guest, c.arg->relid, &c.if_type, &c.if_instance);
+		c.dev = vmbus_host_device_create(c.guest, c.arg->relid, &c.if_type, &c.if_instance);
 	if (IS_ERR(c.dev)) {
 		ret = PTR_ERR(c.dev);
 		goto out_free;
 	}
 	ret = creation_make(&c);
-	host_device_put(c.dev);
+	vmbus_host_device_put(c.dev);
 out_free:
 	if (!IS_ERR(c.config))
 		kfree(c.config);

@@ -20,7 +20,7 @@
 
 static int host_fop_open(struct inode *inode, struct file *file)
 {
-	struct vmbus_guest *guest = host_alloc();
+	struct vmbus_guest *guest = vmbus_guest_alloc();
 
 	if (!guest)
 		return -ENOMEM;
@@ -32,7 +32,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 
 static int host_fop_release(struct inode *inode, struct file *file)
 {
-	host_close(file->private_data);
+	vmbus_guest_close(file->private_data);
 	return 0;
 }
 
@@ -47,9 +47,9 @@ static ssize_t host_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	size_t len = iov_iter_count(from);
 	int ret;
 
-	if (!host_partition(guest))
+	if (!vmbus_guest_partition(guest))
 		return -EINVAL;
-	ret = host_receive_wait(guest, from, 0, iocb_nonblock(iocb));
+	ret = vmbus_guest_receive_wait(guest, from, 0, iocb_nonblock(iocb));
 	return ret ?: len;
 }
 
@@ -57,9 +57,9 @@ static ssize_t host_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vmbus_guest *guest = iocb->ki_filp->private_data;
 
-	if (!host_partition(guest))
+	if (!vmbus_guest_partition(guest))
 		return -EINVAL;
-	return host_read_wait(guest, to, iocb_nonblock(iocb));
+	return vmbus_guest_read_wait(guest, to, iocb_nonblock(iocb));
 }
 
 static __poll_t host_fop_poll(struct file *file, poll_table *wait)
@@ -68,27 +68,27 @@ static __poll_t host_fop_poll(struct file *file, poll_table *wait)
 	__poll_t events = 0;
 
 	poll_wait(file, &guest->wait, wait);
-	if (!host_partition(guest))
+	if (!vmbus_guest_partition(guest))
 		return EPOLLERR;
-	host_finish(guest);
-	if (host_is_readable(guest))
+	vmbus_guest_finish(guest);
+	if (vmbus_guest_is_readable(guest))
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (host_is_writable(guest))
+	if (vmbus_guest_is_writable(guest))
 		events |= EPOLLOUT | EPOLLWRNORM;
-	if (host_events_pending(guest))
+	if (vmbus_host_events_pending(guest))
 		events |= EPOLLPRI;
 	return events;
 }
 
 static long host_fop_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return host_ioctl(file->private_data, cmd, (void __user *)arg,
-			  file->f_flags & O_NONBLOCK);
+	return vmbus_guest_ioctl(file->private_data, cmd, (void __user *)arg,
+				 file->f_flags & O_NONBLOCK);
 }
 
 static void host_fop_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	host_show_fdinfo(file->private_data, m);
+	vmbus_guest_show_fdinfo(file->private_data, m);
 }
 
 static const struct file_operations host_fops = {
@@ -115,10 +115,10 @@ static int __init vmbus_host_init(void)
 {
 	int ret;
 
-	host_debugfs_init();
+	vmbus_host_debugfs_init();
 	ret = misc_register(&host_device);
 	if (ret)
-		host_debugfs_exit();
+		vmbus_host_debugfs_exit();
 	return ret;
 }
 
@@ -126,7 +126,7 @@ static void __exit vmbus_host_exit(void)
 {
 	/* No file is open, and nothing is left of what was: each partition holds the module. */
 	misc_deregister(&host_device);
-	host_debugfs_exit();
+	vmbus_host_debugfs_exit();
 }
 
 module_init(vmbus_host_init);

@@ -55,7 +55,7 @@ static int receive_open(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
 	if (!req.reply)
 		return -EAGAIN;
 	memcpy(req.userdata, msg->userdata, sizeof(req.userdata));
-	endpoint_open(ep, &req);
+	vmbus_ep_open(ep, &req);
 	return 0;
 }
 
@@ -73,10 +73,10 @@ static int receive_on_channel(struct vmbus_guest *guest, const struct message *m
 	case GPADL_MSG_OPENCHANNEL:
 		return receive_open(guest, ep, (const struct message_open *)msg);
 	case GPADL_MSG_CLOSECHANNEL:
-		endpoint_close(ep, ENDPOINT_LEAVE);
+		vmbus_ep_close(ep, ENDPOINT_CLOSE);
 		return 0;
 	default:
-		endpoint_let_go(ep);
+		vmbus_ep_relid_released(ep);
 		return 0;
 	}
 }
@@ -118,7 +118,7 @@ err_bad:
 }
 
 /**
- * host_receive_wait() - Take a message from the guest, when there is room for the answer
+ * vmbus_guest_receive_wait() - Take a message from the guest, when there is room for the answer
  * @guest: the guest, a partition
  * @from: the message, all of it, in however many pieces
  * @flags: as for vmbus_partition_receive()
@@ -127,7 +127,8 @@ err_bad:
  * Context: process, may sleep.
  * Return: 0, or a negative errno as the uAPI says for write().
  */
-int host_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags, bool nonblock)
+int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags,
+			     bool nonblock)
 {
 	u8 msg[VMBUS_GPADL_MSG_MAX] __aligned(8);
 	size_t len = iov_iter_count(from);
@@ -143,7 +144,7 @@ int host_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flag
 		ret = host_receive(guest, msg, len, flags);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
-		ret = wait_event_interruptible(guest->wait, host_is_writable(guest));
+		ret = wait_event_interruptible(guest->wait, vmbus_guest_is_writable(guest));
 		if (ret)
 			return ret;
 	}
@@ -204,7 +205,7 @@ static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to
 }
 
 /**
- * host_read_wait() - Give the oldest message for the guest to the VMM
+ * vmbus_guest_read_wait() - Give the oldest message for the guest to the VMM
  * @guest: the guest, a partition
  * @to: where it goes, in however many pieces
  * @nonblock: do not wait for one
@@ -212,7 +213,7 @@ static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to
  * Context: process, may sleep.
  * Return: length of the message, or a negative errno as the uAPI says for read().
  */
-ssize_t host_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock)
+ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock)
 {
 	ssize_t ret;
 
@@ -222,7 +223,7 @@ ssize_t host_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonb
 		ret = host_read_faulting(guest, to);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
-		ret = wait_event_interruptible(guest->wait, host_is_readable(guest));
+		ret = wait_event_interruptible(guest->wait, vmbus_guest_is_readable(guest));
 		if (ret)
 			return ret;
 	}

@@ -28,7 +28,7 @@ static bool host_is_reset(struct vmbus_guest *guest)
 	if (vmbus_partition_is_resetting(guest->p))
 		return false;
 	xa_for_each(&guest->endpoints, relid, ep)
-		if (!endpoint_is_reset(ep))
+		if (!vmbus_ep_is_reset(ep))
 			return false;
 	return true;
 }
@@ -50,28 +50,28 @@ static void host_wait_reader(struct vmbus_guest *guest)
 static bool host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	scoped_guard(mutex, &guest->lock)
-		endpoint_let_go(ep);
-	if (!host_remove_endpoint(guest, ep))
+		vmbus_ep_relid_released(ep);
+	if (!vmbus_guest_remove_endpoint(guest, ep))
 		return false;
-	host_events_forget(guest, ep->relid);
+	vmbus_host_events_forget(guest, ep->relid);
 	host_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
-	endpoint_leave(ep);
-	endpoint_put(ep);
+	vmbus_ep_unjoin(ep);
+	vmbus_ep_put(ep);
 	return true;
 }
 
-/* Walk the channels of a device: as host_next_endpoint(). */
+/* Walk the channels of a device: as vmbus_guest_next_endpoint(). */
 static struct vmbus_endpoint *host_next_of_device(struct vmbus_guest *guest,
 						  const struct vmbus_device *dev,
 						  unsigned long *relid)
 {
 	struct vmbus_endpoint *ep;
 
-	while ((ep = host_next_endpoint(guest, relid))) {
+	while ((ep = vmbus_guest_next_endpoint(guest, relid))) {
 		if (ep->dev == dev)
 			return ep;
-		endpoint_put(ep);
+		vmbus_ep_put(ep);
 	}
 	return NULL;
 }
@@ -82,12 +82,12 @@ static bool host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
 
-	if (!endpoint_is_primary(ep))
+	if (!vmbus_ep_is_primary(ep))
 		return host_forget_one(guest, ep);
 	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
 		if (sub != ep)
 			host_forget_one(guest, sub);
-		endpoint_put(sub);
+		vmbus_ep_put(sub);
 	}
 	return host_forget_one(guest, ep);
 }
@@ -102,7 +102,7 @@ static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum e
 {
 	guard(mutex)(&guest->lock);
 	if (!ep->asked) {
-		if (endpoint_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
+		if (vmbus_ep_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
 			return 0;
 		refcount_inc(&ep->ref);
 		list_add_tail(&ep->asked_node, &guest->asked);
@@ -120,7 +120,7 @@ static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, u8 *aske
 
 	guard(mutex)(&guest->lock);
 	list_for_each_entry(ep, &guest->asked, asked_node) {
-		if (!endpoint_is_idle(ep, ep->asked & ENDPOINT_ASKED_DESTROY))
+		if (!vmbus_ep_is_idle(ep, ep->asked & ENDPOINT_ASKED_DESTROY))
 			continue;
 		list_del_init(&ep->asked_node);
 		*asked = ep->asked;
@@ -133,14 +133,14 @@ static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, u8 *aske
 static void host_finish_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep, u8 asked)
 {
 	if (asked & ENDPOINT_ASKED_RESCIND)
-		host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				VMBUS_HOST_CHANNEL_RESCIND);
+		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				      VMBUS_HOST_CHANNEL_RESCIND);
 	if (asked & ENDPOINT_ASKED_DESTROY) {
 		host_forget_channel(guest, ep);
-		host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				VMBUS_HOST_CHANNEL_DESTROY);
+		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				      VMBUS_HOST_CHANNEL_DESTROY);
 	}
-	endpoint_put(ep);
+	vmbus_ep_put(ep);
 }
 
 static void host_finish_reset(struct vmbus_guest *guest)
@@ -150,16 +150,16 @@ static void host_finish_reset(struct vmbus_guest *guest)
 			return;
 		guest->asked_reset = false;
 	}
-	host_event_post(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
+	vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 }
 
 /**
- * host_finish() - Bring what was asked for to its end, as far as it is done
+ * vmbus_guest_finish() - Bring what was asked for to its end, as far as it is done
  * @guest: the guest, a partition
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  */
-void host_finish(struct vmbus_guest *guest)
+void vmbus_guest_finish(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	u8 asked;
@@ -178,11 +178,11 @@ static void host_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 	unsigned long relid = 0;
 
 	vmbus_gpadl_channel_rescind_start(ep->chan);
-	if (!endpoint_is_primary(ep))
+	if (!vmbus_ep_is_primary(ep))
 		return;
 	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
 		vmbus_gpadl_channel_rescind_start(sub->chan);
-		endpoint_put(sub);
+		vmbus_ep_put(sub);
 	}
 }
 
@@ -191,18 +191,18 @@ static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_
 	bool remove = what == ENDPOINT_ASKED_DESTROY;
 
 	if (remove)
-		endpoint_die(ep);
+		vmbus_ep_die(ep);
 	else
-		endpoint_rescind(ep);
+		vmbus_ep_rescind(ep);
 	host_take_back(ep->guest, ep);
 	if (nonblock)
 		return host_ask(ep->guest, ep, what);
-	return wait_event_killable(ep->guest->wait, endpoint_is_idle(ep, remove)) ?
+	return wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, remove)) ?
 	       -EINTR : 0;
 }
 
 /**
- * host_channel_rescind() - VMBUS_HOST_CHANNEL_RESCIND
+ * vmbus_guest_rescind_channel() - VMBUS_HOST_CHANNEL_RESCIND
  * @guest: the guest, a partition
  * @relid: the channel
  * @nonblock: do not wait
@@ -210,22 +210,22 @@ static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_channel_rescind(struct vmbus_guest *guest, u32 relid, bool nonblock)
+int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	host_finish(guest);
-	ep = host_get_endpoint(guest, relid);
+	vmbus_guest_finish(guest);
+	ep = vmbus_guest_get_endpoint(guest, relid);
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_RESCIND);
-	endpoint_put(ep);
+	vmbus_ep_put(ep);
 	return ret;
 }
 
 /**
- * host_channel_destroy() - VMBUS_HOST_CHANNEL_DESTROY
+ * vmbus_guest_destroy_channel() - VMBUS_HOST_CHANNEL_DESTROY
  * @guest: the guest, a partition
  * @relid: the channel
  * @nonblock: do not wait
@@ -233,20 +233,20 @@ int host_channel_rescind(struct vmbus_guest *guest, u32 relid, bool nonblock)
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0, and the relid is free; -ENOENT; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_channel_destroy(struct vmbus_guest *guest, u32 relid, bool nonblock)
+int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
 	struct vmbus_endpoint *ep;
 	int ret;
 
-	host_finish(guest);
-	ep = host_get_endpoint(guest, relid);
+	vmbus_guest_finish(guest);
+	ep = vmbus_guest_get_endpoint(guest, relid);
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
 	/* Last: until then, the call can be repeated. */
 	if (!ret && !host_forget_channel(guest, ep))
 		ret = -ENOENT;
-	endpoint_put(ep);
+	vmbus_ep_put(ep);
 	return ret;
 }
 
@@ -255,9 +255,9 @@ static void host_reset_endpoints(struct vmbus_guest *guest)
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
 
-	while ((ep = host_next_endpoint(guest, &relid))) {
-		endpoint_reset(ep);
-		endpoint_put(ep);
+	while ((ep = vmbus_guest_next_endpoint(guest, &relid))) {
+		vmbus_ep_reset(ep);
+		vmbus_ep_put(ep);
 	}
 }
 
@@ -268,9 +268,9 @@ static int host_wait_reset(struct vmbus_guest *guest)
 	int ret;
 
 	ret = wait_event_killable(guest->wait, !vmbus_partition_is_resetting(guest->p));
-	while (!ret && (ep = host_next_endpoint(guest, &relid))) {
-		ret = wait_event_killable(guest->wait, endpoint_is_reset(ep));
-		endpoint_put(ep);
+	while (!ret && (ep = vmbus_guest_next_endpoint(guest, &relid))) {
+		ret = wait_event_killable(guest->wait, vmbus_ep_is_reset(ep));
+		vmbus_ep_put(ep);
 	}
 	return ret ? -EINTR : 0;
 }
@@ -287,16 +287,16 @@ static int host_ask_reset(struct vmbus_guest *guest)
 }
 
 /**
- * host_reset() - VMBUS_HOST_RESET
+ * vmbus_guest_reset() - VMBUS_HOST_RESET
  * @guest: the guest, a partition
  * @nonblock: do not wait
  *
  * Context: process, may sleep; without @nonblock, for as long as a backend likes.
  * Return: 0; -EINPROGRESS; -EINTR on a fatal signal.
  */
-int host_reset(struct vmbus_guest *guest, bool nonblock)
+int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock)
 {
-	host_finish(guest);
+	vmbus_guest_finish(guest);
 	/*
 	 * In this order: what is closed quietly adds no reply to those that are dropped, and
 	 * no reader comes with one of them after this.

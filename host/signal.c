@@ -61,7 +61,7 @@ static int kick_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 	if (key_to_poll(key) & EPOLLIN) {
 		/* So that the guest never finds the counter full. */
 		eventfd_ctx_do_read(s->kick, &count);
-		endpoint_queue_kick(s->ep);
+		vmbus_ep_queue_kick(s->ep);
 	}
 	return 0;
 }
@@ -89,7 +89,7 @@ static int kick_attach(struct signals *s, int fd)
 	init_poll_funcptr(&s->poll, kick_hook);
 	/* A signal that came before counts. */
 	if (vfs_poll(file, &s->poll) & EPOLLIN)
-		endpoint_queue_kick(s->ep);
+		vmbus_ep_queue_kick(s->ep);
 	fput(file);
 	return 0;
 }
@@ -156,14 +156,14 @@ static void signal_locked(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_signal() - Signal the guest
+ * vmbus_ep_signal() - Signal the guest
  * @ep: the endpoint
  *
  * If there is nothing to do it by, that is done as soon as there is, once.
  *
  * Context: any.
  */
-void endpoint_signal(struct vmbus_endpoint *ep)
+void vmbus_ep_signal(struct vmbus_endpoint *ep)
 {
 	unsigned long irq;
 
@@ -173,12 +173,12 @@ void endpoint_signal(struct vmbus_endpoint *ep)
 }
 
 /**
- * endpoint_forget_signal() - What the guest was to be told of is gone
+ * vmbus_ep_forget_signal() - What the guest was to be told of is gone
  * @ep: the endpoint
  *
  * Context: any.
  */
-void endpoint_forget_signal(struct vmbus_endpoint *ep)
+void vmbus_ep_forget_signal(struct vmbus_endpoint *ep)
 {
 	unsigned long irq;
 
@@ -243,7 +243,7 @@ static void signals_replace(struct vmbus_endpoint *ep, struct signals *s)
 }
 
 /**
- * signals_set() - Set or replace the signals of an endpoint
+ * vmbus_ep_set_signals() - Set or replace the signals of an endpoint
  * @ep: the endpoint, held by the caller
  * @arg: the new ones
  *
@@ -252,7 +252,7 @@ static void signals_replace(struct vmbus_endpoint *ep, struct signals *s)
  * Context: process, may sleep for as long as the VMM likes; no lock is held.
  * Return: 0, or a negative errno as the uAPI says.
  */
-int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg)
+int vmbus_ep_set_signals(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg)
 {
 	struct signals *s;
 	int ret;
@@ -274,12 +274,12 @@ int signals_set(struct vmbus_endpoint *ep, const struct vmbus_host_signals *arg)
 }
 
 /**
- * signals_clear() - No more signals, either way
+ * vmbus_ep_clear_signals() - No more signals, either way
  * @ep: the endpoint
  *
  * Context: process, may sleep.
  */
-void signals_clear(struct vmbus_endpoint *ep)
+void vmbus_ep_clear_signals(struct vmbus_endpoint *ep)
 {
 	signals_replace(ep, NULL);
 }

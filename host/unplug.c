@@ -26,13 +26,13 @@ void vmbus_device_rescind(struct vmbus_device *dev)
 	spin_lock(&dev->lock);
 	joined = dev->primary;
 	if (joined)
-		endpoint_rescind_locked(dev->primary);
+		vmbus_ep_rescind_locked(dev->primary);
 	else
-		/* From probe(), or soon after: endpoint_join() refuses. */
+		/* From probe(), or soon after: vmbus_ep_join() refuses. */
 		dev->dying = true;
 	spin_unlock(&dev->lock);
 	if (joined)
-		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+		vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
 
@@ -43,11 +43,11 @@ static void device_unplug(struct vmbus_device *dev)
 
 	spin_lock(&dev->lock);
 	joined = dev->primary;
-	endpoints_die(dev);
+	vmbus_ep_die_all(dev);
 	spin_unlock(&dev->lock);
 	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
 	if (joined)
-		host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+		vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 
 /**
@@ -64,7 +64,7 @@ static void device_unplug(struct vmbus_device *dev)
  */
 void vmbus_backend_unregister(struct vmbus_backend *backend)
 {
-	host_backend_withdraw(backend, device_unplug);
+	vmbus_host_backend_withdraw(backend, device_unplug);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);

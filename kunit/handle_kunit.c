@@ -68,7 +68,7 @@ static void handle_assembling_elsewhere(struct kunit *test)
 	assembling_collides(test, &((struct vm *)test->priv)->c[1]);
 }
 
-static void leaving_collides(struct kunit *test, struct vm_channel *c)
+static void teardown_collides(struct kunit *test, struct vm_channel *c)
 {
 	struct vm *vm = test->priv;
 
@@ -83,14 +83,14 @@ static void leaving_collides(struct kunit *test, struct vm_channel *c)
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 1);
 }
 
-static void handle_leaving_here(struct kunit *test)
+static void handle_in_teardown_here(struct kunit *test)
 {
-	leaving_collides(test, &((struct vm *)test->priv)->c[0]);
+	teardown_collides(test, &((struct vm *)test->priv)->c[0]);
 }
 
-static void handle_leaving_elsewhere(struct kunit *test)
+static void handle_in_teardown_elsewhere(struct kunit *test)
 {
-	leaving_collides(test, &((struct vm *)test->priv)->c[1]);
+	teardown_collides(test, &((struct vm *)test->priv)->c[1]);
 }
 
 static void handle_ready_elsewhere(struct kunit *test)
@@ -448,8 +448,8 @@ static void dead_when_it_is_reached(struct kunit *test)
 
 	mutex_lock(&vm->p->rx_mutex);
 	KUNIT_EXPECT_FALSE(test, gpadl_teardown(g));
-	gpadl_drop(g, false);
-	gpadl_drop(g, true);
+	gpadl_teardown_quietly(g, false);
+	gpadl_teardown_quietly(g, true);
 	mutex_unlock(&vm->p->rx_mutex);
 	vm_expect_silence(vm);
 	gpadl_put(g);
@@ -555,8 +555,8 @@ static struct kunit_case handle_cases[] = {
 	KUNIT_CASE(handle_mapped_here),
 	KUNIT_CASE(handle_assembling_here),
 	KUNIT_CASE(handle_assembling_elsewhere),
-	KUNIT_CASE(handle_leaving_here),
-	KUNIT_CASE(handle_leaving_elsewhere),
+	KUNIT_CASE(handle_in_teardown_here),
+	KUNIT_CASE(handle_in_teardown_elsewhere),
 	KUNIT_CASE(handle_ready_elsewhere),
 	KUNIT_CASE_SLOW(more_gpadls_than_allowed),
 	KUNIT_CASE(more_pages_than_allowed),

@@ -95,7 +95,7 @@ static void revoke_after_anew(struct gpadl_mapping *m)
 	vmbus_mapping_arm(anew.second, &anew);
 
 	current->kunit_test = NULL;
-	gpadl_revoke(m);
+	gpadl_call_revoke(m);
 	current->kunit_test = test;
 }
 
@@ -110,7 +110,7 @@ static void unmap_if_mapped(struct vm_channel *c, struct vmbus_mapping *map)
 
 static int task_tell_revoked(struct vm_task *t)
 {
-	gpadl_tell_revoked(t->c->chan);
+	gpadl_run_revokes(t->c->chan);
 	return 0;
 }
 
@@ -127,13 +127,13 @@ static void revoke_of_a_handle_made_anew(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vmbus_gpadl_map(c->chan, 0, VM_HANDLE, &anew.first), 0);
 	vmbus_mapping_arm(anew.first, &anew);
 	c->on_revoke = unmap_if_mapped;
-	kunit_activate_static_stub(test, gpadl_revoke, revoke_after_anew);
+	kunit_activate_static_stub(test, gpadl_call_revoke, revoke_after_anew);
 
 	/* In a thread of the test, which static stubs work in. */
 	vm_block(&b, c);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 	KUNIT_EXPECT_EQ(test, vm_join(vm_start(vm, task_tell_revoked, c, 0, 0)), 0);
-	kunit_deactivate_static_stub(test, gpadl_revoke);
+	kunit_deactivate_static_stub(test, gpadl_call_revoke);
 	vm_unblock(&b);
 	vm_flush_revokes(c);
 

@@ -43,7 +43,7 @@ enum model_reply { CREATED, COLLISION, TORNDOWN };
  * @vm: the guest
  * @c: the channel
  * @state: of the only GPADL
- * @leaving: it goes when it is not busy
+ * @tearing_down: it goes when it is not busy
  * @owe: the guest waits for TORNDOWN
  * @wanted: the backend is to give it back
  * @told: how often it has been told
@@ -60,7 +60,7 @@ struct model {
 	struct vm *vm;
 	struct vm_channel *c;
 	enum model_state state;
-	bool leaving, owe, wanted;
+	bool tearing_down, owe, wanted;
 	int told;
 	bool closing, released, no_region;
 	enum model_reply replies[MAX_REPLIES];
@@ -87,7 +87,7 @@ static void model_settle(struct model *m)
 {
 	m->state = READY;
 	m->wanted = false;
-	if (!m->leaving)
+	if (!m->tearing_down)
 		return;
 	m->state = NONE;
 	if (m->owe)
@@ -105,7 +105,7 @@ static void model_leave(struct model *m, bool owe)
 {
 	if (m->state == NONE)
 		return;
-	m->leaving = true;
+	m->tearing_down = true;
 	m->owe = owe;
 	if (model_is_busy(m))
 		model_want_back(m);
@@ -117,7 +117,7 @@ static int model_map(const struct model *m)
 {
 	if (m->state == NONE)
 		return -ENOENT;
-	if (m->leaving || m->closing)
+	if (m->tearing_down || m->closing)
 		return -ESHUTDOWN;
 	if (model_is_busy(m))
 		return -EBUSY;
@@ -178,7 +178,7 @@ static void step_header(struct model *m)
 	}
 	model_expect_reply(m, CREATED);
 	m->state = READY;
-	m->leaving = false;
+	m->tearing_down = false;
 	m->owe = false;
 }
 
@@ -298,7 +298,7 @@ static void model_check(struct model *m)
 	KUNIT_EXPECT_EQ(test, !!g, m->state != NONE);
 	if (g && m->state != NONE) {
 		KUNIT_EXPECT_EQ(test, g->state, model_states[m->state]);
-		KUNIT_EXPECT_EQ(test, g->leaving, m->leaving);
+		KUNIT_EXPECT_EQ(test, g->tearing_down, m->tearing_down);
 		KUNIT_EXPECT_EQ(test, g->revoked, m->wanted);
 	}
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(m->vm),
@@ -464,7 +464,7 @@ static void begin_mapping(struct model *m)
 /* If it is wanted by now, the backend never gets it. */
 static void end_mapping(struct model *m)
 {
-	bool late = m->leaving || m->closing;
+	bool late = m->tearing_down || m->closing;
 
 	vm_stall_end(&m->vm->in_pin);
 	KUNIT_EXPECT_EQ(m->vm->test, vm_join(m->busy), late ? -ESHUTDOWN : 0);

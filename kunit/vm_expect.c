@@ -209,7 +209,7 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 	xa_for_each(&chan->gpadls, handle, g) {
 		KUNIT_EXPECT_NE(test, g->state, GPADL_DEAD);
 		KUNIT_EXPECT_EQ(test, g->handle, handle);
-		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->leaving);
+		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->tearing_down);
 		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->revoked);
 		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->mapping);
 		sums->gpadls++;

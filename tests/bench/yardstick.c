@@ -48,9 +48,9 @@ enum yard_state {
  * struct yard_gpadl - a GPADL
  * @ref: references
  * @rcu: frees it
- * @lock: protects @state and @leaving
+ * @lock: protects @state and @tearing_down
  * @state: &enum yard_state
- * @leaving: being torn down
+ * @tearing_down: being torn down
  * @nr_pages: pages in all runs
  * @how: as it was mapped
  * @write: it was mapped for writing
@@ -64,7 +64,7 @@ struct yard_gpadl {
 	struct rcu_head rcu;
 	spinlock_t lock;
 	u8 state;
-	bool leaving;
+	bool tearing_down;
 	u32 nr_pages;
 	struct yardstick_how how;
 	bool write;
@@ -333,7 +333,7 @@ static bool yard_change(struct yard_gpadl *g, enum yard_state from, enum yard_st
 	bool ok;
 
 	spin_lock(&g->lock);
-	ok = g->state == from && !g->leaving;
+	ok = g->state == from && !g->tearing_down;
 	if (ok)
 		g->state = to;
 	spin_unlock(&g->lock);

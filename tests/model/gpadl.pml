@@ -59,7 +59,7 @@ byte break_rule;
 
 /* ---- struct gpadl ---- */
 byte state[NR] = GPADL_DEAD;
-bool leaving[NR], owe_torndown[NR], revoked[NR], resets[NR], mark[NR];
+bool tearing_down[NR], owe_torndown[NR], revoked[NR], resets[NR], mark[NR];
 bool pinned[NR];
 bool armed[NR], told[NR];	/* struct gpadl_mapping */
 
@@ -115,7 +115,7 @@ inline die(g)
 		owe_torndown[g] = false
 	:: else
 	fi;
-	leaving[g] = false
+	tearing_down[g] = false
 }
 
 /* gpadl_settle(): the end of a busy state, under the lock */
@@ -125,7 +125,7 @@ inline settle(g)
 	armed[g] = false;
 	told[g] = false;
 	if
-	:: leaving[g] && !(broken(TORNDOWN_LOST) && owe_torndown[g]) -> die(g)
+	:: tearing_down[g] && !(broken(TORNDOWN_LOST) && owe_torndown[g]) -> die(g)
 	:: else
 	fi;
 	if
@@ -139,7 +139,7 @@ inline settle(g)
 	nr_busy--
 }
 
-/* gpadl_want_back() */
+/* gpadl_revoke() */
 inline want_back(g)
 {
 	if
@@ -154,10 +154,10 @@ inline want_back(g)
 	fi
 }
 
-/* gpadl_leave() */
+/* gpadl_begin_teardown() */
 inline leave(g, owe)
 {
-	leaving[g] = true;
+	tearing_down[g] = true;
 	owe_torndown[g] = owe;
 	if
 	:: busy(g) && !(broken(TORNDOWN_EARLY) && state[g] == GPADL_MAPPED) ->
@@ -170,7 +170,7 @@ inline leave(g, owe)
 	fi
 }
 
-/* gpadl_drop(): without a word to the guest */
+/* gpadl_teardown_quietly(): without a word to the guest */
 inline drop(g, reset)
 {
 	if
@@ -193,7 +193,7 @@ inline drop(g, reset)
 }
 
 /*
- * gpadl_channel_drop(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
+ * gpadl_channel_teardown(): one GPADL's lock at a time, then gpadl_reply_purge(). That the
  * channel is released then, is under rx_mutex too.
  */
 inline drop_all(reset, release)
@@ -218,7 +218,7 @@ inline unpin(g)
 {
 	atomic {
 		assert(pinned[g] || broken(UNPIN_EARLY));
-		pinned[g] = broken(LEAK) && !leaving[g]
+		pinned[g] = broken(LEAK) && !tearing_down[g]
 	};
 	atomic {
 		if
@@ -238,9 +238,9 @@ inline unmap(g)
 	unpin(g)
 }
 
-#define may_map(g)	(state[g] == GPADL_READY && !leaving[g] && \
+#define may_map(g)	(state[g] == GPADL_READY && !tearing_down[g] && \
 			 (!rescinded || broken(RESCIND_LATE)))
-#define is_wanted(g)	(leaving[g] || rescinded)
+#define is_wanted(g)	(tearing_down[g] || rescinded)
 
 proctype backend(byte g)
 {
@@ -295,7 +295,7 @@ proctype backend(byte g)
 	od
 }
 
-/* gpadl_tell_revoked() */
+/* gpadl_run_revokes() */
 proctype ordered_work()
 {
 	byte g;
@@ -370,7 +370,7 @@ inline rx_body(g)
 inline rx_teardown(g)
 {
 	if
-	:: state[g] == GPADL_DEAD || (broken(TORNDOWN_TWICE) && leaving[g]) ->
+	:: state[g] == GPADL_DEAD || (broken(TORNDOWN_TWICE) && tearing_down[g]) ->
 		/* Unknown: TORNDOWN at once */
 		assert(!wait_torndown[g]);
 		slot_reply()
