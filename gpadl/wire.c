@@ -244,6 +244,46 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 	return wire_complete(w) ? GPADL_WIRE_COMPLETE : GPADL_WIRE_OK;
 }
 
+/**
+ * gpadl_wire_take_ranges() - Take in the ranges of a GPA-direct packet
+ * @w: they, if GPADL_WIRE_COMPLETE is returned
+ * @ranges: the packet's, in memory that does not change
+ * @len: bytes of these
+ * @nr_ranges: the number that the packet tells
+ * @words: memory for @room words
+ * @room: at most GPADL_MAX_WORDS
+ *
+ * Words behind the last range are ignored, as in a GPADL: old versions of Linux sent 32
+ * page frame numbers in their only range, however few that needed. Between ranges there can
+ * be none: nothing would tell where the next one begins.
+ *
+ * Context: any.
+ * Return: GPADL_WIRE_COMPLETE; anything else is what is wrong with them, which is
+ * GPADL_WIRE_TOO_LONG also if there is no room for them.
+ */
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+					       u32 len, u32 nr_ranges, u64 *words, u32 room)
+{
+	u32 nr_words = len / sizeof(u64);
+	struct gpadl_wire_msg msg = {
+		.type = GPADL_MSG_HEADER,
+		.nr_words = nr_words < room ? nr_words : room,
+		.data = ranges,
+	};
+
+	if (!nr_ranges)
+		return GPADL_WIRE_NO_RANGES;
+	if (nr_ranges > msg.nr_words / RANGE_MIN_WORDS)
+		return GPADL_WIRE_TOO_LONG;
+	*w = (struct gpadl_pfn_list) {
+		.words = words,
+		.capacity = msg.nr_words,
+		.nr_ranges = nr_ranges,
+		.ranges_left = nr_ranges,
+	};
+	return gpadl_wire_add(w, &msg);
+}
+
 static void put_msg_header(u8 *p, u32 type)
 {
 	put_le32(p, type);

@@ -22,6 +22,9 @@
  *
  * A run word holds a first page frame number (40 bits), a number of pages less one
  * (13 bits; a GPADL has 8190 pages at most) and the direction.
+ *
+ * A GPA-direct packet has such ranges as well, all of them in one piece:
+ * gpadl_wire_take_ranges().
  */
 #ifndef _GPADL_WIRE_H
 #define _GPADL_WIRE_H
@@ -89,7 +92,7 @@ struct gpadl_wire_msg {
 /**
  * struct gpadl_pfn_list - a GPADL being assembled, then complete
  * @words: the packed form, in memory of @capacity words that the caller provides
- * @capacity: what range_buflen announces, in words
+ * @capacity: what range_buflen announces, in words; of a packet, what was taken of it
  * @taken: words taken in from messages so far, <= @capacity
  * @nr_words: words of @words in use, <= @taken
  * @nr_pages: HV pages in @words
@@ -200,6 +203,8 @@ void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *head
 		     u64 *words);
 enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+					       u32 len, u32 nr_ranges, u64 *words, u32 room);
 
 size_t gpadl_wire_created(void *buf, u32 relid, u32 handle, u32 status);
 size_t gpadl_wire_torndown(void *buf, u32 handle);

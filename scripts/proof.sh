@@ -56,7 +56,7 @@ prove_intake()
 	local functions log=$dir/intake.log proved
 	functions=gpadl_wire_check_header,gpadl_wire_init,gpadl_wire_add
 	functions+=,gpadl_wire_range,wire_begin_range,wire_extend_run
-	functions+=,wire_add_page,wire_complete,get_le32,get_le64
+	functions+=,wire_add_page,wire_complete,get_le32,get_le64,gpadl_wire_take_ranges
 
 	say "WP: taking in words, about two minutes ..."
 	annotate

@@ -150,6 +150,43 @@ const char *compare_message(struct compare *c, const u8 *bytes, size_t len)
 	return complaint;
 }
 
+/**
+ * compare_ranges() - Have the ranges of a packet taken in by both
+ * @c: counts what comes of it
+ * @bytes: the ranges
+ * @len: their length
+ * @nr_ranges: what the packet tells
+ * @room: words that there is room for, at most REFERENCE_MAX_WORDS
+ *
+ * Return: NULL if they agree, or in what they differ.
+ */
+const char *compare_ranges(struct compare *c, const u8 *bytes, size_t len, u32 nr_ranges,
+			   u32 room)
+{
+	/* In memory of exactly its length, as for messages; and likewise the room. */
+	u64 *words = malloc(room * sizeof(u64) ?: 1);
+	const char *complaint = NULL;
+	enum reference_verdict verdict;
+	u8 *copy = malloc(len ?: 1);
+	struct gpadl_pfn_list w;
+
+	if (!words || !copy)
+		abort();
+	memcpy(copy, bytes, len);
+	verdict = plain(gpadl_wire_take_ranges(&w, copy, len, nr_ranges, words, room));
+	if (verdict != reference_ranges(&c->packet, bytes, len, nr_ranges, room))
+		complaint = "the verdicts on a packet differ";
+	else if (verdict != REFERENCE_COMPLETE)
+		c->packets_refused++;
+	else if (!invariant(&w) || !same_words(&w, &c->packet))
+		complaint = "the pages of a packet differ";
+	else
+		c->packets++;
+	free(copy);
+	free(words);
+	return complaint;
+}
+
 /* Forget the guest: @c can be used for another one. */
 void compare_end(struct compare *c)
 {

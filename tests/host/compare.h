@@ -17,6 +17,9 @@
  * @ref: what the reference makes of them
  * @complete: GPADLs that both found complete
  * @refused: GPADLs that both refused
+ * @packet: what it makes of a packet
+ * @packets: packets that both took
+ * @packets_refused: and those that both refused
  */
 struct compare {
 	struct gpadl_pfn_list w;
@@ -25,9 +28,14 @@ struct compare {
 	struct reference ref;
 	unsigned long complete;
 	unsigned long refused;
+	struct reference packet;
+	unsigned long packets;
+	unsigned long packets_refused;
 };
 
 const char *compare_message(struct compare *c, const u8 *bytes, size_t len);
+const char *compare_ranges(struct compare *c, const u8 *bytes, size_t len, u32 nr_ranges,
+			   u32 room);
 void compare_end(struct compare *c);
 
 #endif /* _COMPARE_H */

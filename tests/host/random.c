@@ -88,12 +88,38 @@ static void next_message(struct guest_msg *m, struct guest_stream *s)
 		spoil(m);
 }
 
+/* The same ranges in a packet, with room for them or not quite, and now and then spoilt. */
+static const char *compare_packet(struct compare *c, const struct guest_stream *s)
+{
+	static u8 bytes[REFERENCE_MAX_WORDS * sizeof(u64)];
+	u32 i, nr = s->nr, nr_ranges = s->nr_ranges, room;
+
+	if (nr + 32 > REFERENCE_MAX_WORDS)
+		return NULL;
+	for (i = 0; i < nr; i++)
+		guest_put(bytes + i * sizeof(u64), sizeof(u64), s->words[i]);
+	if (now_and_then(4)) {
+		/* As many as Linux once sent, or fewer than are needed */
+		nr = now_and_then(2) ? nr + below(32) : below(nr + 1);
+		memset(bytes + i * sizeof(u64), 0xff, 32 * sizeof(u64));
+	}
+	if (now_and_then(10))
+		guest_put(bytes + below(nr + 1) * sizeof(u64), sizeof(u64), random_value());
+	if (now_and_then(20))
+		nr_ranges = random_value();
+	room = now_and_then(4) ? below(nr + 2) : nr + below(10);
+	return compare_ranges(c, bytes, nr * sizeof(u64) + below(8), nr_ranges, room);
+}
+
 static const char *compare_gpadl(struct compare *c, struct guest_stream *s)
 {
 	struct guest_msg m = {};
 	const char *complaint;
 
 	random_stream(s);
+	complaint = compare_packet(c, s);
+	if (complaint)
+		return complaint;
 	do {
 		next_message(&m, s);
 		complaint = compare_message(c, m.bytes, m.len);
@@ -114,12 +140,12 @@ int main(int argc, char **argv)
 	for (n = 0; n < gpadls && !complaint; n++)
 		complaint = compare_gpadl(&c, &s);
 	compare_end(&c);
-	printf("# seed %llu: %lu GPADLs, %lu complete, %lu refused\n", seed, n, c.complete,
-	       c.refused);
+	printf("# seed %llu: %lu GPADLs, %lu complete, %lu refused; of packets %lu and %lu\n",
+	       seed, n, c.complete, c.refused, c.packets, c.packets_refused);
 	if (complaint)
 		printf("# GPADL %lu: %s\n", n - 1, complaint);
 	/* Either alone would test little. */
-	if (!c.complete || !c.refused)
+	if (!c.complete || !c.refused || !c.packets || !c.packets_refused)
 		complaint = "nothing was complete, or nothing refused";
 	printf("%s 1 - random_guests\n1..1\n", complaint ? "not ok" : "ok");
 	return !!complaint;

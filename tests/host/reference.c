@@ -99,6 +99,24 @@ enum reference_verdict reference_take(struct reference *ref, const u8 *bytes, si
 	return read_all(ref, &unused);
 }
 
+/* Take in the ranges of a packet, of which no more than @room words are kept. */
+enum reference_verdict reference_ranges(struct reference *ref, const u8 *bytes, size_t len,
+					u32 nr_ranges, u32 room)
+{
+	enum reference_verdict verdict;
+	u32 unused;
+
+	for (ref->nr = 0; ref->nr < len / 8 && ref->nr < room; ref->nr++)
+		ref->words[ref->nr] = number(bytes, 8 * ref->nr, 8);
+	ref->capacity = ref->nr;
+	ref->nr_ranges = nr_ranges;
+	if (!nr_ranges || nr_ranges > ref->nr)
+		return REFERENCE_REFUSED;
+	verdict = read_all(ref, &unused);
+	/* Nothing more comes. */
+	return verdict == REFERENCE_MORE ? REFERENCE_REFUSED : verdict;
+}
+
 /* A message of @nr fields behind type and padding. Returns its length. */
 size_t reference_reply(u8 *bytes, u32 type, const u32 *fields, u32 nr)
 {

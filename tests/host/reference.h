@@ -28,6 +28,8 @@ struct reference {
 
 int reference_decode(const u8 *bytes, size_t len, u32 *type, u32 *relid, u32 *handle);
 enum reference_verdict reference_take(struct reference *ref, const u8 *bytes, size_t len);
+enum reference_verdict reference_ranges(struct reference *ref, const u8 *bytes, size_t len,
+					u32 nr_ranges, u32 room);
 u32 reference_used(const struct reference *ref);
 size_t reference_reply(u8 *bytes, u32 type, const u32 *fields, u32 nr);
 

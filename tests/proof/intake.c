@@ -9,7 +9,8 @@
  */
 #include "gpadl/wire.h"
 
-#define MSG_WORDS_MAX	28	/* (GPADL_WIRE_MAX_MSG - 16) / 8 */
+/* A message has 28 at most, a packet what there is room for. */
+#define MSG_WORDS_MAX	GPADL_MAX_WORDS
 
 /*@
 predicate memory(struct gpadl_pfn_list *w) =
@@ -146,5 +147,17 @@ ensures \result == GPADL_WIRE_OK ==> !complete(w);
 */
 enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
+
+/*@
+requires \valid(w) && room <= GPADL_MAX_WORDS;
+requires \valid_read((u8 *)ranges + (0 .. len - 1));
+requires \valid(words + (0 .. room - 1));
+requires \separated(w, (u8 *)ranges + (0 .. len - 1), words + (0 .. room - 1));
+assigns *w, words[0 .. room - 1];
+ensures \result == GPADL_WIRE_COMPLETE ==> sane(w) && complete(w) &&
+	w->words == words && w->capacity <= room;
+*/
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+					       u32 len, u32 nr_ranges, u64 *words, u32 room);
 
 #include "gpadl_wire.annotated.c"
