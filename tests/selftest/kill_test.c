@@ -16,7 +16,7 @@
 
 /* ---- Modules ---- */
 
-#define MODULES		8
+#define MODULES		16
 #define MODULES_DIR	"/ko"	/* of the guest that runs this, see scripts/ */
 
 /* Those of ours, in the order in which they are loaded. Returns how many. */
