@@ -528,6 +528,8 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 	u64 begin = 0;
 
 	might_sleep();
+	if (WARN_ONCE(map->is_request, "a packet's mapping is unmapped as a GPADL's\n"))
+		return;
 	if (trace_vmbus_gpadl_unmapped_enabled())
 		begin = ktime_get_ns();
 	if (WARN_ONCE(!gpadl_begin_unmap(m),
@@ -564,6 +566,8 @@ void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv)
 	struct gpadl_mapping *m = to_gpadl_mapping(map);
 	struct gpadl *g = m->g;
 
+	if (WARN_ONCE(map->is_request, "a packet's mapping is armed\n"))
+		return;
 	spin_lock(&g->lock);
 	WRITE_ONCE(map->priv, priv);
 	if (!m->armed && g->revoked)

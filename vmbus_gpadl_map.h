@@ -82,110 +82,17 @@ int vmbus_gpadl_set_max_segment(struct vmbus_gpadl_channel *chan, unsigned int b
 /** define VMBUS_GPA_MAX_RANGES - ranges that a request has at most */
 #define VMBUS_GPA_MAX_RANGES	32
 
-/**
- * vmbus_gpa_pool_create() - Make room for a channel's requests in flight
- * @chan: the channel
- * @nr_requests: so many mappings at most are there at a time, e.g. 256
- * @max_bytes: a request of one range has so many at most, wherever it begins; e.g. 1 MiB
- *
- * All that vmbus_gpa_map() needs is allocated here, and charged to the VMM's memory cgroup:
- * about 12 KiB for each request of 1 MiB. To be called in open().
- *
- * Context: process, may sleep.
- * Return: 0; -EINVAL if there is nothing in it, or more than a kernel can have; -EBUSY if the
- * channel has one; -ENOSPC if the pools of the partition would have too many pages; -ENOMEM.
- */
 int vmbus_gpa_pool_create(struct vmbus_gpadl_channel *chan, unsigned int nr_requests,
 			  size_t max_bytes);
-
-/**
- * vmbus_gpa_pool_destroy() - Undo vmbus_gpa_pool_create()
- * @chan: the channel; one without a pool is fine
- *
- * To be called in close(), when all is unmapped: waits for what vmbus_gpa_unmap() has left to be
- * done. Of what is not unmapped yet the pool stays until it is.
- *
- * Context: process, may sleep.
- */
 void vmbus_gpa_pool_destroy(struct vmbus_gpadl_channel *chan);
 
-/**
- * vmbus_gpa_map() - Map the pages that a packet names
- * @chan: channel that the packet came on
- * @flags: VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, or 0 for writing as well
- * @ranges: the packet's ranges, in memory that the guest cannot change
- * @len: bytes of @ranges. What is behind the last range is ignored: Linux once sent 32 page
- *	frame numbers whatever the length of its range was
- * @nr_ranges: the packet's range_cnt
- * @map: where the mapping goes, for vmbus_gpa_unmap(). vmbus_mapping_sgt(): its entries
- *	cover the ranges in order and to the byte, none spans two ranges.
- *	vmbus_mapping_dma_dir() works on it as well; vmbus_mapping_vmap() does not
- *
- * Context: process, may sleep for as long as the VMM likes, as vmbus_gpadl_map().
- *
- * Return: 0, or
- *
- * * %-EINVAL: unknown flag bit
- * * %-ENXIO: the channel has no pool
- * * %-EBADMSG: no ranges; a length of 0, an offset beyond a page, a sum that overflows, a page
- *   frame number that no guest can have, or fewer of them than the ranges need
- * * %-EMSGSIZE: more pages or ranges than a request of the pool may have
- * * %-ESHUTDOWN: the channel is rescinded, or the guest was reset meanwhile
- * * %-EAGAIN: as many requests of the channel, or pages of the partition, are in flight as may
- *   be. Never while nothing of the channel is in flight: try again after an unmap
- * * %-EACCES: write access is wanted, and a page lies in a read-only region
- * * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
- * * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- * * %-ENOMEM: no memory: the kernel could not bring a page in
- * * %-EINTR: fatal signal
- */
 int vmbus_gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges,
 		  size_t len, unsigned int nr_ranges, struct vmbus_mapping **map);
-
-/**
- * vmbus_gpa_map_nowait() - vmbus_gpa_map() that does not wait for the VMM
- * @chan: as vmbus_gpa_map()
- * @flags: as vmbus_gpa_map()
- * @ranges: as vmbus_gpa_map()
- * @len: as vmbus_gpa_map()
- * @nr_ranges: as vmbus_gpa_map()
- * @map: as vmbus_gpa_map()
- *
- * Maps what is resident, or in the VMM's page tables.
- *
- * Context: process; sleeps on locks only, not for a page.
- *
- * Return: as vmbus_gpa_map(); and %-EWOULDBLOCK (which is %-EAGAIN) if a page would have to be
- * waited for: vmbus_gpa_map(), in a thread that may wait, tells.
- */
 int vmbus_gpa_map_nowait(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges,
 			 size_t len, unsigned int nr_ranges, struct vmbus_mapping **map);
-
-/**
- * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
- * @map: the mapping; not the backend's any more when this returns
- *
- * The guest finds what was written. Cannot fail.
- *
- * Context: any but NMI: interrupts may be off.
- */
 void vmbus_gpa_unmap(struct vmbus_mapping *map);
 
-/**
- * vmbus_mapping_view() - List a part of what is mapped
- * @map: the mapping, of a GPADL or of a packet
- * @offset: of the first byte, counted over all ranges in their order
- * @len: bytes, at least 1
- * @sgl: where the entries go; need not be initialised
- * @max: room for so many
- *
- * For packets that name parts of a GPADL which is mapped already. Nothing is pinned: the
- * entries are good until @map is unmapped. The last is marked as the end.
- *
- * Context: any.
- * Return: number of entries; -EINVAL if the part is empty or reaches beyond the end;
- * -EMSGSIZE if it needs more than @max entries.
- */
+/* A part of what is mapped: packets can name bytes of a GPADL, and not pages. */
 int vmbus_mapping_view(const struct vmbus_mapping *map, u64 offset, u32 len,
 		       struct scatterlist *sgl, unsigned int max);
 

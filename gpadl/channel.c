@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "gpa.h"
 #include "limits.h"
 #include "priv.h"
 #include "user.h"
@@ -92,6 +93,7 @@ void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 	}
 	/* One that an unmap has just taken out was not met: its reply is still to be. */
 	gpadl_wait_dying(chan);
+	gpadl_requests_drop(chan, reset);
 }
 
 /* The same, and the replies that wait in the queue go. */
@@ -207,6 +209,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->priv = priv;
 	chan->max_segment = U32_MAX & PAGE_MASK;
 	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
+	spin_lock_init(&chan->pool_lock);
 	vmbus_gpadl_work_init(&chan->revoke_work, channel_revoke_work);
 	vmbus_gpadl_work_init(&chan->last_work, channel_last_work);
 	INIT_RCU_WORK(&chan->free_work, channel_free_work);
@@ -256,7 +259,7 @@ bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_queue_work, VMBUS_GPADL_NS);
 
 /**
- * vmbus_gpadl_channel_is_busy() - Is a GPADL of the channel mapped?
+ * vmbus_gpadl_channel_is_busy() - Is a GPADL, or a packet, of the channel mapped?
  * @chan: the channel
  *
  * Context: any.
@@ -296,6 +299,7 @@ void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan)
 		gpadl_put(g);
 		cond_resched();
 	}
+	gpadl_requests_rescind(chan);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind_start, VMBUS_GPADL_NS);
 
@@ -370,6 +374,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_unlink, VMBUS_GPADL_NS);
 void vmbus_gpadl_channel_put(struct vmbus_gpadl_channel *chan)
 {
 	vmbus_gpadl_channel_unlink(chan);
+	gpadl_pool_end(chan);
 	gpadl_channel_unref(chan);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_put, VMBUS_GPADL_NS);

@@ -167,7 +167,7 @@ static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned lo
  * that. It must not be a page of a file whose changes are tracked, though: its writeback
  * does not expect one. From 6.5 on the kernel refuses that itself; before, anonymous,
  * shmem and hugetlb pages are told by their flags. A shared mapping of a file is pinned
- * for reading: it has no copy-on-write.
+ * for reading: it has no copy-on-write. Pins of a request want nothing of this.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 static inline bool compat_untracked(struct page **pages, long nr)
@@ -188,6 +188,8 @@ static inline long compat_pin_pages(struct mm_struct *mm, bool remote, unsigned 
 	bool write = gup_flags & FOLL_WRITE;
 	long ret;
 
+	if (!(gup_flags & FOLL_LONGTERM))
+		return compat_pin_raw(mm, remote, hva, nr, gup_flags, pages);
 	ret = compat_pin_raw(mm, remote, hva, nr,
 			     gup_flags | FOLL_WRITE | (write ? 0 : FOLL_FORCE), pages);
 	if (ret > 0 && !compat_untracked(pages, ret)) {

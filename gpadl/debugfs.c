@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
+#include "gpa.h"
 #include "priv.h"
 
 static struct dentry *gpadl_debugfs;
@@ -98,6 +99,20 @@ static int gpadls_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(gpadls);
 
+static int requests_show(struct seq_file *m, void *unused)
+{
+	struct vmbus_partition *p = m->private;
+	struct vmbus_gpadl_channel *chan;
+
+	seq_puts(m, "relid    in-flight   most requests pages-each\n");
+	mutex_lock(&p->rx_mutex);
+	list_for_each_entry(chan, &p->all_channels, node)
+		gpadl_requests_show(m, chan);
+	mutex_unlock(&p->rx_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(requests);
+
 static int regions_show(struct seq_file *m, void *unused)
 {
 	struct vmbus_partition *p = m->private;
@@ -140,6 +155,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "GPADLs               %d\n", atomic_read(&p->nr_gpadls));
 	seq_printf(m, "described HV pages   %d\n", atomic_read(&p->nr_pages));
 	seq_printf(m, "wanted back          %d\n", atomic_read(&p->nr_revoked));
+	seq_printf(m, "requests' host pages %d\n", atomic_read(&p->nr_request_pages));
 	seq_puts(m, "refused messages:\n");
 	for (i = 0; i < GPADL_NR_REASONS; i++)
 		seq_printf(m, "%10u  %s\n", (unsigned int)atomic_read(&p->counts[i]),
@@ -155,6 +171,7 @@ void gpadl_debugfs_add(struct vmbus_partition *p)
 	snprintf(name, sizeof(name), "%d", p->id);
 	p->debugfs = debugfs_create_dir(name, gpadl_debugfs);
 	debugfs_create_file("gpadls", 0400, p->debugfs, p, &gpadls_fops);
+	debugfs_create_file("requests", 0400, p->debugfs, p, &requests_fops);
 	debugfs_create_file("regions", 0400, p->debugfs, p, &regions_fops);
 	debugfs_create_file("stats", 0400, p->debugfs, p, &stats_fops);
 }

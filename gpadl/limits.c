@@ -10,6 +10,7 @@
 #include <linux/moduleparam.h>
 #include <linux/sysfs.h>
 
+#include "compat.h"
 #include "limits.h"
 
 #define LIMIT_GPADLS	131072
@@ -20,6 +21,11 @@
  */
 #define LIMIT_PAGES	1048576
 #define LIMIT_CHANNELS	2048
+/*
+ * Of requests. With as many again for the first request of each channel, which is let in
+ * whatever is in flight (GPADL_POOL_PAGES), and all of LIMIT_PAGES, it is below 2^21.
+ */
+#define LIMIT_REQUEST_PAGES	262144
 /* More than there can be processes. */
 #define LIMIT_USER_PARTITIONS	4194304
 #define LIMIT_USER_CHANNELS	4194304
@@ -37,6 +43,7 @@ struct limit {
 static struct limit max_gpadls = { .value = 4096, .most = LIMIT_GPADLS };
 static struct limit max_pages = { .value = 524288, .most = LIMIT_PAGES };
 static struct limit max_channels = { .value = 2048, .most = LIMIT_CHANNELS };
+static struct limit max_request_pages = { .value = 65536, .most = LIMIT_REQUEST_PAGES };
 static struct limit max_user_partitions = { .value = 4096, .most = LIMIT_USER_PARTITIONS };
 static struct limit max_user_channels = { .value = 65536, .most = LIMIT_USER_CHANNELS };
 
@@ -74,6 +81,9 @@ MODULE_PARM_DESC(max_pages,
 		 "4 KiB pages that the GPADLs of a partition describe (default 524288, at most 1048576)");
 module_param_cb(max_channels, &limit_ops, &max_channels, 0644);
 MODULE_PARM_DESC(max_channels, "channels of a partition (default 2048, at most 2048)");
+module_param_cb(max_request_pages, &limit_ops, &max_request_pages, 0644);
+MODULE_PARM_DESC(max_request_pages,
+		 "pages that are pinned at a time for requests of a partition (default 65536, at most 262144)");
 module_param_cb(max_user_partitions, &limit_ops, &max_user_partitions, 0644);
 MODULE_PARM_DESC(max_user_partitions,
 		 "partitions of a user that are not freed yet (default 4096, at most 4194304)");
@@ -95,6 +105,12 @@ unsigned int gpadl_max_channels(void)
 {
 	return READ_ONCE(max_channels.value);
 }
+
+unsigned int gpadl_max_request_pages(void)
+{
+	return READ_ONCE(max_request_pages.value);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_max_request_pages);
 
 unsigned int gpadl_max_user_partitions(void)
 {

@@ -527,6 +527,7 @@ struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 		m->map.max_segment = max_segment;
 		m->map.gup_flags = FOLL_LONGTERM;
 		m->map.writable = write;
+		m->map.is_request = false;
 		m->map.vaddr = NULL;
 		m->map.priv = NULL;
 		refcount_set(&m->ref, 1);

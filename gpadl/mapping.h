@@ -77,6 +77,7 @@ struct gpadl_room {
  * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE; with FOLL_NOFAULT, the VMM is not
  *	waited for
  * @writable: mapped for writing
+ * @is_request: of a packet, not of a GPADL: part of a struct gpa_request
  * @table: where @found was looked up; has a reference, and each region in @found a user
  * @pages: list of pages that are pinned, in @room or allocated; NULL if there is none
  * @pinned: what this mapping has pinned; empty if all is resident. Never told from @sgt,
@@ -97,6 +98,7 @@ struct vmbus_mapping {
 	unsigned int max_segment;
 	unsigned int gup_flags;
 	bool writable;
+	bool is_request;
 	struct gpadl_region_table *table;
 	struct page **pages;
 	struct gpadl_pin_set pinned;

@@ -193,6 +193,7 @@ void gpadl_watch_mark_all(struct gpadl_watch *w)
 	watch_mark_range(w, 0, last - w->first);
 	spin_unlock(&w->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_mark_all);
 
 /**
  * gpadl_watch_look() - Begin to look at page tables

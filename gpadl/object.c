@@ -66,7 +66,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_dma_dir, VMBUS_GPADL_NS);
 
 /**
  * vmbus_mapping_vmap() - Give a mapping a kernel address
- * @map: the mapping, of exactly one range
+ * @map: the mapping of a GPADL, of exactly one range
  *
  * The address is good for reading only if the GPADL was mapped so. To be undone by
  * vmbus_mapping_vunmap() before vmbus_gpadl_unmap(). The backend serialises the calls for
@@ -76,8 +76,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_dma_dir, VMBUS_GPADL_NS);
  *
  * Return: address of the GPADL's first byte, or ERR_PTR of
  *
- * * %-EOPNOTSUPP: it has several ranges, or host pages are larger than the guest's 4 KiB
- *   and its pages cannot be laid side by side
+ * * %-EOPNOTSUPP: it is a packet's, or has several ranges, or host pages are larger than the
+ *   guest's 4 KiB and its pages cannot be laid side by side
  * * %-EBUSY: it is vmapped already
  * * %-ENOMEM: no memory
  */
@@ -88,7 +88,7 @@ void *vmbus_mapping_vmap(struct vmbus_mapping *map)
 	void *vaddr;
 
 	might_sleep();
-	if (g->pfns.nr_ranges != 1)
+	if (map->is_request || g->pfns.nr_ranges != 1)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (map->vaddr)
 		return ERR_PTR(-EBUSY);
@@ -117,6 +117,8 @@ void vmbus_mapping_vunmap(struct vmbus_mapping *map)
 	void *vaddr = map->vaddr;
 
 	might_sleep();
+	if (WARN_ONCE(map->is_request, "vunmap of a packet's mapping\n"))
+		return;
 	map->vaddr = NULL;
 	if (WARN_ONCE(!vaddr, "channel %u: vunmap of GPADL %#x, which is not vmapped\n",
 		      g->chan->relid, g->handle))

@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "gpa.h"
 #include "priv.h"
 #include "user.h"
 
@@ -63,6 +64,7 @@ static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
 {
 	unsigned long handle = 0, age;
 	struct gpadl *g;
+	unsigned int nr;
 	bool stuck;
 
 	while ((g = gpadl_next(chan, &handle))) {
@@ -76,6 +78,10 @@ static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
 		gpadl_put(g);
 		cond_resched();
 	}
+	nr = gpadl_requests_stuck(chan);
+	if (nr)
+		pr_warn_ratelimited("partition %d, channel %u: %u requests are still mapped, %u s after they were to end\n",
+				    chan->p->id, chan->relid, nr, GPADL_STUCK_SECONDS);
 }
 
 static void partition_stuck_work(struct work_struct *work)
@@ -112,7 +118,7 @@ static bool channel_moves(struct vmbus_gpadl_channel *chan,
 		gpadl_put(g);
 		cond_resched();
 	}
-	return moves;
+	return moves || gpadl_requests_move(chan, old, new);
 }
 
 static bool partition_moves(struct gpadl_mem *mem, const struct gpadl_region_table *old,
@@ -145,6 +151,7 @@ static void partition_retire(struct gpadl_mem *mem, const struct gpadl_region_ta
 			gpadl_put(g);
 			cond_resched();
 		}
+		gpadl_requests_retire(chan, old, new);
 	}
 }
 

@@ -7,7 +7,8 @@
  * partition holds the address space (mmgrab) and its owner. What has no reference left
  * is freed by a work item, so that any thread may drop the last one under any lock.
  *
- * Lock order: rx_mutex > GPADL lock > lock of an xarray > reply queue lock.
+ * Lock order: rx_mutex > GPADL lock > lock of an xarray > reply queue lock;
+ * rx_mutex > lock of a pool.
  * vmbus_gpadl_map() and vmbus_gpadl_unmap() take no rx_mutex. Nothing is held while
  * pages are pinned or a callback runs, but for wake(), which says so.
  */
@@ -35,6 +36,7 @@
 #include "vmbus_gpadl_map.h"
 
 struct dentry;
+struct gpa_pool;
 struct gpadl_user;
 
 /* A handle is an index in xarrays, with room for one above. */
@@ -118,7 +120,10 @@ enum gpadl_state {
  * @nr_revoked: busy GPADLs that are wanted back
  * @nr_resetting: of these, those that a reset has found: what the guest makes and tears
  *	down after that is not waited for
- * @idle: woken when a GPADL stops to be busy
+ * @nr_request_pages: host pages that are pinned for requests (gpa.h), each once for each time
+ *	that it is named
+ * @nr_pool_pages: pages that requests of all pools have at most, one request of each
+ * @idle: woken when a GPADL or a request stops to be busy
  * @stuck_work: complains of those that stay busy; holds a reference while pending
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
@@ -147,6 +152,8 @@ struct vmbus_partition {
 	atomic_t nr_pages;
 	atomic_t nr_revoked;
 	atomic_t nr_resetting;
+	atomic_t nr_request_pages;
+	atomic_t nr_pool_pages;
 	wait_queue_head_t idle;
 	struct delayed_work stuck_work;
 
@@ -187,7 +194,9 @@ struct gpadl_channel_stats {
  * @released: rescinded, and then released by the guest: it is not here any more
  * @max_segment: length that an entry of a scatterlist has at most; whole pages
  * @gpadls: by handle; all that are not DEAD. Mark 0: the backend is to be told
- * @nr_busy: of @gpadls
+ * @nr_busy: of @gpadls; and one for all requests of @pool that are in flight
+ * @pool_lock: protects @pool, and the requests in it; taken with interrupts off
+ * @pool: what requests are mapped with; NULL if the backend has made none
  * @stats: what backends have done, by processor: all maps of a channel count
  * @revoke_work: tells the backend; holds a reference while pending
  * @last_work: the last of its work, when it has no reference left
@@ -207,6 +216,8 @@ struct vmbus_gpadl_channel {
 	unsigned int max_segment;
 	struct xarray gpadls;
 	atomic_t nr_busy;
+	spinlock_t pool_lock;
+	struct gpa_pool *pool;
 	struct gpadl_channel_stats __percpu *stats;
 	struct vmbus_gpadl_work revoke_work;
 	struct vmbus_gpadl_work last_work;

@@ -40,13 +40,15 @@
  * gpadl_region_put() - Drop a reference to a region
  * @region: the region
  *
- * Context: any but hard interrupts.
+ * Context: any but NMI.
  */
 void gpadl_region_put(struct gpadl_region *region)
 {
 	if (!refcount_dec_and_test(&region->ref))
 		return;
-	kvfree(region->resident);
+	/* Not kvfree(): interrupts may be off, where vmalloc's memory cannot be freed. */
+	if (region->resident)
+		kvfree_rcu(region->resident, rcu);
 	kfree(region);
 }
 
@@ -54,7 +56,7 @@ void gpadl_region_put(struct gpadl_region *region)
  * gpadl_region_table_put() - Drop a reference to a table
  * @table: the table
  *
- * Context: any but hard interrupts.
+ * Context: any but NMI.
  */
 void gpadl_region_table_put(struct gpadl_region_table *table)
 {
@@ -428,7 +430,7 @@ void gpadl_region_retire(struct gpadl_region *region)
  * gpadl_region_unuse() - A mapping lets go of a region
  * @region: the region, of which it is a user; the caller holds a table that lists it
  *
- * Context: any but hard interrupts.
+ * Context: any but NMI.
  */
 void gpadl_region_unuse(struct gpadl_region *region)
 {

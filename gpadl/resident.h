@@ -9,6 +9,7 @@
 
 #include <linux/bits.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 
 #include "gpadl/compat.h"
@@ -67,6 +68,7 @@ struct gpadl_block {
  * @nr_blocks: blocks that it touches
  * @nr_claimed: of @blocks, those of which it has a share
  * @has_stale: a page has been replaced in one of them
+ * @rcu: frees it
  * @blocks: the blocks
  */
 struct gpadl_resident {
@@ -76,6 +78,7 @@ struct gpadl_resident {
 	unsigned long nr_blocks;
 	unsigned long nr_claimed;
 	bool has_stale;
+	struct rcu_head rcu;
 	struct gpadl_block *blocks[] __counted_by(nr_blocks);
 };
 

@@ -11,6 +11,7 @@
 #include <linux/ktime.h>
 #include <linux/tracepoint.h>
 
+#include "gpa.h"
 #include "priv.h"
 
 TRACE_DEFINE_ENUM(GPADL_REASON_BAD_BUFLEN);
@@ -160,6 +161,58 @@ TRACE_EVENT(vmbus_gpadl_unmapped,
 	),
 	TP_printk("partition=%d relid=%u handle=%#x ns=%llu", __entry->id, __entry->relid,
 		  __entry->handle, __entry->ns)
+);
+
+/* The same of a packet: a request begins, or does not. */
+TRACE_EVENT(vmbus_gpa_map,
+	TP_PROTO(const struct vmbus_gpadl_channel *chan, const struct gpa_request *r, int ret),
+	TP_ARGS(chan, r, ret),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(long, request)
+		__field(bool, write)
+		__field(int, ret)
+		__field(u32, pages)
+		__field(u32, ranges)
+		__field(unsigned long, pins)
+		__field(unsigned int, nents)
+	),
+	TP_fast_assign(
+		__entry->id = chan->p->id;
+		__entry->relid = chan->relid;
+		__entry->request = r - r->pool->requests;
+		__entry->write = r->map.writable;
+		__entry->ret = ret;
+		__entry->pages = r->pfns.nr_pages;
+		__entry->ranges = r->pfns.nr_ranges;
+		__entry->pins = ret ? 0 : r->found.nr_pins;
+		__entry->nents = ret ? 0 : r->map.sgt.nents;
+	),
+	TP_printk("partition=%d relid=%u request=%ld access=%s pages=%u ranges=%u pinned=%lu entries=%u ret=%d",
+		  __entry->id, __entry->relid, __entry->request,
+		  __entry->write ? "rw" : "ro", __entry->pages, __entry->ranges,
+		  __entry->pins, __entry->nents, __entry->ret)
+);
+
+/* It is given back. late: pages were cleaned meanwhile, and are marked by a work item. */
+TRACE_EVENT(vmbus_gpa_unmap,
+	TP_PROTO(const struct gpa_request *r, bool late),
+	TP_ARGS(r, late),
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u32, relid)
+		__field(long, request)
+		__field(bool, late)
+	),
+	TP_fast_assign(
+		__entry->id = r->pool->chan->p->id;
+		__entry->relid = r->pool->chan->relid;
+		__entry->request = r - r->pool->requests;
+		__entry->late = late;
+	),
+	TP_printk("partition=%d relid=%u request=%ld%s", __entry->id, __entry->relid,
+		  __entry->request, __entry->late ? " late" : "")
 );
 
 /*

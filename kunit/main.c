@@ -11,7 +11,9 @@
 kunit_test_suites(&wire_suite, &wire_stream_suite, &replay_suite,
 		  &ring_in_suite, &ring_out_suite, &ring_stream_suite,
 		  &api_suite, &input_suite, &handle_suite, &region_suite, &mem_suite, &pin_suite,
-		  &charge_suite, &map_suite, &object_suite, &order_suite, &race_suite,
+		  &charge_suite, &map_suite, &gpa_suite, &gpa_resident_suite,
+		  &request_suite, &request_resident_suite, &gpa_race_suite, &view_suite,
+		  &view_resident_suite, &object_suite, &order_suite, &race_suite,
 		  &lifetime_suite, &stress_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,
 		  &resident_suite, &fault_suite, &worker_suite);

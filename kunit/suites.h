@@ -21,6 +21,10 @@ extern struct kunit_suite mem_suite;		/* mem_kunit.c */
 extern struct kunit_suite pin_suite;		/* pin_kunit.c */
 extern struct kunit_suite charge_suite;		/* charge_kunit.c */
 extern struct kunit_suite map_suite;		/* map_kunit.c */
+extern struct kunit_suite gpa_suite;		/* gpa_kunit.c */
+extern struct kunit_suite request_suite;		/* request_kunit.c */
+extern struct kunit_suite view_suite;		/* view_kunit.c */
+extern struct kunit_suite gpa_race_suite;	/* gpa_race_kunit.c */
 extern struct kunit_suite object_suite;	/* object_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
@@ -30,9 +34,12 @@ extern struct kunit_suite resident_suite;	/* resident_kunit.c */
 extern struct kunit_suite fault_suite;		/* fault_kunit.c */
 extern struct kunit_suite worker_suite;		/* worker_kunit.c */
 
-/* The cases of region, mem and map that hold for resident regions too, there. */
+/* The cases of these that hold for resident regions too, there. */
 extern struct kunit_suite region_resident_suite;
 extern struct kunit_suite mem_resident_suite;
 extern struct kunit_suite map_resident_suite;
+extern struct kunit_suite gpa_resident_suite;
+extern struct kunit_suite request_resident_suite;
+extern struct kunit_suite view_resident_suite;
 
 #endif /* _KUNIT_SUITES_H */

@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 
 #include "gpadl/compat.h"
+#include "gpadl/gpa.h"
 #include "vm.h"
 
 /* ---- The channel layer ---- */
@@ -265,10 +266,25 @@ static void vm_end_tasks(struct vm *vm)
 	vm_forget_tasks(vm);
 }
 
+static void vm_unmap_requests(struct vm_channel *c)
+{
+	struct gpa_pool *pool = c->chan->pool;
+	unsigned int i;
+
+	for (i = 0; pool && i < pool->nr_requests; i++) {
+		if (pool->requests[i].state != GPA_MAPPED)
+			continue;
+		KUNIT_FAIL(c->vm->test, "request %u is still mapped", i);
+		vmbus_gpa_unmap(&pool->requests[i].map);
+	}
+}
+
 static void vm_unmap_all(struct vm_channel *c)
 {
 	unsigned long handle;
 	struct gpadl *g;
+
+	vm_unmap_requests(c);
 
 	xa_for_each(&c->chan->gpadls, handle, g) {
 		if (g->state != GPADL_MAPPED)

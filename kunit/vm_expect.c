@@ -2,6 +2,7 @@
 /*
  * What a test's guest sends and expects, and what must hold after every step; see vm.h.
  */
+#include "gpadl/gpa.h"
 #include "vm.h"
 
 /* ---- What the guest sends ---- */
@@ -192,12 +193,42 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 /* ---- What must hold ---- */
 
 struct vm_sums {
+	unsigned int requests;
 	unsigned int gpadls;
 	unsigned int pages;
 	unsigned int revoked;
 	unsigned int resetting;
 	unsigned long pins;
 };
+
+/* Returns whether any request is in flight. */
+static bool vm_check_requests(struct kunit *test, struct vmbus_gpadl_channel *chan,
+			      struct vm_sums *sums)
+{
+	struct gpa_pool *pool = chan->pool;
+	unsigned int i, busy = 0, late = 0, nr_free = 0;
+	struct gpa_request *r;
+
+	if (!pool)
+		return false;
+	for (i = 0; i < pool->nr_requests; i++) {
+		r = &pool->requests[i];
+		if (r->state == GPA_FREE)
+			continue;
+		busy++;
+		late += r->is_late;
+		sums->revoked += r->wanted;
+		sums->resetting += r->reset;
+		sums->requests += r->counted;
+	}
+	for (r = pool->free; r; r = r->next)
+		nr_free++;
+	KUNIT_EXPECT_EQ(test, pool->nr_busy, busy);
+	KUNIT_EXPECT_EQ(test, pool->nr_late, late);
+	KUNIT_EXPECT_EQ(test, nr_free + busy, pool->nr_requests);
+	KUNIT_EXPECT_EQ(test, pool->refs, busy + !pool->dead);
+	return busy;
+}
 
 static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *chan,
 			     struct vm_sums *sums)
@@ -220,6 +251,7 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 		if (gpadl_is_busy(g))
 			sums->pins += g->found.nr_pins;
 	}
+	busy += vm_check_requests(test, chan, sums);
 	KUNIT_EXPECT_EQ(test, atomic_read(&chan->nr_busy), busy);
 }
 
@@ -258,6 +290,7 @@ void vm_check(struct vm *vm)
 			GPADL_REPLY_SLOTS);
 	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_revoked), sums.revoked);
 	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_resetting), sums.resetting);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_request_pages), sums.requests);
 	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&p->mem.pinned), sums.pins);
 	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->mm->pinned_vm), sums.pins);
 	if (all_read) {

@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The requests of a channel: where they come from, and who waits for them.
+ *
+ * One lock, the channel's, for both ends of a request: a backend maps in a thread, and
+ * unmaps in whatever context its device has. Nothing is done under it that could take long:
+ * whoever has to do with all requests takes it for each.
+ *
+ * A pool holds its channel, and so the partition and its owner. It is freed when the backend
+ * has destroyed it and nothing of it is in flight: until then the module that owes an unmap
+ * stays.
+ */
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/math.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "compat.h"
+#include "gpa.h"
+#include "limits.h"
+#include "priv.h"
+
+/* More than any device has, and numbers that can be counted to. */
+#define MAX_REQUESTS	4096
+#define MAX_BYTES	(31u << 20)
+/* Of all requests: 8 GiB, with 100 MiB of memory for them */
+#define MAX_PAGES	(2u << 20)
+
+/* ---- The pool ---- */
+
+static void pool_free(struct gpa_pool *pool)
+{
+	kvfree(pool->sgl);
+	kvfree(pool->pages);
+	kvfree(pool->words);
+	kvfree(pool->requests);
+	kfree(pool);
+}
+
+static void pool_free_work(struct work_struct *work)
+{
+	struct gpa_pool *pool = container_of(work, struct gpa_pool, free_work);
+	struct vmbus_gpadl_channel *chan = pool->chan;
+
+	pool_free(pool);
+	gpadl_channel_unref(chan);
+}
+
+/* With the lock: that of the channel, which may be gone soon after it is dropped. */
+static void pool_put(struct gpa_pool *pool)
+{
+	lockdep_assert_held(&pool->chan->pool_lock);
+	if (--pool->refs)
+		return;
+	pool->chan->pool = NULL;
+	atomic_sub(pool->max_pages, &pool->chan->p->nr_pool_pages);
+	queue_work(gpadl_wq, &pool->free_work);
+}
+
+static struct gpa_pool *pool_get(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool;
+
+	spin_lock_irq(&chan->pool_lock);
+	pool = chan->pool;
+	if (pool)
+		pool->refs++;
+	spin_unlock_irq(&chan->pool_lock);
+	return pool;
+}
+
+static void pool_unget(struct gpa_pool *pool)
+{
+	struct vmbus_gpadl_channel *chan = pool->chan;
+
+	spin_lock_irq(&chan->pool_lock);
+	pool_put(pool);
+	spin_unlock_irq(&chan->pool_lock);
+}
+
+/* The rest of what an unmap could not do where it was called. */
+static void pool_late_work(struct work_struct *work)
+{
+	struct gpa_pool *pool = container_of(work, struct gpa_pool, late_work);
+	struct llist_node *late = llist_del_all(&pool->late);
+	struct gpa_request *r, *next;
+
+	/* The last of them may take the pool with it. */
+	llist_for_each_entry_safe(r, next, late, late) {
+		gpadl_request_unpin(r, true);
+		gpadl_request_put(r);
+		cond_resched();
+	}
+}
+
+static void pool_init_request(struct gpa_pool *pool, unsigned int i)
+{
+	struct gpa_request *r = &pool->requests[i];
+
+	r->pool = pool;
+	r->pfns.words = pool->words + (size_t)i * gpa_words(pool->max_pages);
+	r->map.mem = &pool->chan->p->mem;
+	r->map.pfns = &r->pfns;
+	r->map.found = &r->found;
+	r->map.is_request = true;
+	r->map.room = (struct gpadl_room) {
+		.pages = pool->pages + (size_t)i * pool->max_pages,
+		.nr_pages = pool->max_pages,
+		.sgl = pool->sgl + (size_t)i * pool->max_pages,
+		.nr_sgl = pool->max_pages,
+	};
+	r->next = pool->free;
+	pool->free = r;
+}
+
+static struct gpa_pool *pool_alloc(struct vmbus_gpadl_channel *chan, unsigned int nr_requests,
+				   unsigned int max_pages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	size_t nr_pages = (size_t)nr_requests * max_pages;
+	struct gpa_pool *pool;
+	unsigned int i;
+
+	pool = kzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
+	if (!pool)
+		return NULL;
+	pool->chan = chan;
+	pool->nr_requests = nr_requests;
+	pool->max_pages = max_pages;
+	pool->refs = 1;
+	init_llist_head(&pool->late);
+	INIT_WORK(&pool->late_work, pool_late_work);
+	INIT_WORK(&pool->free_work, pool_free_work);
+	pool->requests = kvcalloc(nr_requests, sizeof(*pool->requests), gfp);
+	pool->words = kvmalloc_array((size_t)nr_requests * gpa_words(max_pages),
+				     sizeof(*pool->words), gfp);
+	pool->pages = kvmalloc_array(nr_pages, sizeof(*pool->pages), gfp);
+	pool->sgl = kvmalloc_array(nr_pages, sizeof(*pool->sgl), gfp);
+	if (!pool->requests || !pool->words || !pool->pages || !pool->sgl) {
+		pool_free(pool);
+		return NULL;
+	}
+	for (i = nr_requests; i; i--)
+		pool_init_request(pool, i - 1);
+	return pool;
+}
+
+/* The pages of its largest request; of all pools of a partition, not too many. */
+static int pool_reserve(struct vmbus_partition *p, unsigned int max_pages)
+{
+	if (atomic_add_return(max_pages, &p->nr_pool_pages) <= GPADL_POOL_PAGES)
+		return 0;
+	atomic_sub(max_pages, &p->nr_pool_pages);
+	return -ENOSPC;
+}
+
+static int pool_install(struct gpa_pool *pool)
+{
+	struct vmbus_gpadl_channel *chan = pool->chan;
+	int ret = -EBUSY;
+
+	spin_lock_irq(&chan->pool_lock);
+	if (!chan->pool) {
+		chan->pool = pool;
+		refcount_inc(&chan->ref);
+		ret = 0;
+	}
+	spin_unlock_irq(&chan->pool_lock);
+	return ret;
+}
+
+/**
+ * vmbus_gpa_pool_create() - Make room for a channel's requests in flight
+ * @chan: the channel
+ * @nr_requests: so many mappings at most are there at a time, for example 256
+ * @max_bytes: a request of one range has so many at most, wherever it begins; for example
+ *	1 MiB
+ *
+ * All that vmbus_gpa_map() needs is allocated here, and charged to the VMM's memory cgroup:
+ * about 13 KiB for each request of 1 MiB. To be called in open().
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0, or
+ *
+ * * %-EINVAL: no requests or no bytes; more than 4096, than 31 MiB each, or 8 GiB in all
+ * * %-EBUSY: the channel has a pool, or something of the one before is still mapped
+ * * %-ENOSPC: the requests of all pools of the partition, one of each, would have too many
+ *   pages
+ * * %-ENOMEM: no memory
+ */
+int vmbus_gpa_pool_create(struct vmbus_gpadl_channel *chan, unsigned int nr_requests,
+			  size_t max_bytes)
+{
+	struct gpadl_mem_account acct;
+	unsigned int max_pages;
+	struct gpa_pool *pool;
+	int ret;
+
+	if (!nr_requests || nr_requests > MAX_REQUESTS || !max_bytes || max_bytes > MAX_BYTES)
+		return -EINVAL;
+	max_pages = DIV_ROUND_UP(max_bytes, GPADL_PAGE_SIZE) + 1;
+	if (nr_requests > MAX_PAGES / max_pages)
+		return -EINVAL;
+	ret = pool_reserve(chan->p, max_pages);
+	if (ret)
+		return ret;
+	gpadl_mem_account_begin(&chan->p->mem, &acct);
+	pool = pool_alloc(chan, nr_requests, max_pages);
+	gpadl_mem_account_end(&acct);
+	ret = pool ? pool_install(pool) : -ENOMEM;
+	if (ret) {
+		atomic_sub(max_pages, &chan->p->nr_pool_pages);
+		if (pool)
+			pool_free(pool);
+	}
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpa_pool_create, VMBUS_GPADL_NS);
+
+/* With the lock. No map succeeds any more. */
+static void pool_kill(struct gpa_pool *pool)
+{
+	if (pool->dead)
+		return;
+	pool->dead = true;
+	pool_put(pool);
+}
+
+/**
+ * gpadl_pool_end() - A channel is put: its pool goes with its last request
+ * @chan: the channel
+ *
+ * Context: process.
+ */
+void gpadl_pool_end(struct vmbus_gpadl_channel *chan)
+{
+	spin_lock_irq(&chan->pool_lock);
+	if (chan->pool)
+		pool_kill(chan->pool);
+	spin_unlock_irq(&chan->pool_lock);
+}
+
+/**
+ * vmbus_gpa_pool_destroy() - Undo vmbus_gpa_pool_create()
+ * @chan: the channel; one without a pool is fine
+ *
+ * To be called in close(), when all is unmapped (vmbus_endpoint_drain()): waits for what
+ * vmbus_gpa_unmap() has left to be done later. What is not unmapped yet stays as it is, and
+ * the pool until it is unmapped. If it is not called, the pool goes when the channel does.
+ *
+ * Context: process, may sleep.
+ */
+void vmbus_gpa_pool_destroy(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool = pool_get(chan);
+
+	if (!pool)
+		return;
+	flush_work(&pool->late_work);
+	spin_lock_irq(&chan->pool_lock);
+	pool_kill(pool);
+	pool_put(pool);
+	spin_unlock_irq(&chan->pool_lock);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpa_pool_destroy, VMBUS_GPADL_NS);
+
+/* ---- A request ---- */
+
+/**
+ * gpadl_request_get() - Begin a request
+ * @chan: the channel
+ *
+ * Context: process.
+ * Return: the request, PARSING, for gpadl_request_put(); ERR_PTR of -ENXIO, -ESHUTDOWN or
+ * -EAGAIN as vmbus_gpa_map().
+ */
+struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_request *r;
+	struct gpa_pool *pool;
+
+	spin_lock_irq(&chan->pool_lock);
+	pool = chan->pool;
+	if (!pool || pool->dead)
+		r = ERR_PTR(-ENXIO);
+	else if (READ_ONCE(chan->rescinded))
+		r = ERR_PTR(-ESHUTDOWN);
+	else if (!pool->free)
+		r = ERR_PTR(-EAGAIN);
+	else
+		r = pool->free;
+	if (!IS_ERR(r)) {
+		pool->free = r->next;
+		pool->refs++;
+		r->first = !pool->nr_busy++;
+		if (r->first)
+			atomic_inc(&chan->nr_busy);
+		if (pool->nr_busy > pool->nr_most)
+			pool->nr_most = pool->nr_busy;
+		r->counted = 0;
+		r->leaving = false;
+		r->wanted = false;
+		r->reset = false;
+		r->retired = false;
+		r->is_late = false;
+		WRITE_ONCE(r->state, GPA_PARSING);
+	}
+	spin_unlock_irq(&chan->pool_lock);
+	return r;
+}
+
+/* With the lock. It may be used again. */
+static void request_free(struct gpa_request *r)
+{
+	r->next = r->pool->free;
+	r->pool->free = r;
+}
+
+/* Whoever waits until the channel is idle, or the reset is done. */
+static void request_wake(struct vmbus_gpadl_channel *chan)
+{
+	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
+	smp_mb__after_atomic();
+	/* Not to take the queue's lock for nothing. */
+	if (waitqueue_active(&chan->p->idle))
+		wake_up_all(&chan->p->idle);
+}
+
+/**
+ * gpadl_request_put() - End a request
+ * @r: the request: nothing of it is pinned, and it uses no region
+ *
+ * Context: any but NMI.
+ */
+void gpadl_request_put(struct gpa_request *r)
+{
+	struct gpa_pool *pool = r->pool;
+	struct vmbus_gpadl_channel *chan = pool->chan;
+	struct vmbus_partition *p = chan->p;
+	unsigned long flags;
+	bool last;
+
+	/* What this lets go of, the lock too, is freed a grace period later: see channel.c */
+	guard(rcu)();
+	spin_lock_irqsave(&chan->pool_lock, flags);
+	if (r->counted)
+		atomic_sub(r->counted, &p->nr_request_pages);
+	WRITE_ONCE(r->state, GPA_FREE);
+	if (!r->looked_at)
+		request_free(r);
+	if (r->wanted)
+		gpadl_partition_unwatch_revoked(p);
+	if (r->reset)
+		atomic_dec(&p->nr_resetting);
+	pool->nr_late -= r->is_late;
+	last = !--pool->nr_busy;
+	if (last)
+		atomic_dec(&chan->nr_busy);
+	if (last || r->reset)
+		request_wake(chan);
+	if (r->wanted || READ_ONCE(chan->rescinded))
+		gpadl_partition_wake(p);
+	pool_put(pool);
+	spin_unlock_irqrestore(&chan->pool_lock, flags);
+}
+
+/**
+ * gpadl_request_put_late() - End a request in a thread that may sleep
+ * @r: the request, UNMAPPING, with pages that are to be marked dirty
+ *
+ * Context: any but NMI.
+ */
+void gpadl_request_put_late(struct gpa_request *r)
+{
+	struct gpa_pool *pool = r->pool;
+	struct vmbus_gpadl_channel *chan = pool->chan;
+	unsigned long flags;
+
+	/*
+	 * With the lock: without it the work, which may be running, could take the request and
+	 * the pool with it before it is queued here.
+	 */
+	spin_lock_irqsave(&chan->pool_lock, flags);
+	r->is_late = true;
+	pool->nr_late++;
+	llist_add(&r->late, &pool->late);
+	/* The partition's own: marking may wait for its VMM. */
+	queue_work(chan->p->drop_wq, &pool->late_work);
+	spin_unlock_irqrestore(&chan->pool_lock, flags);
+}
+
+/**
+ * gpadl_requests_wait_late() - Wait for requests that the backend has ended already
+ * @chan: the channel
+ *
+ * For a map that found no room. If the backend has any in flight, it tries again when these
+ * end. If it has not, what takes the room are requests that have been left to a work item, of
+ * whose end nobody tells it.
+ *
+ * Context: process, may sleep for as long as the VMM likes.
+ * Return: true if there may be room now.
+ */
+bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	bool others;
+
+	if (!pool)
+		return false;
+	spin_lock_irq(&chan->pool_lock);
+	others = pool->nr_busy > pool->nr_late;
+	spin_unlock_irq(&chan->pool_lock);
+	if (!others)
+		flush_work(&pool->late_work);
+	pool_unget(pool);
+	return !others;
+}
+
+/* ---- All requests of a channel ---- */
+
+/* With the lock. Somebody waits until it ends. */
+static void request_want(struct gpa_request *r)
+{
+	if (r->wanted)
+		return;
+	r->wanted = true;
+	r->since = jiffies;
+	gpadl_partition_watch_revoked(r->pool->chan->p);
+}
+
+/**
+ * gpadl_requests_drop() - The guest has released a channel, or the partition is reset
+ * @chan: the channel
+ * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
+ *
+ * Context: process; rx_mutex is held.
+ */
+void gpadl_requests_drop(struct vmbus_gpadl_channel *chan, bool reset)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+
+	if (!pool)
+		return;
+	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
+		spin_lock_irq(&chan->pool_lock);
+		if (r->state != GPA_FREE) {
+			WRITE_ONCE(r->leaving, true);
+			request_want(r);
+			if (reset && !r->reset) {
+				r->reset = true;
+				atomic_inc(&chan->p->nr_resetting);
+			}
+		}
+		spin_unlock_irq(&chan->pool_lock);
+		cond_resched();
+	}
+	pool_unget(pool);
+}
+
+/**
+ * gpadl_requests_rescind() - A channel is being rescinded
+ * @chan: the channel, which is marked as rescinded
+ *
+ * Context: process.
+ */
+void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+
+	if (!pool)
+		return;
+	/*
+	 * Whoever takes the lock after this has sees the mark; whoever took it before is
+	 * counted in nr_busy.
+	 */
+	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
+		spin_lock_irq(&chan->pool_lock);
+		if (r->state != GPA_FREE)
+			request_want(r);
+		spin_unlock_irq(&chan->pool_lock);
+		cond_resched();
+	}
+	pool_unget(pool);
+}
+
+/* Would it have a page elsewhere that is mapped? @retire: then it is not asked again. */
+static bool request_moves(struct gpa_request *r, const struct gpadl_region_table *old,
+			  const struct gpadl_region_table *new, bool retire)
+{
+	spinlock_t *lock = &r->pool->chan->pool_lock;
+	bool look, moves;
+
+	spin_lock_irq(lock);
+	/*
+	 * One that is still being parsed uses no region yet, and waits for the change when it
+	 * comes to that. Pairs with smp_store_release() in request_map().
+	 */
+	look = smp_load_acquire(&r->state) >= GPA_MAPPING && !r->retired;
+	r->looked_at = look;
+	spin_unlock_irq(lock);
+	if (!look)
+		return false;
+
+	moves = gpadl_regions_move(&r->pfns, old, new);
+
+	spin_lock_irq(lock);
+	r->looked_at = false;
+	r->retired = moves && retire;
+	if (r->state == GPA_FREE)
+		request_free(r);
+	spin_unlock_irq(lock);
+	return moves;
+}
+
+/**
+ * gpadl_requests_move() - Would a request have a page elsewhere, that is mapped?
+ * @chan: the channel
+ * @old: regions as they are, or were
+ * @new: as they are to be
+ *
+ * Context: process, may sleep; rx_mutex is held.
+ * Return: true if one would.
+ */
+bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
+			 const struct gpadl_region_table *old,
+			 const struct gpadl_region_table *new)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+	bool moves = false;
+
+	if (!pool)
+		return false;
+	for (r = pool->requests; r < pool->requests + pool->nr_requests && !moves; r++) {
+		moves = request_moves(r, old, new, false);
+		cond_resched();
+	}
+	pool_unget(pool);
+	return moves;
+}
+
+/**
+ * gpadl_requests_retire() - Regions go in which requests may have mapped pages
+ * @chan: the channel
+ * @old: regions as they are
+ * @new: as they are to be
+ *
+ * Those that have keep the VMM from nothing any more.
+ *
+ * Context: process, may sleep; rx_mutex is held.
+ */
+void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
+			   const struct gpadl_region_table *old,
+			   const struct gpadl_region_table *new)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+
+	if (!pool)
+		return;
+	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
+		request_moves(r, old, new, true);
+		cond_resched();
+	}
+	pool_unget(pool);
+}
+
+/**
+ * gpadl_requests_stuck() - How many requests do not end?
+ * @chan: the channel
+ *
+ * Context: process.
+ * Return: those that somebody has waited for, GPADL_STUCK_SECONDS long.
+ */
+unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+	unsigned int nr = 0;
+
+	if (!pool)
+		return 0;
+	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
+		spin_lock_irq(&chan->pool_lock);
+		nr += r->state != GPA_FREE && r->wanted &&
+		      time_after_eq(jiffies, r->since + GPADL_STUCK_SECONDS * HZ);
+		spin_unlock_irq(&chan->pool_lock);
+		cond_resched();
+	}
+	pool_unget(pool);
+	return nr;
+}
+
+/**
+ * gpadl_requests_show() - Show a channel's pool, for people
+ * @m: where to
+ * @chan: the channel
+ *
+ * Context: process.
+ */
+void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan)
+{
+	struct gpa_pool *pool = pool_get(chan);
+
+	if (!pool)
+		return;
+	seq_printf(m, "%-8u %9u %6u %8u %10u%s\n", chan->relid, READ_ONCE(pool->nr_busy),
+		   READ_ONCE(pool->nr_most), pool->nr_requests, pool->max_pages,
+		   READ_ONCE(pool->dead) ? " destroyed" : "");
+	pool_unget(pool);
+}

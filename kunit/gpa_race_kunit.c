@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_gpa_race: packets' pages that are mapped, or just being mapped, when their
+ * channel, partition or region goes. Nobody asks for them back; whoever has to waits.
+ *
+ * What the packet has is in vm->s, as the stream of a GPADL would be.
+ */
+#include <linux/delay.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+
+#include "gpadl/compat.h"
+#include "gpadl/gpa.h"
+#include "gpa.h"
+#include "suites.h"
+
+static void packet(struct vm *vm, u64 pfn, u32 nr)
+{
+	vm_begin(vm);
+	vm_range(vm, pfn, nr);
+	vm_fill_gpadl(vm);
+}
+
+static int task_send(struct vm_task *t)
+{
+	return gpa_send_on(t->vm, t->c, t->flags, &t->map);
+}
+
+/* A thread that is just pinning what is in vm->s. */
+static struct vm_task *start_mapping(struct vm *vm)
+{
+	struct vm_task *t;
+
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_TRUE(vm->test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vm_check(vm);
+	return t;
+}
+
+static int set_regions(struct vm *vm, u32 slot, u64 hva, u32 flags)
+{
+	struct vmbus_gpa_region region = vm->memory[slot];
+
+	if (hva)
+		region.hva = hva;
+	else
+		region.bytes = 0;
+	return vmbus_partition_set_regions(vm->p, &region, 1, flags);
+}
+
+/* ---- Rescind ---- */
+
+static void rescind_waits_for_the_unmap(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map, *more;
+	int wakes = atomic_read(&vm->wakes);
+	struct vm_task *t;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vm_check(vm);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&vm->wakes), wakes);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 0);
+	vm_expect_pinned(vm, false);
+	vm_check(vm);
+}
+
+static void rescind_while_mapping(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *mapper, *t;
+
+	packet(vm, VM_LOW_PFN, 3);
+	mapper = start_mapping(vm);
+	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_pinned(vm, false);
+	vm_check(vm);
+}
+
+/* What an unmap has left to a work item is in flight until that is through. */
+static void rescind_waits_for_late_work(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_blocker_wq b;
+	struct vmbus_mapping *map;
+	struct vm_task *t;
+
+	packet(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	folio_clear_dirty(page_folio(sg_page(map->sgl)));
+	gpa_block_wq(&b, vm->p->drop_wq);
+	vmbus_gpa_unmap(map);
+	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	vm_check(vm);
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_pinned(vm, false);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(vm_hva(vm, VM_LOW_PFN)));
+}
+
+/*
+ * All the backend has unmapped is late: nothing would have it try again. So who may wait does,
+ * and who may not is told so.
+ */
+static void map_waits_for_late_work(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map[GPA_REQUESTS], *more;
+	struct vm_blocker_wq b;
+	struct vm_task *t;
+	unsigned int i;
+
+	packet(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
+	gpa_block_wq(&b, vm->p->drop_wq);
+	folio_clear_dirty(page_folio(sg_page(map[0]->sgl)));
+	for (i = 0; i < GPA_REQUESTS - 1; i++)
+		vmbus_gpa_unmap(map[i]);
+	/* There is one whose unmap is to come. */
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
+	vmbus_gpa_unmap(map[i]);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			vmbus_gpa_map_nowait(vm->c[0].chan, 0, vm->s.words,
+					     vm->s.nr * sizeof(u64), 1, &more));
+	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	msleep(100);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vmbus_gpa_unmap(t->map);
+	vm_check(vm);
+}
+
+/* Another request of the channel, and a GPADL, count as well. */
+static void rescind_waits_for_all(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *a, *b;
+	struct vm_task *t;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN, 1);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &a), 0);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &b), 0);
+	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	vmbus_gpa_unmap(a);
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vmbus_gpa_unmap(b);
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_check(vm);
+}
+
+/* ---- Reset ---- */
+
+static void reset_waits_for_what_it_has_found(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *before, *after;
+	struct vm_task *t;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &before), 0);
+	t = vm_start(vm, vm_task_reset, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_TRUE(test, vmbus_partition_is_resetting(vm->p));
+	/* The guest goes on: what it sends now is not waited for. */
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &after), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 1);
+	vm_check(vm);
+	vmbus_gpa_unmap(before);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(after));
+	vmbus_gpa_unmap(after);
+	vm_check(vm);
+}
+
+static void reset_while_mapping(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *mapper, *t;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 3);
+	mapper = start_mapping(vm);
+	t = vm_start(vm, vm_task_reset, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	vm_stall_end(&vm->in_pin);
+	/* The guest that sent it is not there any more. */
+	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_expect_pinned(vm, false);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpa_unmap(map);
+	vm_check(vm);
+}
+
+/* Twice: it is counted once. */
+static void reset_again(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_partition_reset_start(vm->p);
+	vmbus_partition_reset_start(vm->p);
+	vmbus_gpadl_channel_rescind_start(vm->c[0].chan);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
+	vm_check(vm);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_FALSE(test, vmbus_partition_is_resetting(vm->p));
+	vm_check(vm);
+}
+
+/* ---- Everything goes ---- */
+
+/* The channel and the partition are put: what is mapped keeps what it needs. */
+static void all_is_put(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_partition *p = vm->p;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	vm_flush_frees(p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->releases), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	local_irq_disable();
+	vmbus_gpa_unmap(map);
+	local_irq_enable();
+	/* vm_exit() waits for both to be released. */
+}
+
+/* The last of it is a work item's. */
+static void all_is_put_and_late(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	folio_clear_dirty(page_folio(sg_page(map->sgl)));
+	vmbus_gpa_unmap(map);
+}
+
+static void channel_is_put_while_mapping(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *mapper;
+
+	packet(vm, VM_LOW_PFN, 3);
+	mapper = start_mapping(vm);
+	vm_put_channel(&vm->c[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 0);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 1);
+}
+
+/* The guest releases the channel, and may use it again. */
+static void relid_is_released(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map, *after;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &after), 0);
+	vmbus_gpa_unmap(after);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 0);
+	vm_check(vm);
+}
+
+/* ---- Regions ---- */
+
+static void region_of_a_request_stays(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	u64 hva = vm->memory[VM_LOW].hva, other = vm->memory[VM_HIGH].hva;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN + 10, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, other, 0), -EBUSY);
+	/* Another one may go. */
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_BIG, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_BIG, vm->memory[VM_BIG].hva, 0), 0);
+	vm_check(vm);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, hva, 0), 0);
+	KUNIT_EXPECT_EQ(test, vm->p->mem.nr_lingering.counter, 0);
+}
+
+/* A split around it moves nothing. */
+static void region_is_split(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region half[2] = { vm->memory[VM_LOW], vm->memory[VM_LOW] };
+	struct vmbus_mapping *map;
+
+	half[0].bytes /= 2;
+	half[1].slot = VM_FREE_SLOT;
+	half[1].bytes -= half[0].bytes;
+	half[1].gpa += half[0].bytes;
+	half[1].hva += half[0].bytes;
+	packet(vm, VM_LOW_PFN + VM_LOW_PAGES / 2 - 1, 2);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, half, 2, 0), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vm_check(vm);
+	/* Now that it is in no table: of the one that has its pages now */
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), -EBUSY);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	vm_flush_frees(vm->p);
+	vm_check(vm);
+}
+
+static void region_while_mapping(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_task *mapper;
+
+	packet(vm, VM_LOW_PFN, 3);
+	mapper = start_mapping(vm);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(mapper), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(mapper->map));
+	vmbus_gpa_unmap(mapper->map);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
+}
+
+/* With the VMM's word for it: it goes, and what is mapped stays until it is unmapped. */
+static void region_is_retired(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map, *more;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, VMBUS_GPA_REGIONS_RETIRE), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 0);
+	/* It keeps the VMM from nothing any more. */
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_LOW].hva, 0), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
+	vm_expect_pinned(vm, true);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	vm_flush_frees(vm->p);
+	vm_check(vm);
+}
+
+/* The place of one that was retired is used again: it is another request. */
+static void retired_is_forgotten(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, VMBUS_GPA_REGIONS_RETIRE), 0);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_LOW].hva, 0), 0);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
+	vmbus_gpa_unmap(map);
+}
+
+/* It ends while it is looked at: its place is free only after. */
+static void ends_while_looked_at(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map, *more;
+	struct gpa_request *r;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	r = to_gpa_request(map);
+	/* As request_moves() does */
+	r->looked_at = true;
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, r->state, GPA_FREE);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &more), 0);
+	KUNIT_EXPECT_PTR_NE(test, more, map);
+	vmbus_gpa_unmap(more);
+	r->looked_at = false;
+	r->next = vm->c[0].chan->pool->free;
+	vm->c[0].chan->pool->free = r;
+}
+
+/* While a change is decided a map waits; one that does not wait says so. */
+static void map_waits_for_a_change(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+	struct vm_task *t;
+
+	packet(vm, VM_LOW_PFN, 3);
+	down_write(&vm->p->mem.switch_sem);
+	WRITE_ONCE(vm->p->mem.switching, true);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			vmbus_gpa_map_nowait(vm->c[0].chan, 0, vm->s.words,
+					     vm->s.nr * sizeof(u64), 1, &map));
+	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	WRITE_ONCE(vm->p->mem.switching, false);
+	up_write(&vm->p->mem.switch_sem);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vmbus_gpa_unmap(t->map);
+	vm_check(vm);
+}
+
+static struct kunit_case gpa_race_cases[] = {
+	KUNIT_CASE(rescind_waits_for_the_unmap),
+	KUNIT_CASE(rescind_while_mapping),
+	KUNIT_CASE(rescind_waits_for_late_work),
+	KUNIT_CASE(map_waits_for_late_work),
+	KUNIT_CASE(rescind_waits_for_all),
+	KUNIT_CASE(reset_waits_for_what_it_has_found),
+	KUNIT_CASE(reset_while_mapping),
+	KUNIT_CASE(reset_again),
+	KUNIT_CASE(all_is_put),
+	KUNIT_CASE(all_is_put_and_late),
+	KUNIT_CASE(channel_is_put_while_mapping),
+	KUNIT_CASE(relid_is_released),
+	KUNIT_CASE(region_of_a_request_stays),
+	KUNIT_CASE(region_is_split),
+	KUNIT_CASE(region_while_mapping),
+	KUNIT_CASE(region_is_retired),
+	KUNIT_CASE(retired_is_forgotten),
+	KUNIT_CASE(ends_while_looked_at),
+	KUNIT_CASE(map_waits_for_a_change),
+	{}
+};
+
+struct kunit_suite gpa_race_suite = {
+	.name = "vmbus_gpadl_gpa_race",
+	.init = gpa_init,
+	.exit = vm_exit,
+	.test_cases = gpa_race_cases,
+};

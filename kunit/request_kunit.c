@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_request: a packet's pages, from the map to the unmap. What the channel's
+ * pool and the partition allow, how pages are pinned, and where they can be unpinned.
+ *
+ * What the packet has is in vm->s, as the stream of a GPADL would be.
+ */
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+
+#include "gpadl/compat.h"
+#include "gpadl/gpa.h"
+#include "gpa.h"
+#include "suites.h"
+
+#define READ_ONLY	VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY
+
+/* ---- Limits ---- */
+
+static void eagain_pool_is_used_up(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map[GPA_REQUESTS], *more;
+	unsigned int i;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	vm_check(vm);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
+	/* What is wrong with it is told when there is room to look. */
+	vm->s.nr_ranges = 0;
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
+	vmbus_gpa_unmap(map[3]);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EBADMSG);
+	vm->s.nr_ranges = 1;
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[3]), 0);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		vmbus_gpa_unmap(map[i]);
+	vm_check(vm);
+}
+
+/* Pages in flight: what is over the limit waits, but never the only request of a channel. */
+static void eagain_pages_in_flight(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *first, *second, *other;
+	atomic_t *nr = &vm->p->nr_request_pages;
+
+	/* As if other channels had taken all but three. */
+	atomic_add(gpadl_max_request_pages() - 3, nr);
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 2);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &first), 0);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &second), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, atomic_read(nr), (int)gpadl_max_request_pages() - 1);
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &second), 0);
+	/* Nothing of this one is in flight: nothing would tell it to try again. */
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 8);
+	KUNIT_ASSERT_EQ(test, vmbus_gpa_pool_create(vm->c[1].chan, 2, PAGE_SIZE * 8), 0);
+	KUNIT_ASSERT_EQ(test, gpa_send_on(vm, &vm->c[1], 0, &other), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(nr), (int)gpadl_max_request_pages() + 8);
+	vmbus_gpa_unmap(second);
+	vmbus_gpa_unmap(first);
+	vmbus_gpa_unmap(other);
+	vmbus_gpa_pool_destroy(vm->c[1].chan);
+	atomic_sub(gpadl_max_request_pages() - 3, nr);
+	vm_check(vm);
+}
+
+/* Pages that are resident are pinned by nobody, and count for nothing. */
+static void resident_pages_do_not_count(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+	int pins = atomic_read(&vm->pins);
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 20);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_request_pages), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), pins);
+	vmbus_gpa_unmap(map);
+}
+
+/* ---- Pins ---- */
+
+static unsigned int seen_flags;
+
+static long pin_and_see(struct vm *vm, unsigned long hva, unsigned long nr,
+			unsigned int gup_flags, struct page **pages)
+{
+	seen_flags = gup_flags;
+	return pin_user_pages_fast(hva, nr, gup_flags, pages);
+}
+
+static void pins_are_short(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm->pin = pin_and_see;
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 5);
+	gpa_expect_maps(vm, 0);
+	KUNIT_EXPECT_EQ(test, seen_flags, FOLL_WRITE);
+	gpa_expect_maps(vm, READ_ONLY);
+	KUNIT_EXPECT_EQ(test, seen_flags, 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, seen_flags, FOLL_WRITE | FOLL_LONGTERM);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+}
+
+/* Not to one byte of memory beyond what the pool has; of pages that are there. */
+static void allocates_nothing(struct kunit *test)
+{
+	struct alloc_fault f = { .n = 1 };
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+	int ret;
+
+	vm_begin(vm);
+	guest_range(&vm->s, (GPA_PAGES - 1) * GUEST_PAGE, 1);
+	guest_pfns(&vm->s, VM_BIG_PFN, 3, GPA_PAGES);
+	vm_fill_gpadl(vm);
+	alloc_fault_begin(&f);
+	ret = gpa_send(vm, 0, &map);
+	if (!ret)
+		vmbus_gpa_unmap(map);
+	alloc_fault_end(&f);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_FALSE(test, f.injected);
+}
+
+static void clean_pages(struct vm *vm)
+{
+	const struct guest_stream *s = &vm->s;
+	struct page *page;
+	u32 i;
+
+	for (i = 1; i < s->nr; i++) {
+		unsigned long hva = vm_hva(vm, s->words[i]);
+
+		KUNIT_ASSERT_EQ(vm->test, get_user_pages_fast(hva, 1, 0, &page), 1);
+		folio_clear_dirty(page_folio(page));
+		put_page(page);
+	}
+}
+
+static u32 dirty_pages(struct vm *vm)
+{
+	const struct guest_stream *s = &vm->s;
+	u32 i, nr = 0;
+
+	for (i = 1; i < s->nr; i++)
+		nr += vm_page_is_dirty(vm_hva(vm, s->words[i]));
+	return nr;
+}
+
+static void written_pages_are_dirty(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 5);
+	vm_fill_gpadl(vm);
+	clean_pages(vm);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, READ_ONLY, &map), 0);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 0);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 5);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 5);
+	/* At once: nothing was left to be done. */
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+}
+
+/* Cleaned while it was mapped: an unmap with interrupts off leaves that to somebody else. */
+static void pages_cleaned_meanwhile(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_blocker_wq b;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 5);
+	vm_fill_gpadl(vm);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	clean_pages(vm);
+	gpa_block_wq(&b, vm->p->drop_wq);
+	local_irq_disable();
+	vmbus_gpa_unmap(map);
+	local_irq_enable();
+	/* Still in flight, and everybody who waits for it waits. */
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vm_expect_pinned(vm, true);
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 0);
+	vm_check(vm);
+	gpa_unblock_wq(&b);
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vm_expect_pinned(vm, false);
+	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 5);
+}
+
+/* ---- Unmapping anywhere ---- */
+
+static void with_interrupts_off(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 20);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	local_irq_disable();
+	vmbus_gpa_unmap(map);
+	local_irq_enable();
+	vm_expect_pinned(vm, false);
+	vm_check(vm);
+}
+
+struct unmap_timer {
+	struct hrtimer timer;
+	struct vmbus_mapping *map;
+	struct completion done;
+	bool in_softirq;
+};
+
+static enum hrtimer_restart unmap_timer_fn(struct hrtimer *timer)
+{
+	struct unmap_timer *u = container_of(timer, struct unmap_timer, timer);
+
+	u->in_softirq = in_serving_softirq() || in_hardirq();
+	vmbus_gpa_unmap(u->map);
+	complete(&u->done);
+	return HRTIMER_NORESTART;
+}
+
+static void unmap_in_timer(struct kunit *test, enum hrtimer_mode mode)
+{
+	struct vm *vm = test->priv;
+	struct unmap_timer *u = kunit_kzalloc(test, sizeof(*u), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, u);
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 20);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &u->map), 0);
+	init_completion(&u->done);
+	compat_hrtimer_setup(&u->timer, unmap_timer_fn, CLOCK_MONOTONIC, mode);
+	hrtimer_start(&u->timer, ms_to_ktime(1), mode);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&u->done, 60 * HZ), 0);
+	hrtimer_cancel(&u->timer);
+	KUNIT_EXPECT_TRUE(test, u->in_softirq);
+	vm_expect_pinned(vm, false);
+	vm_check(vm);
+}
+
+static void in_softirq_of_timer(struct kunit *test)
+{
+	unmap_in_timer(test, HRTIMER_MODE_REL_SOFT);
+}
+
+static void in_hardirq_of_timer(struct kunit *test)
+{
+	unmap_in_timer(test, HRTIMER_MODE_REL_HARD);
+}
+
+/* The last user of a region that is gone, and of its table. */
+static void last_of_a_region_with_interrupts_off(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpa_region gone = { .slot = VM_BIG };
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 20);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_ASSERT_EQ(test, vmbus_partition_set_regions(vm->p, &gone, 1,
+							  VMBUS_GPA_REGIONS_RETIRE), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_lingering), 1);
+	local_irq_disable();
+	vmbus_gpa_unmap(map);
+	local_irq_enable();
+	flush_workqueue(vm->p->drop_wq);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_lingering), 0);
+	vm_check(vm);
+}
+
+static void twice_is_a_bug(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpa_unmap(map);
+	pr_info("gpadl-test: expect WARNING\n");
+	vmbus_gpa_unmap(map);
+	pr_info("gpadl-test: expected WARNING over\n");
+	vm_check(vm);
+	gpa_expect_maps(vm, 0);
+}
+
+/* ---- Without waiting ---- */
+
+static int gpa_send_nowait(struct vm *vm, u32 flags, struct vmbus_mapping **map)
+{
+	return vmbus_gpa_map_nowait(vm->c[0].chan, flags, vm->s.words,
+				    vm->s.nr * sizeof(u64), vm->s.nr_ranges, map);
+}
+
+static void nowait_finds_what_is_there(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 5);
+	vm_range(vm, VM_HIGH_PFN, 2);
+	vm_fill_gpadl(vm);
+	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, 0, &map), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vmbus_gpa_unmap(map);
+	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, READ_ONLY, &map), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vmbus_gpa_unmap(map);
+	vm_check(vm);
+}
+
+/* Not in the page tables: nothing is brought in, and nothing tried again and again. */
+static void nowait_brings_nothing_in(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+	int pins;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	vm_range(vm, VM_BIG_PFN + 5000, 1);
+	vm_fill(vm, VM_LOW_PFN, 1);
+	pins = atomic_read(&vm->pins);
+	KUNIT_EXPECT_EQ(test, gpa_send_nowait(vm, 0, &map), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins) - pins, 2);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	vm_check(vm);
+	/* Who may wait has it brought in; then it is there. */
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpa_unmap(map);
+	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, 0, &map), 0);
+	vmbus_gpa_unmap(map);
+}
+
+static void nowait_tells_what_is_wrong(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_HOLE_PFN, 1);
+	KUNIT_EXPECT_EQ(test, gpa_send_nowait(vm, 0, &map), -EFAULT);
+	vm_begin(vm);
+	vm_range(vm, VM_RO_PFN, 1);
+	KUNIT_EXPECT_EQ(test, gpa_send_nowait(vm, 0, &map), -EACCES);
+	/* Not whether it can ever be had. */
+	vm_begin(vm);
+	vm_range(vm, VM_NOVMA_PFN, 1);
+	KUNIT_EXPECT_EQ(test, gpa_send_nowait(vm, 0, &map), -EAGAIN);
+}
+
+/* A resident page that may be another one by now is to be looked at first. */
+static void nowait_does_not_look_again(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	vm_fill_gpadl(vm);
+	gpadl_watch_mark_all(&vm_region(vm, VM_LOW)->watch);
+	KUNIT_EXPECT_EQ(test, gpa_send_nowait(vm, 0, &map), -EAGAIN);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vmbus_gpa_unmap(map);
+	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, 0, &map), 0);
+	vmbus_gpa_unmap(map);
+}
+
+/* ---- The pool ---- */
+
+static void pool_sizes(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_gpadl_channel *chan = vm->c[1].chan;
+
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 0, 4096), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 1, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 4097, 4096), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 1, (31 << 20) + 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, UINT_MAX, SIZE_MAX), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 4096, 2 << 20), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 1, 31 << 20), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages),
+			GPA_PAGES + 1 + (31 << 20) / 4096);
+	vmbus_gpa_pool_destroy(chan);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), GPA_PAGES);
+	/* All requests of which one of each may be over the limit */
+	atomic_add(GPADL_POOL_PAGES - GPA_PAGES - 1, &vm->p->nr_pool_pages);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 1, 1), -ENOSPC);
+	atomic_sub(GPADL_POOL_PAGES - GPA_PAGES - 1, &vm->p->nr_pool_pages);
+}
+
+static void pool_without_memory(struct kunit *test)
+{
+	struct alloc_fault f = {};
+	struct vm *vm = test->priv;
+	int ret;
+
+	while (alloc_fault_next(&f)) {
+		alloc_fault_begin(&f);
+		ret = vmbus_gpa_pool_create(vm->c[1].chan, 4, 1 << 20);
+		alloc_fault_end(&f);
+		KUNIT_EXPECT_TRUE(test, !ret || (ret == -ENOMEM && f.injected));
+		vmbus_gpa_pool_destroy(vm->c[1].chan);
+	}
+	KUNIT_EXPECT_GE(test, f.most, 5);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), GPA_PAGES);
+}
+
+static void pool_goes_with_its_last_request(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map, *more;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 2);
+	vm_fill_gpadl(vm);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -ENXIO);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 1), -EBUSY);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map));
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 4096), 0);
+	gpa_expect_maps(vm, 0);
+}
+
+static struct kunit_case request_cases[] = {
+	KUNIT_CASE(eagain_pool_is_used_up),
+	KUNIT_CASE(eagain_pages_in_flight),
+	KUNIT_CASE(pins_are_short),
+	KUNIT_CASE(allocates_nothing),
+	KUNIT_CASE(written_pages_are_dirty),
+	KUNIT_CASE(pages_cleaned_meanwhile),
+	KUNIT_CASE(with_interrupts_off),
+	KUNIT_CASE(in_softirq_of_timer),
+	KUNIT_CASE(in_hardirq_of_timer),
+	KUNIT_CASE(last_of_a_region_with_interrupts_off),
+	KUNIT_CASE(twice_is_a_bug),
+	KUNIT_CASE(nowait_finds_what_is_there),
+	KUNIT_CASE(nowait_brings_nothing_in),
+	KUNIT_CASE(nowait_tells_what_is_wrong),
+	KUNIT_CASE(pool_sizes),
+	KUNIT_CASE(pool_without_memory),
+	KUNIT_CASE(pool_goes_with_its_last_request),
+	{}
+};
+
+static struct kunit_case request_resident_cases[] = {
+	KUNIT_CASE(allocates_nothing),
+	KUNIT_CASE(with_interrupts_off),
+	KUNIT_CASE(in_softirq_of_timer),
+	KUNIT_CASE(last_of_a_region_with_interrupts_off),
+	KUNIT_CASE(nowait_finds_what_is_there),
+	KUNIT_CASE(resident_pages_do_not_count),
+	KUNIT_CASE(nowait_does_not_look_again),
+	{}
+};
+
+struct kunit_suite request_suite = {
+	.name = "vmbus_gpadl_request",
+	.init = gpa_init,
+	.exit = vm_exit,
+	.test_cases = request_cases,
+};
+
+struct kunit_suite request_resident_suite = {
+	.name = "vmbus_gpadl_request_resident",
+	.init = gpa_init_resident,
+	.exit = vm_exit,
+	.test_cases = request_resident_cases,
+};
