@@ -11,10 +11,10 @@
  * MAPPING, MAPPED and UNMAPPING are the busy states. Only the thread that set MAPPING or
  * UNMAPPING ends it; everyone else sets flags, and that thread looks at them when it
  * takes the lock again (gpadl_settle()). So a teardown never waits, never allocates and
- * never fails: it happens at once if the GPADL is not busy, else when it stops to be.
+ * never fails: it happens at once if the GPADL is idle, else as soon as it is no longer busy.
  *
- * Whoever sets DEAD takes the GPADL out of the tables and queues its reply, all in one
- * critical section: a GPADL is DEAD once, so the reply goes out once, and only after the
+ * The thread that sets DEAD takes the GPADL out of the tables and queues its reply in the
+ * same critical section: a GPADL dies once, so its reply goes out once, and only after the
  * last page is unpinned.
  *
  * CREATED is queued in the critical section that sets READY (or DEAD, for a GPADL that
@@ -122,7 +122,7 @@ static void gpadl_settle(struct gpadl *g)
 	g->state = GPADL_READY;
 	if (dead)
 		gpadl_die(g);
-	/* Only now, with the reply queued, may those who wait for this go on. */
+	/* The reply is queued: only now may waiters proceed. */
 	if (revoked)
 		gpadl_partition_unwatch_revoked(chan->p);
 	if (g->reset)
@@ -130,10 +130,10 @@ static void gpadl_settle(struct gpadl *g)
 	atomic_dec(&chan->nr_busy);
 	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
 	smp_mb__after_atomic();
-	/* Not to take the queue's lock for nothing: all maps of the partition share it. */
+	/* Avoid the queue's lock when nobody waits: all maps of the partition share it. */
 	if (waitqueue_active(&chan->p->idle))
 		wake_up_all(&chan->p->idle);
-	/* Likewise: few unmaps are waited for. */
+	/* Likewise: nobody waits for most unmaps. */
 	if (revoked || g->reset || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(chan->p);
 	spin_unlock(&g->lock);
@@ -229,7 +229,7 @@ static void gpadl_reject(struct gpadl *g, enum gpadl_reason reason, u32 status)
 	gpadl_put(g);
 }
 
-/* Packed, a page list is mostly much shorter than announced: give the rest back. */
+/* A packed page list is usually much shorter than announced: free the rest. */
 static void gpadl_trim(struct gpadl *g)
 {
 	size_t len = g->pfns.nr_words * sizeof(u64);
@@ -474,7 +474,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 		return ret;
 	}
 
-	/* The address space may be there still, but is not to be waited for. */
+	/* The address space may still exist, but nobody may wait for it. */
 	m = ERR_PTR(-ESRCH);
 	if (!gpadl_worker_is_orphaned(&chan->worker))
 		m = gpadl_mapping_create(&chan->p->mem, &g->pfns, &g->found, write,
@@ -487,7 +487,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_map, VMBUS_GPADL_NS);
 
-/* MAPPED to UNMAPPING. False if that was done before: @m is held by revoke() only. */
+/* MAPPED to UNMAPPING. False on a second unmap: then only revoke() holds @m. */
 static bool gpadl_begin_unmap(struct gpadl_mapping *m)
 {
 	struct gpadl *g = m->g;

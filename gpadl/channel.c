@@ -47,7 +47,7 @@ static void channel_last_work(struct vmbus_gpadl_work *work)
 	struct vmbus_gpadl_channel *chan =
 		container_of(work, struct vmbus_gpadl_channel, last_work);
 
-	/* Whoever has queued this may still be about to wake the worker. */
+	/* The thread that queued this may still be about to wake the worker. */
 	queue_rcu_work(chan->p->free_wq, &chan->free_work);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/vmbus_gpadl/<partition>/: what a partition has, for people. No ABI.
+ * /sys/kernel/debug/vmbus_gpadl/<partition>/: what a partition has. Not an ABI.
  */
 #include <linux/build_bug.h>
 #include <linux/debugfs.h>

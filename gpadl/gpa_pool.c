@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The requests of a channel: where they come from, and who waits for them.
+ * The requests of a channel: where they come from, and what waits for them.
  *
  * One lock, the channel's, for both ends of a request: a backend maps in a thread, and
  * unmaps in whatever context its device has. Nothing is done under it that could take long:
@@ -321,12 +321,12 @@ static void request_free(struct gpa_request *r)
 	r->pool->free = r;
 }
 
-/* Whoever waits until the channel is idle, or the reset is done. */
+/* Wake what waits until the channel is idle, or the reset is done. */
 static void request_wake(struct vmbus_gpadl_channel *chan)
 {
 	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
 	smp_mb__after_atomic();
-	/* Not to take the queue's lock for nothing. */
+	/* Avoid the queue's lock when nobody waits. */
 	if (waitqueue_active(&chan->p->idle))
 		wake_up_all(&chan->p->idle);
 }
@@ -599,7 +599,7 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 }
 
 /**
- * gpadl_requests_show() - Show a channel's pool, for people
+ * gpadl_requests_show() - Show a channel's pool in debugfs
  * @m: where to
  * @chan: the channel
  *

@@ -186,7 +186,7 @@ void gpadl_watch_mark_all(struct gpadl_watch *w)
 {
 	unsigned long last = w->mni.interval_tree.last >> GPADL_BLOCK_SHIFT;
 
-	/* Nobody can look there any more. */
+	/* No reader can reach it any more. */
 	if (!w->active)
 		return;
 	spin_lock(&w->lock);

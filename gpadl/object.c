@@ -106,8 +106,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_vmap, VMBUS_GPADL_NS);
  * vmbus_mapping_vunmap() - Undo vmbus_mapping_vmap()
  * @map: the mapping
  *
- * A vunmap of what is not vmapped is a bug of the backend: it warns once and does
- * nothing.
+ * A vunmap without a vmap is a bug of the backend: it warns once and does nothing.
  *
  * Context: process, may sleep.
  */

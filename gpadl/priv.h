@@ -101,7 +101,7 @@ enum gpadl_state {
 /**
  * struct vmbus_partition - one guest
  * @ref: references
- * @id: number, for people
+ * @id: number in logs and debugfs
  * @ops: the channel layer
  * @priv: its own
  * @mem: guest memory
@@ -117,13 +117,13 @@ enum gpadl_state {
  *	Protected by its own lock; inserted into under @rx_mutex
  * @nr_gpadls: GPADLs not freed yet, replies not read included
  * @nr_pages: HV pages that they were announced to have
- * @nr_revoked: busy GPADLs that are wanted back
+ * @nr_revoked: busy GPADLs that are revoked
  * @nr_resetting: of these, those that a reset has found: what the guest makes and tears
  *	down after that is not waited for
  * @nr_request_pages: host pages that are pinned for requests (gpa.h), each once for each time
  *	that it is named
  * @nr_pool_pages: pages that requests of all pools have at most, one request of each
- * @idle: woken when a GPADL or a request stops to be busy
+ * @idle: woken when a GPADL or a request is no longer busy
  * @stuck_work: complains of those that stay busy; holds a reference while pending
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
@@ -245,11 +245,11 @@ struct vmbus_gpadl_channel {
  * @state: &enum gpadl_state
  * @tearing_down: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
- * @revoked: busy, and wanted back; the backend is told if it is MAPPED and armed
+ * @revoked: busy, and to be unmapped; the backend is told if it is MAPPED and armed
  * @retired: busy, and the VMM has taken away a region in which it has pages: it is asked
  *	back, and keeps the VMM from nothing any more
  * @reset: busy when the partition was reset; goes with it
- * @since: when it became busy, or was wanted back, in jiffies
+ * @since: when it became busy, or was revoked, in jiffies
  * @found: where its pages are: what is known of an earlier table of regions is of no use,
  *	else kept over unmap and map. Belongs to the thread that set MAPPING, and does not
  *	change while MAPPED or UNMAPPING
@@ -329,7 +329,7 @@ void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan);
 void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
 		 enum gpadl_reason reason);
 
-/* A mapped GPADL that is wanted back for longer is worth a line in the log. */
+/* A GPADL that stays mapped for longer after its revoke is worth a line in the log. */
 #define GPADL_STUCK_SECONDS	10
 
 /* To the channel layer: there is something to read, or room to write. */

@@ -88,8 +88,8 @@ void gpadl_partition_unwatch_revoked(struct vmbus_partition *p)
 	if (!atomic_dec_and_test(&p->nr_revoked) || !cancel_delayed_work(&p->stuck_work))
 		return;
 	/*
-	 * Whoever counted itself meanwhile found this work queued, and relies on it. The
-	 * reference goes with the work; if that is queued again already, it has its own.
+	 * A concurrent watcher saw this work pending and did not queue it: requeue. Our
+	 * reference moves to the requeued work; work that is queued already has its own.
 	 */
 	if (!atomic_read(&p->nr_revoked) ||
 	    !queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))

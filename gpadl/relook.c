@@ -29,7 +29,7 @@
  * @mem: the memory
  * @region: the region that they are in, resident
  * @pin: how to get at them; has room for a block
- * @seen: number of the block that was seen last not to be as it was; -1 if none
+ * @seen: number of the last block found changed; -1 if none
  */
 struct relook {
 	struct gpadl_mem *mem;
@@ -298,6 +298,6 @@ void gpadl_relook_failures(struct gpadl_mem *mem)
 		gpadl_region_unuse(region);
 	}
 	gpadl_region_table_put(table);
-	/* Whoever sees this sees the marks: pairs with the load above. */
+	/* A reader of this also sees the marks: pairs with the load above. */
 	smp_store_release(&mem->failures, failures);
 }

@@ -247,7 +247,7 @@ unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep)
 	return nr;
 }
 
-/* Nobody has a share of it. Returns the number of pages that are to be uncharged. */
+/* Free a block without shares. Returns the number of pages to uncharge. */
 static unsigned long block_free(struct gpadl_block *b)
 {
 	unsigned long nr = gpadl_block_drop_stale(b);

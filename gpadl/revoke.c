@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A GPADL that the backend has is wanted back: because the guest tears it down, its channel is
- * rescinded or its region has gone. Its channel's work tells the backend, mapping by mapping.
+ * Revoke: the backend is to unmap a GPADL because the guest tears it down, its channel is
+ * rescinded or its region is gone. The channel's work calls revoke() once per mapping.
  */
 #include <linux/jiffies.h>
 #include <linux/refcount.h>
@@ -12,7 +12,7 @@
 #include "priv.h"
 #include "trace.h"
 
-/* The backend has the GPADL, which is wanted back, and can be told so: it will be. */
+/* Have the channel's work call revoke() for a mapping that is armed. */
 void gpadl_queue_revoke(struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
@@ -22,8 +22,8 @@ void gpadl_queue_revoke(struct gpadl *g)
 }
 
 /*
- * A busy GPADL is wanted back. A backend that has it is told, at once or when it can be
- * (vmbus_mapping_arm()); one that is about to get it will not (gpadl_finish_map()).
+ * Revoke a busy GPADL. A backend that has it is told now, or once the mapping is armed
+ * (vmbus_mapping_arm()); a map under way fails instead (gpadl_finish_map()).
  */
 void gpadl_revoke(struct gpadl *g)
 {
@@ -89,9 +89,8 @@ void gpadl_retire(struct gpadl *g)
 }
 
 /*
- * Of the GPADL that a walk over those to be told of has come to: its mapping, held, if it
- * is still the backend's. It is what the backend is told of, whatever has the handle by
- * then.
+ * Take a reference to the mapping of a revoked GPADL, unless the backend has unmapped it or
+ * was told already. revoke() gets this mapping even if the handle is reused meanwhile.
  */
 static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
 {
@@ -110,7 +109,7 @@ static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
 	return m;
 }
 
-/* Tests put themselves in its place: whatever can happen before the call has happened then. */
+/* A stub point for tests, which let other things happen just before the call. */
 VISIBLE_IF_KUNIT void gpadl_call_revoke(struct gpadl_mapping *m)
 {
 	struct vmbus_gpadl_channel *chan = m->g->chan;
@@ -133,7 +132,7 @@ void gpadl_run_revokes(struct vmbus_gpadl_channel *chan)
 	struct gpadl *g;
 
 	xa_for_each_marked(&chan->gpadls, handle, g, GPADL_MARK_REVOKE) {
-		/* The walk does not hold it; it may be another one of that handle now. */
+		/* The walk holds no reference: look the handle up again. */
 		g = gpadl_get(chan, handle);
 		if (!g)
 			continue;

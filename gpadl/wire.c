@@ -234,7 +234,7 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 	for (i = 0; i < msg->nr_words && !wire_complete(w); i++) {
 		u64 word = get_le64(msg->data + i * sizeof(u64));
 
-		/* There is room: what is not complete fits in what is left. */
+		/* There is room: an incomplete list fits in what is left. */
 		w->taken++;
 		verdict = w->pages_left ? wire_add_page(w, word) :
 					  wire_begin_range(w, word);

@@ -222,7 +222,7 @@ static int worker_start_kthread(struct gpadl_worker *w, const char *name)
 /**
  * gpadl_worker_create() - Make a worker, whose thread is one of the current process
  * @w: the worker
- * @name: of the thread, for people
+ * @name: of the thread
  *
  * Context: process, may sleep.
  * Return: 0, or

@@ -2,9 +2,9 @@
 /*
  * Backends by interface type, and the devices that each has.
  *
- * A backend has a device from before its probe() until after its remove(), with a
- * reference to its module: who has one cannot be unloaded. One that is not there when a
- * VMM creates a device is asked for by a module alias. A guest never causes that.
+ * A backend has a device from before its probe() until after its remove(). The device holds
+ * the backend's module, which cannot be unloaded meanwhile. When a VMM creates a device whose
+ * backend is missing, the kernel loads it by a module alias. A guest never causes that.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -59,7 +59,7 @@ struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev)
 {
 	struct vmbus_backend *backend = backend_try_get(dev);
 
-	/* Whatever modprobe says: what counts is whether the backend is there now. */
+	/* Ignore modprobe's result: what counts is whether the backend is there now. */
 	if (!backend) {
 		request_module("vmbus-host-%pUl", &dev->if_type);
 		backend = backend_try_get(dev);
@@ -130,7 +130,7 @@ void vmbus_host_backend_withdraw(struct vmbus_backend *backend,
 	}
 	/* A condition must not sleep, and so takes no mutex. */
 	wait_event(device_gone, list_empty_careful(&backend->devices));
-	/* Whoever has forgotten the last device may still be at the list. */
+	/* The thread that removed the last device may still be using the list. */
 	mutex_lock(&backends_lock);
 	mutex_unlock(&backends_lock);
 }

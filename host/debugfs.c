@@ -26,7 +26,7 @@ DEFINE_SHOW_ATTRIBUTE(guests);
 
 static bool glance(const bool *flag)
 {
-	/* Without its lock: for people, flags may be of different moments. */
+	/* Lockless: debugfs may show flags of different moments. */
 	return data_race(*flag);
 }
 

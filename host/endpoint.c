@@ -19,7 +19,7 @@ static LIST_HEAD(endpoints);
 /* ---- Lifetime ---- */
 
 /**
- * vmbus_ep_unjoin() - An endpoint is one of its device's no more
+ * vmbus_ep_unjoin() - Take an endpoint off its device's list
  * @ep: the endpoint, not joined or removed. May have left already
  *
  * Its index can be used again.

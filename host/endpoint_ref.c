@@ -98,7 +98,7 @@ void vmbus_ep_kill(struct vmbus_endpoint *ep)
  * vmbus_endpoint_tryget() - Hold an endpoint for something that completes later
  * @ep: the endpoint
  *
- * Who holds it can use its rings and GPADLs; close() waits (vmbus_endpoint_drain()) for
+ * The holder can use its rings and GPADLs; close() waits (vmbus_endpoint_drain()) for
  * vmbus_endpoint_put().
  *
  * Context: any, interrupts included, from open() until close() has returned.

@@ -11,11 +11,10 @@
  *	      |
  *	      `----> REMOVING ----> REMOVED	(for good)
  *
- * Whoever wants something (a message of the guest, an ioctl, the last close of the file)
- * only leaves a note under the device's lock and queues the state work, which goes
- * where the notes say, one step after the other. So nobody waits for a backend in
- * write(), a close that comes while the open is at work undoes all of it, and an open
- * that comes while the close is at work is done after it.
+ * A request (a message of the guest, an ioctl, the last close of the file) only sets flags
+ * under the device's lock and queues the state work, which acts on the flags step by step.
+ * So write() never waits for a backend, a close that arrives during the open undoes all of
+ * it, and an open that arrives during the close is done after it.
  *
  * The state work, kick() and revoke() are work of the channel: they run one at a time.
  *
@@ -44,7 +43,7 @@
 #define STATUS_DELETE_PENDING		0xC0000056u
 #define STATUS_INVALID_DEVICE_STATE	0xC0000184u
 
-/* NTSTATUS for the guest. It treats all but 0 alike; people read it in its log. */
+/* NTSTATUS for the guest, which treats all but 0 alike and logs it. */
 static u32 open_status(int err)
 {
 	switch (err) {
@@ -162,7 +161,7 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 		endpoint_retire(ep);
 		return ret;
 	}
-	/* The signal for what is there already may have come when nobody listened. */
+	/* The guest may have signalled its first packets before anybody listened. */
 	if (vmbus_ep_rings_have_input(ep))
 		vmbus_ep_queue_kick(ep);
 	return 0;
@@ -492,14 +491,14 @@ void vmbus_ep_rescind(struct vmbus_endpoint *ep)
 	spin_unlock(&ep->dev->lock);
 }
 
-/* Without its backend's remove(), which only a device has: nobody needs to wait for that. */
+/* Nothing to wait for: only a device has a remove(). */
 static bool endpoint_can_be_removed_now(const struct vmbus_endpoint *ep)
 {
 	return ep->state == ENDPOINT_CLOSED && ep->dying && !ep->request.reply &&
 	       endpoint_is_last(ep);
 }
 
-/* The state work does what is not done here. */
+/* Remove a closed endpoint at once, or leave it to the state work. */
 static void endpoint_die_one(struct vmbus_endpoint *ep)
 {
 	ep->dying = true;
@@ -647,7 +646,7 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
  * @ep: the endpoint, held by the caller; with a primary, all of its device
  * @removed: it is the latter
  *
- * It stays so. guest.wait is woken when it has become so.
+ * Once true, it stays true. guest.wait is woken when it becomes true.
  *
  * Context: process, also under a spinlock.
  * Return: true if so.
@@ -684,8 +683,8 @@ void vmbus_ep_reset(struct vmbus_endpoint *ep)
  * vmbus_ep_is_reset() - Is closed what vmbus_ep_reset() has found?
  * @ep: the endpoint, held by the caller
  *
- * Not whether the endpoint is: the guest, who can open it any time, could have that asked
- * for ever. guest.wait is woken when it has become so.
+ * Not whether the endpoint is closed now: the guest can reopen it any time, and could keep
+ * the caller waiting for ever. guest.wait is woken when this becomes true.
  *
  * Context: process, also under a spinlock.
  * Return: true if so.
@@ -756,7 +755,7 @@ void vmbus_ep_state_init(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_state_name() - State of an endpoint, for people
+ * vmbus_ep_state_name() - State of an endpoint in words
  * @ep: the endpoint
  *
  * Context: any but hard interrupts.
@@ -775,6 +774,6 @@ const char *vmbus_ep_state_name(struct vmbus_endpoint *ep)
 		[ENDPOINT_REMOVED] = "removed",
 	};
 
-	/* Without the lock: it may be another one when this returns, with it too. */
+	/* Lockless: the state may change before the caller looks, lock or not. */
 	return names[data_race(READ_ONCE(ep->state))];
 }

@@ -57,7 +57,7 @@ void vmbus_host_events_init(struct host_events *events)
  * @value: of VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, how many; of VMBUS_HOST_EVENT_DONE, the
  *	command; else 0
  *
- * The same event, if it was not read yet, is not told twice; of two numbers of
+ * An event that is still unread is not queued twice; of two numbers of
  * sub-channels the last is told.
  *
  * Context: any, also under spinlocks.

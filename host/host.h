@@ -43,7 +43,7 @@ struct signals;
  * struct vmbus_guest - one open file, one guest
  * @p: the partition; NULL until VMBUS_HOST_CREATE, then it does not change. Written
  *	under @lock, read by vmbus_guest_partition()
- * @owner: process id of who did VMBUS_HOST_CREATE, for people
+ * @owner: process id of the caller of VMBUS_HOST_CREATE; shown in debugfs
  * @lock: serialises what the guest's messages and the ioctls do to @endpoints; protects
  *	vmbus_endpoint.released. Never held while waiting for a backend or for the VMM
  * @endpoints: by relid; each holds one reference
@@ -203,7 +203,7 @@ struct endpoint_counts {
  *	to the channel's work
  * @show_lock: held while the backend shows something of @data, and for writing @data
  * @data: the backend's own
- * @users: who holds it beyond a callback; dead while it is not open
+ * @users: references that outlive a callback; dead while it is not open
  * @drained: nobody does
  * @signal_lock: protects @signals and @signal_owed
  * @signals: kick and call; NULL if none, or no more

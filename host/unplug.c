@@ -54,10 +54,9 @@ static void device_unplug(struct vmbus_device *dev)
  * vmbus_backend_unregister() - Undo vmbus_backend_register()
  * @backend: the backend
  *
- * In a module's exit there is no device any more. Who unregisters while there are devices
- * unplugs them: their channels are closed, remove() is called, and the VMM is told. This
- * returns when no callback is called any more, nor runs, and vmbus_endpoint_put() in
- * interrupts and softirqs has returned.
+ * In a module's exit no device is left. Unregistering earlier unplugs the devices: their
+ * channels are closed, remove() is called, and the VMM is told. When this returns, no callback
+ * runs or will be called, and vmbus_endpoint_put() in interrupts and softirqs has returned.
  *
  * Context: process, may sleep for as long as the backend's own callbacks take. Not in one of
  * these.
