@@ -1,22 +1,35 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Check the model of a GPADL's life (tests/model/gpadl.pml) in every interleaving, with
-# Spin; then break it, one rule at a time, and see that it is noticed.
+# Check the models of a GPADL's life (tests/model/gpadl.pml) and of a request's (request.pml)
+# in every interleaving, with Spin; and break them, one rule at a time, and see that it is
+# noticed.
 #
 #	model.sh [OPTION]...	options for Spin's pan, for example -m20000
 #
-# The model's states are made of the code's. The last line on stdout is 'N passed, N
-# failed': one for the model as it is, and one for each rule.
+# The models' states are made of the code's. The last line on stdout is 'N passed, N
+# failed': one for each model as it is, and one for each rule.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-dir=$out/model
-model=$top/tests/model/gpadl.pml
-
-# The rules that the model's first comment explains, and the assertion of Spin's that
+# The rules that a model's first comment explains, and the assertion of Spin's that
 # must fail when each is broken
-rules()
+rules_of_request()
+{
+	cat <<-'END'
+	RESCIND_EARLY	assertion violated ( !(pinned[0])&& !(pinned[1]))
+	RESET_EARLY	assertion violated ( !((before_reset[0]&&pinned[0]))
+	REGION_MOVES	assertion violated ( !(pinned[0])&& !(pinned[1]))
+	REGION_UNSEEN	assertion violated ( !(pinned[0])&& !(pinned[1]))
+	REUSED	assertion violated (list[
+	POOL_EARLY	assertion violated (((nr_busy==0)
+	LEAK	invalid end state
+	NO_RETRY	invalid end state
+	UNPIN_TWICE	assertion violated pinned[r]
+	END
+}
+
+rules_of_gpadl()
 {
 	cat <<-'END'
 	TORNDOWN_TWICE	assertion violated  !(wait_torndown[
@@ -41,22 +54,21 @@ rules()
 	END
 }
 
-# The states of the code, and numbers for the rules
+# make_definitions ENUM HEADER: the states of the code, and numbers for the rules
 make_definitions()
 {
 	local name n=0
 
-	awk '/^enum gpadl_state {/ { inside = 1; next }
+	awk -v begin="^enum $1 {" '$0 ~ begin { inside = 1; next }
 	     inside && /^}/ { exit }
 	     inside { gsub(/[,\t ]/, ""); if ($0) printf "#define %s %d\n", $0, n++ }' \
-		"$top/gpadl/priv.h" >"$dir/states.pml"
-	[ -s "$dir/states.pml" ] || die "there is no enum gpadl_state in gpadl/priv.h" \
-		"bring tests/model/gpadl.pml up to the code"
-	: >"$dir/breaks.pml"
+		"$top/$2" >states.pml
+	[ -s states.pml ] || die "there is no enum $1 in $2" "bring $model up to the code"
+	: >breaks.pml
 	while read -r name _; do
 		n=$((n + 1))
-		echo "#define $name $n" >>"$dir/breaks.pml"
-	done < <(rules)
+		echo "#define $name $n" >>breaks.pml
+	done < <("rules_of_$what")
 }
 
 # Does the model know every state of the code, and the code every function that the model
@@ -67,15 +79,15 @@ compare_with_code()
 
 	while read -r _ name _; do
 		grep -q "\\<$name\\>" "$model" || die "the model does not know the state $name" \
-			"bring tests/model/gpadl.pml up to the code"
-	done <"$dir/states.pml"
+			"bring $model up to the code"
+	done <states.pml
 	grep -oE '\<(gpadl|vmbus|channel|rx|host|wait)_[a-z_]+\(\)' "$model" | sort -u |
 		while read -r name; do
 			name=${name%()}
 			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/gpadl/*.c "$top"/gpadl/*.h "$top"/host/*.c ||
 			grep -qE "^inline $name\(" "$model" ||
 				die "the model is made of $name(), which the code does not have" \
-				    "bring tests/model/gpadl.pml up to the code"
+				    "bring $model up to the code"
 		done
 }
 
@@ -91,7 +103,7 @@ check()
 
 check_all()
 {
-	say "Checking every interleaving, two or three minutes ..."
+	say "Checking every interleaving ..."
 	check 0 pan.log -w26 "$@" &
 	wait_for $! || return 1
 	sed -n 's/^ *\([0-9]*\) states, stored/  states: \1/p
@@ -106,7 +118,7 @@ check_breaks()
 
 	while IFS=$'\t' read -r rule expected; do
 		n=$((n + 1))
-		rm -f gpadl.pml.trail
+		rm -f "$what.pml.trail"
 		check "$n" "break-$rule.log" || true
 		found=$(sed -n 's/^pan:1: //p' "break-$rule.log")
 		if [[ $found == "$expected"* ]]; then
@@ -115,34 +127,44 @@ check_breaks()
 			say "  $rule is broken, and found is: ${found:-nothing}"
 			failed=$((failed + 1))
 		fi
-	done < <(rules)
+	done < <("rules_of_$what")
 	say "  rules broken, and found by their checks: $passed of $n"
+}
+
+# check_model NAME ENUM HEADER [OPTION]...: each in a directory of its own
+check_model()
+{
+	local what=$1 enum=$2 header=$3 dir=$out/model/$1 model=$top/tests/model/$1.pml
+	shift 3
+
+	mkdir -p "$dir"
+	cd "$dir"
+	make_definitions "$enum" "$header"
+	compare_with_code
+	cp "$model" "$dir/"
+	spin -a "$what.pml" >&2
+	gcc -O2 -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 -w -o pan pan.c
+	say "Breaking the model of a $what, rule by rule ..."
+	check_breaks
+	rm -f "$what.pml.trail"
+	if check_all "$@"; then
+		passed=$((passed + 1))
+	else
+		say "  the model breaks a rule, or is too large to be checked"
+		say "  next: (cd $dir && ./pan -r $what.pml) shows the way to it"
+		failed=$((failed + 1))
+	fi
 }
 
 run()
 {
 	local passed=0 failed=0
 
-	mkdir -p "$dir"
-	make_definitions
-	compare_with_code
-	cp "$model" "$dir/"
-	cd "$dir"
-	spin -a gpadl.pml >&2
-	gcc -O2 -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 -w -o pan pan.c
-	say "Breaking the model, rule by rule ..."
-	check_breaks
-	rm -f gpadl.pml.trail
-	if check_all "$@"; then
-		passed=$((passed + 1))
-	else
-		say "  the model breaks a rule, or is too large to be checked"
-		say "  next: (cd $dir && ./pan -r gpadl.pml) shows the way to it"
-		failed=$((failed + 1))
-	fi
+	check_model request gpa_state gpadl/gpa.h "$@"
+	check_model gpadl gpadl_state gpadl/priv.h "$@"
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }
 
 "$top/scripts/deps.sh" spin gcc
-with_lock "$(echo "$dir" | tr / _)" run "$@"
+with_lock "$(echo "$out/model" | tr / _)" run "$@"
