@@ -60,6 +60,28 @@ static void lookup_pins(struct gpadl_lookup *found, unsigned long first, unsigne
 	found->nr_pins += nr;
 }
 
+/* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
+#define FEW_PAGES		16u
+#define SHORT_PAGES		64u
+#define SHORT_PAGES_PER_RUN	8
+
+/*
+ * Pages may be so far apart that a bitmap of their blocks would be larger than their
+ * scatterlist.
+ */
+#define BLOCKS_PER_PIN_MAX	4
+
+/* Most lists are short: rings, and the requests of a device. These are pinned by the run. */
+static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *found,
+				     const struct gpadl_pfn_list *w)
+{
+	if (found->nr_pins <= FEW_PAGES ||
+	    (w->nr_pages <= SHORT_PAGES && w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs) ||
+	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
+		return GPADL_PIN_BY_RUN;
+	return GPADL_PIN_BY_BLOCK;
+}
+
 /* Look all pages up in a table. */
 static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 		   const struct gpadl_region_table *table)
@@ -86,6 +108,7 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 				    gpadl_extent_pins(&walk.e));
 		found->nr_extents++;
 	}
+	found->way = lookup_way(found, w);
 }
 
 /**
@@ -253,38 +276,6 @@ int gpadl_mapping_find(struct vmbus_mapping *m)
 
 /* ---- Pinning ---- */
 
-/**
- * enum mapping_way - how pages are pinned
- * @MAPPING_BY_RUN: each extent for itself, while they are listed
- * @MAPPING_BY_BLOCK: all first, in the order of their addresses, by a plan
- */
-enum mapping_way {
-	MAPPING_BY_RUN,
-	MAPPING_BY_BLOCK,
-};
-
-/* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
-#define FEW_PAGES		16u
-#define SHORT_PAGES		64u
-#define SHORT_PAGES_PER_RUN	8
-
-/*
- * Pages may be so far apart that a bitmap of their blocks would be larger than their
- * scatterlist.
- */
-#define BLOCKS_PER_PIN_MAX	4
-
-/* Most lists are short: rings, and the requests of a device. These are pinned by the run. */
-static enum mapping_way lookup_way(const struct gpadl_lookup *found,
-				   const struct gpadl_pfn_list *w)
-{
-	if (found->nr_pins <= FEW_PAGES ||
-	    (w->nr_pages <= SHORT_PAGES && w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs) ||
-	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
-		return MAPPING_BY_RUN;
-	return MAPPING_BY_BLOCK;
-}
-
 /* Note all that is to be pinned. False if it is too thin for a plan. */
 static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *plan)
 {
@@ -374,12 +365,12 @@ static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	const unsigned long nr = m->found->nr_pins;
-	enum mapping_way way = MAPPING_BY_RUN;
+	enum gpadl_pin_way way = GPADL_PIN_BY_RUN;
 	int ret;
 
 	m->pages = m->room.pages;
 	if (nr > m->room.nr_pages) {
-		way = lookup_way(m->found, m->pfns);
+		way = m->found->way;
 		m->pages = kvmalloc_array(nr, sizeof(*m->pages),
 					  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!m->pages)
@@ -388,8 +379,8 @@ static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 	pin->write = m->writable;
 	pin->gup_flags = m->gup_flags;
 	pin->pages = m->pages;
-	m->pinned = (struct gpadl_pin_set) { .pages = m->pages };
-	if (way == MAPPING_BY_RUN)
+	m->pinned.pages = m->pages;
+	if (way == GPADL_PIN_BY_RUN)
 		ret = gpadl_sg_pin(m, pin);
 	else
 		ret = mapping_pin_by_block(m, pin);
@@ -421,6 +412,8 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
 	struct gpadl_pin_ctx pin;
 	int ret;
 
+	m->pages = NULL;
+	m->pinned = (struct gpadl_pin_set) {};
 	/* Resident: the address space is not needed. */
 	if (!m->found->nr_pins)
 		return gpadl_sg_make(m, NULL);
@@ -460,7 +453,7 @@ static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *w,
 
 	if (nr_sgl > SHORT_PAGES)
 		nr_sgl = 1;
-	if (found->nr_pins <= SHORT_PAGES && lookup_way(found, w) == MAPPING_BY_RUN)
+	if (found->nr_pins <= SHORT_PAGES && found->way == GPADL_PIN_BY_RUN)
 		nr_pages = found->nr_pins;
 	m = kmalloc(struct_size(m, sgl, nr_sgl) + nr_pages * sizeof(struct page *),
 		    GFP_KERNEL_ACCOUNT);

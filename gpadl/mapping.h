@@ -22,10 +22,21 @@ struct gpadl_mem;
 struct gpadl_region_table;
 
 /**
+ * enum gpadl_pin_way - how pages are pinned
+ * @GPADL_PIN_BY_RUN: each extent for itself, while they are listed
+ * @GPADL_PIN_BY_BLOCK: all first, in the order of their addresses, by a plan
+ */
+enum gpadl_pin_way {
+	GPADL_PIN_BY_RUN,
+	GPADL_PIN_BY_BLOCK,
+};
+
+/**
  * struct gpadl_lookup - what a look at a GPADL's pages has found
  * @generation: of the table of regions in which it looked; 0 if nothing is known yet
  * @nr_extents: parts of runs that lie in one region each
  * @nr_entries: of the scatterlist of the last map; 0 if there was none
+ * @way: how to pin, where there is no room for all pins
  * @hole: a page lies in no region
  * @read_only: a page lies in a region that is read-only
  * @nr_pins: host pages that are not resident, once for each time that they are named: to
@@ -40,6 +51,7 @@ struct gpadl_lookup {
 	u64 generation;
 	u32 nr_extents;
 	u32 nr_entries;
+	enum gpadl_pin_way way;
 	bool hole;
 	bool read_only;
 	unsigned long nr_pins;

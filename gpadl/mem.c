@@ -87,40 +87,6 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
 		atomic_long_sub(nr, &mem->user->locked_vm);
 }
 
-/**
- * gpadl_mem_account_begin() - Charge allocations to the owner's memory cgroup
- * @mem: the memory
- * @acct: for gpadl_mem_account_end()
- *
- * For what is allocated (GFP_KERNEL_ACCOUNT) by a thread that is not the VMM's own: by the
- * cgroup that the VMM was in when it was bound. An address space that nobody uses any more,
- * because its process has ended or executes another program, belongs to no cgroup, but its
- * file can still be written to.
- *
- * Context: process.
- */
-void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *acct)
-{
-	/* A kernel thread pays nothing by itself, not even with the VMM's address space. */
-	bool is_vmm = current->mm == mem->mm && !(current->flags & PF_KTHREAD);
-
-	acct->memcg = is_vmm ? NULL : mem->memcg;
-	if (acct->memcg)
-		acct->old = set_active_memcg(acct->memcg);
-}
-
-/**
- * gpadl_mem_account_end() - Undo gpadl_mem_account_begin()
- * @acct: what it filled in
- *
- * Context: process, same thread.
- */
-void gpadl_mem_account_end(struct gpadl_mem_account *acct)
-{
-	if (acct->memcg)
-		set_active_memcg(acct->old);
-}
-
 /* ---- Pinning ---- */
 
 /**

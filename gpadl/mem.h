@@ -6,11 +6,14 @@
 #define _GPADL_MEM_H
 
 #include <linux/atomic.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -147,8 +150,6 @@ void gpadl_mem_destroy(struct gpadl_mem *mem);
 
 int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr);
 void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr);
-void gpadl_mem_account_begin(struct gpadl_mem *mem, struct gpadl_mem_account *acct);
-void gpadl_mem_account_end(struct gpadl_mem_account *acct);
 
 int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
 void gpadl_mem_leave(const struct gpadl_pin_ctx *pin);
@@ -160,6 +161,41 @@ unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsig
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
 void gpadl_mem_unpin_page(struct gpadl_mem *mem, struct page *page);
+
+/**
+ * gpadl_mem_account_begin() - Charge allocations to the owner's memory cgroup
+ * @mem: the memory
+ * @acct: for gpadl_mem_account_end()
+ *
+ * For what is allocated (GFP_KERNEL_ACCOUNT) by a thread that is not the VMM's own: by the
+ * cgroup that the VMM was in when it was bound. An address space that nobody uses any more,
+ * because its process has ended or executes another program, belongs to no cgroup, but its
+ * file can still be written to.
+ *
+ * Context: process.
+ */
+static inline void gpadl_mem_account_begin(const struct gpadl_mem *mem,
+					   struct gpadl_mem_account *acct)
+{
+	/* A kernel thread pays nothing by itself, not even with the VMM's address space. */
+	bool is_vmm = current->mm == mem->mm && !(current->flags & PF_KTHREAD);
+
+	acct->memcg = is_vmm ? NULL : mem->memcg;
+	if (acct->memcg)
+		acct->old = set_active_memcg(acct->memcg);
+}
+
+/**
+ * gpadl_mem_account_end() - Undo gpadl_mem_account_begin()
+ * @acct: what it filled in
+ *
+ * Context: process, same thread.
+ */
+static inline void gpadl_mem_account_end(const struct gpadl_mem_account *acct)
+{
+	if (acct->memcg)
+		set_active_memcg(acct->old);
+}
 
 #if IS_ENABLED(CONFIG_KUNIT)
 long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,

@@ -151,16 +151,27 @@ scattered:
 	return (unsigned long)b;
 }
 
-/* Pin the wanted pages of a block; @first of them is pinned already, if @begun. */
-static int block_pin(struct gpadl_pin_block *b, struct gpadl_pin_ctx *pin,
-		     unsigned long first, bool begun)
+/* Where the first wanted page of a block is. */
+static unsigned long block_first(const struct gpadl_pin_block *b)
 {
-	unsigned long hva = b->number << GPADL_BLOCK_SHIFT;
-	unsigned long begin = first + begun, end;
+	return find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
+}
+
+/* Pin @nr pages of a block, from page @begin on. */
+static int block_pin_pages(const struct gpadl_pin_block *b, struct gpadl_pin_ctx *pin,
+			   unsigned long begin, unsigned long nr)
+{
+	return gpadl_mem_pin(pin, (b->number << GPADL_BLOCK_SHIFT) + (begin << PAGE_SHIFT), nr);
+}
+
+/* Pin the wanted pages of a block, but for those that are pinned already: none, or the first. */
+static int block_pin(const struct gpadl_pin_block *b, struct gpadl_pin_ctx *pin)
+{
+	unsigned long begin = block_first(b) + (pin->pages + pin->done - b->pages), end;
 	int ret;
 
 	for_each_set_bitrange_from(begin, end, b->wanted, GPADL_BLOCK_PAGES) {
-		ret = gpadl_mem_pin(pin, hva + (begin << PAGE_SHIFT), end - begin);
+		ret = block_pin_pages(b, pin, begin, end - begin);
 		if (ret)
 			return ret;
 	}
@@ -178,39 +189,34 @@ static void pinned_make_range(struct gpadl_pin_set *pinned, struct gpadl_pin_ctx
 	range->nr = nr;
 }
 
-/*
- * Pin what is wanted of a block. @probe: see first whether one pin is enough; not again
- * once it was not.
- */
-static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
-			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned,
-			   bool *probe)
+static u64 *plan_entry(struct gpadl_pin_plan *pins, const struct gpadl_pin_block *b)
 {
-	unsigned long first = find_first_bit(b->wanted, GPADL_BLOCK_PAGES);
-	u64 *entry = &pins->blocks[b->number - pins->first];
-	unsigned long nr, begun = pin->done;
+	return &pins->blocks[b->number - pins->first];
+}
+
+/* The one page that is pinned of a block is all of it: see what follows from that. */
+static void pins_take_huge(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
+			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned)
+{
+	*plan_entry(pins, b) = block_contiguous(b->pages[0], block_first(b));
+	pinned_make_range(pinned, pin, 1);
+}
+
+/* Pin what is wanted of a block, and see how it lies. */
+static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
+			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned)
+{
+	unsigned long nr, first = block_first(b);
+	u64 entry;
 	int ret;
 
-	b->pages = pin->pages + pin->done;
-	if (*probe) {
-		ret = gpadl_mem_pin(pin, (b->number << GPADL_BLOCK_SHIFT) +
-				    (first << PAGE_SHIFT), 1);
-		if (ret)
-			return ret;
-		*probe = page_fills_block(b->pages[0], first);
-		if (*probe) {
-			*entry = block_contiguous(b->pages[0], first);
-			pinned_make_range(pinned, pin, 1);
-			return 0;
-		}
-	}
-	ret = block_pin(b, pin, first, pin->done > begun);
+	ret = block_pin(b, pin);
 	if (ret)
 		return ret;
-
-	nr = pin->done - begun;
-	*entry = block_entry(b);
-	if (!(*entry & GPADL_BLOCK_CONTIGUOUS))
+	nr = pin->pages + pin->done - b->pages;
+	entry = block_entry(b);
+	*plan_entry(pins, b) = entry;
+	if (!(entry & GPADL_BLOCK_CONTIGUOUS))
 		pins->nr_scattered += nr;
 	else if (find_next_zero_bit(b->wanted, GPADL_BLOCK_PAGES, first) == first + nr)
 		pinned_make_range(pinned, pin, nr);
@@ -229,17 +235,31 @@ static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *
 int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 			struct gpadl_pin_set *pinned)
 {
-	bool probe = true;
-	unsigned long n;
-	int ret = 0;
+	struct gpadl_pin_block *b;
+	bool huge = true;
+	int ret;
 
 	pinned->ranges = pins->ranges;
 	pins->ranges = NULL;
-	for (n = 0; !ret && n < pins->nr_wanted; n++) {
-		ret = pins_take_block(pins, &pins->wanted[n], pin, pinned, &probe);
+	for (b = pins->wanted; b < pins->wanted + pins->nr_wanted; b++) {
+		b->pages = pin->pages + pin->done;
+		/* Up to the first block that is no hugetlb page: mostly all are, or none. */
+		if (huge) {
+			ret = block_pin_pages(b, pin, block_first(b), 1);
+			if (ret)
+				return ret;
+			huge = page_fills_block(b->pages[0], block_first(b));
+		}
+		if (huge) {
+			pins_take_huge(pins, b, pin, pinned);
+		} else {
+			ret = pins_take_block(pins, b, pin, pinned);
+			if (ret)
+				return ret;
+		}
 		cond_resched();
 	}
-	return ret;
+	return 0;
 }
 
 /**

@@ -351,8 +351,8 @@ static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsign
 		.sgl = m->room.sgl,
 		.own = m->room.sgl,
 		.room = m->room.nr_sgl,
-		.more = max(min_t(unsigned long, more, m->pfns->nr_pages),
-			    2 * m->room.nr_sgl),
+		.more = max_t(unsigned long, min_t(unsigned long, more, m->pfns->nr_pages),
+			      2 * m->room.nr_sgl),
 	};
 }
 
@@ -458,15 +458,4 @@ int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 	if (!ret)
 		ret = gpadl_mem_check_pinned(pin);
 	return sg_finish(&b, m, ret);
-}
-
-/**
- * gpadl_sg_free() - Undo gpadl_sg_make() or gpadl_sg_pin()
- * @m: the mapping
- *
- * Context: any but NMI.
- */
-void gpadl_sg_free(struct vmbus_mapping *m)
-{
-	sg_free(m->sgl, m->room.sgl);
 }
