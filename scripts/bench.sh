@@ -4,19 +4,21 @@
 # What vmbus_gpadl_map() costs, beside the kernel's own way of pinning.
 #
 #	bench.sh		everything, in guest instructions: a table on stdout;
-#				results.csv, goals.csv, parallel.csv, kicks.csv and ratios.txt in
-#				tests/bench, and the picture in Documentation
-#	bench.sh instructions	that, but for two threads at once (parallel.csv, kicks.csv)
-#	bench.sh parallel	only those
-#	bench.sh check		the smallest cases, compared with tests/bench/ratios.txt;
-#				the last line on stdout is 'N passed, N failed'
+#				results.csv, goals.csv, without.csv, parallel.csv, kicks.csv and
+#				ratios.txt in tests/bench, and the picture in Documentation
+#	bench.sh instructions	that, but for without.csv and what parallel does
+#	bench.sh parallel	two threads at once (parallel.csv, kicks.csv)
+#	bench.sh check		the smallest cases, compared with tests/bench/ratios.txt and
+#				results.csv; the last line on stdout is 'N passed, N failed'
 #	bench.sh wall		the cases in wall time, in QEMU (ACCEL=kvm, where the
 #				processor can; MACHINE=1: on this machine itself, as root,
 #				with modules for the running kernel, unloaded after)
+#	bench.sh without	what each part of the mapper buys: ours without it, in real cases
+#				and in those that are best for it; without.csv in tests/bench
 #	bench.sh profile CASE	where the instructions go, by function, of map and of unmap;
 #				CASE is HOLDING,MEMORY,LAYOUT,PAGES,WHO, for example
 #				demand,hugetlb,shuffled,7936,ours
-#	bench.sh raw WHAT...	cases quick establish lookup idle region ring: CSV in out/bench/log
+#	bench.sh raw WHAT...	cases quick ways establish lookup idle region ring: CSV in out/bench/log
 #
 # Under QEMU's -icount a nanosecond of the guest is an instruction, whatever else the
 # machine does: two runs tell the same. The wall time of two threads is the exception.
@@ -82,6 +84,7 @@ instructions()
 everything()
 {
 	instructions
+	without
 	parallel
 }
 
@@ -98,6 +101,38 @@ parallel()
 		say ""
 		column -s, -t "$bench/$what.csv" >&2
 	done
+}
+
+# A mapper for each part that can be left out, all in one boot
+without()
+{
+	local kdir n file tree=$dir/build-bench list=$bench/without.txt mappers=$dir/without
+	local apply=$top/tests/mutants/apply.py
+
+	kdir=$("$top/scripts/kernel.sh" build bench)
+	build "$kdir" "$tree"
+	rm -rf "$dir/ko" "$mappers"
+	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
+	mkdir -p "$mappers"
+	cp "$tree/vmbus_gpadl.ko" "$mappers/0.ko"
+	echo "as it is" >"$mappers.names"
+	while read -r n _ file; do
+		cp "$tree/$file" "$mappers.saved"
+		say "Building it without part $n ..."
+		"$apply" "$list" "$tree" "$n" | sed 's/^[^:]*: /without /' >>"$mappers.names"
+		nice make -s -C "$kdir" M="$tree" GPADL_BENCH=m modules >&2 ||
+			die "the mapper does not build without part $n" "see above"
+		cp "$tree/vmbus_gpadl.ko" "$mappers/$n.ko"
+		cp "$mappers.saved" "$tree/$file"
+	done < <("$apply" "$list" "$tree")
+	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$mappers" \
+		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt" \
+		"$top/scripts/guest/lib.sh" "$top/scripts/guest/without.sh=/run"
+	say "Measuring each ..."
+	ICOUNT=1 MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+		"$(built_image "$kdir")" "$dir/initramfs" "$dir/log-without" hugepages=64
+	"$report" without "$mappers.names" "$dir/log-without" >"$bench/without.csv"
+	column -s, -t "$bench/without.csv" >&2
 }
 
 picture()
@@ -127,7 +162,7 @@ check()
 		echo "0 passed, 1 failed"
 		exit 1
 	}
-	"$report" check "$logs/quick.csv" "$bench/ratios.txt"
+	"$report" check "$logs/quick.csv" "$bench/ratios.txt" "$bench/results.csv"
 }
 
 # ---- Wall time ----
@@ -233,7 +268,7 @@ case ${1-} in
 "")	command=everything ;;
 wall)	command=wall
 	[ "${MACHINE-}" != 1 ] || command=wall_machine ;;
-check | raw | instructions | parallel)
+check | raw | instructions | parallel | without)
 	command=$1
 	shift ;;
 profile)
@@ -241,7 +276,7 @@ profile)
 		"scripts/bench.sh profile demand,hugetlb,shuffled,7936,ours"
 	command=$1
 	shift ;;
-*)	die "usage: bench.sh [instructions | parallel | check | wall | profile CASE | raw WHAT...]" ;;
+*)	die "usage: bench.sh [instructions | parallel | without | check | wall | profile CASE | raw WHAT...]" ;;
 esac
 
 "$top/scripts/deps.sh" bsdextrautils gnuplot-nox

@@ -91,6 +91,7 @@ void gpadl_tear_down(int fd, __u32 relid, __u32 handle);
 /* ---- What is measured ---- */
 
 void cases_run(bool quick);
+void ways_run(void);
 void establish_run(void);
 void lookup_run(void);
 void idle_run(void);

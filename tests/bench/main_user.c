@@ -44,6 +44,7 @@ static const struct {
 } measures[] = {
 	{ "cases", all_cases },
 	{ "quick", quick_cases },
+	{ "ways", ways_run },
 	{ "establish", establish_run },
 	{ "lookup", lookup_run },
 	{ "idle", idle_run },
@@ -70,5 +71,5 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench cases|quick|establish|lookup|idle|region|ring|parallel|kicks|profile CASE");
+	die("bench cases|quick|ways|establish|lookup|idle|region|ring|parallel|kicks|profile CASE");
 }
