@@ -45,6 +45,8 @@ static void lookup_region(struct gpadl_lookup *found, const struct gpadl_extent 
 	found->last_region = max_t(int, found->last_region, e->index);
 	if (e->region->what.flags & VMBUS_GPA_REGION_READ_ONLY)
 		found->read_only = true;
+	if (e->region->resident)
+		found->resident = true;
 }
 
 /* @nr pages are to be pinned that lie from address @first to @last. */
@@ -244,7 +246,7 @@ static int mapping_check(const struct vmbus_mapping *m)
 		return -ESRCH;
 	if (found->hole)
 		return -EFAULT;
-	if (!lookup_is_stale(m->mem, found, m->table))
+	if (!found->resident || !lookup_is_stale(m->mem, found, m->table))
 		return 0;
 	return m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
 					     gpadl_relook(m->mem, m->pfns, m->table);

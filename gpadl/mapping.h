@@ -39,6 +39,7 @@ enum gpadl_pin_way {
  * @way: how to pin, where there is no room for all pins
  * @hole: a page lies in no region
  * @read_only: a page lies in a region that is read-only
+ * @resident: a page lies in a region that is resident
  * @nr_pins: host pages that are not resident, once for each time that they are named: to
  *	be charged, and at most as many pins
  * @first_block: the lowest block (GPADL_BLOCK_SIZE) with such a page
@@ -54,6 +55,7 @@ struct gpadl_lookup {
 	enum gpadl_pin_way way;
 	bool hole;
 	bool read_only;
+	bool resident;
 	unsigned long nr_pins;
 	unsigned long first_block;
 	unsigned long last_block;
