@@ -440,7 +440,8 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  *   in a read-only region
  * * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
  * * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- * * %-ENOMEM: no memory, or the owner's RLIMIT_MEMLOCK would be exceeded
+ * * %-ENOMEM: the owner's RLIMIT_MEMLOCK would be exceeded; or there is no memory, which may
+ *   be told before any of those above
  * * %-EINTR: fatal signal
  *
  * On error nothing is pinned, nothing charged, and the GPADL's state is as before.
