@@ -33,6 +33,14 @@ static void backend_word(const struct vmbus_endpoint *ep, char *to, size_t size)
 			*to = '_';
 }
 
+/* What has begun while this looks has begun just now. */
+static unsigned int ms_since(unsigned long since)
+{
+	long age = jiffies - since;
+
+	return age > 0 ? jiffies_to_msecs(age) : 0;
+}
+
 static void state_show(struct vmbus_endpoint *ep, struct seq_file *m)
 {
 	/* Pairs with callback_begin(). */
@@ -41,9 +49,9 @@ static void state_show(struct vmbus_endpoint *ep, struct seq_file *m)
 	u8 asked = READ_ONCE(ep->asked);
 
 	seq_printf(m, " state=%s state-ms=%u", vmbus_ep_state_name(ep),
-		   jiffies_to_msecs(jiffies - READ_ONCE(ep->since)));
+		   ms_since(READ_ONCE(ep->since)));
 	seq_printf(m, " callback=%s callback-ms=%u", callback ?: "none",
-		   callback ? jiffies_to_msecs(jiffies - since) : 0);
+		   callback ? ms_since(since) : 0);
 	seq_printf(m, " leaving=%d rescinded=%d released=%d asked=%s%s%s broken-in=%d broken-out=%d",
 		   READ_ONCE(ep->close) != ENDPOINT_KEEP, glance(&ep->rescinded),
 		   glance(&ep->released), asked & ENDPOINT_ASKED_RESCIND ? "rescind," : "",

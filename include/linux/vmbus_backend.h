@@ -108,9 +108,9 @@ struct vmbus_offer {
  *	requests in flight, the age of the oldest), for whoever looks what is stuck: as
  *	snprintf(), into @buf of @size bytes, without a newline. Comes at any time, also while
  *	another callback runs or hangs, from the moment that vmbus_endpoint_set_data() has
- *	set something until it sets NULL or close() has returned: a close() that frees what
- *	show() looks at sets NULL first. Called with a spinlock held: it must not sleep.
- *	Optional.
+ *	set something until it sets NULL. A close() that frees what show() looks at sets NULL
+ *	first, and so does an open() that fails. Called with a spinlock held: it must not
+ *	sleep. Optional.
  */
 struct vmbus_backend {
 	struct module *owner;
