@@ -184,6 +184,170 @@ static bool path_is_good(const char *path)
 	return true;
 }
 
+/* ---- list ---- */
+
+struct lun {
+	char wwn[32], tpgt[32], lun[32], name[NAME_MAX_LEN + 1];
+	char backstore[160];	/* behind core/ */
+};
+
+struct walk {
+	int (*fn)(const struct lun *lun, void *arg);
+	void *arg;
+};
+
+/* @name is a link in the directory of a logical unit, to its backstore if it is a link at all. */
+static int walk_link(struct lun *lun, const char *name, const struct walk *walk)
+{
+	const char *path, *core;
+	char target[512];
+	ssize_t n;
+
+	path = rooted("%s/vmbus/%s/%s/lun/%s/%s", TARGET, lun->wwn, lun->tpgt, lun->lun, name);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return 0;
+	target[n] = 0;
+	core = strstr(target, "/core/");
+	if (!core)
+		return 0;
+	snprintf(lun->name, sizeof(lun->name), "%s", name);
+	snprintf(lun->backstore, sizeof(lun->backstore), "%.*s",
+		 (int)sizeof(lun->backstore) - 1, core + strlen("/core/"));
+	return walk->fn(lun, walk->arg);
+}
+
+/* Targets, portal groups, logical units, links: each level is a directory below the last. */
+#define LINKS	3
+
+static DIR *open_level(const struct lun *lun, unsigned int level)
+{
+	switch (level) {
+	case 0:
+		return opendir(rooted("%s/vmbus", TARGET));
+	case 1:
+		return opendir(rooted("%s/vmbus/%s", TARGET, lun->wwn));
+	case 2:
+		return opendir(rooted("%s/vmbus/%s/%s/lun", TARGET, lun->wwn, lun->tpgt));
+	default:
+		return opendir(rooted("%s/vmbus/%s/%s/lun/%s", TARGET, lun->wwn, lun->tpgt,
+				      lun->lun));
+	}
+}
+
+static int walk_level(struct lun *lun, unsigned int level, const struct walk *walk)
+{
+	static const char *const prefixes[] = { "naa.", "tpgt_", "lun_", "" };
+	char *const names[] = { lun->wwn, lun->tpgt, lun->lun };
+	const char *prefix = prefixes[level];
+	DIR *dir = open_level(lun, level);
+	struct dirent *e;
+	int ret = 0;
+
+	while (dir && !ret && (e = readdir(dir))) {
+		if (*e->d_name == '.' || strncmp(e->d_name, prefix, strlen(prefix)))
+			continue;
+		if (level == LINKS) {
+			ret = walk_link(lun, e->d_name, walk);
+		} else {
+			snprintf(names[level], sizeof(lun->lun), "%.31s", e->d_name);
+			ret = walk_level(lun, level + 1, walk);
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return ret;
+}
+
+static void walk_luns(const struct walk *walk)
+{
+	struct lun lun = {};
+
+	walk_level(&lun, 0, walk);
+}
+
+/* "" if nothing is known */
+static void backstore_path(const struct lun *lun, char *to, size_t size)
+{
+	char *text = read_file(rooted("%s/core/%s/udev_path", TARGET, lun->backstore));
+	size_t i;
+
+	snprintf(to, size, "%s", text ?: "");
+	for (i = 0; to[i]; i++)
+		if (!isprint((unsigned char)to[i]))
+			to[i] = to[i] == '\n' && !to[i + 1] ? 0 : '?';
+	free(text);
+}
+
+static int print_lun(const struct lun *lun, void *arg)
+{
+	unsigned int *nr = arg;
+	char path[256];
+
+	if (!(*nr)++)
+		printf("%-20s %-20s %5s %5s %-12s %s\n", "NAME", "TARGET", "GROUP", "LUN", "KIND",
+		       "DATA");
+	backstore_path(lun, path, sizeof(path));
+	printf("%-20s %-20s %5s %5s %-12.*s %s\n", lun->name, lun->wwn, lun->tpgt + 5,
+	       lun->lun + 4, (int)strcspn(lun->backstore, "_/"), lun->backstore, path);
+	return 0;
+}
+
+static int json_lun(const struct lun *lun, void *arg)
+{
+	struct json *j = arg;
+	char path[256];
+
+	backstore_path(lun, path, sizeof(path));
+	json_open(j, NULL, '{');
+	json_string(j, "name", lun->name);
+	json_string(j, "wwn", lun->wwn);
+	json_number(j, "tpgt", strtoul(lun->tpgt + 5, NULL, 10));
+	json_number(j, "lun", strtoul(lun->lun + 4, NULL, 10));
+	json_string(j, "backstore", lun->backstore);
+	json_string(j, "path", path);
+	json_close(j, '}');
+	return 0;
+}
+
+static int disk_list(int argc)
+{
+	unsigned int nr = 0;
+	struct json j;
+
+	if (argc)
+		return fail("gpadlctl disk list", "disk list takes no arguments");
+	if (want_json) {
+		json_begin(&j, "disk list");
+		json_open(&j, "disks", '[');
+		walk_luns(&(struct walk){ json_lun, &j });
+		json_close(&j, ']');
+		json_end(&j);
+		return 0;
+	}
+	walk_luns(&(struct walk){ print_lun, &nr });
+	if (!nr)
+		puts("There are no disks for VMBus guests.");
+	return 0;
+}
+
+struct wanted_disk {
+	const char *name;
+	struct lun lun;
+	unsigned int nr;
+};
+
+static int match_lun(const struct lun *lun, void *arg)
+{
+	struct wanted_disk *w = arg;
+
+	if (strcmp(lun->name, w->name))
+		return 0;
+	w->lun = *lun;
+	w->nr++;
+	return 0;
+}
+
 /* ---- create ---- */
 
 static void run_modprobe(const char *module)
@@ -449,8 +613,14 @@ static int disk_create(int argc, char **argv)
 	struct disk d = { .tpgt = 1 };
 	struct made made = {};
 
+	struct wanted_disk other = { .name = d.name };
+
 	if (parse_create(argc, argv, &d) || check_create(&d) || !target_is_there())
 		return 1;
+	walk_luns(&(struct walk){ match_lun, &other });
+	if (other.nr)
+		return fail("another name; gpadlctl disk list", "there is a disk %s already",
+			    d.name);
 	if ((d.store == STORE_FILE && !make_file(&made, &d)) || !make_backstore(&made, &d) ||
 	    !make_lun(&made, &d)) {
 		made_undo(&made);
@@ -460,169 +630,7 @@ static int disk_create(int argc, char **argv)
 	return 0;
 }
 
-/* ---- list and delete ---- */
-
-struct lun {
-	char wwn[32], tpgt[32], lun[32], name[NAME_MAX_LEN + 1];
-	char backstore[160];	/* behind core/ */
-};
-
-struct walk {
-	int (*fn)(const struct lun *lun, void *arg);
-	void *arg;
-};
-
-/* @name is a link in the directory of a logical unit, to its backstore if it is a link at all. */
-static int walk_link(struct lun *lun, const char *name, const struct walk *walk)
-{
-	const char *path, *core;
-	char target[512];
-	ssize_t n;
-
-	path = rooted("%s/vmbus/%s/%s/lun/%s/%s", TARGET, lun->wwn, lun->tpgt, lun->lun, name);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0)
-		return 0;
-	target[n] = 0;
-	core = strstr(target, "/core/");
-	if (!core)
-		return 0;
-	snprintf(lun->name, sizeof(lun->name), "%s", name);
-	snprintf(lun->backstore, sizeof(lun->backstore), "%.*s",
-		 (int)sizeof(lun->backstore) - 1, core + strlen("/core/"));
-	return walk->fn(lun, walk->arg);
-}
-
-/* Targets, portal groups, logical units, links: each level is a directory below the last. */
-#define LINKS	3
-
-static DIR *open_level(const struct lun *lun, unsigned int level)
-{
-	switch (level) {
-	case 0:
-		return opendir(rooted("%s/vmbus", TARGET));
-	case 1:
-		return opendir(rooted("%s/vmbus/%s", TARGET, lun->wwn));
-	case 2:
-		return opendir(rooted("%s/vmbus/%s/%s/lun", TARGET, lun->wwn, lun->tpgt));
-	default:
-		return opendir(rooted("%s/vmbus/%s/%s/lun/%s", TARGET, lun->wwn, lun->tpgt,
-				      lun->lun));
-	}
-}
-
-static int walk_level(struct lun *lun, unsigned int level, const struct walk *walk)
-{
-	static const char *const prefixes[] = { "naa.", "tpgt_", "lun_", "" };
-	char *const names[] = { lun->wwn, lun->tpgt, lun->lun };
-	const char *prefix = prefixes[level];
-	DIR *dir = open_level(lun, level);
-	struct dirent *e;
-	int ret = 0;
-
-	while (dir && !ret && (e = readdir(dir))) {
-		if (*e->d_name == '.' || strncmp(e->d_name, prefix, strlen(prefix)))
-			continue;
-		if (level == LINKS) {
-			ret = walk_link(lun, e->d_name, walk);
-		} else {
-			snprintf(names[level], sizeof(lun->lun), "%.31s", e->d_name);
-			ret = walk_level(lun, level + 1, walk);
-		}
-	}
-	if (dir)
-		closedir(dir);
-	return ret;
-}
-
-static void walk_luns(const struct walk *walk)
-{
-	struct lun lun = {};
-
-	walk_level(&lun, 0, walk);
-}
-
-/* "" if nothing is known */
-static void backstore_path(const struct lun *lun, char *to, size_t size)
-{
-	char *text = read_file(rooted("%s/core/%s/udev_path", TARGET, lun->backstore));
-	size_t i;
-
-	snprintf(to, size, "%s", text ?: "");
-	for (i = 0; to[i]; i++)
-		if (!isprint((unsigned char)to[i]))
-			to[i] = to[i] == '\n' && !to[i + 1] ? 0 : '?';
-	free(text);
-}
-
-static int print_lun(const struct lun *lun, void *arg)
-{
-	unsigned int *nr = arg;
-	char path[256];
-
-	if (!(*nr)++)
-		printf("%-20s %-20s %5s %5s %-12s %s\n", "NAME", "TARGET", "GROUP", "LUN", "KIND",
-		       "DATA");
-	backstore_path(lun, path, sizeof(path));
-	printf("%-20s %-20s %5s %5s %-12.*s %s\n", lun->name, lun->wwn, lun->tpgt + 5,
-	       lun->lun + 4, (int)strcspn(lun->backstore, "_/"), lun->backstore, path);
-	return 0;
-}
-
-static int json_lun(const struct lun *lun, void *arg)
-{
-	struct json *j = arg;
-	char path[256];
-
-	backstore_path(lun, path, sizeof(path));
-	json_open(j, NULL, '{');
-	json_string(j, "name", lun->name);
-	json_string(j, "wwn", lun->wwn);
-	json_number(j, "tpgt", strtoul(lun->tpgt + 5, NULL, 10));
-	json_number(j, "lun", strtoul(lun->lun + 4, NULL, 10));
-	json_string(j, "backstore", lun->backstore);
-	json_string(j, "path", path);
-	json_close(j, '}');
-	return 0;
-}
-
-static int disk_list(int argc)
-{
-	unsigned int nr = 0;
-	struct json j;
-
-	if (argc)
-		return fail("gpadlctl disk list", "disk list takes no arguments");
-	if (want_json) {
-		json_begin(&j, "disk list");
-		json_open(&j, "disks", '[');
-		walk_luns(&(struct walk){ json_lun, &j });
-		json_close(&j, ']');
-		json_end(&j);
-		return 0;
-	}
-	walk_luns(&(struct walk){ print_lun, &nr });
-	if (!nr)
-		puts("There are no disks for VMBus guests.");
-	return 0;
-}
-
-struct wanted_disk {
-	const char *name;
-	struct lun lun;
-	unsigned int nr;
-};
-
-static int match_lun(const struct lun *lun, void *arg)
-{
-	struct wanted_disk *w = arg;
-
-	if (strcmp(lun->name, w->name))
-		return 0;
-	w->lun = *lun;
-	w->nr++;
-	return 0;
-}
+/* ---- delete ---- */
 
 static bool remove_dir(const char *path)
 {
@@ -633,36 +641,94 @@ static bool remove_dir(const char *path)
 	return false;
 }
 
-/* With its last logical unit, a portal group goes, and with that the target. */
-static bool remove_group(const struct lun *l)
+static bool is_empty(const struct lun *l)
 {
-	const char *group = rooted("%s/vmbus/%s/%s", TARGET, l->wwn, l->tpgt);
-	DIR *luns = opendir(rooted("%s/vmbus/%s/%s/lun", TARGET, l->wwn, l->tpgt));
+	DIR *luns = open_level(l, 2);
+	bool empty = luns;
 	struct dirent *e;
-	bool empty = true;
 
 	while (luns && (e = readdir(luns)))
 		empty = empty && strncmp(e->d_name, "lun_", 4);
 	if (luns)
 		closedir(luns);
-	if (!empty)
+	return empty;
+}
+
+/*
+ * With its last logical unit, a portal group goes, and with that the target. One that a VMM
+ * has stays: the guest has seen the disk go. Returns whether it is gone, or not empty.
+ */
+static bool remove_group(const struct lun *l)
+{
+	const char *nexus = rooted("%s/vmbus/%s/%s/nexus", TARGET, l->wwn, l->tpgt);
+	int fd;
+
+	if (!is_empty(l))
 		return true;
-	if (!write_text(rooted("%s/vmbus/%s/%s/nexus", TARGET, l->wwn, l->tpgt), "NULL") ||
-	    !remove_dir(group))
+	fd = open(nexus, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "NULL", 4) < 0 && errno == EBUSY) {
+		close(fd);
+		return false;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (rmdir(rooted("%s/vmbus/%s/%s", TARGET, l->wwn, l->tpgt)))
 		return false;
 	/* Another portal group keeps it. */
 	rmdir(rooted("%s/vmbus/%s", TARGET, l->wwn));
 	return true;
 }
 
+/* A target whose disks went while a VMM had it */
+static int target_delete(const char *wwn)
+{
+	struct lun l = {};
+	struct dirent *e;
+	bool gone = true;
+	DIR *groups;
+
+	snprintf(l.wwn, sizeof(l.wwn), "%s", wwn);
+	groups = open_level(&l, 1);
+	if (!groups)
+		return fail("gpadlctl disk list", "there is no target %s", wwn);
+	while ((e = readdir(groups))) {
+		if (strncmp(e->d_name, "tpgt_", 5))
+			continue;
+		snprintf(l.tpgt, sizeof(l.tpgt), "%.31s", e->d_name);
+		gone = is_empty(&l) && remove_group(&l) && gone;
+	}
+	closedir(groups);
+	rmdir(rooted("%s/vmbus/%s", TARGET, wwn));
+	return gone ? 0 : fail("gpadlctl disk list; stop the VMM that uses it",
+			       "%s has disks, or a VMM has it", wwn);
+}
+
+static void say_deleted(const struct lun *l, bool gone)
+{
+	struct json j;
+
+	if (want_json) {
+		json_begin(&j, "disk delete");
+		json_string(&j, "name", l->name);
+		json_bool(&j, "target_stays", !gone);
+		json_end(&j);
+		return;
+	}
+	printf("Disk %s is gone; its data stays where it is.\n", l->name);
+	if (!gone)
+		printf("  next: when its VMM has ended, gpadlctl disk delete %s\n", l->wwn);
+}
+
 static int disk_delete(int argc, char **argv)
 {
 	struct wanted_disk w = { .name = argc == 1 ? argv[0] : "" };
 	const struct lun *l = &w.lun;
-	char hba[160];
+	bool gone;
 
 	if (argc != 1)
 		return fail("gpadlctl disk list", "which disk is to be deleted?");
+	if (wwn_is_good(w.name))
+		return target_delete(w.name);
 	walk_luns(&(struct walk){ match_lun, &w });
 	if (w.nr != 1)
 		return fail("gpadlctl disk list", w.nr ? "there are several disks %s" :
@@ -670,16 +736,14 @@ static int disk_delete(int argc, char **argv)
 	if (unlink(rooted("%s/vmbus/%s/%s/lun/%s/%s", TARGET, l->wwn, l->tpgt, l->lun, l->name)))
 		return fail("run it as root", "cannot take %s from its target: %s", w.name,
 			    strerror(errno));
-	snprintf(hba, sizeof(hba), "%s", l->backstore);
-	hba[strcspn(hba, "/")] = 0;
-	if (!remove_dir(rooted("%s/vmbus/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt, l->lun)) ||
-	    !remove_group(l) || !remove_dir(rooted("%s/core/%s", TARGET, l->backstore)))
+	if (!remove_dir(rooted("%s/vmbus/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt, l->lun)))
 		return 1;
-	rmdir(rooted("%s/core/%s", TARGET, hba));
-	if (!want_json)
-		printf("Disk %s is gone; its data stays where it is.\n", w.name);
-	else
-		puts("{\"version\":1,\"command\":\"disk delete\"}");
+	gone = remove_group(l);
+	if (!remove_dir(rooted("%s/core/%s", TARGET, l->backstore)))
+		return 1;
+	/* The directory that it was in: another backstore keeps it. */
+	rmdir(rooted("%s/core/%.*s", TARGET, (int)strcspn(l->backstore, "/"), l->backstore));
+	say_deleted(l, gone);
 	return 0;
 }
 
