@@ -168,6 +168,22 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	return 0;
 }
 
+/* Whoever maps may go to another processor at any time: each count is right by itself. */
+static void gpa_count(const struct gpa_request *r, int ret)
+{
+	struct gpadl_channel_stats __percpu *stats = r->pool->chan->stats;
+
+	if (ret == -EAGAIN)
+		return;
+	if (ret) {
+		this_cpu_inc(stats->requests_failed);
+		return;
+	}
+	this_cpu_inc(stats->requests);
+	this_cpu_add(stats->pages, r->pfns.nr_pages);
+	this_cpu_add(stats->pins, r->found.nr_pins);
+}
+
 /* Tries it once. */
 static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges, size_t len,
 		   unsigned int nr_ranges, struct vmbus_mapping **map, bool nowait)
@@ -181,10 +197,14 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
 	r = gpadl_request_get(chan);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
+	r->begin = 0;
+	if (trace_vmbus_gpa_map_enabled() || trace_vmbus_gpa_unmap_enabled())
+		r->begin = ktime_get_ns();
 	ret = request_parse(r, ranges, len, nr_ranges);
 	if (!ret)
 		ret = request_map(r, flags, nowait);
 	trace_vmbus_gpa_map(chan, r, ret);
+	gpa_count(r, ret);
 	if (ret) {
 		gpadl_request_put(r);
 		return ret;

@@ -54,6 +54,7 @@ enum gpa_state {
  * @next: the next that is free
  * @late: in gpa_pool.late, if @is_late
  * @state: &enum gpa_state. FREE is left and set under the pool's lock
+ * @begin: when its map began, for tracing; 0 if nobody traced
  * @first: nothing else of the channel was in flight when it began
  * @counted: in vmbus_partition.nr_request_pages
  * @looked_at: somebody looks at @pfns, and frees it if it ends meanwhile. Protected, like all
@@ -73,6 +74,7 @@ struct gpa_request {
 	struct gpa_request *next;
 	struct llist_node late;
 	int state;
+	u64 begin;
 	bool first;
 	unsigned long counted;
 	bool looked_at;
@@ -123,6 +125,18 @@ struct gpa_pool {
 	struct work_struct free_work;
 };
 
+/**
+ * struct gpa_sums - what the requests of a channel are together
+ * @busy: in flight
+ * @wanted: of these, those that somebody waits for
+ * @oldest: of these, jiffies since that one is waited for which has been longest
+ */
+struct gpa_sums {
+	unsigned int busy;
+	unsigned int wanted;
+	unsigned long oldest;
+};
+
 static inline struct gpa_request *to_gpa_request(const struct vmbus_mapping *map)
 {
 	return container_of(map, struct gpa_request, map);
@@ -149,6 +163,7 @@ void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
 			   const struct gpadl_region_table *old,
 			   const struct gpadl_region_table *new);
 unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan);
+void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums);
 void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan);
 
 /* gpa.c */

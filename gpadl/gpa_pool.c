@@ -599,6 +599,35 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 }
 
 /**
+ * gpadl_requests_sum() - Sum a channel's requests up
+ * @chan: the channel
+ * @sums: zeroed, where that goes
+ *
+ * Context: process.
+ */
+void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums)
+{
+	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_request *r;
+
+	if (!pool)
+		return;
+	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
+		if (READ_ONCE(r->state) == GPA_FREE)
+			continue;
+		spin_lock_irq(&chan->pool_lock);
+		sums->busy += r->state != GPA_FREE;
+		if (r->state != GPA_FREE && r->wanted) {
+			sums->wanted++;
+			sums->oldest = max(sums->oldest, jiffies - r->since);
+		}
+		spin_unlock_irq(&chan->pool_lock);
+		cond_resched();
+	}
+	pool_unget(pool);
+}
+
+/**
  * gpadl_requests_show() - Show a channel's pool in debugfs
  * @m: where to
  * @chan: the channel

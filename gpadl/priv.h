@@ -170,12 +170,16 @@ struct vmbus_partition {
  * struct gpadl_channel_stats - what backends have done, by processor
  * @maps: maps that have succeeded
  * @failed: and that have not
+ * @requests: packets whose pages were mapped
+ * @requests_failed: and those of which that failed, other than for want of room
  * @pages: HV pages that were mapped
  * @pins: host pages that were pinned for it; resident ones are not
  */
 struct gpadl_channel_stats {
 	u64 maps;
 	u64 failed;
+	u64 requests;
+	u64 requests_failed;
 	u64 pages;
 	u64 pins;
 };

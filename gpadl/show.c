@@ -14,6 +14,7 @@
 #include <linux/seq_file.h>
 
 #include "compat.h"
+#include "gpa.h"
 #include "priv.h"
 
 /* GPADLs of one channel that are shown by handle; the others are counted. */
@@ -146,11 +147,13 @@ static void stats_show(const struct vmbus_gpadl_channel *chan, struct seq_file *
 
 		sum.maps += READ_ONCE(s->maps);
 		sum.failed += READ_ONCE(s->failed);
+		sum.requests += READ_ONCE(s->requests);
+		sum.requests_failed += READ_ONCE(s->requests_failed);
 		sum.pages += READ_ONCE(s->pages);
 		sum.pins += READ_ONCE(s->pins);
 	}
-	seq_printf(m, " maps=%llu map-failures=%llu map-pages=%llu pins=%llu", sum.maps,
-		   sum.failed, sum.pages, sum.pins);
+	seq_printf(m, " maps=%llu map-failures=%llu requests=%llu request-failures=%llu map-pages=%llu pins=%llu",
+		   sum.maps, sum.failed, sum.requests, sum.requests_failed, sum.pages, sum.pins);
 }
 
 /**
@@ -192,6 +195,7 @@ static void gpadl_add_up(struct gpadl *g, struct gpadl_sums *sums)
 void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file *m)
 {
 	struct gpadl_sums sums = {};
+	struct gpa_sums requests = {};
 	unsigned long handle = 0;
 	struct gpadl *g;
 	unsigned int i;
@@ -204,6 +208,9 @@ void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file 
 	stats_show(chan, m);
 	for (i = 0; i < GPADL_DEAD; i++)
 		seq_printf(m, " %s=%u", state_keys[i], sums.states[i]);
+	gpadl_requests_sum(chan, &requests);
+	seq_printf(m, " in-flight=%u in-flight-wanted=%u in-flight-wanted-ms=%u", requests.busy,
+		   requests.wanted, jiffies_to_msecs(requests.oldest));
 	seq_printf(m, " mapped-pages=%llu wanted=%u wanted-ms=%u worker=%s", sums.mapped_pages,
 		   sums.wanted, jiffies_to_msecs(sums.oldest),
 		   gpadl_worker_is_orphaned(&chan->worker) ? "orphaned" : "vmm");

@@ -177,6 +177,7 @@ TRACE_EVENT(vmbus_gpa_map,
 		__field(u32, ranges)
 		__field(unsigned long, pins)
 		__field(unsigned int, nents)
+		__field(u64, ns)
 	),
 	TP_fast_assign(
 		__entry->id = chan->p->id;
@@ -188,14 +189,18 @@ TRACE_EVENT(vmbus_gpa_map,
 		__entry->ranges = r->pfns.nr_ranges;
 		__entry->pins = ret ? 0 : r->found.nr_pins;
 		__entry->nents = ret ? 0 : r->map.sgt.nents;
+		__entry->ns = r->begin ? ktime_get_ns() - r->begin : 0;
 	),
-	TP_printk("partition=%d relid=%u request=%ld access=%s pages=%u ranges=%u pinned=%lu entries=%u ret=%d",
+	TP_printk("partition=%d relid=%u request=%ld access=%s pages=%u ranges=%u pinned=%lu entries=%u ret=%d ns=%llu",
 		  __entry->id, __entry->relid, __entry->request,
 		  __entry->write ? "rw" : "ro", __entry->pages, __entry->ranges,
-		  __entry->pins, __entry->nents, __entry->ret)
+		  __entry->pins, __entry->nents, __entry->ret, __entry->ns)
 );
 
-/* It is given back. late: pages were cleaned meanwhile, and are marked by a work item. */
+/*
+ * It is given back. late: pages were cleaned meanwhile, and are marked by a work item. ns is
+ * how long ago its map began: the latency of the request, as the backend has it; or 0.
+ */
 TRACE_EVENT(vmbus_gpa_unmap,
 	TP_PROTO(const struct gpa_request *r, bool late),
 	TP_ARGS(r, late),
@@ -204,15 +209,17 @@ TRACE_EVENT(vmbus_gpa_unmap,
 		__field(u32, relid)
 		__field(long, request)
 		__field(bool, late)
+		__field(u64, ns)
 	),
 	TP_fast_assign(
 		__entry->id = r->pool->chan->p->id;
 		__entry->relid = r->pool->chan->relid;
 		__entry->request = r - r->pool->requests;
 		__entry->late = late;
+		__entry->ns = r->begin ? ktime_get_ns() - r->begin : 0;
 	),
-	TP_printk("partition=%d relid=%u request=%ld%s", __entry->id, __entry->relid,
-		  __entry->request, __entry->late ? " late" : "")
+	TP_printk("partition=%d relid=%u request=%ld ns=%llu%s", __entry->id, __entry->relid,
+		  __entry->request, __entry->ns, __entry->late ? " late" : "")
 );
 
 /*

@@ -313,6 +313,14 @@ static const char *const traces[][2] = {
 		"backend returns from kick(); took 12 ms"
 	},
 	{
+		"  vmbus/0.3-9 [001] .....  10.000510: vmbus_gpa_map: partition=0 relid=3 request=5 access=ro pages=2 ranges=1 pinned=2 entries=1 ret=0 ns=900",
+		"backend maps the pages of packet 5: 2 pages, 2 pinned; took 900 ns"
+	},
+	{
+		"  <idle>-0 [001] .....  10.000520: vmbus_gpa_unmap: partition=0 relid=3 request=5 ns=11000 late",
+		"backend is done with the pages of packet 5; after 11 us"
+	},
+	{
 		"  vmm-7 [000] .....  10.000600: vmbus_gpadl_teardown: partition=0 relid=3 handle=0xe1e10",
 		"guest   tears down GPADL 0xe1e10"
 	},

@@ -40,7 +40,8 @@ struct channel {
 	__u64 state_ms, callback_ms, leaving, rescinded, released, broken_in, broken_out;
 	__u64 opens, refused, kicks, calls;
 	__u64 received, received_bytes, sent, sent_bytes;
-	__u64 maps, map_failures, map_pages, pins;
+	__u64 maps, map_failures, requests, request_failures, map_pages, pins;
+	__u64 in_flight, in_flight_wanted, in_flight_wanted_ms;
 	__u64 assembling, ready, mapping, mapped, unmapping;
 	__u64 mapped_pages, wanted, wanted_ms;
 	char words[200];	/* the backend's own */

@@ -147,6 +147,31 @@ static void on_unmapped(struct trace_state *t, const struct event *e, char *out,
 		 number(e, "handle"), ns_text(number(e, "ns"), time));
 }
 
+static void on_gpa_map(struct trace_state *t, const struct event *e, char *out, size_t size)
+{
+	char ret[WORD_BYTES], time[32];
+	int err = atoi(value(e, "ret", ret));
+
+	(void)t;
+	ns_text(number(e, "ns"), time);
+	if (err)
+		snprintf(out, size, "backend cannot map the pages of a packet: %s; after %s",
+			 strerror(-err), time);
+	else
+		snprintf(out, size,
+			 "backend maps the pages of packet %llu: %llu pages, %llu pinned; took %s",
+			 number(e, "request"), number(e, "pages"), number(e, "pinned"), time);
+}
+
+static void on_gpa_unmap(struct trace_state *t, const struct event *e, char *out, size_t size)
+{
+	char time[32];
+
+	(void)t;
+	snprintf(out, size, "backend is done with the pages of packet %llu; after %s",
+		 number(e, "request"), ns_text(number(e, "ns"), time));
+}
+
 static void on_reject(struct trace_state *t, const struct event *e, char *out, size_t size)
 {
 	char reason[WORD_BYTES];
@@ -225,6 +250,8 @@ static const struct {
 	{ "vmbus_gpadl_revoke", NULL, "backend is asked to give back" },
 	{ "vmbus_gpadl_torndown", NULL, "guest   is told of the end of" },
 	{ "vmbus_gpadl_reject", on_reject, NULL },
+	{ "vmbus_gpa_map", on_gpa_map, NULL },
+	{ "vmbus_gpa_unmap", on_gpa_unmap, NULL },
 	{ "vmbus_host_callback", on_callback, NULL },
 	{ "vmbus_host_receive", on_receive, NULL },
 	{ "vmbus_host_send", on_send, NULL },

@@ -148,7 +148,13 @@ static void callback_problem(struct teller *t, const struct channel *c)
 
 static void channel_problems(struct teller *t, const struct channel *c)
 {
-	char time[32];
+	char time[32], words[256];
+
+	words_of(c, words, sizeof(words));
+	if (c->in_flight_wanted && c->in_flight_wanted_ms >= STUCK_MS)
+		tell(t, "Channel %llu: %llu requests are waited for, since %s, in backend %s%s",
+		     c->relid, c->in_flight_wanted, time_text(c->in_flight_wanted_ms, time),
+		     c->backend, words);
 
 	callback_problem(t, c);
 	if (is(c->state, "draining") && c->state_ms >= STUCK_MS)
