@@ -48,6 +48,8 @@ build_programs()
 	nice make -s -C "$dir/build/tests/$suite" \
 		KSELFTEST="$source/tools/testing/selftests" >&2 ||
 		die "the selftests do not build" "see above"
+	nice make -s -C "$dir/build/tools/gpadlctl" >&2 ||
+		die "gpadlctl does not build" "see above"
 }
 
 # The programs asked for, or all, as words for initramfs.sh
@@ -89,6 +91,7 @@ run()
 
 	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \
 		"$dir/ko" "$dir/fs" "$dir/arguments" "$top/scripts/guest/lib.sh" \
+		"$dir/build/tools/gpadlctl/gpadlctl" \
 		"$top/scripts/guest/$suite.sh=/run"
 
 	say "Running them in QEMU ..."
