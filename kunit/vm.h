@@ -67,6 +67,12 @@ enum vm_slot {
 
 struct vm;
 
+/* struct vm_caller - where a case called a helper that expects something */
+struct vm_caller {
+	const char *file;
+	int line;
+};
+
 /**
  * struct vm_channel - a channel and what its channel layer has seen
  * @vm: the guest
@@ -104,6 +110,7 @@ struct vm_stall {
 /**
  * struct vm - a guest
  * @test: the case that has it
+ * @caller: where the case called the last helper that expects something
  * @mm: its VMM's address space (mmgrab'ed)
  * @resident: flag of regions that are resident wherever memory can be, or 0
  * @memory: the regions as vm_init() sets them, by &enum vm_slot
@@ -128,6 +135,7 @@ struct vm_stall {
  */
 struct vm {
 	struct kunit *test;
+	const struct vm_caller *caller;
 	struct mm_struct *mm;
 	u32 resident;
 	struct vmbus_gpa_region memory[VM_NR_SLOTS];
@@ -302,5 +310,34 @@ void alloc_fault_end(struct alloc_fault *f);
 
 void vm_kill(void);
 void vm_unkill(void);
+
+/*
+ * A helper that fails says where the case called it: KUnit itself names the helper's line. The
+ * helpers call each other by their plain names, so the caller stays the case.
+ */
+#define VM_AT(vm)	"called at %s:%d", (vm)->caller->file, (vm)->caller->line
+
+#ifndef VM_HELPERS
+#define VM_CALL(fn, _vm, ...) ({						\
+	static const struct vm_caller __caller = { __FILE__, __LINE__ };	\
+	struct vm *__vm = (_vm);						\
+										\
+	WRITE_ONCE(__vm->caller, &__caller);					\
+	fn(__vm, ##__VA_ARGS__);						\
+})
+
+#define vm_expect_pinned(vm, ...)	VM_CALL(vm_expect_pinned, vm, __VA_ARGS__)
+#define vm_expect_sg(vm, ...)	VM_CALL(vm_expect_sg, vm, __VA_ARGS__)
+#define vm_establish(vm, ...)	VM_CALL(vm_establish, vm, __VA_ARGS__)
+#define vm_expect_created(vm, ...)	VM_CALL(vm_expect_created, vm, __VA_ARGS__)
+#define vm_expect_torndown(vm, ...)	VM_CALL(vm_expect_torndown, vm, __VA_ARGS__)
+#define vm_expect_silence(vm)	VM_CALL(vm_expect_silence, vm)
+#define vm_expect_counted(vm, ...)	VM_CALL(vm_expect_counted, vm, __VA_ARGS__)
+#define vm_expect_no_gpadl(vm, ...)	VM_CALL(vm_expect_no_gpadl, vm, __VA_ARGS__)
+#define vm_expect_refused(vm, ...)	VM_CALL(vm_expect_refused, vm, __VA_ARGS__)
+#define vm_expect_established(vm, ...)	VM_CALL(vm_expect_established, vm, __VA_ARGS__)
+#define vm_expect_maps(vm, ...)	VM_CALL(vm_expect_maps, vm, __VA_ARGS__)
+#define vm_check(vm)	VM_CALL(vm_check, vm)
+#endif /* VM_HELPERS */
 
 #endif /* _KUNIT_VM_H */

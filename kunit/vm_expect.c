@@ -3,6 +3,7 @@
  * What a test's guest sends and expects, and what must hold after every step; see vm.h.
  */
 #include "gpadl/gpa.h"
+#define VM_HELPERS
 #include "vm.h"
 
 /* ---- What the guest sends ---- */
@@ -60,7 +61,7 @@ void vm_establish(struct vm *vm, struct vm_channel *c, u32 handle, u64 pfn, u32 
 {
 	vm_begin(vm);
 	vm_range(vm, pfn, nr);
-	KUNIT_ASSERT_EQ(vm->test, vm_send(vm, c, handle), 0);
+	KUNIT_ASSERT_EQ_MSG(vm->test, vm_send(vm, c, handle), 0, VM_AT(vm));
 	vm_expect_created(vm, c, handle, GPADL_STATUS_SUCCESS);
 }
 
@@ -72,9 +73,9 @@ static void vm_expect_reply(struct vm *vm, const void *expected, size_t len)
 	int ret;
 
 	ret = vmbus_partition_next_reply(vm->p, reply, sizeof(reply));
-	KUNIT_EXPECT_EQ(vm->test, ret, len);
+	KUNIT_EXPECT_EQ_MSG(vm->test, ret, len, VM_AT(vm));
 	if (ret == len)
-		KUNIT_EXPECT_MEMEQ(vm->test, reply, expected, len);
+		KUNIT_EXPECT_MEMEQ_MSG(vm->test, reply, expected, len, VM_AT(vm));
 }
 
 /* The next reply is GPADL_CREATED. Not made by the code that is tested. */
@@ -104,9 +105,10 @@ void vm_expect_silence(struct vm *vm)
 {
 	u8 reply[VMBUS_GPADL_MAX_REPLY];
 
-	KUNIT_EXPECT_EQ(vm->test, -EAGAIN,
-			vmbus_partition_next_reply(vm->p, reply, sizeof(reply)));
-	KUNIT_EXPECT_FALSE(vm->test, vmbus_partition_poll(vm->p) & VMBUS_PARTITION_READABLE);
+	KUNIT_EXPECT_EQ_MSG(vm->test, -EAGAIN,
+			    vmbus_partition_next_reply(vm->p, reply, sizeof(reply)), VM_AT(vm));
+	KUNIT_EXPECT_FALSE_MSG(vm->test, vmbus_partition_poll(vm->p) & VMBUS_PARTITION_READABLE,
+			       VM_AT(vm));
 }
 
 /* ---- What many cases begin or end with ---- */
@@ -127,13 +129,14 @@ void vm_expect_counted(struct vm *vm, enum gpadl_reason reason)
 
 	for (i = 0; i < GPADL_NR_REASONS; i++)
 		KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&vm->p->counts[i]), i == reason,
-				    "reason %d", i);
+				    "reason %d, called at %s:%d", i, vm->caller->file,
+				    vm->caller->line);
 }
 
 void vm_expect_no_gpadl(struct vm *vm, struct vm_channel *c)
 {
-	KUNIT_EXPECT_TRUE(vm->test, xa_empty(&c->chan->gpadls));
-	KUNIT_EXPECT_TRUE(vm->test, xa_empty(&vm->p->handles));
+	KUNIT_EXPECT_TRUE_MSG(vm->test, xa_empty(&c->chan->gpadls), VM_AT(vm));
+	KUNIT_EXPECT_TRUE_MSG(vm->test, xa_empty(&vm->p->handles), VM_AT(vm));
 	vm_check(vm);
 }
 
@@ -141,7 +144,7 @@ void vm_expect_no_gpadl(struct vm *vm, struct vm_channel *c)
 void vm_expect_refused(struct vm *vm, const struct guest_msg *m, int ret,
 		       enum gpadl_reason reason)
 {
-	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, m), ret);
+	KUNIT_EXPECT_EQ_MSG(vm->test, vm_post(vm, m), ret, VM_AT(vm));
 	vm_expect_silence(vm);
 	vm_expect_counted(vm, reason);
 	vm_check(vm);
@@ -155,7 +158,7 @@ void vm_expect_established(struct vm *vm, struct vm_channel *c, u32 handle)
 	vm_expect_created(vm, c, handle, GPADL_STATUS_SUCCESS);
 	vm_expect_silence(vm);
 	vm_fill(vm, VM_LOW_PFN, 2);
-	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, handle, &sgt), 0);
+	KUNIT_ASSERT_EQ_MSG(vm->test, vm_map(c, 0, handle, &sgt), 0, VM_AT(vm));
 	vm_expect_sg(vm, sgt);
 	vm_unmap(c, handle);
 }
@@ -171,22 +174,22 @@ void vm_expect_maps(struct vm *vm, u32 flags)
 	u32 nr;
 
 	vm_fill_gpadl(vm);
-	KUNIT_ASSERT_EQ(vm->test, vm_send(vm, c, VM_HANDLE), 0);
+	KUNIT_ASSERT_EQ_MSG(vm->test, vm_send(vm, c, VM_HANDLE), 0, VM_AT(vm));
 	vm_expect_created(vm, c, VM_HANDLE, GPADL_STATUS_SUCCESS);
 	nr = vm_gpadl(c, VM_HANDLE)->pfns.nr_pages;
 	vm_expect_pinned(vm, false);
 
-	KUNIT_ASSERT_EQ(vm->test, vm_map(c, flags, VM_HANDLE, &sgt), 0);
+	KUNIT_ASSERT_EQ_MSG(vm->test, vm_map(c, flags, VM_HANDLE, &sgt), 0, VM_AT(vm));
 	vm_expect_sg(vm, sgt);
 	vm_expect_pinned(vm, true);
-	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->p->mem.pinned),
-			vm->resident ? vm_resident(vm) : nr);
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic64_read(&vm->p->mem.pinned),
+			    vm->resident ? vm_resident(vm) : nr, VM_AT(vm));
 	vm_check(vm);
 
 	vm_unmap(c, VM_HANDLE);
 	vm_expect_pinned(vm, false);
 	vm_check(vm);
-	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
+	KUNIT_EXPECT_EQ_MSG(vm->test, vm_teardown(vm, c, VM_HANDLE), 0, VM_AT(vm));
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
@@ -202,7 +205,7 @@ struct vm_sums {
 };
 
 /* Returns whether any request is in flight. */
-static bool vm_check_requests(struct kunit *test, struct vmbus_gpadl_channel *chan,
+static bool vm_check_requests(struct vm *vm, struct vmbus_gpadl_channel *chan,
 			      struct vm_sums *sums)
 {
 	struct gpa_pool *pool = chan->pool;
@@ -223,14 +226,14 @@ static bool vm_check_requests(struct kunit *test, struct vmbus_gpadl_channel *ch
 	}
 	for (r = pool->free; r; r = r->next)
 		nr_free++;
-	KUNIT_EXPECT_EQ(test, pool->nr_busy, busy);
-	KUNIT_EXPECT_EQ(test, pool->nr_late, late);
-	KUNIT_EXPECT_EQ(test, nr_free + busy, pool->nr_requests);
-	KUNIT_EXPECT_EQ(test, pool->refs, busy + !pool->dead);
+	KUNIT_EXPECT_EQ_MSG(vm->test, pool->nr_busy, busy, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, pool->nr_late, late, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, nr_free + busy, pool->nr_requests, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, pool->refs, busy + !pool->dead, VM_AT(vm));
 	return busy;
 }
 
-static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *chan,
+static void vm_check_channel(struct vm *vm, struct vmbus_gpadl_channel *chan,
 			     struct vm_sums *sums)
 {
 	unsigned long handle = 0;
@@ -238,11 +241,11 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 	struct gpadl *g;
 
 	xa_for_each(&chan->gpadls, handle, g) {
-		KUNIT_EXPECT_NE(test, g->state, GPADL_DEAD);
-		KUNIT_EXPECT_EQ(test, g->handle, handle);
-		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->tearing_down);
-		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->revoked);
-		KUNIT_EXPECT_TRUE(test, gpadl_is_busy(g) || !g->mapping);
+		KUNIT_EXPECT_NE_MSG(vm->test, g->state, GPADL_DEAD, VM_AT(vm));
+		KUNIT_EXPECT_EQ_MSG(vm->test, g->handle, handle, VM_AT(vm));
+		KUNIT_EXPECT_TRUE_MSG(vm->test, gpadl_is_busy(g) || !g->tearing_down, VM_AT(vm));
+		KUNIT_EXPECT_TRUE_MSG(vm->test, gpadl_is_busy(g) || !g->revoked, VM_AT(vm));
+		KUNIT_EXPECT_TRUE_MSG(vm->test, gpadl_is_busy(g) || !g->mapping, VM_AT(vm));
 		sums->gpadls++;
 		sums->pages += g->nr_announced;
 		sums->revoked += g->revoked;
@@ -251,8 +254,8 @@ static void vm_check_channel(struct kunit *test, struct vmbus_gpadl_channel *cha
 		if (gpadl_is_busy(g))
 			sums->pins += g->found.nr_pins;
 	}
-	busy += vm_check_requests(test, chan, sums);
-	KUNIT_EXPECT_EQ(test, atomic_read(&chan->nr_busy), busy);
+	busy += vm_check_requests(vm, chan, sums);
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&chan->nr_busy), busy, VM_AT(vm));
 }
 
 static unsigned int vm_count_slots(struct gpadl_reply_queue *q, bool *idle)
@@ -283,18 +286,18 @@ void vm_check(struct vm *vm)
 
 	mutex_lock(&p->rx_mutex);
 	list_for_each_entry(chan, &p->all_channels, node)
-		vm_check_channel(vm->test, chan, &sums);
+		vm_check_channel(vm, chan, &sums);
 	mutex_unlock(&p->rx_mutex);
 
-	KUNIT_EXPECT_EQ(vm->test, vm_count_slots(&p->replies, &all_read),
-			GPADL_REPLY_SLOTS);
-	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_revoked), sums.revoked);
-	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_resetting), sums.resetting);
-	KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_request_pages), sums.requests);
-	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&p->mem.pinned), sums.pins);
-	KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->mm->pinned_vm), sums.pins);
+	KUNIT_EXPECT_EQ_MSG(vm->test, vm_count_slots(&p->replies, &all_read),
+			    GPADL_REPLY_SLOTS, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_revoked), sums.revoked, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_resetting), sums.resetting, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_request_pages), sums.requests, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic64_read(&p->mem.pinned), sums.pins, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, atomic64_read(&vm->mm->pinned_vm), sums.pins, VM_AT(vm));
 	if (all_read) {
-		KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_gpadls), sums.gpadls);
-		KUNIT_EXPECT_EQ(vm->test, atomic_read(&p->nr_pages), sums.pages);
+		KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_gpadls), sums.gpadls, VM_AT(vm));
+		KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_pages), sums.pages, VM_AT(vm));
 	}
 }

@@ -10,6 +10,7 @@
 #include <linux/sched/user.h>
 #include <linux/uaccess.h>
 
+#define VM_HELPERS
 #include "vm.h"
 
 /* ---- Memory ---- */
@@ -209,7 +210,8 @@ void vm_expect_pinned(struct vm *vm, bool mapped)
 		nr = gpadl_wire_range(s->words[i]).nr_pages;
 		pages += nr;
 	}
-	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), mapped || vm->resident ? pages : 0);
+	KUNIT_EXPECT_EQ_MSG(vm->test, vm_pages_pinned(vm), mapped || vm->resident ? pages : 0,
+			    VM_AT(vm));
 }
 
 /* The region that is in a slot now; NULL if none is */
@@ -320,14 +322,15 @@ void vm_expect_sg(struct vm *vm, const struct sg_table *sgt)
 			u32 len = min_t(u32, left, GUEST_PAGE - from);
 
 			if (!cursor_take(vm, &at, vm_hva(vm, s->words[i]), from, len, !page)) {
-				KUNIT_FAIL(vm->test, "word %u, page %u of its range", i, page);
+				KUNIT_FAIL(vm->test, "word %u, page %u of its range, called at %s:%d",
+					   i, page, vm->caller->file, vm->caller->line);
 				return;
 			}
 			left -= len;
 			from = 0;
 		}
 	}
-	KUNIT_EXPECT_TRUE(vm->test, at.done == at.sg->length && sg_is_last(at.sg));
-	KUNIT_EXPECT_EQ(vm->test, sgt->nents, sg_nents(sgt->sgl));
-	KUNIT_EXPECT_EQ(vm->test, sgt->orig_nents, sgt->nents);
+	KUNIT_EXPECT_TRUE_MSG(vm->test, at.done == at.sg->length && sg_is_last(at.sg), VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, sgt->nents, sg_nents(sgt->sgl), VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, sgt->orig_nents, sgt->nents, VM_AT(vm));
 }
