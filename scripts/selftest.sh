@@ -88,9 +88,13 @@ run()
 		mv "$dir/ko/order.ours" "$dir/ko/order"
 	fi
 	printf '%s\n' "$@" >"$dir/arguments"
+	# What operators are told to type, line by line
+	awk '/^\.\. code-block:: sh$/ { inside = 1; next }
+	     /^[^ ]/ { inside = 0 }
+	     inside' "$top/Documentation/disks.rst" >"$dir/disks.sh"
 
 	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \
-		"$dir/ko" "$dir/fs" "$dir/arguments" "$top/scripts/guest/lib.sh" \
+		"$dir/ko" "$dir/fs" "$dir/arguments" "$dir/disks.sh" "$top/scripts/guest/lib.sh" \
 		"$dir/build/tools/gpadlctl/gpadlctl" \
 		"$top/scripts/guest/$suite.sh=/run"
 

@@ -40,12 +40,6 @@
 
 #include "vstor.h"
 
-/* No data yet: the mapper does not map what a packet names. */
-#define vmbus_gpa_pool_create(chan, nr, bytes)	({ (void)(chan); (void)(bytes); 0; })
-#define vmbus_gpa_pool_destroy(chan)		((void)(chan))
-#define vmbus_gpa_map(chan, flags, ranges, len, nr, map)	({ (void)(chan); (void)(flags); -ENXIO; })
-#define vmbus_gpa_unmap(map)			((void)(map))
-
 /* Requests on a channel, those whose answer finds no room included */
 #define VSCSI_MAX_REQUESTS	512u
 /* Logical units that a device resets at a time */

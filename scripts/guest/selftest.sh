@@ -32,6 +32,10 @@ echo 1 >/sys/kernel/tracing/events/vmbus_host/enable
 
 run_programs
 
+# The page for operators; only where there is a target
+[ ! -d /sys/module/vmbus_scsi ] || sh -ex /disks.sh >/tmp/output 2>&1 ||
+	{ cat /tmp/output >/dev/kmsg; fail "what Documentation/disks.rst says"; }
+
 # A kernel that looks for leaks finds them while the modules are there, and after
 [ ! -e /sys/kernel/debug/kmemleak ] || check_leaks "by the tests"
 

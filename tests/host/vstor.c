@@ -301,7 +301,7 @@ static void data_lengths(void)
 
 	EXPECT(vstor_command(&in, VSTOR_LEN, true, 4096, &cmd) && cmd.bytes == 4096);
 	EXPECT(!vstor_command(&in, VSTOR_LEN, true, 4095, &cmd));
-	/* Without pages, there is none; an old length where there never is is no matter. */
+	/* Without pages there is none; an old length in a command of no data is no matter. */
 	EXPECT(!vstor_command(&in, VSTOR_LEN, false, 4096, &cmd));
 	in.srb.data_in = 2;
 	EXPECT(vstor_command(&in, VSTOR_LEN, false, 4096, &cmd) && !cmd.bytes);

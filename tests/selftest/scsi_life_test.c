@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The SCSI backend: logical units and channels that come and go, backstores that fail or
+ * hang, and what ends while commands are under way.
+ *
+ * LUN 0 is a file, LUN 1 a device-mapper device on a loop device: suspended, it hangs.
+ */
+#include "scsi_fixture.h"
+
+#define DM		"scsitest"
+#define HUNG_FILE	"/tmp/scsi-hung.img"
+#define HUNG_LUN	1
+
+FIXTURE(life) {
+	struct scsi_vmm vmm;
+	struct scsi_chan *c;
+	char loop[32];
+	char dm[32];
+};
+
+FIXTURE_SETUP(life)
+{
+	struct scsi_vmm *v = &self->vmm;
+	char table[64];
+
+	disk_make(_metadata, DISK_FILE);
+	disk_make(_metadata, HUNG_FILE);
+	ASSERT_EQ(0, loop_attach(HUNG_FILE, self->loop, sizeof(self->loop)));
+	snprintf(table, sizeof(table), "%s 0", self->loop);
+	ASSERT_EQ(0, dm_create(DM, "linear", table, DISK_BLOCKS, self->dm, sizeof(self->dm)));
+	ASSERT_EQ(0, target_fileio("a", DISK_FILE, DISK_BYTES));
+	ASSERT_EQ(0, target_iblock("b", self->dm));
+	ASSERT_EQ(0, target_create(TARGET_WWPN, TARGET_TAG));
+	ASSERT_EQ(0, target_nexus(TARGET_WWPN, TARGET_TAG, TARGET_NEXUS));
+	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+	ASSERT_EQ(0, target_add_lun(HUNG_LUN, "iblock", "b"));
+	scsi_vmm_start(_metadata, v);
+	ASSERT_EQ(0, scsi_create(v, 0));
+	OPEN_CHANNEL(v, 0);
+	self->c = &v->chan[0];
+	ASSERT_EQ(0, scsi_init(self->c, 0x0602));
+}
+
+FIXTURE_TEARDOWN(life)
+{
+	dm_suspend(DM, false);
+	scsi_vmm_stop(&self->vmm);
+	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, TARGET_TAG) == 0));
+	EXPECT_EQ(0, target_remove_backstore("fileio", "a"));
+	EXPECT_EQ(0, target_remove_backstore("iblock", "b"));
+	EXPECT_TRUE(WAIT_FOR(dm_remove(DM) == 0));
+	EXPECT_TRUE(WAIT_FOR(loop_detach(self->loop) == 0));
+	expect_nothing_pinned(_metadata);
+}
+
+/* A read of LUN @lun, which is under way when this returns */
+static __u64 begin(struct scsi_chan *c, __u8 lun, unsigned int nr)
+{
+	struct scsi_cmd cmd = cmd_rw(false, nr, 1, MEM_GPA + nr * HV_PAGE);
+	__u64 id;
+
+	cmd.lun = lun;
+	id = scsi_send(c, &cmd);
+	scsi_kick(c);
+	return id;
+}
+
+static bool is_taken(const struct scsi_chan *c)
+{
+	const __u32 *index = (const __u32 *)c->ring;
+
+	return __atomic_load_n(&index[0], __ATOMIC_SEQ_CST) ==
+	       __atomic_load_n(&index[1], __ATOMIC_SEQ_CST);
+}
+
+#define BEGIN_HUNG(_chan, _nr) ({					\
+	struct scsi_chan *_c = (_chan);					\
+	__u64 _id;							\
+									\
+	ASSERT_EQ(0, dm_suspend(DM, true));				\
+	_id = begin(_c, HUNG_LUN, _nr);					\
+	EXPECT_TRUE(WAIT_FOR(is_taken(_c)));				\
+	_id;								\
+})
+
+/* ---- Logical units ---- */
+
+TEST_F(life, lun_comes_and_goes)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+
+	tur.lun = 5;
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun(5, "rd_mcp", "r"));
+	/* Before its first command the guest's driver is not ready to hear of it. */
+	usleep(100000);
+	EXPECT_TRUE(scsi_is_quiet(self->c));
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	EXPECT_TRUE(WAIT_FOR(scsi_hears_event(self->c)));
+	self->c->events = 0;
+	EXPECT_EQ(0, target_remove_lun(5));
+	EXPECT_TRUE(WAIT_FOR(scsi_hears_event(self->c)));
+	EXPECT_SRB(scsi_do(self->c, &tur), SRB_INVALID_LUN, CHECK_CONDITION, 0);
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+}
+
+TEST_F(life, event_before_the_end)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+
+	EXPECT_EQ(0, guest_close(self->vmm.fd, self->c->relid));
+	EXPECT_TEARDOWN(self->vmm.fd, self->c->relid, self->c->handle);
+	OPEN_CHANNEL(&self->vmm, 0);
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun(5, "rd_mcp", "r"));
+	ASSERT_EQ(0, scsi_init(self->c, 0x0602));
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	/* It looks for them anyway. */
+	EXPECT_EQ(0, self->c->events);
+	EXPECT_EQ(0, target_remove_lun(5));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+}
+
+/* ---- A backstore that hangs ---- */
+
+TEST_F(life, hung_lun)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	__u64 id = BEGIN_HUNG(self->c, 7);
+	struct vstor_reply r;
+	unsigned int i;
+
+	/* The other one goes on. */
+	for (i = 0; i < 50; i++) {
+		struct scsi_cmd cmd = cmd_rw(false, i, 8, MEM_GPA + 64 * HV_PAGE);
+
+		EXPECT_GOOD(scsi_do(self->c, &cmd), 8 * BLOCK);
+		EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	}
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	r = scsi_next(self->c);
+	EXPECT_EQ(id, r.id);
+	EXPECT_GOOD(r, BLOCK);
+}
+
+/* A command that a reset has ended is answered, before the reset is. */
+TEST_F(life, reset)
+{
+	struct vstor_msg msg = { .op = OP_RESET_BUS };
+	__u64 id = BEGIN_HUNG(self->c, 7);
+	struct scsi_cmd tur = cmd_plain(0);
+	struct vstor_reply r;
+
+	scsi_put(self->c, 6, 1, 1000, NULL, 0, &msg, sizeof(msg));
+	scsi_kick(self->c);
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	/* What is not hung has been reset already, as its unit attention tells. */
+	EXPECT_TRUE(WAIT_FOR(scsi_do(self->c, &tur).msg.srb_status ==
+			     (SRB_ERROR | AUTOSENSE)));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	r = scsi_next(self->c);
+	EXPECT_EQ(id, r.id);
+	EXPECT_SRB(r, SRB_BUS_RESET, 0, 0);
+	r = scsi_next(self->c);
+	EXPECT_EQ(1000, r.id);
+	EXPECT_EQ(0, r.msg.status);
+	/* The unit attention that it leaves behind: 29/03; then all is well */
+	tur.lun = HUNG_LUN;
+	EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x29, 3);
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+}
+
+TEST_F(life, reset_of_nothing)
+{
+	struct vstor_msg msg = { .op = OP_RESET_LUN, .lun = 77 };
+
+	EXPECT_EQ(0, scsi_ask(self->c, &msg, sizeof(msg)).msg.status);
+	msg.lun = 0;
+	EXPECT_EQ(0, scsi_ask(self->c, &msg, sizeof(msg)).msg.status);
+	EXPECT_EQ(0, scsi_op(self->c, OP_RESET_ADAPTER).msg.status);
+}
+
+/* ---- Ends with commands under way ---- */
+
+TEST_F(life, close)
+{
+	BEGIN_HUNG(self->c, 7);
+	EXPECT_EQ(0, guest_close(self->vmm.fd, self->c->relid));
+	/* It waits: the device may still write to that memory. */
+	usleep(100000);
+	EXPECT_LT(0, pinned_pages());
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, self->c->relid, self->c->handle));
+	EXPECT_SILENCE(self->vmm.fd);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_TORNDOWN(self->vmm.fd, self->c->handle);
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+TEST_F(life, rescind)
+{
+	BEGIN_HUNG(self->c, 7);
+	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, self->c->relid));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, self->c->relid));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+TEST_F(life, reset_of_the_machine)
+{
+	BEGIN_HUNG(self->c, 7);
+	EXPECT_EQ(-EINPROGRESS, vmm_reset_start(self->vmm.fd));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	EXPECT_EQ(0, vmm_reset(self->vmm.fd));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+	/* And it begins anew. */
+	OPEN_CHANNEL(&self->vmm, 0);
+	EXPECT_EQ(0, scsi_init(self->c, 0x0602));
+}
+
+TEST_F(life, vmm_is_gone)
+{
+	BEGIN_HUNG(self->c, 7);
+	scsi_vmm_stop(&self->vmm);
+	/* The disk is taken until the last command has ended, */
+	usleep(100000);
+	EXPECT_EQ(-EBUSY, target_nexus(TARGET_WWPN, TARGET_TAG, "NULL"));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	/* and no longer. */
+	EXPECT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, TARGET_TAG, "NULL") == 0));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+static int remove_hung_lun(void *arg)
+{
+	return target_remove_lun(HUNG_LUN);
+}
+
+TEST_F(life, lun_goes)
+{
+	__u64 id = BEGIN_HUNG(self->c, 7);
+	struct scsi_cmd tur = cmd_plain(0);
+	struct vstor_reply r;
+	struct task task;
+
+	task_start(&task, remove_hung_lun, NULL);
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&task)));
+	/* New commands hear that it is gone, while that waits for those under way. */
+	tur.lun = HUNG_LUN;
+	EXPECT_SRB(scsi_do(self->c, &tur), SRB_INVALID_LUN, CHECK_CONDITION, 0);
+	EXPECT_FALSE(task_is_done(&task));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	r = scsi_next(self->c);
+	EXPECT_EQ(id, r.id);
+	EXPECT_GOOD(r, BLOCK);
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_TRUE(WAIT_FOR(scsi_hears_event(self->c)));
+}
+
+/* ---- A backstore that fails ---- */
+
+TEST_F(life, errors)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 0, 8, MEM_GPA);
+	struct vstor_reply r;
+	char dev[32];
+
+	ASSERT_EQ(0, dm_create("scsierr", "error", "", DISK_BLOCKS, dev, sizeof(dev)));
+	ASSERT_EQ(0, target_iblock("e", dev));
+	ASSERT_EQ(0, target_add_lun(2, "iblock", "e"));
+	cmd.lun = 2;
+	r = scsi_do(self->c, &cmd);
+	EXPECT_SRB(r, SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+	EXPECT_LT(0, r.msg.sense[2] & 0xf);
+	cmd = cmd_rw(true, 0, 8, MEM_GPA);
+	cmd.lun = 2;
+	EXPECT_SRB(scsi_do(self->c, &cmd), SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("iblock", "e"));
+	EXPECT_EQ(0, dm_remove("scsierr"));
+}
+
+/* ---- Sub-channels ---- */
+
+TEST_F(life, subchannels)
+{
+	struct vstor_msg msg = { .op = OP_SUBCHANNELS, .subchannels = MAX_CHANNELS };
+	struct scsi_cmd tur = cmd_plain(0);
+	struct scsi_vmm *v = &self->vmm;
+	struct vmbus_host_event event;
+	unsigned int i;
+
+	EXPECT_EQ(STATUS_INVALID_PARAMETER,
+		  scsi_ask(self->c, &msg, sizeof(msg)).msg.status);
+	EXPECT_FALSE(event_waits(v->fd));
+	msg.subchannels = MAX_CHANNELS - 1;
+	EXPECT_EQ(0, scsi_ask(self->c, &msg, sizeof(msg)).msg.status);
+	ASSERT_EQ(0, vmm_next_event(v->fd, &event));
+	EXPECT_EQ(VMBUS_HOST_EVENT_OFFER_SUBCHANNELS, event.type);
+	EXPECT_EQ(MAX_CHANNELS - 1, event.value);
+	for (i = 1; i < MAX_CHANNELS; i++) {
+		ASSERT_EQ(0, scsi_create(v, i));
+		OPEN_CHANNEL(v, i);
+	}
+	/* Commands on all of them; nothing of the initialisation on any */
+	for (i = 1; i < MAX_CHANNELS; i++)
+		begin(&v->chan[i], 0, i);
+	for (i = 1; i < MAX_CHANNELS; i++) {
+		EXPECT_GOOD(scsi_next(&v->chan[i]), BLOCK);
+		EXPECT_EQ(STATUS_INVALID_DEVICE_STATE,
+			  scsi_op(&v->chan[i], OP_BEGIN).msg.status);
+		EXPECT_GOOD(scsi_do(&v->chan[i], &tur), 0);
+	}
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	/* One hangs; the others do not. */
+	BEGIN_HUNG(&v->chan[1], 7);
+	EXPECT_GOOD(scsi_do(&v->chan[2], &tur), 0);
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_GOOD(scsi_next(&v->chan[1]), BLOCK);
+}
+
+/* One that is opened before the controller is ready waits for it. */
+TEST_F(life, early_subchannel)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	struct scsi_vmm *v = &self->vmm;
+
+	EXPECT_EQ(0, guest_close(v->fd, self->c->relid));
+	EXPECT_TEARDOWN(v->fd, self->c->relid, self->c->handle);
+	OPEN_CHANNEL(v, 0);
+	ASSERT_EQ(0, scsi_create(v, 1));
+	OPEN_CHANNEL(v, 1);
+	scsi_send(&v->chan[1], &tur);
+	scsi_kick(&v->chan[1]);
+	usleep(100000);
+	EXPECT_TRUE(scsi_is_quiet(&v->chan[1]));
+	ASSERT_EQ(0, scsi_init(self->c, 0x0602));
+	EXPECT_GOOD(scsi_next(&v->chan[1]), 0);
+}
+
+TEST_HARNESS_MAIN
