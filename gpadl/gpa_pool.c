@@ -598,33 +598,47 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 	return nr;
 }
 
+/* Requests that are looked at with the lock, and interrupts off, in one go */
+#define SUM_BATCH	64
+
+/* With the lock. */
+static void request_sum(const struct gpa_request *r, struct gpa_sums *sums)
+{
+	if (r->state == GPA_FREE)
+		return;
+	sums->busy++;
+	if (!r->wanted)
+		return;
+	sums->wanted++;
+	sums->oldest = max(sums->oldest, jiffies - r->since);
+}
+
 /**
  * gpadl_requests_sum() - Sum a channel's requests up
- * @chan: the channel
+ * @chan: the channel, held by the caller
  * @sums: zeroed, where that goes
+ *
+ * Does not hold the pool: whoever watches must not keep the backend from making another one.
  *
  * Context: process.
  */
 void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums)
 {
-	struct gpa_pool *pool = pool_get(chan);
-	struct gpa_request *r;
+	unsigned int i = 0, end;
+	struct gpa_pool *pool;
+	bool more;
 
-	if (!pool)
-		return;
-	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
-		if (READ_ONCE(r->state) == GPA_FREE)
-			continue;
+	do {
 		spin_lock_irq(&chan->pool_lock);
-		sums->busy += r->state != GPA_FREE;
-		if (r->state != GPA_FREE && r->wanted) {
-			sums->wanted++;
-			sums->oldest = max(sums->oldest, jiffies - r->since);
-		}
+		/* While the channel has it, it is not freed. It may be another one than before. */
+		pool = chan->pool;
+		end = pool ? min(i + SUM_BATCH, pool->nr_requests) : i;
+		for (; i < end; i++)
+			request_sum(&pool->requests[i], sums);
+		more = pool && i < pool->nr_requests;
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
-	}
-	pool_unget(pool);
+	} while (more);
 }
 
 /**
