@@ -57,6 +57,7 @@ static uint32_t version;		/* 0: the guest has not connected */
 static struct vcpu *message_cpu = &vm.cpus[0];
 static bool unloading;			/* UNLOAD_RESPONSE is still to come */
 static bool resetting;			/* the last reset is not done yet */
+static unsigned int resets;		/* that were asked for */
 
 /* Set by a processor's thread */
 static bool crashed;
@@ -205,6 +206,12 @@ static bool version_known(uint32_t v)
 	return false;
 }
 
+static void reset(void)
+{
+	resets++;
+	resetting = !host_reset();
+}
+
 /* The guest asks for one version after the other, newest first, until one is known */
 static void initiate_contact(const struct vmbus_initiate_contact *msg)
 {
@@ -222,7 +229,7 @@ static void initiate_contact(const struct vmbus_initiate_contact *msg)
 	}
 	/* A kernel that comes without its predecessor's UNLOAD has nothing to do with it */
 	if (version)
-		resetting = !host_reset();
+		reset();
 	unloading = false;
 	__atomic_store_n(&crashed, false, __ATOMIC_RELEASE);
 	offers_stop();
@@ -250,7 +257,7 @@ static void unload(void)
 	unloading = true;
 	offers_stop();
 	version = 0;
-	resetting = !host_reset();
+	reset();
 	if (!resetting || __atomic_load_n(&crashed, __ATOMIC_ACQUIRE))
 		unloaded();
 }
@@ -328,22 +335,28 @@ static void answer_all(void)
 		unloaded();
 }
 
+static void reset_is_done(void)
+{
+	resetting = false;
+	unloaded();
+}
+
 /*
  * What the guest did before the kernel said something of it is to be known first: the
- * notes are looked at between the two.
+ * notes are looked at between the two. If they ask for another reset, it is the one before
+ * that is done.
  */
 static void hear_all(void)
 {
 	struct vmbus_host_event event;
+	unsigned int before = resets;
 
-	while (host_next_event(&event)) {
+	for (; host_next_event(&event); before = resets) {
 		answer_all();
-		if (event.type == VMBUS_HOST_EVENT_DONE && event.value == VMBUS_HOST_RESET) {
-			resetting = false;
-			unloaded();
-		} else {
+		if (event.type != VMBUS_HOST_EVENT_DONE || event.value != VMBUS_HOST_RESET)
 			offers_hear(&event);
-		}
+		else if (before == resets)
+			reset_is_done();
 	}
 }
 
