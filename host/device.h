@@ -74,4 +74,9 @@ void vmbus_host_backend_forget(struct vmbus_device *dev);
 void vmbus_host_backend_withdraw(struct vmbus_backend *backend,
 				 void (*unplug)(struct vmbus_device *dev));
 
+#if IS_ENABLED(CONFIG_KUNIT)
+/* unplug.c */
+void vmbus_host_device_unplug(struct vmbus_device *dev);
+#endif
+
 #endif /* _VMBUS_HOST_DEVICE_H */

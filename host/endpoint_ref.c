@@ -34,6 +34,7 @@ void vmbus_ep_put(struct vmbus_endpoint *ep)
 	vmbus_ep_clear_signals(ep);
 	vmbus_gpadl_channel_put(ep->chan);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_put);
 
 static void endpoint_ref_zero(struct percpu_ref *ref)
 {

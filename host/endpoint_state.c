@@ -666,6 +666,23 @@ bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed)
 }
 
 /**
+ * vmbus_ep_is_dying() - Is the endpoint to be removed, or has been?
+ * @ep: the endpoint, held by the caller
+ *
+ * Context: process, also under a spinlock.
+ * Return: true if so: it stays so.
+ */
+bool vmbus_ep_is_dying(struct vmbus_endpoint *ep)
+{
+	bool dying;
+
+	spin_lock(&ep->dev->lock);
+	dying = ep->dying;
+	spin_unlock(&ep->dev->lock);
+	return dying;
+}
+
+/**
  * vmbus_ep_reset() - The channel is to be closed; the guest may open it again at once
  * @ep: the endpoint
  *

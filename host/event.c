@@ -9,6 +9,7 @@
 #include <linux/poll.h>
 #include <linux/wait.h>
 
+#include "gpadl/compat.h"
 #include "event.h"
 #include "host.h"
 
@@ -180,6 +181,7 @@ int vmbus_host_event_peek(struct vmbus_guest *guest, struct vmbus_host_event *ev
 	spin_unlock_irqrestore(&events->lock, irq);
 	return relid <= HOST_MAX_RELID ? 0 : -EAGAIN;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_host_event_peek);
 
 /**
  * vmbus_host_event_take() - An event has reached the VMM

@@ -67,6 +67,7 @@ struct vmbus_guest *vmbus_guest_alloc(void)
 	list_add_tail(&guest->node, &guests);
 	return guest;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_alloc);
 
 /**
  * vmbus_guest_create() - Make a file a partition of the current process
@@ -91,6 +92,7 @@ int vmbus_guest_create(struct vmbus_guest *guest)
 	wake_up_all(&guest->wait);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_create);
 
 /**
  * vmbus_guest_close() - The last copy of the file has been closed
@@ -116,6 +118,7 @@ void vmbus_guest_close(struct vmbus_guest *guest)
 	else
 		host_free(guest);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_close);
 
 /**
  * vmbus_guest_for_each() - Call a function for each guest that is a partition
@@ -143,29 +146,36 @@ void vmbus_guest_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void
  * @guest: the guest
  * @ep: the endpoint, whose first reference becomes the table's
  *
+ * A device that is being destroyed takes those of its channels with it that are in the
+ * table: the look at the device happens under the lock under which they are looked for there.
+ *
  * Context: process, may sleep.
- * Return: 0; -EEXIST; -ENOMEM.
+ * Return: 0; -ENODEV if the device goes; -EEXIST; -ENOMEM.
  */
 int vmbus_guest_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	int ret;
 
+	KUNIT_STATIC_STUB_REDIRECT(vmbus_guest_add_endpoint, guest, ep);
 	guard(mutex)(&guest->lock);
+	if (vmbus_ep_is_dying(ep))
+		return -ENODEV;
 	ret = xa_insert(&guest->endpoints, ep->relid, ep, GFP_KERNEL_ACCOUNT);
 	return ret == -EBUSY ? -EEXIST : ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_add_endpoint);
 
 /**
  * vmbus_guest_remove_endpoint() - Take an endpoint out of the table
  * @guest: the guest
  * @ep: the endpoint
  *
- * Context: process, may sleep.
+ * Context: process, may sleep; guest.lock is held.
  * Return: true, and the table's reference is the caller's; false if somebody else has.
  */
 bool vmbus_guest_remove_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
-	guard(mutex)(&guest->lock);
+	lockdep_assert_held(&guest->lock);
 	return xa_cmpxchg(&guest->endpoints, ep->relid, ep, NULL, 0) == ep;
 }
 
@@ -187,6 +197,7 @@ struct vmbus_endpoint *vmbus_guest_get_endpoint(struct vmbus_guest *guest, u32 r
 		refcount_inc(&ep->ref);
 	return ep;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_get_endpoint);
 
 /**
  * vmbus_guest_peek_endpoint() - Walk the channels of a guest without its lock

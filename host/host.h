@@ -6,7 +6,8 @@
  * one of its channels. Both live until the mapper says that nothing calls in any more
  * (ops->release()); the file itself may be long closed then.
  *
- * Lock order: guest.lock > vmbus_device.lock > locks of the mapper's reply queue.
+ * Lock order: guest.lock > vmbus_device.lock > locks of the mapper's reply queue;
+ * guest.lock > read_lock.
  * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested; but
  * host_events.lock can be taken under any of them. No callback of a backend is called with
  * a lock held.
@@ -352,6 +353,7 @@ void vmbus_ep_die_all(struct vmbus_device *dev);
 void vmbus_ep_relid_released(struct vmbus_endpoint *ep);
 void vmbus_ep_reset(struct vmbus_endpoint *ep);
 bool vmbus_ep_is_reset(struct vmbus_endpoint *ep);
+bool vmbus_ep_is_dying(struct vmbus_endpoint *ep);
 bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed);
 void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp);
 void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);

@@ -147,10 +147,13 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 static void creation_undo(struct vmbus_endpoint *ep)
 {
 	vmbus_ep_die(ep);
-	if (wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, true)))
+	if (wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, true))) {
 		vmbus_ep_abandon(ep);
-	else
-		vmbus_ep_put(ep);
+		return;
+	}
+	/* What its backend has asked of the VMM already, while the relid is taken. */
+	vmbus_host_events_forget(ep->guest, ep->relid);
+	vmbus_ep_put(ep);
 }
 
 /* The endpoint is one of its device's, or this fails. */
@@ -220,3 +223,4 @@ out_free:
 		kfree(c.config);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_host_ioctl_channel_create);

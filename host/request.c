@@ -43,16 +43,17 @@ static void host_wait_reader(struct vmbus_guest *guest)
 }
 
 /*
- * The channel is rescinded, and idle. After this no reader comes with anything about it,
- * and its relid is free, even if another ioctl still holds the endpoint. Returns false if
- * somebody else was first.
+ * The channel is rescinded, and idle; the caller holds it. After this no reader comes with
+ * anything about it, and its relid is free, even if another ioctl still holds the endpoint.
+ * Returns false if somebody else was first. All under one lock: whoever finds the endpoint
+ * out of the table finds its relid free.
  */
 static bool host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
-	scoped_guard(mutex, &guest->lock)
-		vmbus_ep_relid_released(ep);
+	guard(mutex)(&guest->lock);
 	if (!vmbus_guest_remove_endpoint(guest, ep))
 		return false;
+	vmbus_ep_relid_released(ep);
 	vmbus_host_events_forget(guest, ep->relid);
 	host_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
@@ -249,6 +250,7 @@ int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 	vmbus_ep_put(ep);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_destroy_channel);
 
 static void host_reset_endpoints(struct vmbus_guest *guest)
 {

@@ -3,11 +3,22 @@
  * Hot unplug: a device goes because its backend says so, or because its backend goes.
  */
 #include <linux/export.h>
+#include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
 #include "gpadl/compat.h"
 #include "host.h"
+
+/*
+ * Under the device's lock: its primary channel is not removed then, so the relid is not
+ * another device's, and whoever frees it forgets this.
+ */
+static void device_ask_back(struct vmbus_device *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
+}
 
 /**
  * vmbus_device_rescind() - Unplug a device
@@ -21,34 +32,29 @@
  */
 void vmbus_device_rescind(struct vmbus_device *dev)
 {
-	bool joined;
-
 	spin_lock(&dev->lock);
-	joined = dev->primary;
-	if (joined)
+	if (dev->primary) {
 		vmbus_ep_rescind_locked(dev->primary);
-	else
+		device_ask_back(dev);
+	} else {
 		/* From probe(), or soon after: vmbus_ep_join() refuses. */
 		dev->dying = true;
+	}
 	spin_unlock(&dev->lock);
-	if (joined)
-		vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
 
 /* Have a device, which was not removed yet, removed from its backend. */
-static void device_unplug(struct vmbus_device *dev)
+VISIBLE_IF_KUNIT void vmbus_host_device_unplug(struct vmbus_device *dev)
 {
-	bool joined;
-
 	spin_lock(&dev->lock);
-	joined = dev->primary;
+	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
+	if (dev->primary)
+		device_ask_back(dev);
 	vmbus_ep_die_all(dev);
 	spin_unlock(&dev->lock);
-	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
-	if (joined)
-		vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_host_device_unplug);
 
 /**
  * vmbus_backend_unregister() - Undo vmbus_backend_register()
@@ -63,7 +69,7 @@ static void device_unplug(struct vmbus_device *dev)
  */
 void vmbus_backend_unregister(struct vmbus_backend *backend)
 {
-	vmbus_host_backend_withdraw(backend, device_unplug);
+	vmbus_host_backend_withdraw(backend, vmbus_host_device_unplug);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_backend_unregister, VMBUS_HOST_NS);

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_host_life: how channels of /dev/vmbus-host come and go when two calls meet.
+ *
+ * A case is the VMM, and calls what its ioctls call. It has no file, and its backend is in
+ * here.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/mutex.h>
+#include <linux/sched/task.h>
+#include <linux/string.h>
+#include <linux/uuid.h>
+
+#include "gpadl/compat.h"
+#include "host/host.h"
+#include "host/ioctl.h"
+#include "suites.h"
+
+#define RELID		5
+#define SUB_RELID	6
+
+/* 0e5b54c8-6a0d-4a41-9c64-21f7f1d3a9e0 */
+#define IF_TYPE GUID_INIT(0x0e5b54c8, 0x6a0d, 0x4a41, 0x9c, 0x64, 0x21, 0xf7, 0xf1, 0xd3,	\
+			  0xa9, 0xe0)
+
+/* ---- The backend ---- */
+
+/* What it does in probe(), if anything */
+static void (*in_probe)(struct vmbus_device *dev);
+
+static int backend_probe(struct vmbus_device *dev, const void *config, size_t len)
+{
+	if (in_probe)
+		in_probe(dev);
+	return 0;
+}
+
+static int backend_open(struct vmbus_endpoint *ep)
+{
+	return 0;
+}
+
+static void backend_ignore(struct vmbus_endpoint *ep)
+{
+}
+
+static struct vmbus_backend backend = {
+	.owner = THIS_MODULE,
+	.name = "life test",
+	.if_type = IF_TYPE,
+	.max_subchannels = 1,
+	.probe = backend_probe,
+	.open = backend_open,
+	.close = backend_ignore,
+	.kick = backend_ignore,
+};
+
+/* ---- The VMM ---- */
+
+static int create_channel(struct vmbus_guest *guest, u32 relid, u32 primary)
+{
+	static const guid_t if_type = IF_TYPE;
+	struct ioctl_call call = { .guest = guest };
+	union ioctl_arg arg = {
+		.channel_create = {
+			.size = sizeof(arg.channel_create),
+			.relid = relid,
+			.primary = primary,
+			.index = !!primary,
+		},
+	};
+
+	export_guid(arg.channel_create.if_type, &if_type);
+	return vmbus_host_ioctl_channel_create(&call, &arg);
+}
+
+static int destroy_channel(struct vmbus_guest *guest, u32 relid)
+{
+	return vmbus_guest_destroy_channel(guest, relid, false);
+}
+
+static int next_event(struct vmbus_guest *guest)
+{
+	struct vmbus_host_event event;
+
+	return vmbus_host_event_peek(guest, &event);
+}
+
+/* ---- A thread of the VMM's ---- */
+
+struct call {
+	struct vmbus_guest *guest;
+	struct mm_struct *mm;
+	int (*fn)(struct vmbus_guest *guest);
+	int ret;
+	struct task_struct *task;
+	struct completion done;
+};
+
+static int call_thread(void *arg)
+{
+	struct call *c = arg;
+
+	kthread_use_mm(c->mm);
+	c->ret = c->fn(c->guest);
+	kthread_unuse_mm(c->mm);
+	kthread_complete_and_exit(&c->done, 0);
+}
+
+static struct call *call_start(struct kunit *test, int (*fn)(struct vmbus_guest *guest))
+{
+	struct call *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct task_struct *task;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	c->guest = test->priv;
+	c->mm = current->mm;
+	c->fn = fn;
+	init_completion(&c->done);
+	task = kthread_create(call_thread, c, "life-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	c->task = get_task_struct(task);
+	wake_up_process(task);
+	return c;
+}
+
+/* Until it waits for a lock, or has ended. */
+static void call_wait_asleep(struct call *c)
+{
+	while (!(READ_ONCE(c->task->__state) & TASK_UNINTERRUPTIBLE) &&
+	       !completion_done(&c->done))
+		usleep_range(500, 1000);
+}
+
+static int call_join(struct call *c)
+{
+	wait_for_completion(&c->done);
+	put_task_struct(c->task);
+	return c->ret;
+}
+
+/* ---- Two calls that meet ---- */
+
+static int destroy(struct vmbus_guest *guest)
+{
+	return destroy_channel(guest, RELID);
+}
+
+/* Whatever the DESTROY says: the relid is free. */
+static int destroy_and_create(struct vmbus_guest *guest)
+{
+	int ret = destroy_channel(guest, RELID);
+
+	if (ret && ret != -ENOENT)
+		return ret;
+	return create_channel(guest, RELID, 0);
+}
+
+static void relid_is_free_when_destroyed_twice(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct call *first, *second;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	/* As a reader that is just about to copy a reply: the first waits for it. */
+	mutex_lock(&guest->read_lock);
+	first = call_start(test, destroy);
+	while (xa_load(&guest->endpoints, RELID))
+		usleep_range(500, 1000);
+	second = call_start(test, destroy_and_create);
+	call_wait_asleep(second);
+	mutex_unlock(&guest->read_lock);
+	KUNIT_EXPECT_EQ(test, call_join(first), 0);
+	KUNIT_EXPECT_EQ(test, call_join(second), 0);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+/* What happens before a channel gets into the table, its last step */
+static void (*before_added)(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
+
+static int add_late(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	struct kunit *test = current->kunit_test;
+	int ret;
+
+	before_added(guest, ep);
+	current->kunit_test = NULL;
+	ret = vmbus_guest_add_endpoint(guest, ep);
+	current->kunit_test = test;
+	return ret;
+}
+
+static void destroy_primary(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	int ret = destroy_channel(guest, RELID);
+
+	if (ret)
+		pr_err("DESTROY: %d\n", ret);
+}
+
+static void sub_channel_of_a_device_that_goes(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	before_added = destroy_primary;
+	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
+	KUNIT_EXPECT_EQ(test, create_channel(guest, SUB_RELID, RELID), -ENODEV);
+	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&guest->endpoints));
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, SUB_RELID), -ENOENT);
+	/* Both numbers are free. */
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+static void unplug(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	vmbus_host_device_unplug(ep->dev);
+}
+
+/* A channel that CHANNEL_CREATE has not made asks the VMM for nothing. */
+static void undone_channel_leaves_no_event(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+
+	before_added = unplug;
+	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), -ENODEV);
+	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+/* One that it has made does, and goes on asking when somebody has asked for its end. */
+static void unplugged_channel_is_asked_back(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_host_event event = {};
+	struct vmbus_endpoint *ep;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	vmbus_host_device_unplug(ep->dev);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_RESCIND);
+	KUNIT_EXPECT_EQ(test, event.relid, RELID);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+}
+
+/* ---- Before a device has a channel ---- */
+
+static void expect_gone_in_probe(struct kunit *test, void (*fn)(struct vmbus_device *dev))
+{
+	struct vmbus_guest *guest = test->priv;
+
+	in_probe = fn;
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), -ENODEV);
+	in_probe = NULL;
+	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, list_empty(&backend.devices));
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+static void rescinded_in_probe(struct kunit *test)
+{
+	expect_gone_in_probe(test, vmbus_device_rescind);
+}
+
+static void unplugged_in_probe(struct kunit *test)
+{
+	expect_gone_in_probe(test, vmbus_host_device_unplug);
+}
+
+/* ---- The suite ---- */
+
+static int life_init(struct kunit *test)
+{
+	struct vmbus_guest *guest;
+	int ret;
+
+	/* It attaches an address space. */
+	if (!kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ, MAP_ANONYMOUS | MAP_PRIVATE, 0))
+		return -ENOMEM;
+	in_probe = NULL;
+	ret = vmbus_backend_register(&backend);
+	if (ret)
+		return ret;
+	guest = vmbus_guest_alloc();
+	if (!guest) {
+		vmbus_backend_unregister(&backend);
+		return -ENOMEM;
+	}
+	test->priv = guest;
+	return vmbus_guest_create(guest);
+}
+
+static void life_exit(struct kunit *test)
+{
+	if (!test->priv)
+		return;
+	vmbus_guest_close(test->priv);
+	/* When the last device has gone */
+	vmbus_backend_unregister(&backend);
+}
+
+static struct kunit_case life_cases[] = {
+	KUNIT_CASE(relid_is_free_when_destroyed_twice),
+	KUNIT_CASE(sub_channel_of_a_device_that_goes),
+	KUNIT_CASE(undone_channel_leaves_no_event),
+	KUNIT_CASE(unplugged_channel_is_asked_back),
+	KUNIT_CASE(rescinded_in_probe),
+	KUNIT_CASE(unplugged_in_probe),
+	{}
+};
+
+struct kunit_suite host_life_suite = {
+	.name = "vmbus_host_life",
+	.init = life_init,
+	.exit = life_exit,
+	.test_cases = life_cases,
+};
