@@ -24,6 +24,7 @@
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -51,7 +52,7 @@ static void gpadl_reply(struct gpadl *g, struct gpadl_reply *r)
 	struct vmbus_partition *p = g->chan->p;
 
 	refcount_inc(&g->ref);
-	gpadl_reply_post(&p->replies, r);
+	gpadl_reply_post(&p->replies, r, &g->chan->replies);
 	gpadl_partition_wake(p);
 }
 
@@ -142,11 +143,13 @@ static void gpadl_settle(struct gpadl *g)
 		gpadl_put(g);
 }
 
-/* Begin the teardown. Returns true if the GPADL died of it; then it has yet to be put. */
+/* Set leaving. Returns true if the GPADL died of it; then it has yet to be put. */
 static bool gpadl_begin_teardown(struct gpadl *g, bool owe_torndown)
 {
 	lockdep_assert_held(&g->chan->p->rx_mutex);
 	lockdep_assert_held(&g->lock);
+	if (gpadl_is_busy(g) && !g->tearing_down)
+		gpadl_move_last(g);
 	WRITE_ONCE(g->tearing_down, true);
 	g->owe_torndown = owe_torndown;
 	if (gpadl_is_busy(g)) {
@@ -178,9 +181,8 @@ static struct gpadl *gpadl_alloc(struct vmbus_gpadl_channel *chan,
 	spin_lock_init(&g->lock);
 	g->chan = chan;
 	g->handle = header->handle;
-	g->created.chan = chan;
+	INIT_LIST_HEAD(&g->same);
 	g->created.release = created_release;
-	g->torndown.chan = chan;
 	g->torndown.release = torndown_release;
 	return g;
 }

@@ -59,6 +59,8 @@ static void channel_free_work(struct work_struct *work)
 
 	gpadl_worker_destroy(&chan->worker);
 	WARN_ON_ONCE(!xa_empty(&chan->gpadls));
+	/* An answer of the channel layer's may have come late. */
+	gpadl_reply_purge(&p->replies, &chan->replies);
 	mutex_lock(&p->rx_mutex);
 	list_del(&chan->node);
 	mutex_unlock(&p->rx_mutex);
@@ -100,7 +102,7 @@ void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 static void channel_drop_all(struct vmbus_gpadl_channel *chan)
 {
 	gpadl_channel_teardown(chan, false);
-	gpadl_reply_purge(&chan->p->replies, chan);
+	gpadl_reply_purge(&chan->p->replies, &chan->replies);
 }
 
 /* ---- For the channel layer ---- */
@@ -210,6 +212,7 @@ vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 	chan->max_segment = U32_MAX & PAGE_MASK;
 	xa_init_flags(&chan->gpadls, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&chan->pool_lock);
+	INIT_LIST_HEAD(&chan->replies);
 	vmbus_gpadl_work_init(&chan->revoke_work, channel_revoke_work);
 	vmbus_gpadl_work_init(&chan->last_work, channel_last_work);
 	INIT_RCU_WORK(&chan->free_work, channel_free_work);

@@ -113,10 +113,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_reserve_reply, VMBUS_GPADL_NS);
 void vmbus_partition_queue_reply(struct vmbus_gpadl_channel *chan, struct gpadl_reply *r,
 				 const void *msg, size_t len)
 {
-	r->chan = chan;
 	r->len = min_t(size_t, len, sizeof(r->msg));
 	memcpy(r->msg, msg, r->len);
-	gpadl_reply_post(&chan->p->replies, r);
+	gpadl_reply_post(&chan->p->replies, r, &chan->replies);
 	gpadl_partition_wake(chan->p);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_partition_queue_reply, VMBUS_GPADL_NS);

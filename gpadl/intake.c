@@ -33,16 +33,15 @@ static int rx_refuse(struct rx *rx, enum gpadl_reason reason, int ret)
 	return ret;
 }
 
-static void rx_reply(struct rx *rx, const struct vmbus_gpadl_channel *chan)
+static void rx_reply(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
-	rx->slot->chan = chan;
-	gpadl_reply_post(&rx->p->replies, rx->slot);
+	gpadl_reply_post(&rx->p->replies, rx->slot, &chan->replies);
 	rx->slot = NULL;
 	gpadl_partition_wake(rx->p);
 }
 
 /* A HEADER that makes no GPADL: the reply takes the slot. */
-static int rx_reject_header(struct rx *rx, const struct vmbus_gpadl_channel *chan,
+static int rx_reject_header(struct rx *rx, struct vmbus_gpadl_channel *chan,
 			    enum gpadl_reason reason, u32 status)
 {
 	gpadl_count(rx->p, chan->relid, rx->msg.handle, reason);
@@ -69,33 +68,52 @@ struct rx_handle {
 	bool tearing_down;			/* being torn down on whatever channel */
 };
 
+/*
+ * Called with the locks of the tables held that are looked at: an unmap may just take a
+ * GPADL out. What stands in a table has the tables' reference. Nobody but us makes one
+ * leave (rx_mutex). Of all that have the handle, only the first can be ASSEMBLING, and the
+ * last is leaving if any is: see handle_link().
+ */
+static void rx_look_at_handle(struct rx *rx, struct rx_handle *found)
+{
+	struct gpadl *first = xa_load(&rx->p->handles, rx->msg.handle);
+
+	if (found->here)
+		refcount_inc(&found->here->ref);
+	if (!first)
+		return;
+	found->elsewhere = first != found->here || !list_empty(&first->same);
+	found->tearing_down = READ_ONCE(list_prev_entry(first, same)->tearing_down);
+	/* A backend may be at it; but this state comes and goes under rx_mutex. */
+	if (data_race(first->state) != GPADL_ASSEMBLING)
+		return;
+	refcount_inc(&first->ref);
+	found->assembling = first;
+}
+
 static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
 	struct rx_handle found = {};
-	struct gpadl *g;
 
-	/*
-	 * Under the xarray's lock: an unmap may just take one out of the list. What is in
-	 * the list has the tables' reference. Nobody but us makes one leave (rx_mutex).
-	 */
-	xa_lock(&rx->p->handles);
-	for (g = xa_load(&rx->p->handles, rx->msg.handle); g; g = g->next_same) {
-		if (g->chan == chan)
-			found.here = g;
-		else
-			found.elsewhere = true;
-		/* A backend may be at it; but this state comes and goes under rx_mutex. */
-		if (data_race(g->state) == GPADL_ASSEMBLING)
-			found.assembling = g;
-		if (READ_ONCE(g->tearing_down))
-			found.tearing_down = true;
-	}
-	if (found.here)
-		refcount_inc(&found.here->ref);
-	if (found.assembling)
-		refcount_inc(&found.assembling->ref);
+	/* Both at once: one that dies leaves both tables under both locks. */
+	xa_lock(&chan->gpadls);
+	xa_lock_nested(&rx->p->handles, SINGLE_DEPTH_NESTING);
+	found.here = xa_load(&chan->gpadls, rx->msg.handle);
+	rx_look_at_handle(rx, &found);
 	xa_unlock(&rx->p->handles);
+	xa_unlock(&chan->gpadls);
 	return found;
+}
+
+/* A BODY does not say on which channel. */
+static struct gpadl *rx_find_assembling(struct rx *rx)
+{
+	struct rx_handle found = {};
+
+	xa_lock(&rx->p->handles);
+	rx_look_at_handle(rx, &found);
+	xa_unlock(&rx->p->handles);
+	return found.assembling;
 }
 
 static void rx_handle_put(struct rx_handle *found)
@@ -151,12 +169,12 @@ static int rx_header(struct rx *rx)
 
 static int rx_body(struct rx *rx)
 {
-	struct rx_handle found = rx_find_handle(rx, NULL);
+	struct gpadl *g = rx_find_assembling(rx);
 
-	if (!found.assembling)
+	if (!g)
 		return rx_refuse(rx, GPADL_REASON_NO_HEADER, -ENOENT);
-	gpadl_add(found.assembling, &rx->msg);
-	rx_handle_put(&found);
+	gpadl_add(g, &rx->msg);
+	gpadl_put(g);
 	return 0;
 }
 

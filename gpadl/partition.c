@@ -270,7 +270,7 @@ static void partition_teardown_gpadls(struct vmbus_partition *p)
 	/* Those that were put, and that a mapped GPADL still holds, as well. */
 	list_for_each_entry(chan, &p->all_channels, node)
 		gpadl_channel_teardown(chan, true);
-	gpadl_reply_purge(&p->replies, NULL);
+	gpadl_reply_purge_all(&p->replies);
 }
 
 /**

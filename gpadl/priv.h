@@ -18,6 +18,7 @@
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/errno.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -113,8 +114,8 @@ enum gpadl_state {
  * @channels: by relid, those that the channel layer has not put
  * @nr_channels: number of these
  * @all_channels: these, and those put whose GPADLs are still mapped
- * @handles: by handle, the first of the GPADLs that have it; see gpadl.next_same.
- *	Protected by its own lock; inserted into under @rx_mutex
+ * @handles: by handle, the first of the GPADLs that have it; see gpadl.same. Protected by
+ *	its own lock; inserted into under @rx_mutex
  * @nr_gpadls: GPADLs not freed yet, replies not read included
  * @nr_pages: HV pages that they were announced to have
  * @nr_revoked: busy GPADLs that are revoked
@@ -202,6 +203,7 @@ struct gpadl_channel_stats {
  * @pool_lock: protects @pool, and the requests in it; taken with interrupts off
  * @pool: what requests are mapped with; NULL if the backend has made none
  * @stats: what backends have done, by processor: all maps of a channel count
+ * @replies: about it, in the partition's queue: protected by the lock of that
  * @revoke_work: tells the backend; holds a reference while pending
  * @last_work: the last of its work, when it has no reference left
  * @free_work: frees it then, in @free_wq of the partition, after a grace period
@@ -223,6 +225,7 @@ struct vmbus_gpadl_channel {
 	spinlock_t pool_lock;
 	struct gpa_pool *pool;
 	struct gpadl_channel_stats __percpu *stats;
+	struct list_head replies;
 	struct vmbus_gpadl_work revoke_work;
 	struct vmbus_gpadl_work last_work;
 	struct rcu_work free_work;
@@ -240,9 +243,8 @@ struct vmbus_gpadl_channel {
  * @nr_announced: HV pages it is charged for in vmbus_partition.nr_pages
  * @nr_messages: HEADER and BODYs taken in; protected by rx_mutex
  * @pfns: its pages; protected by rx_mutex while ASSEMBLING, does not change after
- * @next_same: next GPADL with this handle, on another channel; protected by the lock of
- *	vmbus_partition.handles
- * @prev_same: the one before; NULL for the one that stands in the table
+ * @same: ring of the GPADLs with this handle, on other channels: the newest first, those
+ *	that are leaving last; protected by the lock of vmbus_partition.handles
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
  * @lock: protects @state, @tearing_down, @owe_torndown, @revoked, @reset, @since and @mapping
@@ -268,8 +270,7 @@ struct gpadl {
 	u32 nr_announced;
 	u32 nr_messages;
 	struct gpadl_pfn_list pfns;
-	struct gpadl *next_same;
-	struct gpadl *prev_same;
+	struct list_head same;
 	struct gpadl_reply created;
 	struct gpadl_reply torndown;
 
@@ -316,6 +317,7 @@ struct gpadl *gpadl_get(struct vmbus_gpadl_channel *chan, u32 handle);
 struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
 int gpadl_link(struct gpadl *g);
 void gpadl_unlink(struct gpadl *g);
+void gpadl_move_last(struct gpadl *g);
 #if IS_ENABLED(CONFIG_KUNIT)
 int gpadl_store(struct xarray *xa, struct gpadl *g);
 #endif

@@ -36,6 +36,7 @@ int gpadl_reply_queue_init(struct gpadl_reply_queue *q)
 		list_add_tail(&q->slots[i].node, &q->free);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_queue_init);
 
 /**
  * gpadl_reply_queue_destroy() - Free the slots of a queue in which nothing waits
@@ -48,6 +49,7 @@ void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q)
 	WARN_ON_ONCE(!list_empty(&q->queued));
 	kvfree(q->slots);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_queue_destroy);
 
 /**
  * gpadl_reply_reserve() - Take a slot for a reply that no object holds
@@ -67,6 +69,7 @@ struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
 	spin_unlock(&q->lock);
 	return r;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_reserve);
 
 /**
  * gpadl_reply_cancel() - Give a slot back that was not needed
@@ -91,21 +94,58 @@ bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
  * gpadl_reply_post() - Queue a reply
  * @q: the queue
  * @r: the reply, its message filled in
+ * @same: list of the channel that it is about
  *
  * Called in the critical section that changes the state that the message tells of,
  * so that the order of the messages is the order of the changes.
  *
  * Context: process, also under a spinlock.
  */
-void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r)
+void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r,
+		      struct list_head *same)
 {
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_reply_post, q, r);
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_reply_post, q, r, same);
 	spin_lock(&q->lock);
 	r->id = ++q->nr_posted;
 	list_add_tail(&r->node, &q->queued);
+	list_add_tail(&r->same, same);
 	spin_unlock(&q->lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_post);
+
+/* Called with the lock held. */
+static void reply_unqueue(struct gpadl_reply *r)
+{
+	list_del_init(&r->node);
+	list_del(&r->same);
+}
+
+/* The oldest of those that are linked by their node, taken out; NULL if there is none. */
+static struct gpadl_reply *reply_pop(struct gpadl_reply_queue *q, struct list_head *list)
+{
+	struct gpadl_reply *r;
+
+	spin_lock(&q->lock);
+	r = list_first_entry_or_null(list, struct gpadl_reply, node);
+	if (r)
+		reply_unqueue(r);
+	spin_unlock(&q->lock);
+	return r;
+}
+
+/* Likewise of those of a channel. */
+static struct gpadl_reply *reply_pop_same(struct gpadl_reply_queue *q,
+					  struct list_head *list)
+{
+	struct gpadl_reply *r;
+
+	spin_lock(&q->lock);
+	r = list_first_entry_or_null(list, struct gpadl_reply, same);
+	if (r)
+		reply_unqueue(r);
+	spin_unlock(&q->lock);
+	return r;
+}
 
 /* Called without the lock: a release may drop the last reference to anything. */
 static void reply_done(struct gpadl_reply_queue *q, struct gpadl_reply *r)
@@ -134,11 +174,7 @@ int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
 	if (len < VMBUS_GPADL_MAX_REPLY)
 		return -EMSGSIZE;
 
-	spin_lock(&q->lock);
-	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
-	if (r)
-		list_del_init(&r->node);
-	spin_unlock(&q->lock);
+	r = reply_pop(q, &q->queued);
 	if (!r)
 		return -EAGAIN;
 
@@ -147,6 +183,7 @@ int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len)
 	reply_done(q, r);
 	return n;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_next);
 
 /**
  * gpadl_reply_peek() - Look at the oldest reply in the queue
@@ -186,7 +223,7 @@ bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id)
 	spin_lock(&q->lock);
 	r = list_first_entry_or_null(&q->queued, struct gpadl_reply, node);
 	if (r && r->id == id)
-		list_del_init(&r->node);
+		reply_unqueue(r);
 	else
 		r = NULL;
 	spin_unlock(&q->lock);
@@ -196,36 +233,56 @@ bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id)
 }
 
 /**
- * gpadl_reply_purge() - Drop the replies that wait
+ * gpadl_reply_purge() - Drop the replies of a channel
  * @q: the queue
- * @chan: only those of this channel; NULL for all
+ * @same: list of the channel
+ *
+ * One after the other, with the lock free in between: a guest can have two for each of
+ * LIMIT_GPADLS, and everybody needs the lock. Whoever reads meanwhile may still get one.
  *
  * The caller holds a reference to the partition that contains @q.
  *
  * Context: process, may sleep: objects may be freed.
  */
-void gpadl_reply_purge(struct gpadl_reply_queue *q,
-		       const struct vmbus_gpadl_channel *chan)
+void gpadl_reply_purge(struct gpadl_reply_queue *q, struct list_head *same)
 {
-	struct gpadl_reply *r, *next;
+	struct gpadl_reply *r;
 	LIST_HEAD(purged);
 
 	spin_lock(&q->lock);
-	if (!chan)
-		list_splice_init(&q->queued, &purged);
-	else
-		list_for_each_entry_safe(r, next, &q->queued, node)
-			if (r->chan == chan)
-				list_move_tail(&r->node, &purged);
+	list_splice_init(same, &purged);
 	spin_unlock(&q->lock);
-
-	list_for_each_entry_safe(r, next, &purged, node) {
-		list_del_init(&r->node);
+	while ((r = reply_pop_same(q, &purged))) {
 		reply_done(q, r);
-		/* Two for each of LIMIT_GPADLS, at most. */
 		cond_resched();
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_purge);
+
+/**
+ * gpadl_reply_purge_all() - Drop all replies
+ * @q: the queue
+ *
+ * Nobody reads any of them from the moment that this is called.
+ *
+ * The caller holds a reference to the partition that contains @q.
+ *
+ * Context: process, may sleep: objects may be freed.
+ */
+void gpadl_reply_purge_all(struct gpadl_reply_queue *q)
+{
+	struct gpadl_reply *r;
+	LIST_HEAD(purged);
+
+	spin_lock(&q->lock);
+	list_splice_init(&q->queued, &purged);
+	spin_unlock(&q->lock);
+	while ((r = reply_pop(q, &purged))) {
+		reply_done(q, r);
+		cond_resched();
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_purge_all);
 
 /**
  * gpadl_reply_readable() - Does a reply wait?

@@ -22,7 +22,7 @@
 /**
  * struct gpadl_reply - a message for the guest
  * @node: in gpadl_reply_queue.queued or .free; empty if in neither
- * @chan: the channel that it is about
+ * @same: in the list of the channel that it is about, while it is queued
  * @release: gives the reply back to its object; NULL for a slot
  * @id: which one it is of all that have ever been queued
  * @len: bytes of @msg in use
@@ -30,7 +30,7 @@
  */
 struct gpadl_reply {
 	struct list_head node;
-	const struct vmbus_gpadl_channel *chan;
+	struct list_head same;
 	void (*release)(struct gpadl_reply *r);
 	u64 id;
 	u32 len;
@@ -45,8 +45,8 @@ struct gpadl_reply {
  * @slots: all slots
  * @nr_posted: replies that have ever been queued
  *
- * A pointer @chan of a queued reply is only compared, never followed; the channel
- * purges its replies before it goes.
+ * It also protects the list that each channel has of its replies that are queued, which the
+ * channel purges before it goes.
  */
 struct gpadl_reply_queue {
 	spinlock_t lock;
@@ -61,12 +61,13 @@ void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q);
 
 struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q);
 bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r);
-void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r);
+void gpadl_reply_post(struct gpadl_reply_queue *q, struct gpadl_reply *r,
+		      struct list_head *same);
 int gpadl_reply_next(struct gpadl_reply_queue *q, void *buf, size_t len);
 int gpadl_reply_peek(struct gpadl_reply_queue *q, struct vmbus_partition_reply *copy);
 bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id);
-void gpadl_reply_purge(struct gpadl_reply_queue *q,
-		       const struct vmbus_gpadl_channel *chan);
+void gpadl_reply_purge(struct gpadl_reply_queue *q, struct list_head *same);
+void gpadl_reply_purge_all(struct gpadl_reply_queue *q);
 bool gpadl_reply_readable(struct gpadl_reply_queue *q);
 bool gpadl_reply_writable(struct gpadl_reply_queue *q);
 

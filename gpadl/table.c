@@ -4,6 +4,7 @@
  * a message that names a handle finds it whatever channel it is on.
  */
 #include <linux/errno.h>
+#include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/xarray.h>
@@ -58,23 +59,30 @@ VISIBLE_IF_KUNIT int gpadl_store(struct xarray *xa, struct gpadl *g)
 EXPORT_SYMBOL_IF_KUNIT(gpadl_store);
 
 /*
- * GPADLs of one handle on several channels are a list, whose head stands in the
- * partition's xarray. It goes both ways: a guest can have one on each of its channels, and
- * one that dies leaves the list under spinlocks.
+ * GPADLs of one handle on several channels are a ring, whose first one stands in the
+ * partition's xarray. A guest can have one on each of its 2047 channels, so nothing walks
+ * it: the newest is the first, and one that is to leave becomes the last. Hence only the
+ * first can be ASSEMBLING, because no GPADL of a handle is made while another one is; and
+ * if any is leaving, the last is.
  */
+
+/* Called with the lock of the table held: allocates nothing, as the handle is there. */
+static void handle_set_first(struct vmbus_partition *p, u32 handle, struct gpadl *g)
+{
+	/* NULL erases it. */
+	__xa_store(&p->handles, handle, g, GFP_NOWAIT);
+}
+
 static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 {
-	struct gpadl *head;
+	struct gpadl *first;
 	int ret = 0;
 
 	xa_lock(&p->handles);
-	head = xa_load(&p->handles, g->handle);
-	if (head) {
-		g->prev_same = head;
-		g->next_same = head->next_same;
-		if (g->next_same)
-			g->next_same->prev_same = g;
-		head->next_same = g;
+	first = xa_load(&p->handles, g->handle);
+	if (first) {
+		list_add_tail(&g->same, &first->same);
+		handle_set_first(p, g->handle, g);
 	} else {
 		ret = gpadl_store(&p->handles, g);
 	}
@@ -84,15 +92,30 @@ static int handle_link(struct vmbus_partition *p, struct gpadl *g)
 
 static void handle_unlink(struct vmbus_partition *p, struct gpadl *g)
 {
+	bool alone;
+
 	/* Inside the lock of a channel's table, which is of the same class. */
 	xa_lock_nested(&p->handles, SINGLE_DEPTH_NESTING);
-	if (g->prev_same)
-		g->prev_same->next_same = g->next_same;
+	alone = list_empty(&g->same);
+	if (xa_load(&p->handles, g->handle) == g)
+		handle_set_first(p, g->handle, alone ? NULL : list_next_entry(g, same));
+	list_del_init(&g->same);
+	xa_unlock(&p->handles);
+}
+
+/* A GPADL that is busy is to leave: its handle is not free while it has not. */
+void gpadl_move_last(struct gpadl *g)
+{
+	struct vmbus_partition *p = g->chan->p;
+	struct gpadl *first;
+
+	xa_lock(&p->handles);
+	first = xa_load(&p->handles, g->handle);
+	/* In a ring, the first is the last if the next one is the first. */
+	if (first == g)
+		handle_set_first(p, g->handle, list_next_entry(g, same));
 	else
-		/* Storing over an entry allocates nothing; NULL erases it. */
-		__xa_store(&p->handles, g->handle, g->next_same, GFP_NOWAIT);
-	if (g->next_same)
-		g->next_same->prev_same = g->prev_same;
+		list_move_tail(&g->same, &first->same);
 	xa_unlock(&p->handles);
 }
 

@@ -16,7 +16,7 @@ kunit_test_suites(&wire_suite, &wire_stream_suite, &replay_suite,
 		  &view_resident_suite, &object_suite, &order_suite, &race_suite,
 		  &lifetime_suite, &stress_suite,
 		  &region_resident_suite, &mem_resident_suite, &map_resident_suite,
-		  &resident_suite, &fault_suite, &worker_suite,
+		  &resident_suite, &fault_suite, &worker_suite, &reply_suite, &same_suite,
 		  &host_life_suite);
 
 MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");

@@ -33,6 +33,8 @@ extern struct kunit_suite stress_suite;		/* stress_kunit.c */
 extern struct kunit_suite resident_suite;	/* resident_kunit.c */
 extern struct kunit_suite fault_suite;		/* fault_kunit.c */
 extern struct kunit_suite worker_suite;		/* worker_kunit.c */
+extern struct kunit_suite reply_suite;		/* reply_kunit.c */
+extern struct kunit_suite same_suite;		/* same_kunit.c */
 extern struct kunit_suite host_life_suite;	/* host_kunit.c */
 
 /* The cases of these that hold for resident regions too, there. */
