@@ -187,11 +187,12 @@ worker_one()
 # The KUnit suites, in the order in which those find a file's faults soonest
 kunit_suites()
 {
-	local s life="handle map object input api replay"
+	local s life="handle same reply map object input api replay"
 	local memory="mem pin charge map mem_resident map_resident region resident region_resident"
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
+	host/*)		echo 'vmbus_host_life'; return ;;
 	gpadl/wire.c)	s="wire wire_stream $life $memory" ;;
 	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
 	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c)
