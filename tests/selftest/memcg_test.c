@@ -13,7 +13,6 @@
 #include "machine.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
-#define CGROUP		CGROUPS "/vmbus-memcg-test"
 #define CGROUP_TO_GO	CGROUPS "/vmbus-memcg-test-to-go"
 
 /* An xarray has a node for each six bits of an index of 32 that it does not share. */
@@ -27,11 +26,35 @@ FIXTURE(memcg) {
 	struct vmm vmm;
 };
 
+/*
+ * A test has a cgroup of its own: what another one has left behind may be given back at any
+ * time. A test is a process, whose children use its cgroup.
+ */
+static char cgroup[64];
+
+static int cgroup_make(void)
+{
+	int ret = file_write(CGROUPS "/cgroup.subtree_control", "+memory");
+
+	snprintf(cgroup, sizeof(cgroup), CGROUPS "/vmbus-memcg-test-%d", getpid());
+	if (!ret && mkdir(cgroup, 0755))
+		ret = -errno;
+	return ret;
+}
+
+static const char *cgroup_file(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
+	return path;
+}
+
 /* Bytes that are charged to the cgroup now */
 static long charged(void)
 {
 	char text[32] = {};
-	int fd = open(CGROUP "/memory.current", O_RDONLY);
+	int fd = open(cgroup_file("memory.current"), O_RDONLY);
 
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return -1;
@@ -41,10 +64,8 @@ static long charged(void)
 
 FIXTURE_SETUP(memcg)
 {
-	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
-	if (mkdir(CGROUP, 0755))
-		ASSERT_EQ(EEXIST, errno);
-	ASSERT_EQ(0, file_write(CGROUP "/cgroup.procs", "0"));
+	ASSERT_EQ(0, cgroup_make());
+	ASSERT_EQ(0, file_write(cgroup_file("cgroup.procs"), "0"));
 	vmm_start(_metadata, &self->vmm, MEM_ANON, 0);
 	/* All of it is there, and charged, before anything is measured. */
 	memset(self->vmm.mem, 1, MEM_BYTES);
@@ -132,7 +153,7 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 static int create_in_cgroup(int fd)
 {
 	void *mem = memory_alloc(MEM_ANON, MEM_BYTES);
-	int ret = file_write(CGROUP "/cgroup.procs", "0");
+	int ret = file_write(cgroup_file("cgroup.procs"), "0");
 
 	ret = ret ?: vmm_create(fd);
 	ret = ret ?: vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem);
@@ -149,9 +170,7 @@ TEST(left_behind)
 	__u32 i;
 	pid_t pid;
 
-	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
-	if (mkdir(CGROUP, 0755))
-		ASSERT_EQ(EEXIST, errno);
+	ASSERT_EQ(0, cgroup_make());
 	fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	pid = fork();
