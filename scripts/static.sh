@@ -137,6 +137,29 @@ check_versions()
 	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' | grep -vE '^(gpadl|backends/scsi)/compat\.h$')
 }
 
+# Each index that comes from outside, and leads to a second load, is masked where it is made:
+# Documentation/security.rst. Nothing that runs tells whether it is.
+check_masks()
+{
+	local file function
+
+	while read -r file function; do
+		awk -v begins="^[a-z].*[ *]$function\\(" '
+			$0 ~ begins			 { inside = 1 }
+			inside && /array_index_nospec\(/ { masked = 1 }
+			/^}/				 { inside = 0 }
+			END { exit !masked }' "$file" ||
+			echo "$file: $function() does not mask the index"
+	done <<-END
+		host/ioctl.c	host_ioctl
+		gpadl/change.c	change_enter
+		gpadl/region.c	gpadl_region_table_find
+		gpadl/relook.c	relook_range
+		gpadl/walk.h	gpadl_walk_take
+		gpadl/walk.h	gpadl_walk_next_page
+	END
+}
+
 # The complete backend in README.md, between ```c fences after a line with
 # <!-- example: NAME.c -->, is a module that builds
 check_readme_example()
@@ -216,7 +239,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions install docs)
+	shellcheck uapi versions masks readme_example docs)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
