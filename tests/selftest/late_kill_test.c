@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VMM is killed while its device has requests under way that complete elsewhere: the channel
+ * and its rings are there until the last one has, and then all is gone.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../module/vmbus_device_test.h"
+#include "fixture.h"
+#include "machine.h"
+
+#define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
+#define NR_REQUESTS	16
+
+/* As the wire has it, with one word of payload */
+struct packet {
+	__u16 type;
+	__u16 offset8;
+	__u16 len8;
+	__u16 flags;
+	__u64 trans_id;
+	__u64 payload;
+	__u64 trailer;
+};
+
+static long long requests(const char *what)
+{
+	return file_number(DEBUGFS "counts", what);
+}
+
+FIXTURE(late_kill) {
+	pid_t pid;
+	long long taken, done, stray;
+};
+
+FIXTURE_VARIANT(late_kill) {
+	const char *where;	/* they complete */
+	__u32 flags;		/* of the configuration */
+};
+
+FIXTURE_VARIANT_ADD(late_kill, softirq) { .where = "softirq" };
+FIXTURE_VARIANT_ADD(late_kill, work) { .where = "work" };
+FIXTURE_VARIANT_ADD(late_kill, kthread) { .where = "kthread" };
+FIXTURE_VARIANT_ADD(late_kill, close_returns) {
+	.where = "softirq",
+	.flags = VMBUS_DEVICE_TEST_NO_DRAIN,
+};
+
+static void fill_ring(char *rings)
+{
+	struct packet *packet = (void *)(rings + HV_PAGE);
+	unsigned int i;
+
+	for (i = 0; i < NR_REQUESTS; i++)
+		packet[i] = (struct packet){
+			.type = 6,
+			.offset8 = 2,
+			.len8 = 3,
+			.flags = 1,
+			.trans_id = i,
+		};
+	*(__u32 *)rings = NR_REQUESTS * sizeof(*packet);
+}
+
+/* The VMM, which opens its device and then does nothing */
+static void vmm_main(struct __test_metadata *_metadata, __u32 flags)
+{
+	struct vmbus_device_test_config config = { .size = sizeof(config), .flags = flags };
+	struct vmbus_host_channel_create create = {
+		.size = sizeof(create),
+		.relid = RELID,
+		.if_type = VMBUS_DEVICE_TEST_IF_TYPE,
+		.config = PTR(&config),
+	};
+	char *rings = memory_alloc(MEM_ANON, RING_BYTES);
+	int fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	ASSERT_NE(NULL, rings);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, vmm_create(fd));
+	ASSERT_EQ(0, vmm_region(fd, RING_SLOT, 0, RING_GPA, RING_BYTES, rings));
+	ASSERT_EQ(0, ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &create));
+	fill_ring(rings);
+	EXPECT_GPADL(fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	ASSERT_EQ(0, guest_open(fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(fd, RELID, 1);
+	pause();
+}
+
+FIXTURE_SETUP(late_kill)
+{
+	self->taken = requests("taken");
+	self->done = requests("done");
+	self->stray = requests("stray");
+	ASSERT_LE(0, self->taken);
+	self->pid = fork();
+	if (!self->pid) {
+		vmm_main(_metadata, variant->flags);
+		_exit(1);
+	}
+	ASSERT_TRUE(WAIT_FOR(requests("taken") == self->taken + NR_REQUESTS));
+	ASSERT_EQ(self->done, requests("done"));
+}
+
+FIXTURE_TEARDOWN(late_kill)
+{
+	expect_nothing_pinned(_metadata);
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
+	EXPECT_EQ(0, threads_named(0, "vmbus/"));
+}
+
+/* Its process ends when the requests have: the thread in close() is one of its own. */
+TEST_F(late_kill, killed)
+{
+	int status;
+
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	usleep(200000);
+	EXPECT_EQ(self->done, requests("done"));
+	EXPECT_EQ((long)RING_PAGES, pinned_pages());
+	EXPECT_EQ(1, partitions_left());
+
+	EXPECT_EQ(0, file_write(DEBUGFS "control", variant->where));
+	EXPECT_EQ(self->done + NR_REQUESTS, requests("done"));
+	EXPECT_EQ(self->stray, requests("stray"));
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* While they complete: nothing is lost, and nothing comes after close(). */
+TEST_F(late_kill, killed_while_they_complete)
+{
+	int status;
+
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	EXPECT_EQ(0, file_write(DEBUGFS "control", variant->where));
+	EXPECT_EQ(self->done + NR_REQUESTS, requests("done"));
+	EXPECT_EQ(self->stray, requests("stray"));
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+TEST_HARNESS_MAIN
