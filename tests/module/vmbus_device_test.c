@@ -221,8 +221,12 @@ static struct channel *test_channel(struct vmbus_endpoint *ep)
 
 static int test_open(struct vmbus_endpoint *ep)
 {
+	struct vmbus_packet pkt = { .type = VMBUS_PACKET_COMPLETION };
+
 	test_log("open %u vp %u\n", vmbus_endpoint_index(ep), vmbus_endpoint_target_vp(ep));
 	WRITE_ONCE(test_channel(ep)->open, true);
+	if (config_flags & VMBUS_DEVICE_TEST_SENDS_IN_OPEN)
+		return vmbus_endpoint_send(ep, &pkt, NULL);
 	return 0;
 }
 

@@ -35,6 +35,8 @@
 
 /* close() leaves it to the framework to wait for what is held */
 #define VMBUS_DEVICE_TEST_NO_DRAIN	0x1
+/* open() sends a packet */
+#define VMBUS_DEVICE_TEST_SENDS_IN_OPEN	0x2
 
 /*
  * size; error: the errno that probe() fails with, or 0; mmio_megabytes: of the offer. What

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include "../module/vmbus_device_test.h"
 #include "fixture.h"
@@ -562,6 +563,39 @@ TEST_F(device, no_target)
 	EXPECT_EQ(-EOPNOTSUPP, modify(self->fd, 0, 1, &signals));
 	EXPECT_EQ(-EOPNOTSUPP, modify(self->fd, 2, 0, &signals));
 	EXPECT_TRUE(WAIT_FOR(!strcmp(backend_log(), "retarget 0 vp 4294967295\n")));
+}
+
+/* ---- Sending ---- */
+
+/* How often an eventfd was signalled since the last look */
+static int signalled(int fd)
+{
+	eventfd_t n;
+
+	return eventfd_read(fd, &n) ? 0 : (int)n;
+}
+
+/*
+ * The guest may not listen yet when open() sends: it is signalled again when it has been told
+ * that the channel is open, until it reads.
+ */
+TEST_F(device, sends_in_open)
+{
+	__u32 *ring = (void *)(self->rings + RING_SPLIT * HV_PAGE);
+	struct vmbus_host_signals signals = { .size = sizeof(signals), .kick_fd = -1 };
+	int nr = 0;
+
+	signals.call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ASSERT_LE(0, signals.call_fd);
+	self->config.flags = VMBUS_DEVICE_TEST_SENDS_IN_OPEN;
+	self->create.signals = PTR(&signals);
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_RINGS(0);
+	EXPECT_CHANNEL_OPENS(0);
+	EXPECT_TRUE(WAIT_FOR((nr += signalled(signals.call_fd)) >= 2));
+	EXPECT_LT(0, ring[0]);
+	ring[1] = ring[0];
+	close(signals.call_fd);
 }
 
 /* ---- Requests that complete elsewhere ---- */

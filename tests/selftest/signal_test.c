@@ -196,6 +196,42 @@ TEST_F(signals, call_without_signals)
 	EXPECT_EQ(0, self->flags[0]);
 }
 
+/* What was to be told of when there was nothing to do it by is told when there is, once. */
+TEST_F(signals, call_that_was_owed)
+{
+	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+	int i;
+
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &none));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(1ull << RELID, self->flags[0]);
+	EXPECT_EQ(1, signalled(self->signals.call_fd));
+
+	self->flags[0] = 0;
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(0, self->flags[0]);
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+}
+
+/* Not any more when the rings are others. */
+TEST_F(signals, call_that_was_owed_for_another_ring)
+{
+	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &none));
+	EXPECT_EQ(0, send_one(&self->vmm, self->in));
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
+	memset(self->vmm.ring, 0, RING_BYTES);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+	EXPECT_EQ(0, vmm_modify(self->vmm.fd, RELID, &self->signals));
+	EXPECT_EQ(0, self->flags[0]);
+	EXPECT_EQ(0, signalled(self->signals.call_fd));
+}
+
 TEST_F(signals, call)
 {
 	EXPECT_EQ(0, send_one(&self->vmm, self->in));
