@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "fixture.h"
 
@@ -250,6 +251,47 @@ TEST_F(memory, ksm)
 	ASSERT_EQ(0, write_file("/sys/kernel/mm/ksm/run", "1"));
 	EXPECT_TRUE(WAIT_FOR(read_number("/sys/kernel/mm/ksm/full_scans") >= scans + 3));
 	ASSERT_EQ(0, write_file("/sys/kernel/mm/ksm/run", "0"));
+	expect_same(_metadata, &self->vmm);
+}
+
+/* ---- Memory that the kernel would rather have elsewhere ---- */
+
+#define NUMA_BALANCING	"/proc/sys/kernel/numa_balancing"
+#define NUMA_DEBUGFS	"/sys/kernel/debug/sched/numa_balancing/"
+
+/* Processor time, by which NUMA balancing counts */
+static void burn(unsigned int ms)
+{
+	clock_t end = clock() + ms * (CLOCKS_PER_SEC / 1000);
+
+	while (clock() < end)
+		;
+}
+
+/*
+ * NUMA balancing takes away access to all of an address space, a piece at a time, to see
+ * who touches what. On a machine of one node it does so if it is told to.
+ */
+TEST_F(memory, numa_balancing)
+{
+	long same = SAME(), maps = 0;
+
+	if (write_file(NUMA_BALANCING, "1"))
+		SKIP(return, "the kernel has no NUMA balancing");
+	EXPECT_EQ(0, write_file(NUMA_DEBUGFS "scan_delay_ms", "1"));
+	EXPECT_EQ(0, write_file(NUMA_DEBUGFS "scan_period_min_ms", "1"));
+	EXPECT_EQ(0, write_file(NUMA_DEBUGFS "scan_period_max_ms", "10"));
+	/* Until it has come by twice, with maps in between */
+	while (SAME() < same + 2 && maps < 2000) {
+		burn(10);
+		maps++;
+		EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+		EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	}
+	EXPECT_EQ(0, write_file(NUMA_BALANCING, "0"));
+	EXPECT_LE(same + 2, SAME());
+	/* A look for each time that it has, and none for each map */
+	EXPECT_GE(same + maps, SAME());
 	expect_same(_metadata, &self->vmm);
 }
 
