@@ -139,6 +139,31 @@ static void allocates_nothing(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, f.injected);
 }
 
+/* Pages that are not there yet: of all that is allocated to bring them in, one is refused. */
+static void maps_without_memory(struct kunit *test)
+{
+	struct alloc_fault f = {};
+	struct vm *vm = test->priv;
+	struct vmbus_mapping *map;
+	unsigned int refused = 0;
+	int ret;
+
+	while (alloc_fault_next(&f)) {
+		vm_begin(vm);
+		vm_range(vm, VM_BIG_PFN + 8 * f.tries, 3);
+		alloc_fault_begin(&f);
+		ret = gpa_send(vm, 0, &map);
+		alloc_fault_end(&f);
+		KUNIT_EXPECT_TRUE(test, !ret || ((ret == -ENOMEM || ret == -EFAULT) && f.injected));
+		if (!ret)
+			vmbus_gpa_unmap(map);
+		refused += f.injected;
+		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+		vm_check(vm);
+	}
+	KUNIT_EXPECT_GT(test, refused, 0);
+}
+
 static void clean_pages(struct vm *vm)
 {
 	const struct guest_stream *s = &vm->s;
@@ -463,6 +488,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(eagain_pages_in_flight),
 	KUNIT_CASE(pins_are_short),
 	KUNIT_CASE(allocates_nothing),
+	KUNIT_CASE(maps_without_memory),
 	KUNIT_CASE(written_pages_are_dirty),
 	KUNIT_CASE(pages_cleaned_meanwhile),
 	KUNIT_CASE(with_interrupts_off),

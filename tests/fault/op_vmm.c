@@ -345,7 +345,7 @@ static char debugfs_files[3][300];
 
 int debugfs_partitions(void)
 {
-	static const char * const names[] = { "gpadls", "regions", "stats" };
+	static const char * const names[] = { "gpadls", "requests", "regions", "stats" };
 	glob_t g;
 	int i, nr;
 
