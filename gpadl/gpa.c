@@ -26,57 +26,12 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/page-flags.h>
 
 #include "compat.h"
 #include "gpa.h"
 #include "limits.h"
 #include "priv.h"
 #include "trace.h"
-
-/* ---- Dirty pages ---- */
-
-/* The first page from @i on that is not dirty; @nr if all are. */
-static unsigned long list_find_clean(struct page **pages, unsigned long i, unsigned long nr)
-{
-	while (i < nr && folio_test_dirty(page_folio(pages[i])))
-		i++;
-	return i;
-}
-
-static unsigned long range_find_clean(const struct gpadl_pin_range *range, unsigned long i)
-{
-	while (i < range->nr && folio_test_dirty(page_folio(range->page + i)))
-		i++;
-	return i;
-}
-
-/* What is pinned is a list of pages, or ranges. */
-static bool is_dirty(const struct vmbus_mapping *m)
-{
-	const struct gpadl_pin_set *pinned = &m->pinned;
-	unsigned long i;
-
-	for (i = 0; i < pinned->nr_ranges; i++)
-		if (range_find_clean(&pinned->ranges[i], 0) < pinned->ranges[i].nr)
-			return false;
-	return list_find_clean(pinned->pages, 0, pinned->nr_pages) == pinned->nr_pages;
-}
-
-static void mark_dirty(const struct vmbus_mapping *m)
-{
-	const struct gpadl_pin_set *pinned = &m->pinned;
-	const struct gpadl_pin_range *range;
-	unsigned long i;
-
-	for (range = pinned->ranges; range < pinned->ranges + pinned->nr_ranges; range++)
-		for (i = range_find_clean(range, 0); i < range->nr;
-		     i = range_find_clean(range, i + 1))
-			set_page_dirty_lock(range->page + i);
-	for (i = list_find_clean(pinned->pages, 0, pinned->nr_pages); i < pinned->nr_pages;
-	     i = list_find_clean(pinned->pages, i + 1, pinned->nr_pages))
-		set_page_dirty_lock(pinned->pages[i]);
-}
 
 /* ---- Mapping ---- */
 
@@ -142,6 +97,13 @@ err_unfind:
 	return ret;
 }
 
+/* Is all that it has pinned for writing dirty? Mostly it is already when it is mapped. */
+static bool request_is_dirty(const struct gpa_request *r)
+{
+	return !r->map.writable || !r->found.nr_pins ||
+	       gpadl_pin_set_is_dirty(&r->map.pinned);
+}
+
 static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 {
 	struct vmbus_gpadl_channel *chan = r->pool->chan;
@@ -159,8 +121,8 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	if (ret)
 		return ret;
 	/* The lock of a page may be waited for, too: then it is for the unmap. */
-	if (r->map.writable && r->found.nr_pins && !nowait)
-		mark_dirty(&r->map);
+	if (!nowait && !request_is_dirty(r))
+		gpadl_pin_set_mark_dirty(&r->map.pinned);
 	if (READ_ONCE(r->leaving) || READ_ONCE(chan->rescinded)) {
 		gpadl_request_unpin(r, true);
 		return -ESHUTDOWN;
@@ -331,7 +293,7 @@ void vmbus_gpa_unmap(struct vmbus_mapping *map)
 		      "channel %u: a packet's mapping is unmapped twice\n",
 		      r->pool->chan->relid))
 		return;
-	late = map->writable && map->found->nr_pins && !is_dirty(map);
+	late = !request_is_dirty(r);
 	trace_vmbus_gpa_unmap(r, late);
 	if (late) {
 		gpadl_request_put_late(r);
