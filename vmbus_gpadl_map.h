@@ -13,7 +13,7 @@
  *
  * All symbols are in the namespace VMBUS_GPADL:
  *
- *	MODULE_IMPORT_NS(VMBUS_GPADL);
+ *	MODULE_IMPORT_NS(VMBUS_GPADL_NS);
  */
 #ifndef _VMBUS_GPADL_MAP_H
 #define _VMBUS_GPADL_MAP_H
@@ -23,6 +23,7 @@
 #include <linux/llist.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
+#include <linux/vmbus_namespace.h>
 
 struct vmbus_gpadl_channel;
 struct vmbus_partition;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between kernel versions: the only file that asks which one it is.
+ * What differs between kernel versions: the only file that asks which one it is, but for
+ * linux/vmbus_namespace.h, which a backend needs too.
  *
  * The code is written for 6.12. Each block says which kernels it is for, and with which it
  * can go: "until 6.4" when no kernel before 6.5 is built for any more. The oldest is 6.1.
@@ -16,18 +17,12 @@
 #include <linux/nodemask.h>
 #include <linux/page-flags.h>
 #include <linux/version.h>
+#include <linux/vmbus_namespace.h>
 
-/*
- * Until 6.12 the namespace argument of EXPORT_SYMBOL_NS_GPL() and MODULE_IMPORT_NS() is a
- * token; then it is a string, and these can become that.
- */
+/* Until 6.12 the namespace argument of MODULE_IMPORT_NS() is a token; then it is a string. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define VMBUS_GPADL_NS	VMBUS_GPADL
-#define VMBUS_HOST_NS	VMBUS_HOST
 #define COMPAT_KUNIT_NS	EXPORTED_FOR_KUNIT_TESTING
 #else
-#define VMBUS_GPADL_NS	"VMBUS_GPADL"
-#define VMBUS_HOST_NS	"VMBUS_HOST"
 #define COMPAT_KUNIT_NS	"EXPORTED_FOR_KUNIT_TESTING"
 #endif
 

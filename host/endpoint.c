@@ -74,6 +74,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
 	spin_lock_init(&ep->signal_lock);
 	spin_lock_init(&ep->show_lock);
 	vmbus_ep_rings_init(ep);
+	vmbus_ep_completions_init(ep);
 	vmbus_ep_state_init(ep);
 	if (vmbus_ep_ref_init(ep)) {
 		kfree(ep);

@@ -153,6 +153,7 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 		return ret;
 	ep->opened = true;
 	vmbus_ep_revive(ep);
+	vmbus_ep_completions_close(ep, false);
 	begin = callback_begin(ep, "open");
 	ret = ep->dev->backend->open(ep);
 	callback_end(ep, begin);
@@ -172,6 +173,7 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 	u64 begin = callback_begin(ep, "close");
 
 	vmbus_ep_kill(ep);
+	vmbus_ep_completions_close(ep, true);
 	ep->dev->backend->close(ep);
 	callback_end(ep, begin);
 	endpoint_retire(ep);
@@ -729,6 +731,7 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 		return;
 	atomic64_inc(&ep->counts.kicks);
 	vmbus_ep_rings_kicked(ep);
+	vmbus_ep_completions_kick(ep);
 	begin = callback_begin(ep, "kick");
 	ep->dev->backend->kick(ep);
 	callback_end(ep, begin);

@@ -30,6 +30,7 @@
 #include <linux/uio.h>
 
 struct vmbus_packet;
+struct vmbus_reservation;
 
 /* Page of the wire, whatever PAGE_SIZE is. */
 #define VMBUS_RING_PAGE		4096u
@@ -112,7 +113,8 @@ struct vmbus_ring {
  * @mem: its memory
  * @index: where the next packet begins that was not consumed
  * @committed: what read_index was set to
- * @write: the last write_index that was read, and found right
+ * @avail: bytes from there to the last write_index that was read, and found right; 0 if the
+ *	ring is broken
  * @peeked: bytes of the packet at @index, with its trailer; 0 if it was not peeked at
  * @masked: interrupt_mask is set
  * @polled: it stays set when the ring is found empty
@@ -123,7 +125,7 @@ struct vmbus_ring_in {
 	struct vmbus_ring mem;
 	u32 index;
 	u32 committed;
-	u32 write;
+	u32 avail;
 	u32 peeked;
 	bool masked;
 	bool polled;
@@ -138,14 +140,15 @@ struct vmbus_ring_in {
  * @read: the last read_index that was read, and found right
  * @waiting: the most bytes that anybody waits for, 0 if nobody does; pending_send_sz is
  *	one more
- * @slots: packets that are being filled, in the order of the ring
+ * @reserved: what is being filled, in the order of the ring
  *
  *	read        written        filled               index
- *	  |  published  |  complete  |  in @slots, or behind  |  free
+ *	  |  published  |  complete  | @reserved, or behind   |  free
  *
  * A packet is written in three steps: its place is reserved, it is filled, and it is
- * finished. The caller serialises the first and the last by a lock, which is held for as
- * long as it takes to compare indexes; packets are filled side by side, without it.
+ * finished; several at once, if whoever sends them knows their lengths. The caller serialises
+ * the first and the last step by a lock, which is held for as long as it takes to compare
+ * indexes; packets are filled side by side, without it.
  */
 struct vmbus_ring_out {
 	struct vmbus_ring mem;
@@ -154,27 +157,25 @@ struct vmbus_ring_out {
 	u32 written;
 	u32 read;
 	u32 waiting;
-	struct list_head slots;
+	struct list_head reserved;
 };
 
-/**
- * struct vmbus_ring_slot - a packet that is being filled
- * @node: in vmbus_ring_out.slots
+/*
+ * struct vmbus_reservation, of vmbus_packet.h: packets that are being filled, one behind the
+ * other.
+ *
+ * @node: in vmbus_ring_out.reserved
  * @start: where it begins
  * @end: where it ends; or where the last of those ends that were finished before it, and
  *	follow it
- * @len: bytes of this packet, without its trailer
- * @publish: one of these is to be published at once
+ * @next: where the next of its packets will begin
+ * @left: bytes of it that are in no packet yet
+ * @room: bytes in all
+ * @packets: that are
+ * @publish: one of those that were finished behind it is to be published at once
  *
- * @start and @len do not change; the rest is under the caller's lock.
+ * @node, @end and @publish are under the caller's lock, the rest is its holder's.
  */
-struct vmbus_ring_slot {
-	struct list_head node;
-	u32 start;
-	u32 end;
-	u32 len;
-	bool publish;
-};
 
 static inline bool vmbus_ring_index_ok(const struct vmbus_ring *ring, u32 index)
 {
@@ -215,11 +216,12 @@ bool vmbus_ring_unmask(struct vmbus_ring_in *ring);
 
 /* ring_out.c */
 int vmbus_ring_init_out(struct vmbus_ring_out *ring, void *base, size_t bytes);
-int vmbus_ring_reserve(struct vmbus_ring_out *ring, u32 offset, size_t len,
-		       struct vmbus_ring_slot *slot, unsigned int *todo);
-void vmbus_ring_fill(struct vmbus_ring_out *ring, const struct vmbus_ring_slot *slot,
-		     const struct vmbus_packet *pkt, const struct kvec *v, unsigned int n);
-int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_ring_slot *slot, bool more,
+int vmbus_ring_reserve(struct vmbus_ring_out *ring, size_t room,
+		       struct vmbus_reservation *res, unsigned int *todo);
+int vmbus_ring_place(struct vmbus_ring_out *ring, struct vmbus_reservation *res,
+		     const struct vmbus_packet *pkt, struct kvec seg[2]);
+void vmbus_ring_fill(const struct kvec seg[2], const struct kvec *v, unsigned int n);
+int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_reservation *res, bool more,
 		      unsigned int *todo);
 void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo);
 size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *todo);

@@ -19,13 +19,12 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/minmax.h>
-#include <linux/uaccess.h>
 #include <linux/vmbus_packet.h>
 
 #include <asm/barrier.h>
 
 #include "gpadl/compat.h"
-#include "ring.h"
+#include "ring_packet.h"
 
 /**
  * vmbus_ring_init() - Take up memory as a ring
@@ -72,7 +71,6 @@ int vmbus_ring_init_in(struct vmbus_ring_in *ring, void *base, size_t bytes)
 	if (!vmbus_ring_index_ok(&ring->mem, ring->index))
 		return vmbus_ring_break(&ring->mem);
 	ring->committed = ring->index;
-	ring->write = ring->index;
 	WRITE_ONCE(ring->mem.control->interrupt_mask, 0);
 	return 0;
 }
@@ -94,19 +92,21 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_is_empty, VMBUS_HOST_NS);
 
 /* ---- Making room ---- */
 
-/*
- * @bytes have just been given back: does the guest wait for that much room? The signal is
- * due once, when it becomes enough.
+/**
+ * vmbus_ring_room_made() - Is the guest to be told of the room that has been made?
+ * @ring: the ring
+ * @pending: its pending_send_sz, read after read_index was set
+ * @bytes: as many have just been given back
+ *
+ * The signal is due once, when it becomes enough.
+ *
+ * Context: any; the caller is the ring's only user.
+ * Return: true if so.
  */
-static bool ring_room_made(struct vmbus_ring_in *ring, u32 bytes)
+bool vmbus_ring_room_made(struct vmbus_ring_in *ring, u32 pending, u32 bytes)
 {
-	u32 pending, write, room;
+	u32 write, room;
 
-	/* read_index before pending_send_sz: pairs with the guest's other order. */
-	virt_mb();
-	pending = READ_ONCE(ring->mem.control->pending_send_sz);
-	if (!pending)
-		return false;
 	/* pending_send_sz before write_index, as the guest's hv_pkt_iter_close(). */
 	virt_rmb();
 	write = READ_ONCE(ring->mem.control->write_index);
@@ -125,14 +125,7 @@ static bool ring_room_made(struct vmbus_ring_in *ring, u32 bytes)
  */
 void vmbus_ring_commit(struct vmbus_ring_in *ring, unsigned int *todo)
 {
-	u32 bytes = vmbus_ring_used(&ring->mem, ring->committed, ring->index);
-
-	if (!bytes || ring->mem.broken)
-		return;
-	ring->committed = ring->index;
-	/* The guest may write over the packets as soon as it sees this. */
-	virt_store_release(&ring->mem.control->read_index, ring->index);
-	if (ring_room_made(ring, bytes))
+	if (ring->index != ring->committed && !ring->mem.broken && ring_commit(ring))
 		*todo |= VMBUS_RING_SIGNAL;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_commit, VMBUS_HOST_NS);
@@ -145,6 +138,20 @@ static void ring_set_mask(struct vmbus_ring_in *ring, bool on)
 	WRITE_ONCE(ring->mem.control->interrupt_mask, on);
 }
 
+/**
+ * vmbus_ring_break_in() - The ring is of no use any more
+ * @ring: the ring
+ *
+ * Context: any; the caller is the ring's only user.
+ * Return: -EIO.
+ */
+int vmbus_ring_break_in(struct vmbus_ring_in *ring)
+{
+	ring->avail = 0;
+	ring->peeked = 0;
+	return vmbus_ring_break(&ring->mem);
+}
+
 /* Read write_index anew. 0, or -EIO. */
 static int ring_look(struct vmbus_ring_in *ring)
 {
@@ -152,8 +159,8 @@ static int ring_look(struct vmbus_ring_in *ring)
 	u32 write = virt_load_acquire(&ring->mem.control->write_index);
 
 	if (!vmbus_ring_index_ok(&ring->mem, write))
-		return vmbus_ring_break(&ring->mem);
-	ring->write = write;
+		return vmbus_ring_break_in(ring);
+	ring->avail = vmbus_ring_used(&ring->mem, ring->index, write);
 	return 0;
 }
 
@@ -173,16 +180,19 @@ static int ring_look_unmasked(struct vmbus_ring_in *ring)
 /* There is no packet that is known of. 0, -EAGAIN, or -EIO. */
 static int ring_await_packet(struct vmbus_ring_in *ring, unsigned int *todo)
 {
-	int ret = ring_look(ring);
+	int ret;
 
-	if (!ret && ring->write == ring->index) {
+	if (ring->mem.broken)
+		return -EIO;
+	ret = ring_look(ring);
+	if (!ret && !ring->avail) {
 		vmbus_ring_commit(ring, todo);
 		if (ring->masked && !ring->polled)
 			ret = ring_look_unmasked(ring);
 	}
 	if (ret)
 		return ret;
-	if (ring->write == ring->index)
+	if (!ring->avail)
 		return -EAGAIN;
 	if (!ring->masked)
 		ring_set_mask(ring, true);
@@ -190,12 +200,6 @@ static int ring_await_packet(struct vmbus_ring_in *ring, unsigned int *todo)
 }
 
 /* ---- Packets ---- */
-
-/* Bytes of the header that packets of this type have behind their descriptor. */
-static u32 ring_type_header(u16 type)
-{
-	return type == VMBUS_PACKET_GPA_DIRECT || type == VMBUS_PACKET_XFER_PAGES ? 8 : 0;
-}
 
 static void ring_segments(const struct vmbus_ring *ring, u32 index, u32 len,
 			  struct kvec seg[2])
@@ -208,39 +212,28 @@ static void ring_segments(const struct vmbus_ring *ring, u32 index, u32 len,
 	seg[1].iov_len = len - first;
 }
 
-/* A memory error in what is read must not be the host's end. */
-static int ring_copy_out(struct vmbus_ring *ring, void *to, const void *from, size_t len)
+/* Look at a packet that is known of, and may lie anyhow. Returns 0 or -EIO. */
+static int ring_peek_known(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
+			   struct kvec seg[2])
 {
-	return copy_mc_to_kernel(to, from, len) ? vmbus_ring_break(ring) : 0;
-}
+	const struct vmbus_ring *mem = &ring->mem;
+	u32 behind = vmbus_ring_advance(mem, ring->index, 8), len;
+	u64 word, trans_id;
 
-/*
- * Copy the descriptor of the packet at @ring->index, and check the copy: nobody reads it
- * twice. Returns 0 or -EIO.
- */
-static int ring_read_desc(struct vmbus_ring_in *ring, struct vmbus_ring_desc *desc)
-{
-	u32 avail = vmbus_ring_used(&ring->mem, ring->index, ring->write);
-	u32 first = min(VMBUS_RING_DESC, ring->mem.size - ring->index);
-	u32 len, offset;
-	int ret;
-
-	if (avail < VMBUS_RING_DESC + VMBUS_RING_TRAILER)
-		return vmbus_ring_break(&ring->mem);
-	ret = ring_copy_out(&ring->mem, desc, ring->mem.data + ring->index, first);
-	if (!ret && first < VMBUS_RING_DESC)
-		ret = ring_copy_out(&ring->mem, (void *)desc + first, ring->mem.data,
-				    VMBUS_RING_DESC - first);
-	if (ret)
-		return ret;
+	if (ring->avail < VMBUS_RING_DESC + VMBUS_RING_TRAILER)
+		return vmbus_ring_break_in(ring);
+	/* Words do not go round the end of the ring, which is a multiple of 8. */
+	if (!mc_copy(&word, mem->data + ring->index, 8) ||
+	    !mc_copy(&trans_id, mem->data + behind, 8))
+		return vmbus_ring_break_in(ring);
 	/* The compiler must not go back to the ring either. */
 	barrier();
-
-	len = desc->len8 * 8u;
-	offset = desc->offset8 * 8u;
-	if (offset < VMBUS_RING_DESC + ring_type_header(desc->type) || offset > len ||
-	    len + VMBUS_RING_TRAILER > avail)
-		return vmbus_ring_break(&ring->mem);
+	if (!ring_desc_ok(word, ring->avail - VMBUS_RING_DESC - VMBUS_RING_TRAILER))
+		return vmbus_ring_break_in(ring);
+	len = ring_desc_len(word);
+	ring->peeked = ring_total(len);
+	ring_describe(pkt, word, trans_id);
+	ring_segments(mem, vmbus_ring_advance(mem, behind, 8), len, seg);
 	return 0;
 }
 
@@ -266,31 +259,24 @@ static int ring_read_desc(struct vmbus_ring_in *ring, struct vmbus_ring_desc *de
 int vmbus_ring_peek(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
 		    struct kvec seg[2], unsigned int *todo)
 {
-	struct vmbus_ring_desc desc;
+	const void *body;
+	u32 len;
 	int ret;
 
-	if (ring->mem.broken)
-		return -EIO;
-	if (ring->write == ring->index) {
+	ring->peeked = 0;
+	if (!ring->avail) {
 		ret = ring_await_packet(ring, todo);
 		if (ret)
 			return ret;
 	}
-	ret = ring_read_desc(ring, &desc);
-	if (ret)
-		return ret;
-
-	*pkt = (struct vmbus_packet){
-		.type = desc.type,
-		.flags = desc.flags,
-		.trans_id = desc.trans_id,
-		.offset = desc.offset8 * 8u - VMBUS_RING_DESC,
-		.len = (desc.len8 - desc.offset8) * 8u,
-	};
-	ring_segments(&ring->mem, vmbus_ring_advance(&ring->mem, ring->index, VMBUS_RING_DESC),
-		      pkt->offset + pkt->len, seg);
-	ring->peeked = desc.len8 * 8u + VMBUS_RING_TRAILER;
-	return 0;
+	if (ring_peek_plain(ring, pkt, &body, &len)) {
+		ring->peeked = ring_total(len);
+		seg[0].iov_base = (void *)body;
+		seg[0].iov_len = len;
+		seg[1].iov_len = 0;
+		return 0;
+	}
+	return ring_peek_known(ring, pkt, seg);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_peek, VMBUS_HOST_NS);
 
@@ -310,20 +296,20 @@ int vmbus_ring_copy(struct vmbus_ring_in *ring, const struct kvec seg[2], size_t
 		    void *buf, size_t len)
 {
 	size_t first = seg[0].iov_len, n;
-	int ret = 0;
+	bool good = true;
 
 	if (at > first + seg[1].iov_len || len > first + seg[1].iov_len - at)
 		return -EINVAL;
 	if (at < first) {
 		n = min(len, first - at);
-		ret = ring_copy_out(&ring->mem, buf, seg[0].iov_base + at, n);
+		good = mc_copy(buf, seg[0].iov_base + at, n);
 		buf += n;
 		len -= n;
 		at = first;
 	}
-	if (!ret && len)
-		ret = ring_copy_out(&ring->mem, buf, seg[1].iov_base + (at - first), len);
-	return ret;
+	if (good && len)
+		good = mc_copy(buf, seg[1].iov_base + (at - first), len);
+	return good ? 0 : vmbus_ring_break_in(ring);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_copy, VMBUS_HOST_NS);
 
@@ -341,7 +327,7 @@ bool vmbus_ring_consume(struct vmbus_ring_in *ring)
 {
 	if (!ring->peeked)
 		return false;
-	ring->index = vmbus_ring_advance(&ring->mem, ring->index, ring->peeked);
+	ring_step(ring, ring->peeked);
 	ring->peeked = 0;
 	return true;
 }
@@ -374,11 +360,11 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_mask, VMBUS_HOST_NS);
 bool vmbus_ring_unmask(struct vmbus_ring_in *ring)
 {
 	ring->polled = false;
-	if (ring->mem.broken || ring->write != ring->index)
+	if (ring->mem.broken || ring->avail)
 		return true;
 	if (ring_look_unmasked(ring))
 		return true;
-	if (ring->write == ring->index)
+	if (!ring->avail)
 		return false;
 	ring_set_mask(ring, true);
 	return true;

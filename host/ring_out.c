@@ -33,7 +33,7 @@
 #include <asm/barrier.h>
 
 #include "gpadl/compat.h"
-#include "ring.h"
+#include "ring_packet.h"
 
 /**
  * vmbus_ring_init_out() - Take up the ring that the host writes
@@ -52,7 +52,7 @@ int vmbus_ring_init_out(struct vmbus_ring_out *ring, void *base, size_t bytes)
 	int ret;
 
 	*ring = (struct vmbus_ring_out){};
-	INIT_LIST_HEAD(&ring->slots);
+	INIT_LIST_HEAD(&ring->reserved);
 	ret = vmbus_ring_init(&ring->mem, base, bytes);
 	if (ret)
 		return ret;
@@ -71,25 +71,25 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_init_out, VMBUS_HOST_NS);
 
 /* ---- Room ---- */
 
-static u32 ring_room_known(const struct vmbus_ring_out *ring)
+/* Nobody waits any more for a ring that is broken. */
+static int ring_break(struct vmbus_ring_out *ring, unsigned int *todo)
 {
-	return ring->mem.size - vmbus_ring_used(&ring->mem, ring->read, ring->index);
+	if (ring->waiting)
+		*todo |= VMBUS_RING_KICK;
+	ring->waiting = 0;
+	return vmbus_ring_break(&ring->mem);
 }
 
-/* Read read_index anew. Nobody waits any more for a ring that is broken. */
+/* Read read_index anew. */
 static int ring_look(struct vmbus_ring_out *ring, unsigned int *todo)
 {
 	/* What the guest has read may be written over only after this. */
 	u32 read = virt_load_acquire(&ring->mem.control->read_index);
 
-	if (vmbus_ring_index_ok(&ring->mem, read)) {
-		ring->read = read;
-		return 0;
-	}
-	if (ring->waiting)
-		*todo |= VMBUS_RING_KICK;
-	ring->waiting = 0;
-	return vmbus_ring_break(&ring->mem);
+	if (!vmbus_ring_index_ok(&ring->mem, read))
+		return ring_break(ring, todo);
+	ring->read = read;
+	return 0;
 }
 
 static void ring_set_waiting(struct vmbus_ring_out *ring, u32 total)
@@ -109,30 +109,12 @@ static void ring_end_wait(struct vmbus_ring_out *ring, unsigned int *todo)
 
 /* ---- Publishing ---- */
 
-/* What begins at @start has been published: is the guest to be told? */
-static bool ring_was_empty(struct vmbus_ring_out *ring, u32 start)
-{
-	/* write_index before interrupt_mask: pairs with the guest's hv_end_read(). */
-	virt_mb();
-	if (READ_ONCE(ring->mem.control->interrupt_mask))
-		return false;
-	/* interrupt_mask before read_index, as the guest's hv_signal_on_write(). */
-	virt_rmb();
-	return READ_ONCE(ring->mem.control->read_index) == start;
-}
-
 /* Show the guest all that is complete. */
 static void ring_publish(struct vmbus_ring_out *ring, unsigned int *todo)
 {
-	u32 start = ring->written;
-
-	if (start == ring->filled)
+	if (ring->written == ring->filled)
 		return;
-	ring->written = ring->filled;
-	/* The packets are there before the guest is told. */
-	virt_store_release(&ring->mem.control->write_index, ring->written);
-	if (ring_was_empty(ring, start))
-		*todo |= VMBUS_RING_SIGNAL;
+	ring_show(ring, todo);
 	/*
 	 * To the guest there was more room before, in which it may not have seen that the
 	 * room which is waited for was made. Pairs with its barrier behind read_index.
@@ -154,8 +136,8 @@ void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo)
 	if (ring->mem.broken)
 		return;
 	ring_publish(ring, todo);
-	if (!list_empty(&ring->slots))
-		list_last_entry(&ring->slots, struct vmbus_ring_slot, node)->publish = true;
+	if (!list_empty(&ring->reserved))
+		list_last_entry(&ring->reserved, struct vmbus_reservation, node)->publish = true;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_flush, VMBUS_HOST_NS);
 
@@ -211,16 +193,10 @@ void vmbus_ring_stop_waiting(struct vmbus_ring_out *ring)
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_stop_waiting, VMBUS_HOST_NS);
 
-/* Bytes in the ring of a packet with @len bytes of header and payload. */
-static u32 ring_total(u32 len)
-{
-	return VMBUS_RING_DESC + ALIGN(len, 8) + VMBUS_RING_TRAILER;
-}
-
 static bool ring_can_hold(const struct vmbus_ring_out *ring, size_t len)
 {
 	return len <= VMBUS_RING_MAX_PACKET - VMBUS_RING_DESC &&
-	       ring_total(len) < ring->mem.size;
+	       vmbus_packet_room(len) < ring->mem.size;
 }
 
 /* The longest header and payload of a packet for which there is room. */
@@ -247,7 +223,7 @@ static size_t ring_longest(u32 room)
  */
 size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *todo)
 {
-	u32 total = ring_total(want);
+	u32 total = vmbus_packet_room(want);
 
 	if (ring->mem.broken)
 		return 0;
@@ -258,14 +234,13 @@ size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *t
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_room, VMBUS_HOST_NS);
 
-/* ---- A packet ---- */
+/* ---- Packets ---- */
 
 /**
- * vmbus_ring_reserve() - Reserve the place of a packet
+ * vmbus_ring_reserve() - Reserve the place of packets
  * @ring: the ring
- * @offset: bytes of the type's own header, a multiple of 8
- * @len: bytes of that header and the payload
- * @slot: what is reserved; in use until vmbus_ring_finish()
+ * @room: bytes, the sum of vmbus_packet_room()
+ * @res: what is reserved; in use until vmbus_ring_finish()
  * @todo: bits may be set, also on error
  *
  * Context: any, under the caller's lock.
@@ -273,24 +248,22 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_room, VMBUS_HOST_NS);
  * Return: 0, or
  *
  * * %-EAGAIN: no room now; the guest will signal when there is
- * * %-EMSGSIZE: the ring can never hold the packet
- * * %-EINVAL: @offset is wrong
+ * * %-EMSGSIZE: the ring can never hold that much
  * * %-EIO: the guest has put nonsense into the ring, now or before
  */
-int vmbus_ring_reserve(struct vmbus_ring_out *ring, u32 offset, size_t len,
-		       struct vmbus_ring_slot *slot, unsigned int *todo)
+int vmbus_ring_reserve(struct vmbus_ring_out *ring, size_t room,
+		       struct vmbus_reservation *res, unsigned int *todo)
 {
-	u32 total = ring_total(len);
 	int ret;
 
+	if (ring_reserve_known(ring, room, res))
+		return 0;
 	if (ring->mem.broken)
 		return -EIO;
-	if (!IS_ALIGNED(offset, 8) || offset > len)
-		return -EINVAL;
-	if (!ring_can_hold(ring, len))
+	if (room >= ring->mem.size)
 		return -EMSGSIZE;
-	if (ring_room_known(ring) <= total) {
-		ret = ring_await_room(ring, total, total, todo);
+	if (ring_room_known(ring) <= room) {
+		ret = ring_await_room(ring, room, room, todo);
 		if (ret)
 			return ret;
 	}
@@ -299,107 +272,118 @@ int vmbus_ring_reserve(struct vmbus_ring_out *ring, u32 offset, size_t len,
 		if (ring->mem.broken)
 			return -EIO;
 	}
-
-	slot->start = ring->index;
-	slot->end = vmbus_ring_advance(&ring->mem, ring->index, total);
-	slot->len = total - VMBUS_RING_TRAILER;
-	slot->publish = false;
-	list_add_tail(&slot->node, &ring->slots);
-	ring->index = slot->end;
+	ring_take(ring, room, res);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_reserve, VMBUS_HOST_NS);
 
-static u32 ring_put(const struct vmbus_ring *ring, u32 index, const void *buf, u32 len)
-{
-	u32 first = ring->size - index;
-
-	if (likely(len <= first)) {
-		memcpy(ring->data + index, buf, len);
-	} else {
-		memcpy(ring->data + index, buf, first);
-		memcpy(ring->data, buf + first, len - first);
-	}
-	return vmbus_ring_advance(ring, index, len);
-}
-
 /* At a multiple of 8: it never goes round the end. */
 static u32 ring_put_word(const struct vmbus_ring *ring, u32 index, u64 word)
 {
-	WRITE_ONCE(*(u64 *)(ring->data + index), word);
+	*(u64 *)(ring->data + index) = word;
 	return vmbus_ring_advance(ring, index, 8);
 }
 
 /**
- * vmbus_ring_fill() - Write a packet into its place
+ * vmbus_ring_place() - Write all of a packet but its payload
  * @ring: the ring
- * @slot: the place
+ * @res: where; the packets of a reservation follow each other
  * @pkt: describes the packet
- * @v: the type's own header and the payload, of as many bytes as were reserved
- * @n: number of pieces in @v
+ * @seg: where the type's own header and the payload go, @pkt->offset and @pkt->len bytes.
+ *	The padding behind is zero.
  *
- * The packet is padded to a multiple of 8 with zeroes.
+ * Context: any; without a lock.
+ * Return: 0; -EINVAL if @pkt->offset is wrong, or if it does not fit into what is left.
+ */
+int vmbus_ring_place(struct vmbus_ring_out *ring, struct vmbus_reservation *res,
+		     const struct vmbus_packet *pkt, struct kvec seg[2])
+{
+	size_t len = (size_t)pkt->offset + pkt->len;
+	u32 start = res->next, padded = ALIGN(len, 8), index;
+
+	if (ring_place_plain(&ring->mem, res, pkt, seg))
+		return 0;
+	if (!ring_fits(res, pkt))
+		return -EINVAL;
+	index = ring_put_word(&ring->mem, start, ring_desc_word(pkt, padded));
+	index = ring_put_word(&ring->mem, index, pkt->trans_id);
+	seg[0].iov_base = ring->mem.data + index;
+	seg[0].iov_len = min(len, (size_t)ring->mem.size - index);
+	seg[1].iov_base = ring->mem.data;
+	seg[1].iov_len = len - seg[0].iov_len;
+	/* The padding: the payload is written over the rest of the word. */
+	index = vmbus_ring_advance(&ring->mem, index, padded);
+	if (len % 8)
+		ring_put_word(&ring->mem, (index ?: ring->mem.size) - 8, 0);
+	index = ring_put_word(&ring->mem, index, (u64)start << 32);
+	ring_placed(res, index, ring_total(padded));
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_place, VMBUS_HOST_NS);
+
+/**
+ * vmbus_ring_fill() - Write a payload into its place
+ * @seg: the place, as vmbus_ring_place() has set it
+ * @v: what goes there, of as many bytes
+ * @n: number of pieces in @v
  *
  * Context: any; without a lock.
  */
-void vmbus_ring_fill(struct vmbus_ring_out *ring, const struct vmbus_ring_slot *slot,
-		     const struct vmbus_packet *pkt, const struct kvec *v, unsigned int n)
+void vmbus_ring_fill(const struct kvec seg[2], const struct kvec *v, unsigned int n)
 {
-	union {
-		struct vmbus_ring_desc desc;
-		u64 words[2];
-	} head = {
-		.desc = {
-			.type = pkt->type,
-			.offset8 = (VMBUS_RING_DESC + pkt->offset) / 8,
-			.len8 = slot->len / 8,
-			.flags = pkt->flags,
-			.trans_id = pkt->trans_id,
-		},
-	};
-	u32 index = slot->start;
+	void *to = seg[0].iov_base;
+	size_t room = seg[0].iov_len, first;
 
-	index = ring_put_word(&ring->mem, index, head.words[0]);
-	index = ring_put_word(&ring->mem, index, head.words[1]);
-	for (; n; n--, v++)
-		index = ring_put(&ring->mem, index, v->iov_base, v->iov_len);
-	if (!IS_ALIGNED(index, 8)) {
-		memset(ring->mem.data + index, 0, -index & 7);
-		index = vmbus_ring_advance(&ring->mem, index, -index & 7);
+	for (; n; n--, v++) {
+		first = min(v->iov_len, room);
+		memcpy(to, v->iov_base, first);
+		to += first;
+		room -= first;
+		if (first == v->iov_len)
+			continue;
+		/* Round the end, once at most. */
+		to = seg[1].iov_base + (v->iov_len - first);
+		room = seg[1].iov_len - (v->iov_len - first);
+		memcpy(seg[1].iov_base, v->iov_base + first, v->iov_len - first);
 	}
-	ring_put_word(&ring->mem, index, (u64)slot->start << 32);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_fill, VMBUS_HOST_NS);
 
 /**
- * vmbus_ring_finish() - A packet is complete
+ * vmbus_ring_finish() - What was reserved is filled
  * @ring: the ring
- * @slot: its place; not in use any more
- * @more: the guest need not see it before the next one, or vmbus_ring_flush()
+ * @res: what was reserved; not in use any more
+ * @more: the guest need not see it before the next packet, or vmbus_ring_flush()
  * @todo: VMBUS_RING_SIGNAL may be set
  *
- * If an earlier packet is still being filled, it shows this one too when it is finished.
+ * If an earlier reservation is still being filled, that one shows this one too when it is
+ * finished. A ring of which a part was reserved and not filled is broken: the guest would
+ * take what lies there for a packet.
  *
  * Context: any, under the caller's lock.
- * Return: 0; -EIO if the ring has been broken meanwhile.
+ * Return: 0; -EIO if the ring is broken, now or before.
  */
-int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_ring_slot *slot, bool more,
+int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_reservation *res, bool more,
 		      unsigned int *todo)
 {
-	bool publish = slot->publish || !more || ring->waiting;
-	bool first = list_is_first(&slot->node, &ring->slots);
+	bool publish = res->publish || !more || ring->waiting;
+	bool first = list_is_first(&res->node, &ring->reserved);
+	struct vmbus_reservation *prev;
 
+	if (ring_finish_alone(ring, res, more, todo))
+		return 0;
 	if (!first) {
-		struct vmbus_ring_slot *prev = list_prev_entry(slot, node);
-
-		prev->end = slot->end;
+		prev = list_prev_entry(res, node);
+		prev->end = res->end;
 		prev->publish |= publish;
 	}
-	list_del(&slot->node);
+	list_del(&res->node);
 	if (ring->mem.broken)
 		return -EIO;
+	if (res->left)
+		return ring_break(ring, todo);
 	if (first) {
-		ring->filled = slot->end;
+		ring->filled = res->end;
 		if (publish)
 			ring_publish(ring, todo);
 	}

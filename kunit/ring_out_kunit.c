@@ -146,15 +146,6 @@ static void write_too_long(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
 }
 
-static void write_odd_offset(struct kunit *test)
-{
-	struct ring_test *t = ring_test_out(test);
-	struct vmbus_packet pkt = { .offset = 4, .len = 8 };
-	bool signal;
-
-	KUNIT_EXPECT_EQ(test, ring_test_write(t, &pkt, t->buf, &signal), -EINVAL);
-}
-
 /* It is looked at when there is no room otherwise. */
 static void write_bad_read_index(struct kunit *test)
 {
@@ -196,53 +187,139 @@ static void write_in_pieces(struct kunit *test)
 	static const struct vmbus_packet pkt = { .type = 6, .offset = 8, .len = 13 };
 	struct ring_test *t = ring_test_out(test);
 	struct kvec v[] = { { "head", 4 }, { "er  pay", 7 }, { "", 0 }, { "load 10 by", 10 } };
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo = 0;
+	struct kvec seg[2];
 	struct desc desc;
 
 	memset(t->data, 0xff, DATA_BYTES);
-	KUNIT_ASSERT_EQ(test, vmbus_ring_reserve(&t->out, 8, 21, &slot, &todo), 0);
-	vmbus_ring_fill(&t->out, &slot, &pkt, v, ARRAY_SIZE(v));
-	KUNIT_EXPECT_EQ(test, vmbus_ring_finish(&t->out, &slot, false, &todo), 0);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_reserve(&t->out, vmbus_packet_room(21), &res, &todo),
+			0);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_place(&t->out, &res, &pkt, seg), 0);
+	vmbus_ring_fill(seg, v, ARRAY_SIZE(v));
+	KUNIT_EXPECT_EQ(test, vmbus_ring_finish(&t->out, &res, false, &todo), 0);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_SIGNAL);
 	KUNIT_EXPECT_EQ(test, ring_guest_recv(t, &desc), 16);
 	KUNIT_EXPECT_MEMEQ(test, t->data + 16, "header  payload 10 by\0\0\0", 24);
 }
 
+/* ---- In place ---- */
+
+/* A batch of packets of different lengths, at every place in the ring. */
+static void batch_in_place(struct kunit *test)
+{
+	static const u32 lens[] = { 8, 21, 0, 64 };
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_reservation res;
+	unsigned int todo, i, k;
+	struct kvec seg[2];
+	struct desc desc;
+	size_t room = 0;
+
+	for (k = 0; k < ARRAY_SIZE(lens); k++)
+		room += vmbus_packet_room(lens[k]);
+	for (i = 0; i < 2 * DATA_BYTES / 8; i++) {
+		todo = 0;
+		KUNIT_ASSERT_EQ(test, vmbus_ring_reserve(&t->out, room, &res, &todo), 0);
+		for (k = 0; k < ARRAY_SIZE(lens); k++) {
+			struct vmbus_packet pkt = { .type = 6, .trans_id = k, .len = lens[k] };
+
+			KUNIT_ASSERT_EQ(test, vmbus_ring_place(&t->out, &res, &pkt, seg), 0);
+			KUNIT_ASSERT_EQ(test, seg[0].iov_len + seg[1].iov_len, lens[k]);
+			memset(seg[0].iov_base, i + k, seg[0].iov_len);
+			if (seg[1].iov_len)
+				memset(seg[1].iov_base, i + k, seg[1].iov_len);
+		}
+		KUNIT_ASSERT_EQ(test, vmbus_ring_finish(&t->out, &res, false, &todo), 0);
+		KUNIT_ASSERT_EQ(test, todo, VMBUS_RING_SIGNAL);
+		for (k = 0; k < ARRAY_SIZE(lens); k++) {
+			u8 want[64] = {};
+
+			memset(want, i + k, lens[k]);
+			KUNIT_ASSERT_EQ(test, ring_guest_recv(t, &desc), ALIGN(lens[k], 8));
+			KUNIT_ASSERT_EQ(test, desc.trans_id, k);
+			KUNIT_ASSERT_MEMEQ(test, t->buf, want, ALIGN(lens[k], 8));
+		}
+		/* One word further each time */
+		KUNIT_ASSERT_EQ(test, ring_test_send(t, 8 * (1 + i % 2), 0, &(bool){ false }), 0);
+		ring_guest_recv(t, &desc);
+	}
+}
+
+static void place_takes_what_fits(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_packet pkt = { .type = 6, .len = 16 };
+	struct vmbus_packet odd = { .type = 6, .offset = 4, .len = 4 };
+	struct vmbus_packet small = { .type = 6, .len = 8 };
+	struct vmbus_reservation res;
+	unsigned int todo = 0;
+	struct kvec seg[2];
+
+	memset(t->data, 0xff, DATA_BYTES);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_reserve(&t->out, vmbus_packet_room(8), &res, &todo), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_place(&t->out, &res, &pkt, seg), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_place(&t->out, &res, &odd, seg), -EINVAL);
+	KUNIT_EXPECT_EQ(test, t->data[0], 0xff);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_place(&t->out, &res, &small, seg), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_place(&t->out, &res, &small, seg), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_finish(&t->out, &res, false, &todo), 0);
+	KUNIT_EXPECT_EQ(test, t->data[32], 0xff);
+}
+
+/* The guest would take what lies there for a packet. */
+static void room_that_is_not_filled_breaks(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_reservation res;
+	unsigned int todo = 0;
+	bool signal;
+
+	KUNIT_ASSERT_EQ(test, vmbus_ring_reserve(&t->out, 32, &res, &todo), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_finish(&t->out, &res, false, &todo), -EIO);
+	KUNIT_EXPECT_EQ(test, t->control->write_index, 0);
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 8, 1, &signal), -EIO);
+}
+
 /* ---- Several ---- */
 
-static int reserve(struct ring_test *t, struct vmbus_ring_slot *slot, u32 len,
+static int reserve(struct ring_test *t, struct vmbus_reservation *res, u32 len,
 		   unsigned int *todo)
 {
 	*todo = 0;
-	return vmbus_ring_reserve(&t->out, 0, len, slot, todo);
+	return vmbus_ring_reserve(&t->out, vmbus_packet_room(len), res, todo);
 }
 
-static unsigned int finish(struct ring_test *t, struct vmbus_ring_slot *slot, u64 id, bool more)
+static unsigned int finish(struct ring_test *t, struct vmbus_reservation *res, u64 id, bool more)
 {
-	struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .trans_id = id };
+	struct vmbus_packet pkt = {
+		.type = VMBUS_PACKET_INBAND,
+		.trans_id = id,
+		.len = res->left - VMBUS_RING_DESC - VMBUS_RING_TRAILER,
+	};
+	struct kvec seg[2];
 	unsigned int todo = 0;
 
-	vmbus_ring_fill(&t->out, slot, &pkt, NULL, 0);
-	return vmbus_ring_finish(&t->out, slot, more, &todo) ? ~0 : todo;
+	vmbus_ring_place(&t->out, res, &pkt, seg);
+	return vmbus_ring_finish(&t->out, res, more, &todo) ? ~0 : todo;
 }
 
 /* In order, whoever is the first to finish. */
 static void several_are_seen_in_order(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot[3];
+	struct vmbus_reservation res[3];
 	unsigned int todo;
 	struct desc desc;
 	int i;
 
 	for (i = 0; i < 3; i++)
-		KUNIT_ASSERT_EQ(test, reserve(t, &slot[i], 0, &todo), 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot[1], 1, false), 0);
+		KUNIT_ASSERT_EQ(test, reserve(t, &res[i], 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[1], 1, false), 0);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot[0], 0, false), VMBUS_RING_SIGNAL);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[0], 0, false), VMBUS_RING_SIGNAL);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 48);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot[2], 2, false), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[2], 2, false), 0);
 	for (i = 0; i < 3; i++) {
 		ring_guest_recv(t, &desc);
 		KUNIT_EXPECT_EQ(test, desc.trans_id, i);
@@ -253,25 +330,25 @@ static void several_are_seen_in_order(struct kunit *test)
 static void later_one_is_shown_by_an_earlier(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot[2];
+	struct vmbus_reservation res[2];
 	unsigned int todo;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot[0], 0, &todo), 0);
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot[1], 0, &todo), 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot[1], 1, false), 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot[0], 0, true), VMBUS_RING_SIGNAL);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res[0], 0, &todo), 0);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res[1], 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[1], 1, false), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[0], 0, true), VMBUS_RING_SIGNAL);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 48);
 }
 
 static void more_is_seen_at_flush(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo, i;
 
 	for (i = 0; i < 16; i++) {
-		KUNIT_ASSERT_EQ(test, reserve(t, &slot, 0, &todo), 0);
-		KUNIT_EXPECT_EQ(test, finish(t, &slot, i, true), 0);
+		KUNIT_ASSERT_EQ(test, reserve(t, &res, 0, &todo), 0);
+		KUNIT_EXPECT_EQ(test, finish(t, &res, i, true), 0);
 	}
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 0);
 	vmbus_ring_flush(&t->out, &todo);
@@ -282,12 +359,12 @@ static void more_is_seen_at_flush(struct kunit *test)
 static void more_is_seen_with_the_next(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 	bool signal;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot, 0, &todo), 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot, 1, true), 0);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, true), 0);
 	KUNIT_EXPECT_EQ(test, ring_test_send(t, 8, 2, &signal), 0);
 	KUNIT_EXPECT_TRUE(test, signal);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 24 + 32);
@@ -297,11 +374,11 @@ static void more_is_seen_with_the_next(struct kunit *test)
 static void more_is_seen_when_the_ring_is_full(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 
-	while (!reserve(t, &slot, 0, &todo))
-		KUNIT_ASSERT_EQ(test, finish(t, &slot, 1, true), 0);
+	while (!reserve(t, &res, 0, &todo))
+		KUNIT_ASSERT_EQ(test, finish(t, &res, 1, true), 0);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_SIGNAL | VMBUS_RING_WAIT);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, t->out.index);
 }
@@ -309,13 +386,13 @@ static void more_is_seen_when_the_ring_is_full(struct kunit *test)
 static void flush_reaches_what_is_being_filled(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot, 0, &todo), 0);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, 0, &todo), 0);
 	vmbus_ring_flush(&t->out, &todo);
 	KUNIT_EXPECT_EQ(test, todo, 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot, 1, true), VMBUS_RING_SIGNAL);
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, true), VMBUS_RING_SIGNAL);
 }
 
 /* ---- Waiting ---- */
@@ -335,14 +412,14 @@ static struct ring_test *ring_test_full(struct kunit *test)
 static void largest_wait_counts(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 2000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_WAIT);
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 1000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 1000, &todo), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 2025);
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 3000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 3000, &todo), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 3025);
 }
 
@@ -350,28 +427,28 @@ static void largest_wait_counts(struct kunit *test)
 static void send_that_ends_a_wait_kicks(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 	struct desc desc;
 
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 2000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
 	ring_guest_recv(t, &desc);
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 0, &todo), 0);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
-	finish(t, &slot, 1, false);
+	finish(t, &res, 1, false);
 }
 
 static void send_that_leaves_a_wait_does_not_kick(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 2000, &todo), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 0, &todo), 0);
 	KUNIT_EXPECT_EQ(test, todo, 0);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot, 1, false), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, false), 0);
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 2025);
 }
 
@@ -382,26 +459,26 @@ static void send_that_leaves_a_wait_does_not_kick(struct kunit *test)
 static void packet_that_is_shown_late_kicks(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot, other;
+	struct vmbus_reservation res, other;
 	unsigned int todo;
 	struct desc desc;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot, 0, &todo), 0);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, 0, &todo), 0);
 	KUNIT_EXPECT_EQ(test, reserve(t, &other, 2000, &todo), -EAGAIN);
 	while (ring_guest_recv(t, &desc))
 		;
-	KUNIT_EXPECT_EQ(test, finish(t, &slot, 1, false),
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, false),
 			VMBUS_RING_SIGNAL | VMBUS_RING_KICK);
 }
 
 static void poll_kicks_when_there_is_room(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 	struct desc desc;
 
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 2000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
 	todo = 0;
 	vmbus_ring_poll_room(&t->out, &todo);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_WAIT);
@@ -418,12 +495,12 @@ static void poll_kicks_when_there_is_room(struct kunit *test)
 static void ring_that_breaks_kicks(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo;
 
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 2000, &todo), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
 	t->control->read_index = 1;
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, 1000, &todo), -EIO);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 1000, &todo), -EIO);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
 	todo = 0;
 	vmbus_ring_poll_room(&t->out, &todo);
@@ -433,13 +510,13 @@ static void ring_that_breaks_kicks(struct kunit *test)
 static void broken_while_a_packet_is_filled(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot, other;
+	struct vmbus_reservation res, other;
 	unsigned int todo;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot, 1000, &todo), 0);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, 1000, &todo), 0);
 	t->control->read_index = 1;
 	KUNIT_EXPECT_EQ(test, reserve(t, &other, 4000, &todo), -EIO);
-	KUNIT_EXPECT_EQ(test, finish(t, &slot, 1, false), ~0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, false), ~0);
 	KUNIT_EXPECT_EQ(test, t->control->write_index, 0);
 	vmbus_ring_flush(&t->out, &todo);
 	KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, 8, &todo), 0);
@@ -449,14 +526,14 @@ static void broken_while_a_packet_is_filled(struct kunit *test)
 static void room_is_what_can_be_sent(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo = 0;
 	size_t room, more;
 
 	room = vmbus_ring_room(&t->out, 8, &todo);
 	KUNIT_EXPECT_EQ(test, room, DATA_BYTES - 32);
-	KUNIT_EXPECT_EQ(test, reserve(t, &slot, room, &todo), 0);
-	finish(t, &slot, 1, false);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, room, &todo), 0);
+	finish(t, &res, 1, false);
 	for (more = 0; more < 2; more++)
 		KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, more, &todo), 0);
 }
@@ -465,11 +542,11 @@ static void room_is_what_can_be_sent(struct kunit *test)
 static void room_waits_for_a_quarter(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo = 0;
 
-	KUNIT_ASSERT_EQ(test, reserve(t, &slot, DATA_BYTES - 64, &todo), 0);
-	finish(t, &slot, 1, false);
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, DATA_BYTES - 64, &todo), 0);
+	finish(t, &res, 1, false);
 	KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, 8, &todo), 8);
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
 	KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, 16, &todo), 8);
@@ -514,10 +591,12 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(write_waits_for_room),
 	KUNIT_CASE(write_waits_past_a_smaller_one),
 	KUNIT_CASE(write_too_long),
-	KUNIT_CASE(write_odd_offset),
 	KUNIT_CASE(write_bad_read_index),
 	KUNIT_CASE(write_keeps_own_index),
 	KUNIT_CASE(write_in_pieces),
+	KUNIT_CASE(batch_in_place),
+	KUNIT_CASE(place_takes_what_fits),
+	KUNIT_CASE(room_that_is_not_filled_breaks),
 	KUNIT_CASE(several_are_seen_in_order),
 	KUNIT_CASE(later_one_is_shown_by_an_earlier),
 	KUNIT_CASE(more_is_seen_at_flush),

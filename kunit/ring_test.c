@@ -64,15 +64,20 @@ int ring_test_write(struct ring_test *t, const struct vmbus_packet *pkt, const v
 {
 	size_t len = (size_t)pkt->offset + pkt->len;
 	struct kvec v = { .iov_base = (void *)buf, .iov_len = len };
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 	unsigned int todo = 0;
+	struct kvec seg[2];
 	int ret;
 
-	ret = vmbus_ring_reserve(&t->out, pkt->offset, len, &slot, &todo);
+	if (len > VMBUS_RING_MAX_PACKET - VMBUS_RING_DESC)
+		return -EMSGSIZE;
+	ret = vmbus_ring_reserve(&t->out, vmbus_packet_room(len), &res, &todo);
 	if (ret)
 		return ret;
-	vmbus_ring_fill(&t->out, &slot, pkt, &v, 1);
-	ret = vmbus_ring_finish(&t->out, &slot, false, &todo);
+	ret = vmbus_ring_place(&t->out, &res, pkt, seg);
+	if (!ret)
+		vmbus_ring_fill(seg, &v, 1);
+	ret = vmbus_ring_finish(&t->out, &res, false, &todo) ?: ret;
 	*signal = todo & VMBUS_RING_SIGNAL;
 	return ret;
 }

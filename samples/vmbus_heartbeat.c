@@ -32,8 +32,6 @@
 #include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
 
-#include "gpadl/compat.h"
-
 #define HEARTBEAT_PERIOD	(2 * HZ)
 #define HEARTBEAT_MAX_BAD	100
 

@@ -25,8 +25,8 @@
  * endpoint in threads of its own as well; what completes later than that holds it:
  * vmbus_endpoint_tryget().
  *
- *	MODULE_IMPORT_NS(VMBUS_HOST);
- *	MODULE_IMPORT_NS(VMBUS_GPADL);
+ *	MODULE_IMPORT_NS(VMBUS_HOST_NS);
+ *	MODULE_IMPORT_NS(VMBUS_GPADL_NS);
  */
 #ifndef _LINUX_VMBUS_BACKEND_H
 #define _LINUX_VMBUS_BACKEND_H
@@ -168,6 +168,26 @@ bool vmbus_endpoint_tryget(struct vmbus_endpoint *ep);
 void vmbus_endpoint_put(struct vmbus_endpoint *ep);
 void vmbus_endpoint_drain(struct vmbus_endpoint *ep);
 
+/**
+ * struct vmbus_completion - the answer to a request
+ * @trans_id: that of the request
+ * @buf: payload
+ * @len: bytes of it
+ * @done: called once it is sent, or dropped as the channel closes
+ *
+ * Usually part of the backend's own structure of a request: see vmbus_endpoint_complete().
+ */
+struct vmbus_completion {
+	u64 trans_id;
+	const void *buf;
+	u16 len;
+	void (*done)(struct vmbus_endpoint *ep, struct vmbus_completion *c);
+	/* private: */
+	struct list_head node;
+};
+
+void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion *c);
+
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep);
 
 /* Receiving: one context at a time. */
@@ -176,6 +196,8 @@ int vmbus_endpoint_peek(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 int vmbus_endpoint_copy(struct vmbus_endpoint *ep, const struct kvec seg[2], size_t at,
 			void *buf, size_t len);
 void vmbus_endpoint_consume(struct vmbus_endpoint *ep);
+int vmbus_endpoint_next(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
+			struct kvec seg[2]);
 void vmbus_endpoint_commit(struct vmbus_endpoint *ep);
 int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
 			size_t size);
@@ -191,6 +213,14 @@ int vmbus_endpoint_sendv(struct vmbus_endpoint *ep, const struct vmbus_packet *p
 			 const struct kvec *v, unsigned int n, unsigned int flags);
 int vmbus_endpoint_send(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
 			const void *buf);
+int vmbus_endpoint_reserve(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			   size_t room);
+int vmbus_endpoint_place(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			 const struct vmbus_packet *pkt, struct kvec seg[2]);
+int vmbus_endpoint_placev(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			  const struct vmbus_packet *pkt, const struct kvec *v, unsigned int n);
+int vmbus_endpoint_submit(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			  unsigned int flags);
 void vmbus_endpoint_flush(struct vmbus_endpoint *ep);
 size_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want);
 

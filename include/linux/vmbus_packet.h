@@ -5,6 +5,7 @@
 #ifndef _VMBUS_PACKET_H
 #define _VMBUS_PACKET_H
 
+#include <linux/align.h>
 #include <linux/types.h>
 
 /* Packet types in use (enum vmbus_packet_type in hyperv.h has them all). */
@@ -33,5 +34,33 @@ struct vmbus_packet {
 	u32 offset;
 	u32 len;
 };
+
+/**
+ * struct vmbus_reservation - room in the ring for packets that are being written
+ *
+ * Belongs to whoever reserved it, from vmbus_endpoint_reserve() to vmbus_endpoint_submit().
+ */
+struct vmbus_reservation {
+	/* private: see host/ring.h */
+	struct list_head node;
+	u32 start;
+	u32 end;
+	u32 next;
+	u32 left;
+	u32 room;
+	u32 packets;
+	bool publish;
+};
+
+/**
+ * vmbus_packet_room() - How much room does a packet take in a ring?
+ * @len: bytes of the type's own header and the payload
+ *
+ * Return: bytes, with the descriptor, the padding and the trailer.
+ */
+static inline size_t vmbus_packet_room(size_t len)
+{
+	return 16 + ALIGN(len, 8) + 8;
+}
 
 #endif /* _VMBUS_PACKET_H */

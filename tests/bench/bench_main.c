@@ -250,7 +250,7 @@ static int bench_step(struct bench *b, const struct bench_time *t, struct profil
 	return 0;
 }
 
-static int bench_profile_to_user(struct bench_profile *p, const struct profile *prof)
+static int bench_profile_to_user(u64 to, u64 *room, const struct profile *prof)
 {
 	char *text = kvmalloc(MAX_TEXT, GFP_KERNEL);
 	ssize_t len;
@@ -259,11 +259,11 @@ static int bench_profile_to_user(struct bench_profile *p, const struct profile *
 	if (!text)
 		return -ENOMEM;
 	len = profile_print(prof, text, MAX_TEXT);
-	if (len < 0 || len > p->len)
+	if (len < 0 || len > *room)
 		ret = -ENOSPC;
-	else if (copy_to_user(u64_to_user_ptr(p->data), text, len))
+	else if (copy_to_user(u64_to_user_ptr(to), text, len))
 		ret = -EFAULT;
-	p->len = len;
+	*room = len;
 	kvfree(text);
 	return ret;
 }
@@ -283,7 +283,7 @@ static int bench_ioctl_profile(struct bench *b, void __user *arg)
 		return -ENOMEM;
 	ret = bench_step(b, &p.time, prof);
 	if (!ret)
-		ret = bench_profile_to_user(&p, prof);
+		ret = bench_profile_to_user(p.data, &p.len, prof);
 	profile_destroy(prof);
 	if (ret)
 		return ret;
@@ -303,12 +303,22 @@ static int bench_ioctl_allocs(void __user *arg)
 
 static int bench_ioctl_ring(void __user *arg)
 {
+	struct profile *prof = NULL;
 	struct bench_ring r;
 	int ret;
 
 	if (copy_from_user(&r, arg, sizeof(r)))
 		return -EFAULT;
-	ret = ring_bench(&r);
+	if (r.data) {
+		prof = profile_create();
+		if (!prof)
+			return -ENOMEM;
+	}
+	ret = ring_bench(&r, prof);
+	if (!ret && prof)
+		ret = bench_profile_to_user(r.data, &r.text, prof);
+	if (prof)
+		profile_destroy(prof);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &r, sizeof(r)) ? -EFAULT : 0;

@@ -101,5 +101,7 @@ void parallel_run(void);
 void kicks_run(void);
 /* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
 void profile_run(const char *name);
+/* ring,WAY,BYTES,BATCH: the same */
+void ring_profile(const char *way, __u32 len, __u32 nr);
 
 #endif /* _BENCH_USER_H */

@@ -354,13 +354,17 @@ void profile_run(const char *name)
 	static struct list l;
 	struct result r = {};
 	unsigned int i;
-	__u32 pages;
+	__u32 pages, len, nr;
 	void *mem;
 	int fd;
 
+	if (sscanf(name, "ring,%15[^,],%u,%u", who, &len, &nr) == 3) {
+		ring_profile(who, len, nr);
+		return;
+	}
 	if (sscanf(name, "%15[^,],%15[^,],%15[^,],%u,%15s", holding, memory, layout, &pages,
 		   who) != 5 || pages > MAX_PAGES)
-		die("a profile is HOLDING,MEMORY,LAYOUT,PAGES,WHO");
+		die("a profile is HOLDING,MEMORY,LAYOUT,PAGES,WHO or ring,WAY,BYTES,BATCH");
 	for (i = 0; i < NR_MEMORIES; i++)
 		names[i] = memories[i].name;
 	mem = guest_memory(memories[find(memory, names, NR_MEMORIES)].kind);

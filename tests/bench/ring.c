@@ -61,16 +61,19 @@ static int ring_peek(const struct bench_ring *r, bool copy)
 {
 	struct vmbus_packet pkt;
 	struct kvec seg[2];
-	int ret = 0;
+	int ret;
 	u32 i;
 
-	for (i = 0; i < r->nr && !ret; i++) {
-		ret = vmbus_endpoint_peek(ring_ep, &pkt, seg);
-		if (!ret && copy)
+	ret = vmbus_endpoint_peek(ring_ep, &pkt, seg);
+	for (i = 1; !ret; i++) {
+		if (copy)
 			ret = vmbus_endpoint_copy(ring_ep, seg, 0, ring_buf, pkt.len);
-		if (!ret)
-			vmbus_endpoint_consume(ring_ep);
+		if (ret || i == r->nr)
+			break;
+		ret = vmbus_endpoint_next(ring_ep, &pkt, seg);
 	}
+	if (!ret)
+		vmbus_endpoint_consume(ring_ep);
 	vmbus_endpoint_commit(ring_ep);
 	return ret;
 }
@@ -99,6 +102,26 @@ static int ring_sendv(const struct bench_ring *r)
 	return ret;
 }
 
+static int ring_place(const struct bench_ring *r, bool copy)
+{
+	struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .len = r->len };
+	struct kvec v = { .iov_base = ring_buf, .iov_len = r->len };
+	struct vmbus_reservation res;
+	struct kvec seg[2];
+	int ret;
+	u32 i;
+
+	ret = vmbus_endpoint_reserve(ring_ep, &res, r->nr * vmbus_packet_room(r->len));
+	if (ret)
+		return ret;
+	for (i = 0; i < r->nr; i++)
+		if (copy)
+			vmbus_endpoint_placev(ring_ep, &res, &pkt, &v, 1);
+		else
+			vmbus_endpoint_place(ring_ep, &res, &pkt, seg);
+	return vmbus_endpoint_submit(ring_ep, &res, 0);
+}
+
 static int ring_do(const struct bench_ring *r)
 {
 	switch (r->what) {
@@ -112,18 +135,29 @@ static int ring_do(const struct bench_ring *r)
 		return ring_send(r);
 	case BENCH_RING_SENDV:
 		return ring_sendv(r);
+	case BENCH_RING_PLACEV:
+		return ring_place(r, true);
+	case BENCH_RING_PLACE:
+		return ring_place(r, false);
 	default:
 		return -EINVAL;
 	}
 }
 
-int ring_bench(struct bench_ring *r)
+/* @prof: step through it; else time it */
+int ring_bench(struct bench_ring *r, struct profile *prof)
 {
 	u64 begin;
 	int ret;
 
 	if (!ring_ep || r->len > sizeof(ring_buf))
 		return -EINVAL;
+	if (prof) {
+		profile_begin(prof, WATCH_MAP);
+		ret = ring_do(r);
+		profile_end(prof);
+		return ret;
+	}
 	begin = ktime_get_ns();
 	ret = ring_do(r);
 	r->ns = ktime_get_ns() - begin;

@@ -88,6 +88,38 @@ static void ring_restart(void)
 		die("the channel is not opened again: %#x", reply.status);
 }
 
+static const struct {
+	const char *name;
+	__u32 what;
+} ways[] = {
+	{ "recv", BENCH_RING_RECV },
+	{ "peek", BENCH_RING_PEEK },
+	{ "peek and copy", BENCH_RING_COPY },
+	{ "send", BENCH_RING_SEND },
+	{ "sendv", BENCH_RING_SENDV },
+	{ "placev", BENCH_RING_PLACEV },
+	{ "place", BENCH_RING_PLACE },
+};
+
+/* The packets are there that are to be received, or the room for those that are sent. */
+static void prepare(const struct bench_ring *b)
+{
+	__u32 bytes = b->nr * (DESC + b->len + TRAILER);
+
+	if (r.in->write_index + bytes >= DATA_BYTES || r.out->write_index + bytes >= DATA_BYTES)
+		ring_restart();
+	if (b->what <= BENCH_RING_COPY)
+		write_packets(b->len, b->nr);
+}
+
+static void ring_ioctl(struct bench_ring *b)
+{
+	prepare(b);
+	if (ioctl(r.bench, BENCH_RING, b))
+		die("ring %u, %u x %u: %s", b->what, b->len, b->nr, strerror(errno));
+	r.out->read_index = r.out->write_index;
+}
+
 static void measure(const char *name, __u32 what, __u32 len, __u32 nr)
 {
 	__u64 best = ~0ull;
@@ -96,14 +128,7 @@ static void measure(const char *name, __u32 what, __u32 len, __u32 nr)
 	for (i = 0; i < 10 * rounds; i++) {
 		struct bench_ring b = { .what = what, .len = len, .nr = nr };
 
-		if (r.in->write_index + nr * (DESC + len + TRAILER) >= DATA_BYTES ||
-		    r.out->write_index + nr * (DESC + len + TRAILER) >= DATA_BYTES)
-			ring_restart();
-		if (what <= BENCH_RING_COPY)
-			write_packets(len, nr);
-		if (ioctl(r.bench, BENCH_RING, &b))
-			die("%s %u x %u: %s", name, len, nr, strerror(errno));
-		r.out->read_index = r.out->write_index;
+		ring_ioctl(&b);
 		if (b.ns < best)
 			best = b.ns;
 	}
@@ -112,16 +137,6 @@ static void measure(const char *name, __u32 what, __u32 len, __u32 nr)
 
 void ring_run(void)
 {
-	static const struct {
-		const char *name;
-		__u32 what;
-	} ways[] = {
-		{ "recv", BENCH_RING_RECV },
-		{ "peek", BENCH_RING_PEEK },
-		{ "peek and copy", BENCH_RING_COPY },
-		{ "send", BENCH_RING_SEND },
-		{ "sendv", BENCH_RING_SENDV },
-	};
 	static const __u32 lens[] = { 64, 1024 }, numbers[] = { 1, 16 };
 	char *mem = guest_memory(MEM_MEMFD);
 	unsigned int i, j, k;
@@ -132,6 +147,29 @@ void ring_run(void)
 		for (j = 0; j < ARRAY_SIZE(lens); j++)
 			for (k = 0; k < ARRAY_SIZE(numbers); k++)
 				measure(ways[i].name, ways[i].what, lens[j], numbers[k]);
+	close(r.bench);
+	close(r.host);
+	guest_memory_free(mem);
+}
+
+void ring_profile(const char *way, __u32 len, __u32 nr)
+{
+	static char text[1 << 20];
+	char *mem = guest_memory(MEM_MEMFD);
+	struct bench_ring b = { .len = len, .nr = nr };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways) && strcmp(way, ways[i].name); i++)
+		;
+	if (i == ARRAY_SIZE(ways))
+		die("what is '%s'?", way);
+	b.what = ways[i].what;
+	ring_begin(mem);
+	ring_ioctl(&b);
+	b.data = PTR(text);
+	b.text = sizeof(text);
+	ring_ioctl(&b);
+	fwrite(text, 1, b.text, stdout);
 	close(r.bench);
 	close(r.host);
 	guest_memory_free(mem);

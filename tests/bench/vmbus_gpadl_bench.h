@@ -122,16 +122,21 @@ enum bench_ring_what {
 	BENCH_RING_COPY,	/* the same, and a copy */
 	BENCH_RING_SEND,	/* vmbus_endpoint_send() for each */
 	BENCH_RING_SENDV,	/* VMBUS_SEND_MORE for all but the last */
+	BENCH_RING_PLACEV,	/* one reservation, and a copy for each */
+	BENCH_RING_PLACE,	/* one reservation; the payload is what the ring held */
 };
 
 #define BENCH_RING_MAX_LEN	4096
 
+/* With @data, step by step; @data gets what that of struct bench_profile does. */
 struct bench_ring {
 	__u32 what;
 	__u32 len;		/* of the payload */
 	__u32 nr;
 	__u32 pad;
 	__aligned_u64 ns;	/* out: of all */
+	__aligned_u64 data;
+	__aligned_u64 text;	/* room in @data; out: of the text */
 };
 
 #define BENCH_RING	_IOWR(0xBD, 8, struct bench_ring)

@@ -54,8 +54,11 @@ static unsigned int copies_until_error;
 
 unsigned long copy_mc_to_kernel(void *to, const void *from, unsigned int len)
 {
-	if (copies_until_error && !--copies_until_error)
+	/* An error stays where it is. */
+	if (copies_until_error == 1)
 		return len;
+	if (copies_until_error)
+		copies_until_error--;
 	memcpy(to, from, len);
 	return 0;
 }

@@ -55,7 +55,7 @@ struct sender {
 	const struct sender_plan *plan;
 	unsigned int id, next;
 	enum sender_state state;
-	struct vmbus_ring_slot slot;
+	struct vmbus_reservation res;
 };
 
 enum guest_state {
@@ -218,7 +218,7 @@ static void sender_try(struct sender *s)
 	if (s->plan->kind == SENDER_ASKS && vmbus_ring_room(&m.ring, len, &todo) < len)
 		ret = -EAGAIN;
 	if (!ret)
-		ret = vmbus_ring_reserve(&m.ring, 0, len, &s->slot, &todo);
+		ret = vmbus_ring_reserve(&m.ring, vmbus_packet_room(len), &s->res, &todo);
 	if (!ret)
 		s->state = S_FILL;
 	else if (ret != -EAGAIN)
@@ -239,10 +239,14 @@ static void sender_fill(struct sender *s)
 		.len = s->plan->len[s->next],
 	};
 	struct kvec v = { .iov_base = payload, .iov_len = pkt.len };
+	struct kvec seg[2];
 
 	/* Nothing of what the guest looks at changes: let it alone. */
 	model_set_guest(NULL);
-	vmbus_ring_fill(&m.ring, &s->slot, &pkt, &v, 1);
+	if (vmbus_ring_place(&m.ring, &s->res, &pkt, seg))
+		model_fail("a packet does not fit into its place");
+	else
+		vmbus_ring_fill(seg, &v, 1);
 	model_set_guest(&guest);
 	s->state = S_FINISH;
 }
@@ -251,7 +255,7 @@ static void sender_finish(struct sender *s)
 {
 	unsigned int todo = 0;
 
-	if (vmbus_ring_finish(&m.ring, &s->slot, s->plan->kind == SENDER_BATCHES, &todo))
+	if (vmbus_ring_finish(&m.ring, &s->res, s->plan->kind == SENDER_BATCHES, &todo))
 		model_fail("a packet that was reserved cannot be finished");
 	todo_do(todo);
 	sender_next(s);
@@ -359,7 +363,7 @@ static const char *end(void)
 			return "a sender waits for room for ever";
 	if (m.read != m.ring.index)
 		return "the guest sleeps, and the ring is not empty";
-	if (mem.control.write_index != m.ring.index || m.ring.slots.next != &m.ring.slots)
+	if (mem.control.write_index != m.ring.index || !list_empty(&m.ring.reserved))
 		return "a packet was never published";
 	for (i = 0; i < MAX_SENDERS; i++)
 		if (m.sender[i].plan->kind != SENDER_GIVES_UP &&

@@ -5,10 +5,6 @@
 
 #include <linux/types.h>
 
-struct list_head {
-	struct list_head *next, *prev;
-};
-
 static inline void INIT_LIST_HEAD(struct list_head *head)
 {
 	head->next = head;
@@ -39,6 +35,11 @@ static inline bool list_empty(const struct list_head *head)
 static inline bool list_is_first(const struct list_head *node, const struct list_head *head)
 {
 	return node->prev == head;
+}
+
+static inline bool list_is_singular(const struct list_head *head)
+{
+	return head->next != head && head->next == head->prev;
 }
 
 #define list_entry(node, type, member)	\

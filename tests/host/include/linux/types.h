@@ -21,6 +21,10 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long s64;
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 #define U16_MAX			UINT16_MAX
 #define U32_MAX			UINT32_MAX
 #define U64_MAX			(~0ull)
