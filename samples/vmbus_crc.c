@@ -4,125 +4,86 @@
  *
  * It shows what a backend of a real device does: a configuration, a sub-channel for each
  * of the guest's processors, buffers of the guest that stay mapped until they are wanted
- * back, requests that complete in another thread, and a ring that is full for a while.
+ * back, and requests that complete in another thread.
  *
  *	struct crc_device	probe() .. remove(): what the VMM has configured
  *	struct crc_channel	open() .. close(): one ring, its buffers, its requests
- *	struct crc_buffer	a GPADL of that channel, mapped
  *	struct crc_request	a packet, from kick() until its completion is sent
  *
- * A request holds the endpoint until its completion is sent; so close() waits for it, and
- * nothing here is freed under it. A mutex for each channel is held while a buffer is used:
- * that is why revoke() can unmap.
+ * A request holds the endpoint until then; so close() waits for it, and nothing here is freed
+ * under it. A mutex for each channel is held while a buffer is used: that is why revoke() can
+ * unmap.
  */
+#include <linux/bitmap.h>
 #include <linux/crc32.h>
 #include <linux/errno.h>
-#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
-#include "gpadl/compat.h"
 #include "vmbus_crc.h"
 
 struct crc_device {
 	struct vmbus_crc_config config;
 };
 
-struct crc_channel {
-	struct vmbus_endpoint *ep;
-	struct crc_device *dev;
-	struct mutex buffers_lock;
-	struct list_head buffers;
-	spinlock_t done_lock;		/* protects what follows */
-	struct list_head done;		/* requests whose completion is to be sent */
-	unsigned int nr_requests;
-	bool closing;
-};
-
-struct crc_buffer {
-	struct list_head node;
-	struct vmbus_mapping *map;
-	u32 handle;
-};
-
 struct crc_request {
-	struct list_head node;
 	struct work_struct work;
 	struct crc_channel *chan;
-	u64 trans_id;
 	struct vmbus_crc_request ask;	/* a copy: the guest cannot change it any more */
-	int error;
-	u32 value;
+	struct vmbus_crc_answer answer;
+	struct vmbus_completion done;
 };
 
-/* ---- Buffers; called with buffers_lock held ---- */
+struct crc_channel {
+	struct vmbus_endpoint *ep;
+	const struct vmbus_crc_config *config;
+	struct mutex lock;		/* protects buffers, and what is done with one */
+	struct xarray buffers;		/* struct vmbus_mapping, by handle */
+	DECLARE_BITMAP(busy, VMBUS_CRC_MAX_REQUESTS);
+	struct crc_request requests[];
+};
 
-static struct crc_buffer *crc_find(struct crc_channel *c, u32 handle)
+static struct workqueue_struct *crc_wq;
+
+/* ---- Buffers; called with the lock held ---- */
+
+static int crc_unmap(struct crc_channel *c, u32 handle)
 {
-	struct crc_buffer *b;
+	struct vmbus_mapping *map = xa_erase(&c->buffers, handle);
 
-	list_for_each_entry(b, &c->buffers, node)
-		if (b->handle == handle)
-			return b;
-	return NULL;
-}
-
-static void crc_drop(struct crc_buffer *b)
-{
-	vmbus_gpadl_unmap(b->map);
-	list_del(&b->node);
-	kfree(b);
+	if (!map)
+		return -ENOENT;
+	vmbus_gpadl_unmap(map);
+	return 0;
 }
 
 /* It may sleep for as long as the VMM likes: in kick(), which is this channel's thread. */
 static int crc_map(struct crc_channel *c, u32 handle)
 {
-	struct crc_buffer *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	struct vmbus_mapping *map;
 	int ret;
 
-	if (!b)
-		return -ENOMEM;
 	ret = vmbus_gpadl_map(vmbus_endpoint_channel(c->ep),
-			      VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, handle, &b->map);
+			      VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, handle, &map);
+	if (ret)
+		return ret;
+	ret = xa_insert(&c->buffers, handle, map, GFP_KERNEL_ACCOUNT);
 	if (ret) {
-		kfree(b);
+		vmbus_gpadl_unmap(map);
 		return ret;
 	}
-	b->handle = handle;
-	list_add(&b->node, &c->buffers);
 	/* The last step: now revoke() can find what it needs. */
-	vmbus_mapping_arm(b->map, b);
+	vmbus_mapping_arm(map, xa_mk_value(handle));
 	return 0;
-}
-
-static int crc_unmap(struct crc_channel *c, u32 handle)
-{
-	struct crc_buffer *b = crc_find(c, handle);
-
-	if (!b)
-		return -ENOENT;
-	crc_drop(b);
-	return 0;
-}
-
-static size_t crc_bytes(struct sg_table *sgt)
-{
-	struct scatterlist *sg;
-	size_t bytes = 0;
-	unsigned int i;
-
-	for_each_sgtable_sg(sgt, sg, i)
-		bytes += sg->length;
-	return bytes;
 }
 
 /* The guest may write to the pages meanwhile. It gets some CRC then: its own fault. */
-static u32 crc_sum_pages(struct sg_table *sgt, u32 offset, u32 len)
+static u32 crc_pages(struct sg_table *sgt, u32 offset, u32 len)
 {
 	struct sg_mapping_iter it;
 	u32 crc = ~0;
@@ -141,61 +102,37 @@ static u32 crc_sum_pages(struct sg_table *sgt, u32 offset, u32 len)
 static int crc_sum(struct crc_channel *c, struct crc_request *r)
 {
 	u32 offset = le32_to_cpu(r->ask.offset), len = le32_to_cpu(r->ask.len);
-	struct crc_buffer *b = crc_find(c, le32_to_cpu(r->ask.buffer));
+	struct vmbus_mapping *map = xa_load(&c->buffers, le32_to_cpu(r->ask.buffer));
 	struct sg_table *sgt;
-	size_t bytes;
 
-	if (!b)
+	if (!map)
 		return -ENOENT;
-	sgt = vmbus_mapping_sgt(b->map);
-	bytes = crc_bytes(sgt);
-	if (offset > bytes || len > bytes - offset)
+	sgt = vmbus_mapping_sgt(map);
+	/* What a guest says is checked before it is used. */
+	if (sg_nents_for_len(sgt->sgl, (u64)offset + len) < 0)
 		return -EINVAL;
-	if (c->dev->config.max_bytes && len > c->dev->config.max_bytes)
+	if (c->config->max_bytes && len > c->config->max_bytes)
 		return -E2BIG;
-	r->value = crc_sum_pages(sgt, offset, len);
+	r->answer.value = cpu_to_le32(crc_pages(sgt, offset, len));
 	return 0;
 }
 
 /* ---- Requests ---- */
 
-/*
- * @done is done. Send the completions that there are, in order. If there is no room for
- * one it stays: kick() comes when there is. Nobody waits for one that closes the channel.
- */
-static void crc_send_done(struct crc_channel *c, struct crc_request *done)
+/* It is sent, or the channel closes. kick() may have stopped as there were too many. */
+static void crc_done(struct vmbus_endpoint *ep, struct vmbus_completion *done)
 {
-	struct vmbus_endpoint *ep = c->ep;
-	struct crc_request *r, *next;
-	LIST_HEAD(sent);
+	struct crc_request *r = container_of(done, struct crc_request, done);
 
-	spin_lock(&c->done_lock);
-	if (done)
-		list_add_tail(&done->node, &c->done);
-	list_for_each_entry_safe(r, next, &c->done, node) {
-		struct vmbus_crc_answer answer = {
-			.error = cpu_to_le32(-r->error),
-			.value = cpu_to_le32(r->value),
-		};
-		struct vmbus_packet pkt = {
-			.type = VMBUS_PACKET_COMPLETION,
-			.trans_id = r->trans_id,
-			.len = sizeof(answer),
-		};
+	clear_bit_unlock(r - r->chan->requests, r->chan->busy);
+	vmbus_endpoint_kick(ep);
+}
 
-		if (vmbus_endpoint_send(ep, &pkt, &answer) == -EAGAIN && !c->closing)
-			break;
-		list_move_tail(&r->node, &sent);
-		/* kick() stopped reading when there were too many. */
-		if (c->nr_requests-- == c->dev->config.max_requests)
-			vmbus_endpoint_kick(ep);
-	}
-	spin_unlock(&c->done_lock);
-	/* After the last put @c may be gone. */
-	list_for_each_entry_safe(r, next, &sent, node) {
-		kfree(r);
-		vmbus_endpoint_put(ep);
-	}
+/* The endpoint's hold goes with the completion: @r and its channel may be gone after this. */
+static void crc_complete(struct crc_request *r, int ret)
+{
+	r->answer.error = cpu_to_le32(-ret);
+	vmbus_endpoint_complete(r->chan->ep, &r->done);
 }
 
 /* What takes its time is done elsewhere; kick() goes on with the next packet. */
@@ -203,79 +140,80 @@ static void crc_work(struct work_struct *work)
 {
 	struct crc_request *r = container_of(work, struct crc_request, work);
 	struct crc_channel *c = r->chan;
+	int ret;
 
-	mutex_lock(&c->buffers_lock);
-	r->error = crc_sum(c, r);
-	mutex_unlock(&c->buffers_lock);
-	crc_send_done(c, r);
+	mutex_lock(&c->lock);
+	ret = crc_sum(c, r);
+	mutex_unlock(&c->lock);
+	crc_complete(r, ret);
 }
 
-static int crc_do_now(struct crc_channel *c, const struct crc_request *r)
+static int crc_do_now(struct crc_channel *c, const struct vmbus_crc_request *ask)
 {
-	u32 handle = le32_to_cpu(r->ask.buffer);
+	u32 handle = le32_to_cpu(ask->buffer), len = le32_to_cpu(ask->len);
 
-	guard(mutex)(&c->buffers_lock);
-	switch (le32_to_cpu(r->ask.op)) {
+	guard(mutex)(&c->lock);
+	switch (le32_to_cpu(ask->op)) {
 	case VMBUS_CRC_MAP:
 		return crc_map(c, handle);
 	case VMBUS_CRC_UNMAP:
 		return crc_unmap(c, handle);
 	case VMBUS_CRC_SUBCHANNELS_WANTED:
-		if (vmbus_endpoint_index(c->ep) || le32_to_cpu(r->ask.len) > U16_MAX)
+		if (vmbus_endpoint_index(c->ep) || len > U16_MAX)
 			return -EINVAL;
-		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep),
-						      le32_to_cpu(r->ask.len));
+		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep), len);
 	default:
 		return -EOPNOTSUPP;
 	}
 }
 
-static void crc_begin(struct crc_channel *c, struct crc_request *r)
+static void crc_begin(struct crc_request *r)
 {
-	spin_lock(&c->done_lock);
-	c->nr_requests++;
-	spin_unlock(&c->done_lock);
-	if (r->ask.op == cpu_to_le32(VMBUS_CRC_SUM)) {
-		INIT_WORK(&r->work, crc_work);
-		queue_work(system_unbound_wq, &r->work);
-	} else {
-		r->error = crc_do_now(c, r);
-		crc_send_done(c, r);
-	}
+	if (r->ask.op == cpu_to_le32(VMBUS_CRC_SUM))
+		queue_work(crc_wq, &r->work);
+	else
+		crc_complete(r, crc_do_now(r->chan, &r->ask));
+}
+
+/* One that is free; only kick() takes them. */
+static struct crc_request *crc_take(struct crc_channel *c)
+{
+	unsigned int i = find_first_zero_bit(c->busy, c->config->max_requests);
+
+	/* Pairs with crc_done(). */
+	if (i >= c->config->max_requests || test_and_set_bit_lock(i, c->busy))
+		return NULL;
+	return &c->requests[i];
 }
 
 /* The next packet, if there may be one more request. Returns false if there is none. */
 static bool crc_receive(struct crc_channel *c)
 {
+	struct crc_request *r = crc_take(c);
 	struct vmbus_packet pkt;
-	struct crc_request *r;
 	int ret;
 
-	/* kick() comes again when there are less. */
-	if (READ_ONCE(c->nr_requests) >= c->dev->config.max_requests)
+	if (!r)
 		return false;
-	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
-	if (!r) {
-		vmbus_endpoint_kick(c->ep);	/* the packet stays where it is */
-		return false;
-	}
 	if (!vmbus_endpoint_tryget(c->ep))
-		goto err_free;
+		goto err_release;
 	ret = vmbus_endpoint_recv(c->ep, &pkt, &r->ask, sizeof(r->ask));
-	if (ret)
+	if (ret == -EMSGSIZE)
+		vmbus_endpoint_consume(c->ep);
+	else if (ret)
 		goto err_put;
-	r->chan = c;
-	r->trans_id = pkt.trans_id;
 	/* One that is not of ours is answered, too. */
 	if (pkt.type != VMBUS_PACKET_INBAND || pkt.offset || pkt.len != sizeof(r->ask))
 		r->ask.op = cpu_to_le32(~0);
-	crc_begin(c, r);
+	r->answer.value = 0;
+	r->done.trans_id = pkt.trans_id;
+	crc_begin(r);
 	return true;
 
 err_put:
 	vmbus_endpoint_put(c->ep);
-err_free:
-	kfree(r);
+err_release:
+	clear_bit(r - c->requests, c->busy);
 	return false;
 }
 
@@ -288,17 +226,14 @@ static int crc_probe(struct vmbus_device *dev, const void *config, size_t len)
 
 	if (!d)
 		return -ENOMEM;
-	ret = vmbus_config_copy(&d->config, sizeof(d->config), sizeof(d->config), config,
-				len);
-	if (!ret && (!d->config.max_requests ||
-		     d->config.max_requests > VMBUS_CRC_MAX_REQUESTS))
+	ret = vmbus_config_copy(&d->config, sizeof(d->config), sizeof(d->config), config, len);
+	if (!ret && (!d->config.max_requests || d->config.max_requests > VMBUS_CRC_MAX_REQUESTS))
 		ret = -EINVAL;
-	if (ret) {
+	if (ret)
 		kfree(d);
-		return ret;
-	}
-	vmbus_device_set_data(dev, d);
-	return 0;
+	else
+		vmbus_device_set_data(dev, d);
+	return ret;
 }
 
 static void crc_remove(struct vmbus_device *dev)
@@ -308,16 +243,26 @@ static void crc_remove(struct vmbus_device *dev)
 
 static int crc_open(struct vmbus_endpoint *ep)
 {
-	struct crc_channel *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	struct crc_device *d = vmbus_device_data(vmbus_endpoint_device(ep));
+	struct crc_channel *c;
+	unsigned int i;
 
+	c = kvzalloc(struct_size(c, requests, d->config.max_requests), GFP_KERNEL_ACCOUNT);
 	if (!c)
 		return -ENOMEM;
 	c->ep = ep;
-	c->dev = vmbus_device_data(vmbus_endpoint_device(ep));
-	mutex_init(&c->buffers_lock);
-	INIT_LIST_HEAD(&c->buffers);
-	spin_lock_init(&c->done_lock);
-	INIT_LIST_HEAD(&c->done);
+	c->config = &d->config;
+	mutex_init(&c->lock);
+	xa_init(&c->buffers);
+	for (i = 0; i < d->config.max_requests; i++) {
+		struct crc_request *r = &c->requests[i];
+
+		r->chan = c;
+		INIT_WORK(&r->work, crc_work);
+		r->done.buf = &r->answer;
+		r->done.len = sizeof(r->answer);
+		r->done.done = crc_done;
+	}
 	vmbus_endpoint_set_data(ep, c);
 	return 0;
 }
@@ -326,28 +271,23 @@ static int crc_open(struct vmbus_endpoint *ep)
 static void crc_close(struct vmbus_endpoint *ep)
 {
 	struct crc_channel *c = vmbus_endpoint_data(ep);
-	struct crc_buffer *b, *next;
+	struct vmbus_mapping *map;
+	unsigned long handle;
 
-	spin_lock(&c->done_lock);
-	c->closing = true;
-	spin_unlock(&c->done_lock);
-	crc_send_done(c, NULL);
 	/* Those that are under way. */
 	vmbus_endpoint_drain(ep);
-	list_for_each_entry_safe(b, next, &c->buffers, node)
-		crc_drop(b);
-	mutex_destroy(&c->buffers_lock);
-	kfree(c);
+	xa_for_each(&c->buffers, handle, map)
+		vmbus_gpadl_unmap(map);
+	xa_destroy(&c->buffers);
+	kvfree(c);
 }
 
 static void crc_kick(struct vmbus_endpoint *ep)
 {
-	struct crc_channel *c = vmbus_endpoint_data(ep);
 	unsigned int n;
 
-	crc_send_done(c, NULL);
 	for (n = 0; n < 64; n++)
-		if (!crc_receive(c))
+		if (!crc_receive(vmbus_endpoint_data(ep)))
 			return;
 	vmbus_endpoint_kick(ep);	/* the rest later: close() may be waiting */
 }
@@ -355,13 +295,13 @@ static void crc_kick(struct vmbus_endpoint *ep)
 static void crc_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 {
 	struct crc_channel *c = vmbus_endpoint_data(ep);
-	struct crc_buffer *b;
+	void *handle;
 
-	guard(mutex)(&c->buffers_lock);
-	/* Only this channel's thread unmaps, so it is there; it costs nothing to be sure. */
-	b = vmbus_mapping_priv(map);
-	if (b)
-		crc_drop(b);
+	guard(mutex)(&c->lock);
+	/* NULL: it has been unmapped meanwhile. */
+	handle = vmbus_mapping_priv(map);
+	if (handle)
+		crc_unmap(c, xa_to_value(handle));
 }
 
 static struct vmbus_backend crc_backend = {
@@ -380,12 +320,22 @@ static struct vmbus_backend crc_backend = {
 
 static int __init crc_init(void)
 {
-	return vmbus_backend_register(&crc_backend);
+	int ret;
+
+	/* close() waits for it, and memory is freed by close(). */
+	crc_wq = alloc_workqueue("vmbus_crc", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!crc_wq)
+		return -ENOMEM;
+	ret = vmbus_backend_register(&crc_backend);
+	if (ret)
+		destroy_workqueue(crc_wq);
+	return ret;
 }
 
 static void __exit crc_exit(void)
 {
 	vmbus_backend_unregister(&crc_backend);
+	destroy_workqueue(crc_wq);
 }
 
 module_init(crc_init);
