@@ -279,6 +279,17 @@ static void backstore_path(const struct lun *lun, char *to, size_t size)
 	free(text);
 }
 
+/* Of "rd_mcp_0/name", that of "rd_mcp" */
+static int kind_length(const char *backstore)
+{
+	int len = strcspn(backstore, "/");
+	int i = len;
+
+	while (i > 0 && isdigit((unsigned char)backstore[i - 1]))
+		i--;
+	return i > 0 && backstore[i - 1] == '_' ? i - 1 : len;
+}
+
 static int print_lun(const struct lun *lun, void *arg)
 {
 	unsigned int *nr = arg;
@@ -289,7 +300,7 @@ static int print_lun(const struct lun *lun, void *arg)
 		       "DATA");
 	backstore_path(lun, path, sizeof(path));
 	printf("%-20s %-20s %5s %5s %-12.*s %s\n", lun->name, lun->wwn, lun->tpgt + 5,
-	       lun->lun + 4, (int)strcspn(lun->backstore, "_/"), lun->backstore, path);
+	       lun->lun + 4, kind_length(lun->backstore), lun->backstore, path);
 	return 0;
 }
 
