@@ -212,8 +212,6 @@ void vm_unblock(struct vm_blocker *b)
 
 /* ---- Life ---- */
 
-static const struct vm_caller nobody = { "nowhere", 0 };
-
 /* Ends by vm_destroy(), which also takes one that is half made. */
 struct vm *vm_create(struct kunit *test, u32 resident)
 {
@@ -224,7 +222,7 @@ struct vm *vm_create(struct kunit *test, u32 resident)
 	if (!vm)
 		return NULL;
 	vm->test = test;
-	vm->caller = &nobody;
+	vm->caller = "nowhere";
 	vm->resident = resident;
 	INIT_LIST_HEAD(&vm->tasks);
 	INIT_LIST_HEAD(&vm->joined);

@@ -21,6 +21,7 @@
 #include <linux/completion.h>
 #include <linux/list.h>
 #include <linux/scatterlist.h>
+#include <linux/stringify.h>
 
 #include "gpadl/priv.h"
 #include "guest.h"
@@ -66,12 +67,6 @@ enum vm_slot {
 #define VM_HANDLE	0xe1e10u	/* as Linux begins to count */
 
 struct vm;
-
-/* struct vm_caller - where a case called a helper that expects something */
-struct vm_caller {
-	const char *file;
-	int line;
-};
 
 /**
  * struct vm_channel - a channel and what its channel layer has seen
@@ -135,7 +130,7 @@ struct vm_stall {
  */
 struct vm {
 	struct kunit *test;
-	const struct vm_caller *caller;
+	const char *caller;
 	struct mm_struct *mm;
 	u32 resident;
 	struct vmbus_gpa_region memory[VM_NR_SLOTS];
@@ -315,14 +310,13 @@ void vm_unkill(void);
  * A helper that fails says where the case called it: KUnit itself names the helper's line. The
  * helpers call each other by their plain names, so the caller stays the case.
  */
-#define VM_AT(vm)	"called at %s:%d", (vm)->caller->file, (vm)->caller->line
+#define VM_AT(vm)	"called at %s", (vm)->caller
 
 #ifndef VM_HELPERS
 #define VM_CALL(fn, _vm, ...) ({						\
-	static const struct vm_caller __caller = { __FILE__, __LINE__ };	\
 	struct vm *__vm = (_vm);						\
 										\
-	WRITE_ONCE(__vm->caller, &__caller);					\
+	WRITE_ONCE(__vm->caller, __FILE__ ":" __stringify(__LINE__));		\
 	fn(__vm, ##__VA_ARGS__);						\
 })
 

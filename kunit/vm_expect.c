@@ -129,8 +129,7 @@ void vm_expect_counted(struct vm *vm, enum gpadl_reason reason)
 
 	for (i = 0; i < GPADL_NR_REASONS; i++)
 		KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&vm->p->counts[i]), i == reason,
-				    "reason %d, called at %s:%d", i, vm->caller->file,
-				    vm->caller->line);
+				    "reason %d, called at %s", i, vm->caller);
 }
 
 void vm_expect_no_gpadl(struct vm *vm, struct vm_channel *c)

@@ -322,8 +322,8 @@ void vm_expect_sg(struct vm *vm, const struct sg_table *sgt)
 			u32 len = min_t(u32, left, GUEST_PAGE - from);
 
 			if (!cursor_take(vm, &at, vm_hva(vm, s->words[i]), from, len, !page)) {
-				KUNIT_FAIL(vm->test, "word %u, page %u of its range, called at %s:%d",
-					   i, page, vm->caller->file, vm->caller->line);
+				KUNIT_FAIL(vm->test, "word %u, page %u of its range, called at %s",
+					   i, page, vm->caller);
 				return;
 			}
 			left -= len;
