@@ -295,7 +295,6 @@ TEST_F(data, ranges)
 	/* A page more than it needs is no matter. */
 	EXPECT_GOOD(ASK(9, 16 + 16), HV_PAGE);
 	EXPECT_BAD(6, 0);
-	EXPECT_BAD(9, 0);
 	EXPECT_BAD(9, 8);
 	EXPECT_BAD(9, 16);
 	h.nr = 0;
@@ -354,9 +353,9 @@ TEST_F(data, read_only_region)
 
 /* ---- More at a time than fits ---- */
 
-#define MANY	200u
+#define MANY	1000u
 
-/* Each is answered once, though the ring of the answers holds fewer than there are. */
+/* Each is answered once. */
 TEST_F(data, many)
 {
 	unsigned int ring_holds = SCSI_RING_DATA / (16 + 24 + 64 + 8) - 1;
@@ -364,7 +363,7 @@ TEST_F(data, many)
 	bool answered[MANY] = {};
 	__u64 first = self->c->next_id + 1;
 
-	/* First without reading: then in turns. */
+	/* First as many as the ring holds, then in turns. */
 	while (heard < MANY) {
 		while (sent < MANY && sent - heard < ring_holds) {
 			struct scsi_cmd cmd = cmd_rw(false, sent, 1,
@@ -389,6 +388,24 @@ TEST_F(data, many)
 	EXPECT_TRUE(scsi_is_quiet(self->c));
 }
 
+/* Until the host has taken all, or takes no more */
+static bool all_taken(const struct scsi_chan *c)
+{
+	const __u32 *index = (const __u32 *)c->ring;
+	unsigned int still = 0;
+	__u32 before = ~0u, read;
+
+	while (still < 100) {
+		read = __atomic_load_n(&index[1], __ATOMIC_SEQ_CST);
+		if (read == index[0])
+			return true;
+		still = read == before ? still + 1 : 0;
+		before = read;
+		usleep(10000);
+	}
+	return false;
+}
+
 TEST_F(data, unread_answers)
 {
 	/* An answer takes 88 bytes of the ring, a command without data as many. */
@@ -400,7 +417,7 @@ TEST_F(data, unread_answers)
 			scsi_send(self->c, &tur);
 		scsi_kick(self->c);
 		/* The host takes them out, and has no room for its answers. */
-		if (!WAIT_FOR(((__u32 *)self->c->ring)[0] == ((__u32 *)self->c->ring)[1]))
+		if (!all_taken(self->c))
 			break;
 	}
 	/* It stops at its limit. */

@@ -119,8 +119,11 @@ static inline void scsi_vmm_stop(struct scsi_vmm *v)
 	if (v->fd >= 0)
 		close(v->fd);
 	v->fd = -1;
-	for (i = 0; i < MAX_CHANNELS; i++)
-		close(v->chan[i].kick_fd);
+	for (i = 0; i < MAX_CHANNELS; i++) {
+		if (v->chan[i].kick_fd >= 0)
+			close(v->chan[i].kick_fd);
+		v->chan[i].kick_fd = -1;
+	}
 }
 
 #define OPEN_CHANNEL(_v, _i) do {						\

@@ -73,10 +73,24 @@ static bool is_taken(const struct scsi_chan *c)
 	       __atomic_load_n(&index[1], __ATOMIC_SEQ_CST);
 }
 
+/* Each logical unit says once that there are others now (unit attention 3F/0E). */
+static void settle(struct scsi_chan *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		struct scsi_cmd tur = cmd_plain(0);
+
+		tur.lun = i % 2;
+		scsi_do(c, &tur);
+	}
+}
+
 #define BEGIN_HUNG(_chan, _nr) ({					\
 	struct scsi_chan *_c = (_chan);					\
 	__u64 _id;							\
 									\
+	settle(_c);							\
 	ASSERT_EQ(0, dm_suspend(DM, true));				\
 	_id = begin(_c, HUNG_LUN, _nr);					\
 	EXPECT_TRUE(WAIT_FOR(is_taken(_c)));				\
@@ -114,6 +128,7 @@ TEST_F(life, event_before_the_end)
 	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
 	ASSERT_EQ(0, target_add_lun(5, "rd_mcp", "r"));
 	ASSERT_EQ(0, scsi_init(self->c, 0x0602));
+	tur.lun = 5;
 	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
 	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
 	/* It looks for them anyway. */
@@ -292,6 +307,7 @@ TEST_F(life, subchannels)
 	struct vmbus_host_event event;
 	unsigned int i;
 
+	settle(self->c);
 	EXPECT_EQ(STATUS_INVALID_PARAMETER,
 		  scsi_ask(self->c, &msg, sizeof(msg)).msg.status);
 	EXPECT_FALSE(event_waits(v->fd));
@@ -333,12 +349,13 @@ TEST_F(life, early_subchannel)
 	OPEN_CHANNEL(v, 0);
 	ASSERT_EQ(0, scsi_create(v, 1));
 	OPEN_CHANNEL(v, 1);
+	tur.lun = 9;
 	scsi_send(&v->chan[1], &tur);
 	scsi_kick(&v->chan[1]);
 	usleep(100000);
 	EXPECT_TRUE(scsi_is_quiet(&v->chan[1]));
 	ASSERT_EQ(0, scsi_init(self->c, 0x0602));
-	EXPECT_GOOD(scsi_next(&v->chan[1]), 0);
+	EXPECT_SRB(scsi_next(&v->chan[1]), SRB_INVALID_LUN, CHECK_CONDITION, 0);
 }
 
 TEST_HARNESS_MAIN
