@@ -99,7 +99,7 @@ on_kernel()
 	say "Fuzzing $2 on the debug kernel, $3 s each ..."
 	last=$(CONFIG=debug FUZZ_SECONDS=$3 FUZZ_BASE=${FUZZ_BASE:-$(date +%s)} \
 		TIMEOUT=$(($3 * 3 + 900)) "$top/scripts/selftest.sh" "$1" | tail -n 1) || true
-	grep -hE '^# (FUZZ_SEED|device:|ring:)' "$kernel_logs"/fuzz_*.tap >&2 || true
+	grep -hE '^# (FUZZ_SEED|device:|ring:|senders:)' "$kernel_logs"/fuzz_*.tap >&2 || true
 	say "  what operations returned: $kernel_logs/fuzz_*.tap"
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
@@ -114,7 +114,7 @@ run()
 	case $what in
 	wire)	wire "$seconds" ;;
 	device)	on_kernel fuzz_device_test "the device" "$seconds" ;;
-	ring)	on_kernel fuzz_ring_test "the rings" "$seconds" ;;
+	ring)	on_kernel 'fuzz_ring*_test' "the rings" "$((seconds / 2))" ;;
 	all)	wire $((seconds / 3))
 		on_kernel 'fuzz_*_test' "the device and the rings" $((seconds / 3)) ;;
 	esac

@@ -67,7 +67,7 @@ static u32 config_flags;
 struct request {
 	struct list_head node;
 	struct vmbus_endpoint *ep;
-	u64 trans_id;
+	struct vmbus_completion done;
 };
 
 /* Protects the list; taken in softirqs. */
@@ -77,20 +77,30 @@ static atomic_t nr_taken = ATOMIC_INIT(0);
 static atomic_t nr_done = ATOMIC_INIT(0);
 static atomic_t nr_stray = ATOMIC_INIT(0);
 
+static void request_done(struct vmbus_endpoint *ep, struct vmbus_completion *done)
+{
+	atomic_inc(&nr_done);
+	kfree(container_of(done, struct request, done));
+}
+
 static void request_complete(struct request *r)
 {
 	struct vmbus_packet pkt = {
 		.type = VMBUS_PACKET_COMPLETION,
-		.trans_id = r->trans_id,
+		.trans_id = r->done.trans_id,
 	};
+	struct vmbus_endpoint *ep = r->ep;
 
-	if (!READ_ONCE(channels[vmbus_endpoint_index(r->ep)].open))
+	if (!READ_ONCE(channels[vmbus_endpoint_index(ep)].open))
 		atomic_inc(&nr_stray);
+	if (config_flags & VMBUS_DEVICE_TEST_COMPLETION) {
+		vmbus_endpoint_complete(ep, &r->done);
+		return;
+	}
 	/* The rings are there, whatever becomes of the channel. */
-	vmbus_endpoint_send(r->ep, &pkt, NULL);
-	atomic_inc(&nr_done);
-	vmbus_endpoint_put(r->ep);
-	kfree(r);
+	vmbus_endpoint_send(ep, &pkt, NULL);
+	request_done(ep, &r->done);
+	vmbus_endpoint_put(ep);
 }
 
 static void complete_all_requests(void)
@@ -118,7 +128,8 @@ static int request_take(struct vmbus_endpoint *ep, const struct vmbus_packet *pk
 		return -ESHUTDOWN;
 	}
 	r->ep = ep;
-	r->trans_id = pkt->trans_id;
+	r->done.trans_id = pkt->trans_id;
+	r->done.done = request_done;
 	spin_lock_irqsave(&requests_lock, irq);
 	list_add_tail(&r->node, &requests);
 	spin_unlock_irqrestore(&requests_lock, irq);

@@ -37,6 +37,8 @@
 #define VMBUS_DEVICE_TEST_NO_DRAIN	0x1
 /* open() sends a packet */
 #define VMBUS_DEVICE_TEST_SENDS_IN_OPEN	0x2
+/* Requests are completed by vmbus_endpoint_complete() */
+#define VMBUS_DEVICE_TEST_COMPLETION	0x4
 
 /*
  * size; error: the errno that probe() fails with, or 0; mmio_megabytes: of the offer. What
