@@ -95,11 +95,12 @@ void vmbus_host_backend_forget(struct vmbus_device *dev)
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST if somebody serves that type already; -EINVAL if a callback that is
- * not optional is missing.
+ * not optional is missing, or if the offer has flags that are not among VMBUS_OFFER_FLAGS.
  */
 int vmbus_backend_register(struct vmbus_backend *backend)
 {
-	if (!backend->open || !backend->close || !backend->kick)
+	if (!backend->open || !backend->close || !backend->kick ||
+	    backend->offer.flags & ~VMBUS_OFFER_FLAGS)
 		return -EINVAL;
 
 	guard(mutex)(&backends_lock);

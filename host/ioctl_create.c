@@ -110,7 +110,7 @@ static int creation_return_offer(const struct creation *c)
 	const struct vmbus_offer *from = &c->dev->offer;
 	struct vmbus_host_offer offer = {
 		.size = c->offer_size,
-		.flags = from->flags,
+		.flags = from->flags & VMBUS_OFFER_FLAGS,
 		.mmio_megabytes = from->mmio_megabytes,
 	};
 

@@ -53,13 +53,20 @@ struct vmbus_endpoint;
 #define VMBUS_OFFER_NAMED_PIPE_MODE	0x0010	/* user data begins with a pipe mode */
 #define VMBUS_OFFER_TLNPI_PROVIDER	0x2000	/* a socket of hv_sock */
 
+/*
+ * All that a device may have. Not among them: 0x0002 and 0x0004, by which a channel says that
+ * its rings, or its buffers, lie in memory that the host cannot read.
+ */
+#define VMBUS_OFFER_FLAGS \
+	(VMBUS_OFFER_ENUMERATE | VMBUS_OFFER_NAMED_PIPE_MODE | VMBUS_OFFER_TLNPI_PROVIDER)
+
 /* Pipe modes: packets carry a header that tells their length to the byte. */
 #define VMBUS_OFFER_PIPE_BYTES		0
 #define VMBUS_OFFER_PIPE_MESSAGES	4
 
 /**
  * struct vmbus_offer - what the guest is told of a device
- * @flags: VMBUS_OFFER_*
+ * @flags: VMBUS_OFFER_*; the guest is told of no others
  * @mmio_megabytes: address space that the device wants to have
  * @user: the device's own; with VMBUS_OFFER_NAMED_PIPE_MODE, the first four bytes are the
  *	pipe mode, little endian

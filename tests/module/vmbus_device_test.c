@@ -209,6 +209,8 @@ static int test_probe(struct vmbus_device *dev, const void *from, size_t len)
 	test_log("probe %u\n", vmbus_device_relid(dev));
 	config_flags = config.flags;
 	vmbus_device_offer(dev)->mmio_megabytes = config.mmio_megabytes;
+	/* The guest is not to hear of it. */
+	vmbus_device_offer(dev)->flags |= 0x2;
 	vmbus_device_set_data(dev, channels);
 	guard(mutex)(&dev_lock);
 	test_dev = dev;
@@ -310,10 +312,18 @@ static int control_device(const char *what)
 
 static int control(const char *what)
 {
+	int ret;
+
 	if (!strcmp(what, "softirq") || !strcmp(what, "work") || !strcmp(what, "kthread"))
 		return complete_in(what);
 	if (!strcmp(what, "load"))
 		return vmbus_backend_register(&other_backend);
+	if (!strcmp(what, "load confidential")) {
+		other_backend.offer.flags |= 0x2;
+		ret = vmbus_backend_register(&other_backend);
+		other_backend.offer.flags &= ~0x2;
+		return ret;
+	}
 	if (!strcmp(what, "unload")) {
 		vmbus_backend_unregister(&other_backend);
 		return 0;

@@ -14,7 +14,8 @@
  *	control	is written to: "softirq", "work" or "kthread" completes there all requests
  *		that are held; "offer N" asks for sub-channels, "rescind" unplugs, each of
  *		the device that was probed last; "load", "unload" (un)registers a second
- *		backend, of VMBUS_DEVICE_TEST_OTHER_TYPE
+ *		backend, of VMBUS_DEVICE_TEST_OTHER_TYPE; "load confidential" as one whose rings
+ *		the host could not read
  */
 #ifndef _VMBUS_DEVICE_TEST_H
 #define _VMBUS_DEVICE_TEST_H

@@ -380,6 +380,13 @@ TEST_F(device, backend_unplugs)
 }
 
 /* vmbus_backend_unregister() does not leave a device behind */
+/* One of which the host could not read the rings is none. */
+TEST_F(device, confidential_channels)
+{
+	EXPECT_EQ(-EINVAL, control("load confidential"));
+	EXPECT_EQ(-ENODEV, control("rescind"));
+}
+
 TEST_F(device, backend_is_unregistered)
 {
 	EXPECT_EQ(0, control("load"));
