@@ -11,10 +11,10 @@
 
 header=$top/include/uapi/linux/vmbus_host.h
 
-# The list of an ioctl's: " * - ENAME: what it means"
+# The lists of an ioctl's: " * - ENAME: what it means"; a backend has some of its own
 named_ioctl()
 {
-	sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "$header" | sort -u
+	sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "${header%.h}"*.h | sort -u
 }
 
 # The paragraph that begins so
