@@ -172,6 +172,18 @@ TEST_F(fdinfo, channel)
 	EXPECT_EQ(RING_PAGES, value_of(line, "mapped-pages"));
 }
 
+/* The first in the ring: a descriptor, a payload of 8 bytes, a trailer */
+static void guest_writes_packet(void *ring)
+{
+	__u16 *desc = ring + HV_PAGE;
+	__u32 *write_index = ring;
+
+	desc[0] = 6;	/* VM_PKT_DATA_INBAND */
+	desc[1] = 16 / 8;
+	desc[2] = (16 + 8) / 8;
+	__atomic_store_n(write_index, 16 + 8 + 8, __ATOMIC_RELEASE);
+}
+
 TEST_F(fdinfo, counts_packets_and_their_bytes)
 {
 	__u64 word = 0;
@@ -185,6 +197,11 @@ TEST_F(fdinfo, counts_packets_and_their_bytes)
 	EXPECT_EQ(16 + 8 + 8, sent);
 	EXPECT_EQ(0, count(&self->file, "received"));
 	EXPECT_EQ(0, count(&self->file, "received-bytes"));
+	guest_writes_packet(self->file.vmm.ring);
+	EXPECT_EQ(8, backend_recv(self->file.vmm.backend, &word, sizeof(word)));
+	EXPECT_EQ(1, count(&self->file, "received"));
+	EXPECT_EQ(16 + 8 + 8, count(&self->file, "received-bytes"));
+	EXPECT_EQ(sent, count(&self->file, "sent-bytes"));
 }
 
 TEST_F(fdinfo, counts_maps_pages_and_pins)
