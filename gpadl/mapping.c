@@ -117,7 +117,7 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
  * gpadl_mapping_covers() - Does every page of a GPADL lie in a region?
  * @mem: the memory
  * @w: the GPADL, complete
- * @found: what was found, for gpadl_mapping_map()
+ * @found: what was found, for gpadl_mapping_create()
  *
  * It says so of the regions as they are now; if they change, a map looks again.
  *
