@@ -279,3 +279,61 @@ void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty)
 	if (pinned->nr_pages)
 		unpin_user_pages_dirty_lock(pinned->pages, pinned->nr_pages, dirty);
 }
+
+/* Those of a range that lie in one folio with the first are as dirty as that one is. */
+static unsigned long range_in_folio(struct page *page, unsigned long nr)
+{
+	struct folio *folio = page_folio(page);
+
+	return min_t(unsigned long, nr, folio_nr_pages(folio) - folio_page_idx(folio, page));
+}
+
+/**
+ * gpadl_pin_set_mark_dirty() - Mark all that is pinned as dirty
+ * @pinned: what
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned)
+{
+	unsigned long i, n, nr;
+
+	for (i = 0; i < pinned->nr_pages; i++)
+		set_page_dirty_lock(pinned->pages[i]);
+	for (i = 0; i < pinned->nr_ranges; i++) {
+		struct page *page = pinned->ranges[i].page;
+
+		for (nr = pinned->ranges[i].nr; nr; nr -= n) {
+			n = range_in_folio(page, nr);
+			set_page_dirty_lock(page);
+			page += n;
+		}
+	}
+}
+
+/**
+ * gpadl_pin_set_is_dirty() - Is all that is pinned marked as dirty?
+ * @pinned: what
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned)
+{
+	unsigned long i, n, nr;
+
+	for (i = 0; i < pinned->nr_pages; i++)
+		if (!folio_test_dirty(page_folio(pinned->pages[i])))
+			return false;
+	for (i = 0; i < pinned->nr_ranges; i++) {
+		struct page *page = pinned->ranges[i].page;
+
+		for (nr = pinned->ranges[i].nr; nr; nr -= n) {
+			n = range_in_folio(page, nr);
+			if (!folio_test_dirty(page_folio(page)))
+				return false;
+			page += n;
+		}
+	}
+	return true;
+}

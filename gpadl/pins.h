@@ -86,6 +86,8 @@ bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigne
 int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 			struct gpadl_pin_set *pinned);
 void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty);
+void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned);
+bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
 
 /*
  * No mask: an address that the guest chooses is in one of the blocks, whatever a processor
