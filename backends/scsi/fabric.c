@@ -190,6 +190,8 @@ static struct se_portal_group *vscsi_make_tpg(struct se_wwn *se_wwn, const char 
 		kfree(tpg);
 		return ERR_PTR(ret);
 	}
+	/* A device that looks at it may keep it longer than its directory is there. */
+	config_item_get(&se_wwn->wwn_group.cg_item);
 	mutex_lock(&tpgs_lock);
 	list_add_tail(&tpg->node, &tpgs);
 	mutex_unlock(&tpgs_lock);
@@ -200,6 +202,7 @@ static struct se_portal_group *vscsi_make_tpg(struct se_wwn *se_wwn, const char 
 static void vscsi_drop_tpg(struct se_portal_group *se_tpg)
 {
 	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+	struct se_wwn *se_wwn = se_tpg->se_tpg_wwn;
 
 	mutex_lock(&tpgs_lock);
 	list_del(&tpg->node);
@@ -207,6 +210,7 @@ static void vscsi_drop_tpg(struct se_portal_group *se_tpg)
 	core_tpg_deregister(se_tpg);
 	mutex_destroy(&tpg->lock);
 	kfree(tpg);
+	config_item_put(&se_wwn->wwn_group.cg_item);
 }
 
 static int vscsi_init_nodeacl(struct se_node_acl *acl, const char *name)
