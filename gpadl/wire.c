@@ -261,7 +261,7 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
  * Return: GPADL_WIRE_COMPLETE; anything else is what is wrong with them, which is
  * GPADL_WIRE_TOO_LONG also if there is no room for them.
  */
-enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const u8 *ranges,
 					       u32 len, u32 nr_ranges, u64 *words, u32 room)
 {
 	u32 nr_words = len / sizeof(u64);

@@ -203,7 +203,7 @@ void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *head
 		     u64 *words);
 enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
-enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const u8 *ranges,
 					       u32 len, u32 nr_ranges, u64 *words, u32 room);
 
 size_t gpadl_wire_created(void *buf, u32 relid, u32 handle, u32 status);

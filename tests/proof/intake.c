@@ -150,14 +150,14 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 
 /*@
 requires \valid(w) && room <= GPADL_MAX_WORDS;
-requires \valid_read((u8 *)ranges + (0 .. len - 1));
+requires \valid_read(ranges + (0 .. len - 1));
 requires \valid(words + (0 .. room - 1));
-requires \separated(w, (u8 *)ranges + (0 .. len - 1), words + (0 .. room - 1));
+requires \separated(w, ranges + (0 .. len - 1), words + (0 .. room - 1));
 assigns *w, words[0 .. room - 1];
 ensures \result == GPADL_WIRE_COMPLETE ==> sane(w) && complete(w) &&
 	w->words == words && w->capacity <= room;
 */
-enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const void *ranges,
+enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const u8 *ranges,
 					       u32 len, u32 nr_ranges, u64 *words, u32 room);
 
 #include "gpadl_wire.annotated.c"
