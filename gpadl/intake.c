@@ -70,9 +70,9 @@ struct rx_handle {
 
 /*
  * Called with the locks of the tables held that are looked at: an unmap may just take a
- * GPADL out. What stands in a table has the tables' reference. Nobody but us makes one
- * leave (rx_mutex). Of all that have the handle, only the first can be ASSEMBLING, and the
- * last is leaving if any is: see handle_link().
+ * GPADL out. What stands in a table has the tables' reference. Nobody but us begins a
+ * teardown (rx_mutex). Of all that have the handle, only the first can be ASSEMBLING, and
+ * the last is being torn down if any is: see handle_link().
  */
 static void rx_look_at_handle(struct rx *rx, struct rx_handle *found)
 {

@@ -244,7 +244,7 @@ struct vmbus_gpadl_channel {
  * @nr_messages: HEADER and BODYs taken in; protected by rx_mutex
  * @pfns: its pages; protected by rx_mutex while ASSEMBLING, does not change after
  * @same: ring of the GPADLs with this handle, on other channels: the newest first, those
- *	that are leaving last; protected by the lock of vmbus_partition.handles
+ *	that are being torn down last; protected by the lock of vmbus_partition.handles
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
  * @lock: protects @state, @tearing_down, @owe_torndown, @revoked, @reset, @since and @mapping

@@ -61,9 +61,9 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_store);
 /*
  * GPADLs of one handle on several channels are a ring, whose first one stands in the
  * partition's xarray. A guest can have one on each of its 2047 channels, so nothing walks
- * it: the newest is the first, and one that is to leave becomes the last. Hence only the
- * first can be ASSEMBLING, because no GPADL of a handle is made while another one is; and
- * if any is leaving, the last is.
+ * it: the newest is the first, and one whose teardown begins becomes the last. Hence only
+ * the first can be ASSEMBLING, because no GPADL of a handle is made while another one is;
+ * and if any is being torn down, the last is.
  */
 
 /* Called with the lock of the table held: allocates nothing, as the handle is there. */
@@ -103,7 +103,7 @@ static void handle_unlink(struct vmbus_partition *p, struct gpadl *g)
 	xa_unlock(&p->handles);
 }
 
-/* A GPADL that is busy is to leave: its handle is not free while it has not. */
+/* The teardown of a busy GPADL begins: its handle is not free until it has ended. */
 void gpadl_move_last(struct gpadl *g)
 {
 	struct vmbus_partition *p = g->chan->p;
