@@ -13,7 +13,8 @@
 # TIMEOUT, SHOW, ACCEL and QEMU_ARGS are those of qemu.sh. SUITE=NAME takes the programs of
 # tests/NAME, run by guest/NAME.sh; APPEND is more of the kernel's command line. LEAKS=0
 # leaves out the search for leaks. Logs stay in out/selftest-*/. The last line on stdout is
-# 'N passed, N failed'; behind it, on 6.1, ', N skipped': what that kernel cannot do.
+# 'N passed, N failed'; behind it, on 6.1 and with CONFIG=, ', N skipped': what that kernel
+# cannot do.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -29,6 +30,8 @@ logs=$dir/log
 # Why a test may be skipped: see skip_before() of tests/selftest. No other kernel is too old.
 too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
+# And what Debian's own kernels have, and those that are built here have not
+[ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory)$"
 
 "$top/scripts/deps.sh"
 source=$("$top/scripts/kernel.sh" source)
