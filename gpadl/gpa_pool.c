@@ -399,26 +399,28 @@ void gpadl_request_put_late(struct gpa_request *r)
  * @chan: the channel
  *
  * For a map that found no room. If the backend has any in flight, it tries again when these
- * end. If it has not, what takes the room are requests that have been left to a work item, of
- * whose end nobody tells it.
+ * end. If it has not, what takes the room are requests that have been left to a work item, or
+ * that a change of regions looks at (request_moves()): nobody tells the backend of their end.
  *
  * Context: process, may sleep for as long as the VMM likes.
- * Return: true if there may be room now.
+ * Return: true if there may be room now; false also on a fatal signal.
  */
 bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
 {
 	struct gpa_pool *pool = pool_get(chan);
-	bool others;
+	bool again;
 
 	if (!pool)
 		return false;
 	spin_lock_irq(&chan->pool_lock);
-	others = pool->nr_busy > pool->nr_late;
+	again = pool->nr_busy == pool->nr_late;
 	spin_unlock_irq(&chan->pool_lock);
-	if (!others)
+	if (again) {
 		flush_work(&pool->late_work);
+		again = !gpadl_region_wait_switch(&chan->p->mem);
+	}
 	pool_unget(pool);
-	return !others;
+	return again;
 }
 
 /* ---- All requests of a channel ---- */

@@ -293,7 +293,7 @@ static void channel_is_put_while_mapping(struct kunit *test)
 	/* The pool goes first, by a work item, then the channel, by its worker and others. */
 	for (i = 0; i < 1000 && !atomic_read(&vm->c[0].releases); i++) {
 		vm_flush_frees(vm->p);
-		msleep(10);
+		msleep(20);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 1);
 }
@@ -438,6 +438,42 @@ static void ends_while_looked_at(struct kunit *test)
 	vm->c[0].chan->pool->free = r;
 }
 
+/* All that there is room for is being looked at: a map waits for the end of that. */
+static void map_waits_for_a_look(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpa_pool *pool = vm->c[0].chan->pool;
+	struct vmbus_mapping *map[GPA_REQUESTS];
+	struct vm_task *t;
+	unsigned int i;
+
+	packet(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	/* As table_switch() and request_moves() do */
+	down_write(&vm->p->mem.switch_sem);
+	for (i = 0; i < GPA_REQUESTS; i++) {
+		to_gpa_request(map[i])->looked_at = true;
+		vmbus_gpa_unmap(map[i]);
+	}
+	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	for (i = 0; i < GPA_REQUESTS; i++) {
+		struct gpa_request *r = to_gpa_request(map[i]);
+
+		spin_lock_irq(&vm->c[0].chan->pool_lock);
+		r->looked_at = false;
+		r->next = pool->free;
+		pool->free = r;
+		spin_unlock_irq(&vm->c[0].chan->pool_lock);
+	}
+	up_write(&vm->p->mem.switch_sem);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vmbus_gpa_unmap(t->map);
+	vm_check(vm);
+}
+
 /* While a change is decided a map waits; one that does not wait says so. */
 static void map_waits_for_a_change(struct kunit *test)
 {
@@ -480,6 +516,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(region_is_retired),
 	KUNIT_CASE(retired_is_forgotten),
 	KUNIT_CASE(ends_while_looked_at),
+	KUNIT_CASE(map_waits_for_a_look),
 	KUNIT_CASE(map_waits_for_a_change),
 	{}
 };
