@@ -274,6 +274,51 @@ TEST_F(life, lun_goes)
 	EXPECT_TRUE(WAIT_FOR(scsi_hears_event(self->c)));
 }
 
+/* ---- Every kind of backstore ---- */
+
+/* Written and read again, where a sector begins and where not */
+static bool keeps_data(struct scsi_vmm *v, __u8 lun, unsigned int offset)
+{
+	char *from = v->mem + HV_PAGE + offset, *to = v->mem + 64 * HV_PAGE;
+	struct scsi_cmd write = cmd_rw(true, 10, 64, MEM_GPA + HV_PAGE + offset);
+	struct scsi_cmd read = cmd_rw(false, 10, 64, MEM_GPA + 64 * HV_PAGE);
+	struct vstor_reply r;
+	unsigned int i;
+
+	for (i = 0; i < write.bytes; i++)
+		from[i] = i * 11 + i / 4096 + lun + offset;
+	memset(to, 0, read.bytes);
+	write.lun = lun;
+	read.lun = lun;
+	r = scsi_do(&v->chan[0], &write);
+	if (r.msg.srb_status != SRB_SUCCESS || r.msg.data_length != write.bytes)
+		return false;
+	r = scsi_do(&v->chan[0], &read);
+	return r.msg.srb_status == SRB_SUCCESS && r.msg.data_length == read.bytes &&
+	       !memcmp(from, to, read.bytes);
+}
+
+TEST_F(life, every_backstore)
+{
+	static const unsigned int offsets[] = { 0, 512, 3584, 1, 4095 };
+	struct scsi_cmd flush = { .cdb = { 0x35 }, .cdb_len = 10, .dir = DIR_NONE };
+	static const __u8 luns[] = { 0, HUNG_LUN, 6 };
+	unsigned int i, j;
+
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun(6, "rd_mcp", "r"));
+	settle(self->c);
+	for (i = 0; i < ARRAY_SIZE(luns); i++) {
+		for (j = 0; j < ARRAY_SIZE(offsets); j++)
+			EXPECT_TRUE(keeps_data(&self->vmm, luns[i], offsets[j]))
+				TH_LOG("LUN %u, offset %u", luns[i], offsets[j]);
+		flush.lun = luns[i];
+		EXPECT_GOOD(scsi_do(self->c, &flush), 0);
+	}
+	EXPECT_EQ(0, target_remove_lun(6));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+}
+
 /* ---- A backstore that fails ---- */
 
 TEST_F(life, errors)
