@@ -336,6 +336,8 @@ static void mapping_make_ranges(struct vmbus_mapping *m)
 	if (pinned->nr_ranges || PAGE_SIZE > GPADL_PAGE_SIZE ||
 	    pinned->nr_pages != m->pfns->nr_pages || nr > pinned->nr_pages / 2)
 		return;
+	/* Pinned by the block, there was room for other ranges, of which there is none. */
+	kvfree(pinned->ranges);
 	range = (void *)pinned->pages;
 	for (i = 0; i < nr; i++) {
 		range[i].page = sg_page(&m->sgl[i]);

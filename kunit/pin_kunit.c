@@ -182,7 +182,7 @@ struct luck {
 static const struct luck lucks[] = {
 	{ .nr = 100, .step = 1, .entries = 1, .ranges = 1 },
 	{ .nr = 50, .step = 2, .entries = 50, .ranges = 0 },
-	{ .nr = 100, .step = 1, .entries = 50, .ranges = 0, .flip = 2 },
+	{ .nr = 100, .step = 1, .entries = 50, .ranges = 50, .flip = 2 },
 	{ .nr = 8, .step = 1, .entries = 1, .ranges = 1, .flip = 7, .down = true },
 };
 
