@@ -154,7 +154,7 @@ check_masks()
 			END { exit !masked }' "$file" ||
 			echo "$file: $function() does not mask the index"
 	done <<-END
-		host/ioctl.c	host_ioctl
+		host/ioctl.c	vmbus_guest_ioctl
 		gpadl/change.c	change_enter
 		gpadl/region.c	gpadl_region_table_find
 		gpadl/relook.c	relook_range
@@ -246,7 +246,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions masks readme_example docs)
+	shellcheck uapi versions masks install docs)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"

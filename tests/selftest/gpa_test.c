@@ -48,7 +48,7 @@ FIXTURE(gpa) {
 	unsigned int heard;	/* bytes of answers read */
 };
 
-static void keep(bool on)
+static void keep_requests(bool on)
 {
 	int fd = open("/sys/module/vmbus_gpa_test/parameters/keep", O_WRONLY | O_CLOEXEC);
 
@@ -84,7 +84,7 @@ FIXTURE_SETUP(gpa)
 
 FIXTURE_TEARDOWN(gpa)
 {
-	keep(false);
+	keep_requests(false);
 	vmm_stop(&self->vmm);
 	expect_nothing_pinned(_metadata);
 }
@@ -373,11 +373,11 @@ TEST_F(gpa, stays_in_the_ring)
 		PUT(SUM, HOLD, 0);
 	for (i = 0; i < 5; i++)
 		PUT(SUM, 0, 0);
-	keep(true);
+	keep_requests(true);
 	kick(&self->vmm);
 	usleep(100000);
 	EXPECT_FALSE(answer_waits(&self->vmm, self->heard));
-	keep(false);
+	keep_requests(false);
 	/* What waited goes on as soon as there is room for one: before the last that was held. */
 	for (i = 0; i < VMBUS_GPA_TEST_REQUESTS + 5; i++) {
 		a = answer(&self->vmm, &self->heard);
@@ -391,9 +391,9 @@ TEST_F(gpa, stays_in_the_ring)
 
 /* ---- What ends while it is in flight ---- */
 
-/* Two requests are in flight, and stay there until keep(false). */
+/* Two requests are in flight, and stay there until keep_requests(false). */
 #define BEGIN_HELD() do {							\
-	keep(true);								\
+	keep_requests(true);							\
 	memset(self->vmm.mem, 1, 4 * HV_PAGE);					\
 	bad(&self->p, 0, 2 * HV_PAGE, MEM_PFN, 2);				\
 	PUT(FILL, HOLD, 8);							\
@@ -435,7 +435,7 @@ static void expect_waits(struct __test_metadata *_metadata, struct vmm *v,
 	usleep(50000);
 	EXPECT_FALSE(task_is_done(&t));
 	EXPECT_TRUE(all_are(v->mem, 2 * HV_PAGE, 1));
-	keep(false);
+	keep_requests(false);
 	EXPECT_EQ(0, task_join(&t));
 	/* Not later than that */
 	EXPECT_TRUE(all_are(v->mem, 2 * HV_PAGE, 8));
@@ -468,7 +468,7 @@ TEST_F(gpa, guest_closes)
 	EXPECT_EQ(0, guest_teardown(fd, RELID2, RING_HANDLE));
 	usleep(100000);
 	EXPECT_SILENCE(fd);
-	keep(false);
+	keep_requests(false);
 	EXPECT_TORNDOWN(fd, RING_HANDLE);
 	EXPECT_TRUE(all_are(self->vmm.mem, 2 * HV_PAGE, 8));
 }
@@ -481,7 +481,7 @@ TEST_F(gpa, last_close_of_the_file)
 	if (!vmm_resident)
 		EXPECT_LE(4, pinned_pages());
 	EXPECT_TRUE(all_are(self->vmm.mem, 2 * HV_PAGE, 1));
-	keep(false);
+	keep_requests(false);
 	EXPECT_TRUE(WAIT_FOR(all_are(self->vmm.mem, 2 * HV_PAGE, 8)));
 }
 
@@ -496,7 +496,7 @@ TEST_F(gpa, region_is_changed)
 	PUT(SUM, 0, 0);
 	kick(v);
 	EXPECT_ANSWER(2, -EFAULT, 0);
-	keep(false);
+	keep_requests(false);
 	EXPECT_ANSWER(0, 0, 0);
 	EXPECT_ANSWER(1, 0, 0);
 	EXPECT_TRUE(all_are(v->mem, 2 * HV_PAGE, 8));
@@ -537,7 +537,7 @@ TEST(vmm_is_killed)
 
 	if (vmm_resident)
 		SKIP(return, "what is in flight cannot be told from what is resident");
-	keep(true);
+	keep_requests(true);
 	ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -551,7 +551,7 @@ TEST(vmm_is_killed)
 	/* Its memory is the device's until that is through. */
 	usleep(200000);
 	EXPECT_LE(4, pinned_pages());
-	keep(false);
+	keep_requests(false);
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
 }
 
