@@ -21,6 +21,9 @@ $(KDIR)/Makefile:
 demo:
 	scripts/demo.sh
 
+demo-disk:
+	scripts/demo-disk.sh
+
 check:
 	scripts/check.sh
 
@@ -82,6 +85,7 @@ help:
 	@echo
 	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
 	@echo "  make demo         boot a stock guest whose GPADLs the modules map"
+	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, a LUN comes and goes; VMM killed"
 	@echo "  make check        every test; ends with 'N passed, N failed'"
 	@echo
 	@echo "One stage of make check:"
@@ -112,6 +116,6 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo check check-full check-newest check-old check-arm64 \
-	static tools wire kunit selftest iommu fuzz proof model fault stress bench bench-wall coverage \
-	mutants htmldocs distclean help
+.PHONY: modules modules_install clean demo demo-disk check check-full check-newest check-old \
+	check-arm64 static tools wire kunit selftest iommu fuzz proof model fault stress bench \
+	bench-wall coverage mutants htmldocs distclean help

@@ -55,7 +55,7 @@ run()
 	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$dir/build/tools/vmm/vmm" "$kernel/vmlinuz=/guest/vmlinuz" \
 		"$dir/guest.img=/guest/initramfs" "$top/scripts/guest/lib.sh" \
-		"$top/scripts/guest/demo-host.sh=/run"
+		"$top/scripts/guest/demo-lib.sh" "$top/scripts/guest/demo-host.sh=/run"
 
 	# One CPU: no slower under emulation, and it leaves the other one free
 	say "Booting the host in QEMU, and the guest in it ..."

@@ -4,11 +4,8 @@
 # In the demo's host (L1): load KVM and our modules, run the guest three times,
 # tell what happens.
 #
-# No line is told before the thing was seen, and the first one that is not seen
-# ends the demo. Seen where:
+# Besides what demo-lib.sh looks at, things are seen in
 #
-#	/tmp/messages		VMBus messages, as the VMM decodes them
-#	/tmp/console		what the guest's kernel says
 #	tracepoints		what the mapper did: created, map, unmap, torndown
 #	debugfs			GPADLs and pins of each partition, heartbeats
 #	/proc/vmstat		pages pinned in the whole machine
@@ -16,88 +13,15 @@
 # shellcheck disable=SC2317 # what await() and expect() call is reachable
 
 . /lib.sh
+. /demo-lib.sh
 
 tracing=/sys/kernel/tracing
 partitions=/sys/kernel/debug/vmbus_gpadl
 heartbeats=/sys/kernel/debug/vmbus_heartbeat
 modules="vmbus_heartbeat vmbus_host vmbus_gpadl"
-round=0
-vmm=
-
-tell()
-{
-	printf '  %-6s %s\n' "$1" "$2" >/dev/results
-}
-
-headline()
-{
-	printf '\n%s\n' "$1" >/dev/results
-}
-
-# For who wants to see it all: a file each in the log directory
-save_logs()
-{
-	cat "$tracing"/trace >/tmp/events
-	for f in console messages events; do
-		mv /tmp/$f "/tmp/round-$round.$f"
-	done
-}
-
-finish()
-{
-	for f in /tmp/round-*; do
-		result "${f##*/}" <"$f"
-	done
-	exit $failed
-}
-
-# give_up WHAT: it was to happen and did not
-give_up()
-{
-	headline "This did not happen: $1"
-	fail "$1"
-	[ -z "$vmm" ] || { kill -9 "$vmm"; save_logs; } 2>/dev/null
-	tail -n 5 "/tmp/round-$round.console" >/dev/results
-	finish
-}
-
-expect()
-{
-	what=$1
-	shift
-	"$@" || give_up "$what"
-}
-
-# await SECONDS WHAT COMMAND...: look again and again until COMMAND succeeds
-await()
-{
-	left=$(($1 * 10)) what=$2
-	shift 2
-	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || give_up "$what"
-		[ -z "$vmm" ] || alive || give_up "$what: the VMM has ended"
-		sleep 0.1
-	done
-}
-
-# some 8 page: "8 pages"
-some()
-{
-	echo "$1 $2$([ "$1" -eq 1 ] || echo s)"
-}
+log_as_well events
 
 # --- Where things are seen ---
-
-message()
-{
-	grep -q "$1" /tmp/messages
-}
-
-console()
-{
-	grep -q "$1" /tmp/console
-}
 
 # events NAME: this round's lines of a tracepoint
 events()
@@ -137,12 +61,6 @@ pinned_are()
 no_partition()
 {
 	[ -z "$(ls "$partitions")" ]
-}
-
-# A process that has ended is there until it was waited for, as a zombie
-alive()
-{
-	grep -q '^State:[[:space:]]*[RSDT]' "/proc/$vmm/status"
 }
 
 # answered N: at least N heartbeats were
@@ -185,21 +103,7 @@ lives_complete()
 
 start()
 {
-	round=$((round + 1))
-	: >/tmp/messages
-	echo >"$tracing"/trace
-	# noxsave, pci=off: for nested software emulation, where the first is
-	# wrong and the second slow
-	/vmm --kernel /guest/vmlinuz --initrd /guest/initramfs --memory 256 \
-		--append "console=ttyS0 panic=-1 noxsave pci=off demo=$1" \
-		--trace /tmp/messages >/tmp/console 2>&1 </tmp/keyboard &
-	vmm=$!
-}
-
-# The guest goes on when it gets a line
-press_return()
-{
-	echo >/tmp/keyboard
+	start_vmm "demo=$1" --memory 256
 }
 
 tell_contact()
@@ -382,19 +286,12 @@ unload()
 	tell host "rmmod $modules: all gone; pages still pinned: $(pinned_pages)"
 }
 
-# Both kvm-amd and kvm-intel are there: one fits the processor
-while read -r m; do
-	insmod "/kvm/$m.ko" 2>/dev/null
-done </kvm/order
 while read -r m; do
 	load "$m"
 done </ko/order
 
-mkfifo /tmp/keyboard
-exec 3<>/tmp/keyboard
-
 echo "@@ demo.txt" >/dev/results
-expect "there is /dev/kvm" [ -e /dev/kvm ]
+load_kvm
 for m in $modules; do
 	expect "$m is loaded" grep -q "^$m " /proc/modules
 done
