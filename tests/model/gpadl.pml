@@ -253,7 +253,7 @@ proctype backend(byte g)
 		state[g] = GPADL_MAPPING;
 		nr_busy++
 	   };
-		/* gpadl_mapping_map(): works, does not, or waits for as long as the VMM likes */
+		/* gpadl_mapping_create(): works, does not, or waits for as long as the VMM likes */
 		if
 		:: pinned[g] = true
 		:: true
