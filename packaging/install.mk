@@ -72,7 +72,9 @@ uninstall:
 	$(foreach t,$(tools),$(MAKE) -C $(t) uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)$(newline))
 	-rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(PREFIX)/include/linux \
 		$(DESTDIR)$(PREFIX)/share/pkgconfig $(DESTDIR)$(PREFIX)/lib/udev/rules.d \
-		$(DESTDIR)$(PREFIX)/lib/modules-load.d $(man)/man4 2>/dev/null
+		$(DESTDIR)$(PREFIX)/lib/modules-load.d $(man)/man4 $(man)/man8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/sbin \
+		2>/dev/null
 
 # The sources, for DKMS to build against each kernel that comes
 dkms_source := $(DESTDIR)/usr/src/vmbus-gpadl-$(VERSION)

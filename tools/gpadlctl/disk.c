@@ -687,6 +687,8 @@ static bool remove_group(const struct lun *l)
 		return false;
 	/* Another portal group keeps it. */
 	rmdir(rooted("%s/vmbus/%s", TARGET, l->wwn));
+	/* With the last of them, or the module of the fabric stays in use. */
+	rmdir(rooted("%s/vmbus", TARGET));
 	return true;
 }
 
@@ -710,6 +712,7 @@ static int target_delete(const char *wwn)
 	}
 	closedir(groups);
 	rmdir(rooted("%s/vmbus/%s", TARGET, wwn));
+	rmdir(rooted("%s/vmbus", TARGET));
 	return gone ? 0 : fail("gpadlctl disk list; stop the VMM that uses it",
 			       "%s has disks, or a VMM has it", wwn);
 }
