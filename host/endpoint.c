@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "gpadl/compat.h"
+#include "endpoint_ring.h"
 #include "host.h"
 
 /* All that are not freed yet. */

@@ -3,15 +3,16 @@
  * Packets out of the ring that the guest writes, for backends.
  *
  * The backend reads in one context at a time, so reading takes no lock. What is done for
- * each packet is here and in ring_packet.h, in one piece; what happens once for many, the
+ * each packet is here and in ring_in.h, in one piece; what happens once for many, the
  * look for new packets and the return of their room, is a call away.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
 
 #include "gpadl/compat.h"
+#include "endpoint_ring.h"
 #include "host.h"
-#include "ring_packet.h"
+#include "ring_in.h"
 #include "trace.h"
 
 /*

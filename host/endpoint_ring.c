@@ -19,6 +19,7 @@
 
 #include "gpadl/compat.h"
 #include "gpadl/wire.h"
+#include "endpoint_ring.h"
 #include "host.h"
 
 /* How often the timer looks, in jiffies. */

@@ -14,8 +14,9 @@
 #include <linux/spinlock.h>
 
 #include "gpadl/compat.h"
+#include "endpoint_ring.h"
 #include "host.h"
-#include "ring_packet.h"
+#include "ring_out.h"
 #include "trace.h"
 
 static __always_inline int endpoint_reserve(struct vmbus_endpoint *ep,

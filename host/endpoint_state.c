@@ -33,6 +33,7 @@
 
 #include "gpadl/compat.h"
 #include "gpadl/wire.h"
+#include "endpoint_ring.h"
 #include "host.h"
 #include "trace.h"
 

@@ -25,6 +25,7 @@
 
 #include <linux/align.h>
 #include <linux/build_bug.h>
+#include <linux/compiler.h>
 #include <linux/list.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -177,6 +178,12 @@ struct vmbus_ring_out {
  * @node, @end and @publish are under the caller's lock, the rest is its holder's.
  */
 
+/* Bytes in the ring of a packet with @len bytes behind its descriptor */
+static __always_inline u32 ring_total(u32 len)
+{
+	return VMBUS_RING_DESC + len + VMBUS_RING_TRAILER;
+}
+
 static inline bool vmbus_ring_index_ok(const struct vmbus_ring *ring, u32 index)
 {
 	return index < ring->size && IS_ALIGNED(index, 8);
@@ -202,7 +209,7 @@ static inline int vmbus_ring_break(struct vmbus_ring *ring)
 
 int vmbus_ring_init(struct vmbus_ring *ring, void *base, size_t bytes);
 
-/* ring_in.c */
+/* ring_in.c; what it does for each packet is inline, in ring_in.h */
 int vmbus_ring_init_in(struct vmbus_ring_in *ring, void *base, size_t bytes);
 bool vmbus_ring_is_empty(const struct vmbus_ring_in *ring);
 int vmbus_ring_peek(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
@@ -214,7 +221,7 @@ void vmbus_ring_commit(struct vmbus_ring_in *ring, unsigned int *todo);
 void vmbus_ring_mask(struct vmbus_ring_in *ring);
 bool vmbus_ring_unmask(struct vmbus_ring_in *ring);
 
-/* ring_out.c */
+/* ring_out.c; what it does for each packet is inline, in ring_out.h */
 int vmbus_ring_init_out(struct vmbus_ring_out *ring, void *base, size_t bytes);
 int vmbus_ring_reserve(struct vmbus_ring_out *ring, size_t room,
 		       struct vmbus_reservation *res, unsigned int *todo);

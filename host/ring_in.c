@@ -24,7 +24,7 @@
 #include <asm/barrier.h>
 
 #include "gpadl/compat.h"
-#include "ring_packet.h"
+#include "ring_in.h"
 
 /**
  * vmbus_ring_init() - Take up memory as a ring

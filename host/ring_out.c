@@ -33,7 +33,7 @@
 #include <asm/barrier.h>
 
 #include "gpadl/compat.h"
-#include "ring_packet.h"
+#include "ring_out.h"
 
 /**
  * vmbus_ring_init_out() - Take up the ring that the host writes
