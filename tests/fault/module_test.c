@@ -13,7 +13,8 @@
 
 #define IDLE		3u
 #define POINTS_MOST	2000u
-#define NR_MODULES	7
+#define NR_MODULES	10
+#define ORDER		"/ko/order"
 #define DEBUGFS		"/sys/kernel/debug/"
 
 /* A module, and what its load makes */
@@ -24,16 +25,41 @@ struct module {
 	int error;		/* what the kernel makes of -ENOMEM somewhere; or 0 */
 };
 
-/* In the order in which they are loaded */
+/* In the order in which they are loaded, which is that of ORDER */
 static const struct module modules[NR_MODULES] = {
 	{ .name = "vmbus_gpadl", .debugfs = DEBUGFS "vmbus_gpadl" },
 	{ .name = "vmbus_host", .device = "/dev/vmbus-host", .debugfs = DEBUGFS "vmbus_host" },
-	{ .name = "vmbus_gpadl_test", .device = "/dev/vmbus-gpadl-test", .error = -EINVAL },
+	{ .name = "vmbus_scsi" },
 	{ .name = "vmbus_heartbeat" },
 	{ .name = "vmbus_crc" },
+	{ .name = "vmbus_gpadl_test", .device = "/dev/vmbus-gpadl-test", .error = -EINVAL },
 	{ .name = "vmbus_device_test" },
+	{ .name = "vmbus_gpa_test" },
 	{ .name = "vmbus_worker_test" },
+	{ .name = "vmbus_sender_test" },
 };
+
+/* One that is not in the table would keep those that it uses from being unloaded */
+static bool table_is_whole(void)
+{
+	FILE *f = fopen(ORDER, "re");
+	char name[64];
+	int n = 0;
+
+	if (!f)
+		return false;
+	while (fscanf(f, "%63s", name) == 1) {
+		if (n == NR_MODULES || strcmp(name, modules[n].name)) {
+			fprintf(stderr, "%s of " ORDER " is not number %d of modules[]\n",
+				name, n);
+			break;
+		}
+		n++;
+	}
+	n = feof(f) ? n : -1;
+	fclose(f);
+	return n == NR_MODULES;
+}
 
 static int unload(const struct module *m)
 {
@@ -103,7 +129,7 @@ FIXTURE_VARIANT_ADD(module, vmbus_host) {
 	.index = 1,
 };
 
-FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) {
+FIXTURE_VARIANT_ADD(module, vmbus_scsi) {
 	.index = 2,
 };
 
@@ -115,9 +141,14 @@ FIXTURE_VARIANT_ADD(module, vmbus_crc) {
 	.index = 4,
 };
 
+FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) {
+	.index = 5,
+};
+
 /* All of those before it are loaded. */
 FIXTURE_SETUP(module)
 {
+	ASSERT_TRUE(table_is_whole());
 	ASSERT_EQ(0, fault_init());
 	for (self->l.nr = NR_MODULES; self->l.nr > variant->index; self->l.nr--)
 		ASSERT_TRUE(WAIT_FOR(unload(&modules[self->l.nr - 1]) == 0));
