@@ -77,6 +77,7 @@ static struct vmbus_endpoint *endpoint_alloc(struct vmbus_device *dev, u32 relid
 	vmbus_ep_rings_init(ep);
 	vmbus_ep_completions_init(ep);
 	vmbus_ep_state_init(ep);
+	vmbus_ep_unplug_init(ep);
 	if (vmbus_ep_ref_init(ep)) {
 		kfree(ep);
 		return NULL;

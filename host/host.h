@@ -196,6 +196,7 @@ struct endpoint_counts {
  * @reset_at: @nr_closed when what the last reset found is closed
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
+ * @unplug_work: tells it that the VMM wants to have the device back
  * @open: the request that was last taken up; belongs to @state_work
  * @callback: which of the backend's callbacks is running; NULL: none. Written by the
  *	channel's work, read without a lock
@@ -254,6 +255,7 @@ struct vmbus_endpoint {
 
 	struct vmbus_gpadl_work state_work;
 	struct vmbus_gpadl_work kick_work;
+	struct vmbus_gpadl_work unplug_work;
 	struct open_request open;
 	const char *callback;
 	unsigned long callback_since;
@@ -316,6 +318,10 @@ static inline bool vmbus_guest_is_writable(const struct vmbus_guest *guest)
 int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u32 flags,
 			     bool nonblock);
 ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock);
+
+/* unplug.c */
+void vmbus_ep_unplug_init(struct vmbus_endpoint *ep);
+int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid);
 
 /* request.c: what backends may keep waiting */
 int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);

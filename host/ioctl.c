@@ -146,6 +146,13 @@ static int ioctl_channel_destroy(const struct ioctl_call *call, union ioctl_arg 
 					   !call_waits(call, arg->channel.flags));
 }
 
+static int ioctl_channel_unplug(const struct ioctl_call *call, union ioctl_arg *arg)
+{
+	if (arg->channel.flags || arg->channel.__reserved)
+		return -EOPNOTSUPP;
+	return vmbus_guest_unplug_channel(call->guest, arg->channel.relid);
+}
+
 static int ioctl_post(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	const struct vmbus_host_post *post = &arg->post;
@@ -277,6 +284,8 @@ static const struct ioctl_op ioctl_ops[] = {
 		 struct vmbus_host_event, __reserved),
 	IOCTL_OP(VMBUS_HOST_GET_VERSION, ioctl_get_version,
 		 struct vmbus_host_version, __reserved),
+	IOCTL_OP(VMBUS_HOST_CHANNEL_UNPLUG, ioctl_channel_unplug,
+		 struct vmbus_host_channel, __reserved),
 };
 
 /*

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hot unplug: a device goes because its backend says so, or because its backend goes.
+ * Hot unplug: a device goes because its backend says so, or because its backend goes; or
+ * because the VMM asks for it, and then its backend says so when the guest has let go.
  */
+#include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
@@ -43,6 +45,55 @@ void vmbus_device_rescind(struct vmbus_device *dev)
 	spin_unlock(&dev->lock);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
+
+/* ---- The VMM asks ---- */
+
+static void endpoint_unplug_work(struct vmbus_gpadl_work *work)
+{
+	struct vmbus_endpoint *ep = container_of(work, struct vmbus_endpoint, unplug_work);
+
+	/* No guest has it: there is nobody to let go. */
+	if (ep->opened && ep->dev->backend->unplug)
+		ep->dev->backend->unplug(ep);
+	else
+		vmbus_device_rescind(ep->dev);
+}
+
+/**
+ * vmbus_ep_unplug_init() - Prepare what this file does for a new endpoint
+ * @ep: the endpoint
+ *
+ * Context: any.
+ */
+void vmbus_ep_unplug_init(struct vmbus_endpoint *ep)
+{
+	vmbus_gpadl_work_init(&ep->unplug_work, endpoint_unplug_work);
+}
+
+/**
+ * vmbus_guest_unplug_channel() - VMBUS_HOST_CHANNEL_UNPLUG
+ * @guest: the guest, a partition
+ * @relid: the primary channel of the device
+ *
+ * Context: process, may sleep, but not for a backend.
+ * Return: 0; -ENOENT.
+ */
+int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid)
+{
+	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, relid);
+	int ret = 0;
+
+	if (!ep)
+		return -ENOENT;
+	if (!vmbus_ep_is_primary(ep))
+		ret = -ENOENT;
+	else
+		vmbus_gpadl_channel_queue_work(ep->chan, &ep->unplug_work);
+	vmbus_ep_put(ep);
+	return ret;
+}
+
+/* ---- Its backend goes ---- */
 
 /* Have a device, which was not removed yet, removed from its backend. */
 VISIBLE_IF_KUNIT void vmbus_host_device_unplug(struct vmbus_device *dev)

@@ -111,6 +111,11 @@ struct vmbus_offer {
  * @retarget: The guest wants to have the channel's interrupts on another virtual
  *	processor, vmbus_endpoint_target_vp(): what goes with it may move. The interrupts
  *	themselves are the VMM's business. Optional.
+ * @unplug: The VMM wants to take the device away, and the guest is to let go of it first.
+ *	Say so to the guest, do not wait for it here, and call vmbus_device_rescind() when
+ *	it has, in close() at the latest. For guests that lose track of what they have under
+ *	way when a device goes at once. Comes for an open primary channel, once or several
+ *	times. Optional: without it, vmbus_device_rescind() is called.
  * @show: Say in a few words what the channel is about and what it waits for (a disk's name,
  *	requests in flight, the age of the oldest), for whoever looks what is stuck: as
  *	snprintf(), into @buf of @size bytes, without a newline. Comes at any time, also while
@@ -132,6 +137,7 @@ struct vmbus_backend {
 	void (*kick)(struct vmbus_endpoint *ep);
 	void (*revoke)(struct vmbus_endpoint *ep, struct vmbus_mapping *map);
 	void (*retarget)(struct vmbus_endpoint *ep, u32 target_vp);
+	void (*unplug)(struct vmbus_endpoint *ep);
 	int (*show)(struct vmbus_endpoint *ep, char *buf, size_t size);
 	/* private: */
 	struct list_head node;

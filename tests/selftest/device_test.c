@@ -379,6 +379,21 @@ TEST_F(device, backend_unplugs)
 	EXPECT_LOG("remove 5\n");
 }
 
+/* The backend has nothing to tell the guest before: it goes at once. */
+TEST_F(device, vmm_unplugs)
+{
+	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = RELID };
+
+	EXPECT_DEVICE(1);
+	backend_log();
+	EXPECT_EQ(0, ioctl(self->fd, VMBUS_HOST_CHANNEL_UNPLUG, &arg));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->fd)));
+	EXPECT_EVENT(VMBUS_HOST_EVENT_RESCIND, RELID, 0);
+	EXPECT_EQ(0, vmm_rescind(self->fd, RELID));
+	EXPECT_LOG("close 1\nclose 0\n");
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+}
+
 /* vmbus_backend_unregister() does not leave a device behind */
 /* One of which the host could not read the rings is none. */
 TEST_F(device, confidential_channels)

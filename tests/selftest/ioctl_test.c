@@ -144,6 +144,13 @@ FIXTURE_VARIANT_ADD(ioctls, channel_destroy) {
 	.fill = fill_channel,
 };
 
+FIXTURE_VARIANT_ADD(ioctls, channel_unplug) {
+	.cmd = VMBUS_HOST_CHANNEL_UNPLUG,
+	.size = sizeof(struct vmbus_host_channel),
+	.reserved = offsetof(struct vmbus_host_channel, __reserved),
+	.fill = fill_channel,
+};
+
 FIXTURE_VARIANT_ADD(ioctls, post) {
 	.cmd = VMBUS_HOST_POST,
 	.size = sizeof(struct vmbus_host_post),

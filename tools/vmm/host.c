@@ -138,6 +138,12 @@ bool host_channel_destroy(const struct channel *channel)
 		       channel->relid);
 }
 
+/* An event, RESCIND, will tell when the guest has let go of the device */
+void host_channel_unplug(const struct channel *channel)
+{
+	request(VMBUS_HOST_CHANNEL_UNPLUG, "VMBUS_HOST_CHANNEL_UNPLUG", channel->relid);
+}
+
 static void channel_modify(const struct channel *channel, uint32_t flags,
 			   uint32_t target_vp)
 {

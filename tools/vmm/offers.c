@@ -51,6 +51,7 @@ static bool create(struct channel *channel)
 	}
 	channel->state = CHANNEL_CREATED;
 	channel->opened = false;
+	channel->leaving = false;
 	channel->wanted = 0;
 	return true;
 }
@@ -294,7 +295,8 @@ void offers_hear(const struct vmbus_host_event *event)
 		request_is_done(event->value, channel);
 		break;
 	case VMBUS_HOST_EVENT_RESCIND:
-		channel->unplugged = true;
+		if (!channel->leaving)
+			channel->unplugged = true;
 		rescind(channel);
 		break;
 	case VMBUS_HOST_EVENT_OFFER_SUBCHANNELS:
@@ -319,7 +321,12 @@ bool offers_unplug(uint32_t relid)
 	if (!channel || channel->primary)
 		return false;
 	channel->unplugged = true;
-	rescind(channel);
+	if (channel->state == CHANNEL_OFFERED) {
+		channel->leaving = true;
+		host_channel_unplug(channel);
+	} else {
+		rescind(channel);
+	}
 	return true;
 }
 

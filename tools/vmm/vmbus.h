@@ -180,6 +180,7 @@ enum channel_state {
  * @user_defined: likewise
  * @state: whether it is there, and what the guest knows of it
  * @unplugged: it is not offered, until somebody plugs it in
+ * @leaving: the guest is to let go of it: the event that says that it has is not news
  * @opened: the guest has it open, as far as it has said
  * @wanted: sub-channels that the device wants to have
  *
@@ -202,6 +203,7 @@ struct channel {
 	uint8_t user_defined[120];
 	enum channel_state state;
 	bool unplugged;
+	bool leaving;
 	bool opened;
 	unsigned int wanted;
 };
@@ -244,6 +246,7 @@ void control_read(void);
 /* host.c */
 int host_open(const char *device);
 int host_channel_create(struct channel *channel);
+void host_channel_unplug(const struct channel *channel);
 bool host_channel_rescind(const struct channel *channel);
 bool host_channel_destroy(const struct channel *channel);
 void host_channel_signals(const struct channel *channel);

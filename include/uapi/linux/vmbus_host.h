@@ -294,9 +294,10 @@ struct vmbus_host_channel_modify {
 #define VMBUS_HOST_WAIT		(1U << 0)
 
 /**
- * struct vmbus_host_channel - VMBUS_HOST_CHANNEL_RESCIND, VMBUS_HOST_CHANNEL_DESTROY
+ * struct vmbus_host_channel - VMBUS_HOST_CHANNEL_RESCIND, VMBUS_HOST_CHANNEL_DESTROY,
+ * VMBUS_HOST_CHANNEL_UNPLUG
  * @size: sizeof(struct vmbus_host_channel)
- * @flags: VMBUS_HOST_WAIT or 0
+ * @flags: VMBUS_HOST_WAIT or 0; for VMBUS_HOST_CHANNEL_UNPLUG, 0
  * @relid: the channel
  * @__reserved: must be 0
  *
@@ -317,6 +318,13 @@ struct vmbus_host_channel_modify {
  * EINTR if interrupted by a fatal signal; or, if the file is O_NONBLOCK and @flags does not
  * say VMBUS_HOST_WAIT, they return EINPROGRESS, and VMBUS_HOST_EVENT_DONE comes once for
  * all such calls before it. Either way the request stands, and can be repeated.
+ *
+ * UNPLUG comes before RESCIND if the guest is to have time: some drivers lose what they have
+ * under way when a device is rescinded. The backend has the guest let go of the device, by
+ * the device's own protocol, while the channel still works; when it has,
+ * VMBUS_HOST_EVENT_RESCIND comes. That takes as long as the guest likes, and maybe for ever:
+ * RESCIND and DESTROY can be called at any time. If the backend knows no such thing, or the
+ * channel is not open, the event comes at once. Only for primary channels: ENOENT.
  */
 struct vmbus_host_channel {
 	__u32 size;
@@ -327,6 +335,7 @@ struct vmbus_host_channel {
 
 #define VMBUS_HOST_CHANNEL_RESCIND	_IO(VMBUS_HOST_IOC, 0x04)
 #define VMBUS_HOST_CHANNEL_DESTROY	_IO(VMBUS_HOST_IOC, 0x05)
+#define VMBUS_HOST_CHANNEL_UNPLUG	_IO(VMBUS_HOST_IOC, 0x0a)
 
 /**
  * define VMBUS_HOST_POST_GPADL_READ_ONLY - the buffer that this GPADL_HEADER
