@@ -11,6 +11,7 @@
  * counted as a request still, so a guest that reads no answers has no more than so many.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
@@ -48,12 +49,29 @@ static void answers_send(struct vscsi_channel *chan, struct list_head *sent)
 	chan->sending = false;
 }
 
+/* A command that is not the target's any more, or never was. Called with the lock held. */
+static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
+{
+	struct vscsi_use *use;
+
+	lockdep_assert_held(&chan->lock);
+	if (!r->admitted)
+		return;
+	use = &chan->use[r->command.lun];
+	r->admitted = false;
+	list_del(&r->command_node);
+	chan->nr_commands--;
+	chan->copy_bytes -= r->copy_bytes;
+	use->commands--;
+	use->copy_bytes -= r->copy_bytes;
+}
+
 /* A request is gone; a packet may have waited for that. Called with the lock held. */
-static void channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r)
+static void channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
 {
 	lockdep_assert_held(&chan->lock);
 	chan->nr_requests--;
-	chan->copy_bytes -= r->copy_bytes;
+	channel_dismiss(chan, r);
 	if (!chan->stalled)
 		return;
 	chan->stalled = false;
@@ -144,32 +162,77 @@ bool vscsi_channel_count(struct vscsi_channel *chan)
  *
  * Context: process, in kick() of the channel.
  */
-void vscsi_channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r)
+void vscsi_channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
 {
 	spin_lock(&chan->lock);
 	chan->nr_requests--;
 	if (r)
-		chan->copy_bytes -= r->copy_bytes;
+		channel_dismiss(chan, r);
 	spin_unlock(&chan->lock);
 }
 
+/*
+ * A logical unit may have as much as three times what is left to all: one that hangs has
+ * three quarters at most, and two, or ten, leave something for the next one. One that is
+ * alone may have everything.
+ */
+static bool channel_has_room(const struct vscsi_channel *chan, const struct vscsi_use *use)
+{
+	lockdep_assert_held(&chan->lock);
+	if (!vscsi_luns_share(chan->dev))
+		return true;
+	/* One that was alone may have had more. */
+	return chan->nr_commands < chan->max_commands &&
+	       use->commands < 3 * (chan->max_commands - chan->nr_commands);
+}
+
 /**
- * vscsi_request_charge() - Data of a request is to be copied
+ * vscsi_request_admit() - A command is to go to the target
  * @r: the request
+ *
+ * Context: process.
+ * Return: true; false if its logical unit has more under way than the others can spare.
+ */
+bool vscsi_request_admit(struct vscsi_request *r)
+{
+	struct vscsi_use *use = &r->chan->use[r->command.lun];
+	struct vscsi_channel *chan = r->chan;
+	bool room;
+
+	spin_lock(&chan->lock);
+	room = channel_has_room(chan, use);
+	if (room) {
+		r->admitted = true;
+		r->since = jiffies;
+		list_add_tail(&r->command_node, &chan->commands);
+		chan->nr_commands++;
+		use->commands++;
+	}
+	spin_unlock(&chan->lock);
+	return room;
+}
+
+/**
+ * vscsi_request_charge() - Data of a command is to be copied
+ * @r: the request, admitted
  * @bytes: so much
+ *
+ * A logical unit may always have one such command.
  *
  * Context: process.
  * Return: true; false if too much is under way.
  */
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes)
 {
+	struct vscsi_use *use = &r->chan->use[r->command.lun];
 	struct vscsi_channel *chan = r->chan;
 	bool room;
 
 	spin_lock(&chan->lock);
-	room = !chan->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_BYTES;
+	room = !use->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_BYTES;
 	if (room) {
 		chan->copy_bytes += bytes;
+		use->copy_bytes += bytes;
 		r->copy_bytes = bytes;
 	}
 	spin_unlock(&chan->lock);

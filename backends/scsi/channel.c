@@ -7,6 +7,7 @@
  * request is gone.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -203,6 +204,8 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	chan->dev = dev;
 	spin_lock_init(&chan->lock);
 	INIT_LIST_HEAD(&chan->done);
+	INIT_LIST_HEAD(&chan->commands);
+	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
 	chan->header = kvmalloc(chan->header_max, GFP_KERNEL_ACCOUNT);
 	if (!chan->header) {
@@ -229,7 +232,6 @@ static void channel_destroy(struct vscsi_channel *chan)
 int vscsi_channel_open(struct vmbus_endpoint *ep)
 {
 	struct vscsi_device *dev = vmbus_device_data(vmbus_endpoint_device(ep));
-	u32 bytes = dev->vstor.max_transfer_bytes;
 	struct vscsi_channel *chan;
 	int ret;
 
@@ -239,7 +241,7 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 	if (!chan)
 		return -ENOMEM;
 	ret = vmbus_gpa_pool_create(vmbus_endpoint_channel(ep),
-				    min(POOL_REQUESTS, POOL_BYTES / bytes), bytes);
+				    chan->max_commands, dev->vstor.max_transfer_bytes);
 	if (ret) {
 		channel_destroy(chan);
 		return ret;
@@ -247,6 +249,20 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 	vmbus_endpoint_set_data(ep, chan);
 	vscsi_device_add_channel(dev, chan);
 	return 0;
+}
+
+/* The oldest command, and its logical unit: what hangs, if anything does */
+static int commands_show(const struct vscsi_channel *chan, const struct vscsi_request *oldest,
+			 char *buf, size_t size)
+{
+	const struct vscsi_tpg *tpg = chan->dev->tpg;
+	u8 lun = oldest->command.lun;
+	int len;
+
+	len = scnprintf(buf, size, "LUN %u of %s tpgt_%u: %u requests in flight, ", lun,
+			tpg->wwpn, tpg->tag, chan->use[lun].commands);
+	return len + scnprintf(buf + len, size - len, "oldest %lu s; %u in all",
+			       (jiffies - oldest->since) / HZ, chan->nr_requests);
 }
 
 /**
@@ -261,11 +277,21 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size)
 {
 	struct vscsi_channel *chan = vmbus_endpoint_data(ep);
-	struct vscsi_tpg *tpg = chan->dev->tpg;
+	const struct vscsi_tpg *tpg = chan->dev->tpg;
+	const struct vscsi_request *oldest;
+	int len;
 
-	return scnprintf(buf, size, "%s tpgt_%u: %u requests%s", tpg->wwpn, tpg->tag,
-			 READ_ONCE(chan->nr_requests),
-			 READ_ONCE(chan->stalled) ? ", stalled" : "");
+	spin_lock(&chan->lock);
+	oldest = list_first_entry_or_null(&chan->commands, struct vscsi_request, command_node);
+	if (oldest)
+		len = commands_show(chan, oldest, buf, size);
+	else
+		len = scnprintf(buf, size, "%s tpgt_%u: %u requests", tpg->wwpn, tpg->tag,
+				chan->nr_requests);
+	len += scnprintf(buf + len, size - len, "%s%s", chan->stalled ? ", stalled" : "",
+			 READ_ONCE(chan->dev->unplugging) ? ", unplugging" : "");
+	spin_unlock(&chan->lock);
+	return len;
 }
 
 /**
@@ -280,6 +306,8 @@ void vscsi_channel_close(struct vmbus_endpoint *ep)
 {
 	struct vscsi_channel *chan = vmbus_endpoint_data(ep);
 
+	if (channel_is_primary(chan))
+		vscsi_unplug_close(chan->dev);
 	vscsi_device_del_channel(chan->dev, chan);
 	spin_lock(&chan->lock);
 	chan->closing = true;

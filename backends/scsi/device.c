@@ -8,6 +8,7 @@
  * initialisation is forgotten: the guest looks for all that there is anyway.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -45,6 +46,7 @@ static struct vscsi_device *device_create(struct vmbus_device *vdev,
 	dev->dev = vdev;
 	spin_lock_init(&dev->lock);
 	INIT_LIST_HEAD(&dev->channels);
+	vscsi_unplug_init(dev);
 	vstor_start(&dev->vstor);
 	dev->vstor.max_subchannels = config->subchannels;
 	dev->vstor.max_transfer_bytes = config->max_transfer_bytes ?: TRANSFER_DEFAULT;
@@ -93,6 +95,7 @@ struct vmbus_backend vscsi_backend = {
 	.open = vscsi_channel_open,
 	.close = vscsi_channel_close,
 	.kick = vscsi_channel_kick,
+	.unplug = vscsi_unplug,
 	.show = vscsi_channel_show,
 };
 
@@ -168,6 +171,8 @@ void vscsi_device_ready(struct vscsi_device *dev)
  */
 void vscsi_device_started(struct vscsi_device *dev)
 {
+	if (unlikely(READ_ONCE(dev->unplugging)))
+		WRITE_ONCE(dev->heard, jiffies);
 	if (READ_ONCE(dev->started))
 		return;
 	WRITE_ONCE(dev->started, true);
@@ -183,5 +188,18 @@ void vscsi_device_started(struct vscsi_device *dev)
 void vscsi_device_luns_changed(struct vscsi_device *dev)
 {
 	WRITE_ONCE(dev->rescan, true);
-	device_kick(dev, false);
+	/* What waits need not wait any more if it is not for the only one now. */
+	device_kick(dev, true);
+}
+
+/**
+ * vscsi_luns_share() - Do several logical units share the channels of a device?
+ * @dev: the device
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool vscsi_luns_share(const struct vscsi_device *dev)
+{
+	return READ_ONCE(dev->tpg->nr_luns) > 1;
 }

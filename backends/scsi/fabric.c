@@ -243,6 +243,7 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *lun)
 		   backstore->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ?
 		   0 : backstore->dev_attrib.block_size);
 	set_bit(lun->unpacked_lun, tpg->luns.bits);
+	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns + 1);
 	lun_changed(tpg);
 	return 0;
 }
@@ -256,6 +257,7 @@ static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 		return;
 	guard(mutex)(&tpg->lock);
 	clear_bit(lun->unpacked_lun, tpg->luns.bits);
+	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
 }
 
 static void vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)

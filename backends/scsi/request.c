@@ -78,6 +78,7 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	r->copied = false;
 	r->aborted = false;
 	r->absent = false;
+	r->admitted = false;
 	r->copy_bytes = 0;
 	return r;
 
@@ -135,6 +136,17 @@ static int request_complete(struct vscsi_request *r, const struct vstor_result *
 	return 0;
 }
 
+/*
+ * It cannot be done now. A packet that waits keeps those behind it waiting: so it waits only
+ * if they are for the same logical unit, and else the guest sends it again.
+ */
+static int request_not_now(struct vscsi_request *r)
+{
+	struct vstor_result result = { .scsi_status = SAM_STAT_TASK_SET_FULL };
+
+	return vscsi_luns_share(r->chan->dev) ? request_complete(r, &result) : -EBUSY;
+}
+
 /* Its pages cannot be mapped. @error says why; -EBUSY: not now. */
 static int request_unmappable(struct vscsi_request *r, int error)
 {
@@ -142,7 +154,7 @@ static int request_unmappable(struct vscsi_request *r, int error)
 
 	switch (error) {
 	case -EAGAIN:
-		return -EBUSY;
+		return request_not_now(r);
 	case -ENOMEM:
 		/* The guest tries again, by and by. */
 		result.scsi_status = SAM_STAT_BUSY;
@@ -183,7 +195,7 @@ static int request_absent(struct vscsi_request *r)
 		return -ENOMEM;
 	ret = vscsi_map(r);
 	if (!ret) {
-		vstor_absent(cmd, &r->chan->dev->tpg->luns, &result, data,
+		vstor_absent(cmd, vscsi_device_luns(r->chan->dev), &result, data,
 			     min_t(size_t, cmd->bytes, VSTOR_ABSENT_DATA), &bytes);
 		result.bytes = give_to_guest(r, data, bytes);
 		vscsi_unmap(r);
@@ -300,8 +312,10 @@ int vscsi_execute(struct vscsi_request *r)
 			   r->desc.type == VMBUS_PACKET_GPA_DIRECT,
 			   dev->vstor.max_transfer_bytes, c))
 		return request_reject(r);
-	if (vstor_is_absent(c, &dev->tpg->luns))
+	if (vstor_is_absent(c, vscsi_device_luns(dev)))
 		return request_absent(r);
+	if (!vscsi_request_admit(r))
+		return request_not_now(r);
 	if (c->bytes) {
 		ret = vscsi_map(r);
 		if (ret)
@@ -309,7 +323,7 @@ int vscsi_execute(struct vscsi_request *r)
 		r->copied = request_is_copied(r);
 		if (r->copied && !vscsi_request_charge(r, c->bytes)) {
 			vscsi_unmap(r);
-			return -EBUSY;
+			return request_not_now(r);
 		}
 	}
 	request_submit(r);

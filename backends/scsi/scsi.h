@@ -35,6 +35,7 @@
 #include <linux/types.h>
 #include <linux/vmbus_backend.h>
 #include <linux/vmbus_host_scsi.h>
+#include <linux/workqueue.h>
 #include <target/target_core_base.h>
 #include <target/target_core_fabric.h>
 
@@ -44,7 +45,7 @@
 #define VSCSI_MAX_REQUESTS	512u
 /* Logical units that a device resets at a time */
 #define VSCSI_MAX_TMRS		512
-/* Data of a channel that is copied at a time, unless one request alone has more */
+/* Data of a channel that is copied at a time, unless one request of a logical unit has more */
 #define VSCSI_COPY_BYTES	(256u << 10)
 
 struct vscsi_device;
@@ -59,6 +60,7 @@ struct vscsi_device;
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
  * @luns: logical units that are there. Read without @lock
+ * @nr_luns: how many. Read without @lock
  * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
  *	Read without @lock
  */
@@ -71,6 +73,7 @@ struct vscsi_tpg {
 	char initiator[TRANSPORT_IQN_LEN];
 	struct vscsi_device *dev;
 	struct vstor_luns luns;
+	unsigned int nr_luns;
 	u32 block_size[VSTOR_LUNS];
 };
 
@@ -82,6 +85,10 @@ struct vscsi_tpg {
  * @vstor: the protocol; the primary channel changes it
  * @started: the guest has sent a request block since it initialised the controller
  * @rescan: the guest is to be told to look for logical units
+ * @unplugging: the VMM wants to take it away: the guest is to find no logical unit
+ * @unplugged: it is rescinded for that reason
+ * @heard: when the guest has sent its last request block, if @unplugging; in jiffies
+ * @unplug_work: looks whether the guest has let go, if @unplugging
  * @nr_tmrs: logical units that are being reset
  * @lock: protects @channels
  * @channels: those that are open; the primary channel is the first
@@ -93,9 +100,23 @@ struct vscsi_device {
 	struct vstor vstor;
 	bool started;
 	bool rescan;
+	bool unplugging;
+	bool unplugged;
+	unsigned long heard;
+	struct delayed_work unplug_work;
 	atomic_t nr_tmrs;
 	spinlock_t lock;
 	struct list_head channels;
+};
+
+/**
+ * struct vscsi_use - what a logical unit has of a channel
+ * @commands: that are under way
+ * @copy_bytes: data of theirs that is copied
+ */
+struct vscsi_use {
+	u32 commands;
+	u32 copy_bytes;
 };
 
 /**
@@ -109,6 +130,10 @@ struct vscsi_device {
  * @done: requests whose answer is to be sent, in that order
  * @nr_requests: requests that there are
  * @copy_bytes: data of theirs that is copied
+ * @max_commands: commands that can be under way at the target at a time
+ * @nr_commands: those that are
+ * @commands: these, the oldest first
+ * @use: what each logical unit has of them; an entry for any number that a packet can name
  * @sending: somebody is sending what is in @done
  * @stalled: receiving goes on when a request is gone
  * @closing: an answer that finds no room is dropped
@@ -123,6 +148,10 @@ struct vscsi_channel {
 	struct list_head done;
 	unsigned int nr_requests;
 	u32 copy_bytes;
+	unsigned int max_commands;
+	unsigned int nr_commands;
+	struct list_head commands;
+	struct vscsi_use use[U8_MAX + 1];
 	bool sending;
 	bool stalled;
 	bool closing;
@@ -138,6 +167,9 @@ struct vscsi_channel {
  * @map: the guest's pages; NULL if there are none
  * @copied: the target core has pages of its own, which are copied from or to those of @map
  * @copy_bytes: what the request has of channel.copy_bytes
+ * @admitted: it is in channel.commands
+ * @command_node: where it is in that
+ * @since: since when, in jiffies
  * @aborted: a reset has ended it
  * @absent: its logical unit went while it was being submitted
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
@@ -154,7 +186,10 @@ struct vscsi_request {
 	bool copied;
 	bool aborted;
 	bool absent;
+	bool admitted;
 	u32 copy_bytes;
+	struct list_head command_node;
+	unsigned long since;
 	atomic_t nr_tmrs;
 	struct se_cmd cmd;
 	u8 sense[TRANSPORT_SENSE_BUFFER];
@@ -171,8 +206,15 @@ extern struct vmbus_backend vscsi_backend;
 void vscsi_device_ready(struct vscsi_device *dev);
 void vscsi_device_started(struct vscsi_device *dev);
 void vscsi_device_luns_changed(struct vscsi_device *dev);
+bool vscsi_luns_share(const struct vscsi_device *dev);
 void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
 void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
+
+/* unplug.c */
+void vscsi_unplug_init(struct vscsi_device *dev);
+void vscsi_unplug(struct vmbus_endpoint *ep);
+void vscsi_unplug_close(struct vscsi_device *dev);
+const struct vstor_luns *vscsi_device_luns(const struct vscsi_device *dev);
 
 /* channel.c */
 int vscsi_channel_open(struct vmbus_endpoint *ep);
@@ -182,7 +224,8 @@ int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size);
 
 /* answer.c */
 bool vscsi_channel_count(struct vscsi_channel *chan);
-void vscsi_channel_uncount(struct vscsi_channel *chan, const struct vscsi_request *r);
+void vscsi_channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r);
+bool vscsi_request_admit(struct vscsi_request *r);
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
 void vscsi_answer_pending(struct vscsi_channel *chan);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The SCSI backend: logical units that share a channel, one of which hangs. It has so much of
+ * what the channel can have under way, and the others go on.
+ */
+#include "scsi_life.h"
+
+/* What a channel can have under way: POOL_REQUESTS */
+#define MAX_COMMANDS		256u
+/* Of its data that is copied: VSCSI_COPY_BYTES */
+#define COPY_BYTES		(256u << 10)
+#define SRB_BUSY		0x05
+#define TASK_SET_FULL		0x28
+#define BATCH			64u
+
+struct sent {
+	unsigned int held;	/* without an answer */
+	unsigned int full;	/* that are to be sent again */
+};
+
+static bool is_full(const struct vstor_reply *r)
+{
+	return r->msg.srb_status == SRB_BUSY && r->msg.scsi_status == TASK_SET_FULL &&
+	       !r->msg.data_length;
+}
+
+/* Send @nr commands, as often as the ring has room, and hear what is answered at once. */
+static struct sent send_many(struct scsi_chan *c, const struct scsi_cmd *cmd, unsigned int nr)
+{
+	struct sent s = { .held = nr };
+	unsigned int i;
+
+	for (i = 1; i <= nr; i++) {
+		scsi_send(c, cmd);
+		if (i % BATCH && i < nr)
+			continue;
+		scsi_kick(c);
+		if (!WAIT_FOR(is_taken(c)))
+			break;
+		while (!scsi_is_quiet(c)) {
+			struct vstor_reply r = scsi_next(c);
+
+			s.held--;
+			s.full += is_full(&r);
+		}
+	}
+	return s;
+}
+
+static struct scsi_cmd read_of(__u8 lun, __u32 blocks, unsigned int offset)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 0, blocks, MEM_GPA + offset);
+
+	cmd.lun = lun;
+	return cmd;
+}
+
+/* All of @nr commands that hung come to a good end. */
+static unsigned int good_answers(struct scsi_chan *c, unsigned int nr, __u32 bytes)
+{
+	unsigned int good = 0;
+
+	while (nr--) {
+		struct vstor_reply r = scsi_next(c);
+
+		good += r.msg.srb_status == SRB_SUCCESS && r.msg.data_length == bytes;
+	}
+	return good;
+}
+
+static bool lun_works(struct scsi_chan *c, __u8 lun, unsigned int offset)
+{
+	struct scsi_cmd cmd = read_of(lun, 8, offset);
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		struct vstor_reply r = scsi_do(c, &cmd);
+
+		if (r.msg.srb_status != SRB_SUCCESS || r.msg.data_length != cmd.bytes)
+			return false;
+	}
+	return true;
+}
+
+TEST_F(life, one_hangs)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 0);
+	struct sent s;
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, 3 * MAX_COMMANDS);
+	EXPECT_EQ(3 * MAX_COMMANDS, s.held + s.full);
+	/* Three quarters */
+	EXPECT_EQ(MAX_COMMANDS * 3 / 4, s.held);
+	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, BLOCK));
+	/* And nothing is lost of it: the same again */
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, MAX_COMMANDS);
+	EXPECT_EQ(MAX_COMMANDS * 3 / 4, s.held);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, BLOCK));
+}
+
+/* Several: each leaves something for the next one. */
+TEST_F(life, four_hang)
+{
+	struct sent s[4];
+	unsigned int i;
+
+	for (i = 2; i < 5; i++)
+		ASSERT_EQ(0, target_add_lun(i, "iblock", "b"));
+	for (i = 0; i < 2; i++) {
+		struct scsi_cmd tur = cmd_plain(0);
+
+		for (tur.lun = 0; tur.lun < 5; tur.lun++)
+			scsi_do(self->c, &tur);
+		settle(self->c);
+	}
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	for (i = 0; i < 4; i++) {
+		struct scsi_cmd cmd = read_of(1 + i, 1, 0);
+
+		s[i] = send_many(self->c, &cmd, MAX_COMMANDS);
+		EXPECT_LT(0, s[i].held);
+		EXPECT_LT(0, s[i].full);
+	}
+	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(s[i].held, good_answers(self->c, s[i].held, BLOCK));
+	for (i = 2; i < 5; i++)
+		EXPECT_EQ(0, target_remove_lun(i));
+}
+
+/* Data that is copied, since no block device could use the pages where they begin */
+TEST_F(life, one_hangs_that_copies)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 128, 1);
+	struct sent s;
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, 32);
+	EXPECT_EQ(COPY_BYTES / cmd.bytes, s.held);
+	EXPECT_EQ(32, s.held + s.full);
+	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE + 1));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+}
+
+/* One that is alone keeps nobody waiting: the packets stay in the ring. */
+TEST_F(life, alone)
+{
+	const unsigned int nr = MAX_COMMANDS + 20;
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 0);
+	struct scsi_cmd tur = cmd_plain(0);
+	unsigned int i;
+
+	EXPECT_EQ(0, target_remove_lun(0));
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	for (i = 0; i < nr; i++)
+		scsi_send(self->c, &cmd);
+	scsi_kick(self->c);
+	usleep(200000);
+	EXPECT_FALSE(is_taken(self->c));
+	/* It is no longer alone: those that waited are to be sent again. */
+	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	for (i = 0; i < nr - MAX_COMMANDS; i++) {
+		struct vstor_reply r = scsi_next(self->c);
+
+		EXPECT_TRUE(is_full(&r));
+	}
+	/* There is no room for the new one before the first of them is done. */
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(MAX_COMMANDS, good_answers(self->c, MAX_COMMANDS, BLOCK));
+	scsi_do(self->c, &tur);
+	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE));
+}
+
+/* ---- What is said of it ---- */
+
+static bool fdinfo_says(int fd, const char *what)
+{
+	char path[64], line[1024];
+	bool says = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		says = says || (!strncmp(line, "vmbus-backend:", 14) && strstr(line, what));
+	fclose(f);
+	return says;
+}
+
+TEST_F(life, show)
+{
+	const char *lun = "LUN 1 of " TARGET_WWPN " tpgt_1: 2 requests in flight, oldest ";
+	int fd = self->vmm.fd;
+
+	EXPECT_TRUE(fdinfo_says(fd, TARGET_WWPN " tpgt_1: 0 requests\n"));
+	BEGIN_HUNG(self->c, 7);
+	begin(self->c, HUNG_LUN, 8);
+	EXPECT_TRUE(WAIT_FOR(fdinfo_says(fd, lun)));
+	EXPECT_TRUE(WAIT_FOR(fdinfo_says(fd, "oldest 2 s; 2 in all\n")));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(2, good_answers(self->c, 2, BLOCK));
+	EXPECT_TRUE(WAIT_FOR(fdinfo_says(fd, TARGET_WWPN " tpgt_1: 0 requests\n")));
+}
+
+TEST_HARNESS_MAIN
