@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmbus.h"
+#include "channel.h"
+#include "messages.h"
 #include "vmm.h"
 
 #define MAX_CHANNELS		256

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmbus.h"
+#include "channel.h"
 #include "vmm.h"
 
 static int fifo = -1;

@@ -208,6 +208,19 @@ static void handle_system_event(struct vcpu *cpu)
 	}
 }
 
+static void handle_hyperv(struct vcpu *cpu)
+{
+	switch (cpu->run->hyperv.type) {
+	case KVM_EXIT_HYPERV_SYNIC:
+		synic_exit(cpu);
+		vmbus_event_flags_moved(cpu);
+		break;
+	case KVM_EXIT_HYPERV_HCALL:
+		handle_hypercall(cpu->run);
+		break;
+	}
+}
+
 static void handle_exit(struct vcpu *cpu)
 {
 	struct kvm_run *run = cpu->run;
@@ -221,10 +234,7 @@ static void handle_exit(struct vcpu *cpu)
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 		break;
 	case KVM_EXIT_HYPERV:
-		if (run->hyperv.type == KVM_EXIT_HYPERV_SYNIC)
-			synic_exit(cpu);
-		else if (run->hyperv.type == KVM_EXIT_HYPERV_HCALL)
-			handle_hypercall(run);
+		handle_hyperv(cpu);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
 		handle_system_event(cpu);

@@ -13,7 +13,8 @@
 #include <unistd.h>
 #include <linux/vmbus_host.h>
 
-#include "vmbus.h"
+#include "channel.h"
+#include "messages.h"
 #include "vmm.h"
 
 static int host = -1;

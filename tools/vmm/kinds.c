@@ -15,7 +15,7 @@
 #include <string.h>
 #include <linux/vmbus_host_scsi.h>
 
-#include "vmbus.h"
+#include "channel.h"
 #include "vmbus_crc.h"
 #include "vmm.h"
 

@@ -84,6 +84,52 @@ static void add_offer(struct options *opt, const char *what, bool is_disk)
 	opt->offers[opt->nr_offers++] = what;
 }
 
+/* What one option says; @c is its letter in option_names */
+static void set_option(struct options *opt, int c, const char *arg)
+{
+	switch (c) {
+	case 'k':
+		opt->kernel = arg;
+		break;
+	case 'i':
+		opt->initrd = arg;
+		break;
+	case 'a':
+		opt->append = arg;
+		break;
+	case 'm':
+		opt->memory = MIB * parse_number("memory", arg, 64, MAX_MEMORY / MIB);
+		break;
+	case 'M':
+		opt->memory_kind = arg;
+		break;
+	case 'c':
+		opt->cpus = parse_number("cpus", arg, 1, MAX_CPUS);
+		break;
+	case 'v':
+		opt->vmbus_version = parse_version(arg);
+		break;
+	case 'o':
+	case 'D':
+		add_offer(opt, arg, c == 'D');
+		break;
+	case 'C':
+		opt->control = arg;
+		break;
+	case 't':
+		opt->trace = arg;
+		break;
+	case 'd':
+		opt->device = arg;
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		exit(VMM_FAILED);
+	}
+}
+
 static struct options parse_options(int argc, char **argv)
 {
 	struct options opt = {
@@ -96,52 +142,8 @@ static struct options parse_options(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", option_names, NULL)) != -1) {
-		switch (c) {
-		case 'k':
-			opt.kernel = optarg;
-			break;
-		case 'i':
-			opt.initrd = optarg;
-			break;
-		case 'a':
-			opt.append = optarg;
-			break;
-		case 'm':
-			opt.memory = MIB * parse_number("memory", optarg, 64,
-						     MAX_MEMORY / MIB);
-			break;
-		case 'M':
-			opt.memory_kind = optarg;
-			break;
-		case 'c':
-			opt.cpus = parse_number("cpus", optarg, 1, MAX_CPUS);
-			break;
-		case 'v':
-			opt.vmbus_version = parse_version(optarg);
-			break;
-		case 'o':
-			add_offer(&opt, optarg, false);
-			break;
-		case 'D':
-			add_offer(&opt, optarg, true);
-			break;
-		case 'C':
-			opt.control = optarg;
-			break;
-		case 't':
-			opt.trace = optarg;
-			break;
-		case 'd':
-			opt.device = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			exit(VMM_FAILED);
-		}
-	}
+	while ((c = getopt_long(argc, argv, "", option_names, NULL)) != -1)
+		set_option(&opt, c, optarg);
 	if (optind != argc)
 		die("what is '%s'? See vmm --help", argv[optind]);
 	if (!opt.nr_offers)
@@ -160,6 +162,9 @@ int main(int argc, char **argv)
 	if (opt.trace)
 		trace_open(opt.trace);
 	vm_create(opt.memory, opt.memory_kind, opt.cpus);
+	for (i = 0; i < vm.nr_cpus; i++)
+		cpu_create(i);
+	vm_connect_cpus();
 	boot_load(&opt);
 	vmbus_init(&opt);
 	devices_init();

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <linux/vmbus_host.h>
 
-#include "vmbus.h"
+#include "channel.h"
+#include "messages.h"
 #include "vmm.h"
 
 static bool wants_offers;		/* the guest has asked for them */
@@ -37,7 +38,7 @@ static void offer(struct channel *channel)
 	memcpy(msg.if_instance, channel->if_instance, sizeof(msg.if_instance));
 	memcpy(msg.user_defined, channel->user_defined, sizeof(msg.user_defined));
 	channel->state = CHANNEL_OFFERED;
-	vmbus_deliver(&msg, sizeof(msg));
+	deliver(&msg, sizeof(msg));
 }
 
 /* Return: whether the channel is there now */
@@ -133,7 +134,7 @@ static void tell_rescinded(struct channel *channel)
 	if (channel->state != CHANNEL_OFFERED && channel->state != CHANNEL_RESCINDING)
 		return;
 	channel->state = CHANNEL_RESCINDED;
-	vmbus_deliver(&msg, sizeof(msg));
+	deliver(&msg, sizeof(msg));
 }
 
 /*
@@ -226,7 +227,7 @@ void offers_request(bool clean)
 	wants_offers = true;
 	while ((channel = channel_next(channel)))
 		begin_anew(channel, clean);
-	vmbus_deliver(&all, sizeof(all));
+	deliver(&all, sizeof(all));
 }
 
 /* The guest has gone, or is about to begin anew: no offers until it asks for them */

@@ -44,7 +44,10 @@ static void *synic_page(const struct vcpu *cpu, uint64_t msr)
 	return vm_memory(msr & PAGE_ADDRESS, PAGE);
 }
 
-/* The guest wrote SCONTROL, SIMP or SIEFP; it waits for us to have noticed */
+/*
+ * The guest wrote SCONTROL, SIMP or SIEFP; it waits until we have noticed. The channels whose
+ * flags are there are the caller's to tell.
+ */
 void synic_exit(struct vcpu *cpu)
 {
 	const struct kvm_hyperv_exit *exit = &cpu->run->hyperv;
@@ -56,8 +59,7 @@ void synic_exit(struct vcpu *cpu)
 	cpu->siefp = exit->u.synic.evt_page;
 	pthread_mutex_unlock(&synic_lock);
 
-	vmbus_event_flags_moved(cpu);
-	/* Who waits for the old message slot waits in vain: look again */
+	/* A wait for the old message slot would be in vain: look again */
 	if (write(cpu->eom_fd, &one, sizeof(one)) < 0)
 		die_errno("eventfd");
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmbus.h"
+#include "messages.h"
 #include "vmm.h"
 
 static FILE *trace;

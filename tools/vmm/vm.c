@@ -149,18 +149,22 @@ static void attach_sint(struct vcpu *cpu)
 		die_errno("KVM_IRQFD for processor %u's SINT", cpu->id);
 }
 
+/* A machine without processors: they are made next, and then vm_connect_cpus() */
 void vm_create(uint64_t memory, const char *kind, unsigned int nr_cpus)
 {
-	unsigned int i;
-
 	open_kvm();
 	create_memory(memory, kind);
 	create_irqchip();
 	vm.nr_cpus = nr_cpus;
-	for (i = 0; i < nr_cpus; i++)
-		cpu_create(i);
+}
+
+/* Interrupts reach the processors that cpu_create() has made */
+void vm_connect_cpus(void)
+{
+	unsigned int i;
+
 	route_interrupts();
-	for (i = 0; i < nr_cpus; i++)
+	for (i = 0; i < vm.nr_cpus; i++)
 		attach_sint(&vm.cpus[i]);
 }
 

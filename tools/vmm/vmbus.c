@@ -25,7 +25,8 @@
 #include <unistd.h>
 #include <linux/vmbus_host.h>
 
-#include "vmbus.h"
+#include "channel.h"
+#include "messages.h"
 #include "vmm.h"
 
 /* HvPostMessage's input */
@@ -54,7 +55,6 @@ static int host_fd;
 static int control_fd;
 static uint32_t max_version;
 static uint32_t version;		/* 0: the guest has not connected */
-static struct vcpu *message_cpu = &vm.cpus[0];
 static bool unloading;			/* UNLOAD_RESPONSE is still to come */
 static bool resetting;			/* the last reset is not done yet */
 static unsigned int resets;		/* that were asked for */
@@ -176,21 +176,6 @@ void vmbus_guest_crashed(void)
 
 /* --- What the delivery thread does --- */
 
-/* Put a message into the guest's slot, as soon as the guest has emptied it */
-void vmbus_deliver(const void *msg, size_t len)
-{
-	enum synic_result result;
-	uint64_t count;
-
-	trace_message("host  >", msg, len, NULL);
-	while ((result = synic_post(message_cpu, msg, len)) == SYNIC_FULL)
-		if (read(message_cpu->eom_fd, &count, sizeof(count)) < 0 &&
-		    errno != EINTR)
-			die_errno("eventfd");
-	if (result == SYNIC_OFF)
-		trace_message("host  >", msg, len, "lost: the guest has no message page");
-}
-
 static bool version_known(uint32_t v)
 {
 	static const uint32_t known[] = {
@@ -221,7 +206,7 @@ static void initiate_contact(const struct vmbus_initiate_contact *msg)
 	};
 
 	if (msg->target_vp < vm.nr_cpus)
-		message_cpu = &vm.cpus[msg->target_vp];
+		deliver_to(&vm.cpus[msg->target_vp]);
 	response.supported = version_known(msg->version);
 	if (msg->version >= VMBUS_VERSION(5, 0)) {
 		response.connection_id = VMBUS_CONNECTION_5;
@@ -234,7 +219,7 @@ static void initiate_contact(const struct vmbus_initiate_contact *msg)
 	__atomic_store_n(&crashed, false, __ATOMIC_RELEASE);
 	offers_stop();
 	version = response.supported ? msg->version : 0;
-	vmbus_deliver(&response, sizeof(response));
+	deliver(&response, sizeof(response));
 }
 
 static void unloaded(void)
@@ -244,7 +229,7 @@ static void unloaded(void)
 	if (!unloading)
 		return;
 	unloading = false;
-	vmbus_deliver(&response, sizeof(response));
+	deliver(&response, sizeof(response));
 }
 
 /*
@@ -271,7 +256,7 @@ static void modify_channel(const struct vmbus_modify_channel *msg)
 
 	response.status = channel_set_target(msg->relid, msg->target_vp) ? 0 : 0xc000000d;
 	if (version >= VMBUS_VERSION(5, 3))
-		vmbus_deliver(&response, sizeof(response));
+		deliver(&response, sizeof(response));
 }
 
 static void answer(const struct note *note)
@@ -391,7 +376,7 @@ static void *delivery_thread(void *unused)
 		if (fds[1].revents & POLLIN) {
 			len = host_read(msg);
 			if (len)
-				vmbus_deliver(msg, len);
+				deliver(msg, len);
 		}
 		if (fds[2].revents & POLLIN)
 			control_read();

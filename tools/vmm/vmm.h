@@ -12,6 +12,7 @@
  *	cpu.c		virtual processors: CPUID, start state, exits
  *	devices.c	serial port, clock, power button: what Linux cannot do without
  *	synic.c		Hyper-V's interrupt controller: message slots, event flags
+ *	deliver.c	messages to the guest
  *	vmbus.c		VMBus: versions, offers, and which messages go to the kernel
  *	kinds.c		the kinds of devices that can be offered
  *	offers.c	the life of a channel, from its offer to its end
@@ -109,6 +110,7 @@ __printf(1, 2) void warn(const char *fmt, ...);
 
 /* vm.c */
 void vm_create(uint64_t memory, const char *kind, unsigned int nr_cpus);
+void vm_connect_cpus(void);
 void *vm_memory(uint64_t gpa, size_t len);
 void vm_irq(unsigned int gsi, bool level);
 int vm_event(void);
@@ -139,6 +141,10 @@ enum synic_result { SYNIC_DELIVERED, SYNIC_FULL, SYNIC_OFF };
 void synic_exit(struct vcpu *cpu);
 enum synic_result synic_post(struct vcpu *cpu, const void *payload, size_t len);
 uint64_t *synic_event_flags(struct vcpu *cpu);
+
+/* deliver.c */
+void deliver_to(struct vcpu *cpu);
+void deliver(const void *msg, size_t len);
 
 /* vmbus.c, channels.c; what a hypercall returns */
 #define HV_STATUS_SUCCESS			0
