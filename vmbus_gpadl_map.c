@@ -249,7 +249,7 @@ static void gpadl_trim(struct gpadl *g)
 
 static void gpadl_complete(struct gpadl *g)
 {
-	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->pfns, &g->found)) {
+	if (!gpadl_mapping_covers(&g->chan->p->mem, &g->pfns, &g->lookup)) {
 		gpadl_reject(g, GPADL_REASON_NO_REGION, GPADL_STATUS_INVALID_PARAMETER);
 		return;
 	}
@@ -370,7 +370,7 @@ static void gpadl_count_map(const struct gpadl *g)
 
 	this_cpu_inc(stats->maps);
 	this_cpu_add(stats->pages, g->pfns.nr_pages);
-	this_cpu_add(stats->pins, g->found.nr_pins);
+	this_cpu_add(stats->pins, g->lookup.nr_pins);
 }
 
 /*
@@ -480,7 +480,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 	/* The address space may still exist, but nobody may wait for it. */
 	m = ERR_PTR(-ESRCH);
 	if (!gpadl_worker_is_orphaned(&chan->worker))
-		m = gpadl_mapping_create(&chan->p->mem, &g->pfns, &g->found, write,
+		m = gpadl_mapping_create(&chan->p->mem, &g->pfns, &g->lookup, write,
 					 READ_ONCE(chan->max_segment));
 	spin_lock(&g->lock);
 	ret = gpadl_finish_map(g, write, m, begin);

@@ -48,20 +48,20 @@ struct region_change {
 	DECLARE_BITMAP(equal, VMBUS_GPA_REGION_SLOTS);
 };
 
-static int region_check(const struct gpadl_mem *mem, const struct vmbus_gpa_region *what)
+static int region_check(const struct gpadl_mem *mem, const struct vmbus_gpa_region *desc)
 {
 	u64 gpa_end, hva_end;
 
-	if (what->flags & ~REGION_FLAGS)
+	if (desc->flags & ~REGION_FLAGS)
 		return -EOPNOTSUPP;
-	if (what->slot >= VMBUS_GPA_REGION_SLOTS)
+	if (desc->slot >= VMBUS_GPA_REGION_SLOTS)
 		return -EINVAL;
-	if ((what->gpa | what->bytes | what->hva) & ~PAGE_MASK)
+	if ((desc->gpa | desc->bytes | desc->hva) & ~PAGE_MASK)
 		return -EINVAL;
-	if (check_add_overflow(what->gpa, what->bytes, &gpa_end) ||
+	if (check_add_overflow(desc->gpa, desc->bytes, &gpa_end) ||
 	    gpa_end > BIT_ULL(GPADL_PFN_BITS + GPADL_PAGE_SHIFT))
 		return -EINVAL;
-	if (check_add_overflow(what->hva, what->bytes, &hva_end) ||
+	if (check_add_overflow(desc->hva, desc->bytes, &hva_end) ||
 	    hva_end > mem->mm->task_size)
 		return -EINVAL;
 	return 0;
@@ -76,31 +76,31 @@ static bool region_equal(const struct vmbus_gpa_region *a,
 
 /* Enter one entry of the caller's list into the change. */
 static int change_enter(struct gpadl_mem *mem, struct region_change *c,
-			const struct vmbus_gpa_region *what)
+			const struct vmbus_gpa_region *desc)
 {
 	struct gpadl_region *old, *new;
 	u32 slot;
 	int ret;
 
-	ret = region_check(mem, what);
+	ret = region_check(mem, desc);
 	if (ret)
 		return ret;
-	slot = array_index_nospec(what->slot, VMBUS_GPA_REGION_SLOTS);
+	slot = array_index_nospec(desc->slot, VMBUS_GPA_REGION_SLOTS);
 	if (test_and_set_bit(slot, c->seen))
 		return -EINVAL;
 
 	old = c->new[slot];
-	if (!what->bytes) {
+	if (!desc->bytes) {
 		if (!old)
 			return -ENOENT;
 		c->new[slot] = NULL;
 		return 0;
 	}
-	if (old && region_equal(&old->what, what)) {
+	if (old && region_equal(&old->desc, desc)) {
 		set_bit(slot, c->equal);
 		return 0;
 	}
-	new = gpadl_region_alloc(mem, what);
+	new = gpadl_region_alloc(mem, desc);
 	if (!new)
 		return -ENOMEM;
 	c->new[slot] = new;
@@ -110,8 +110,8 @@ static int change_enter(struct gpadl_mem *mem, struct region_change *c,
 
 static int region_cmp(const void *a, const void *b)
 {
-	u64 gpa_a = (*(const struct gpadl_region *const *)a)->what.gpa;
-	u64 gpa_b = (*(const struct gpadl_region *const *)b)->what.gpa;
+	u64 gpa_a = (*(const struct gpadl_region *const *)a)->desc.gpa;
+	u64 gpa_b = (*(const struct gpadl_region *const *)b)->desc.gpa;
 
 	return (gpa_a > gpa_b) - (gpa_a < gpa_b);
 }
@@ -137,9 +137,9 @@ static struct gpadl_region_table *change_to_table(const struct region_change *c)
 	sort(table->regions, nr, sizeof(table->regions[0]), region_cmp, NULL);
 
 	for (slot = 1; slot < nr; slot++) {
-		const struct vmbus_gpa_region *prev = &table->regions[slot - 1]->what;
+		const struct vmbus_gpa_region *prev = &table->regions[slot - 1]->desc;
 
-		if (table->regions[slot]->what.gpa - prev->gpa < prev->bytes) {
+		if (table->regions[slot]->desc.gpa - prev->gpa < prev->bytes) {
 			gpadl_region_table_put(table);
 			return ERR_PTR(-EEXIST);
 		}
@@ -152,7 +152,7 @@ static struct gpadl_region_table *change_to_table(const struct region_change *c)
 /* Would a page of an extent be elsewhere in another table? */
 static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region_table *new)
 {
-	const struct vmbus_gpa_region *old = &e->region->what, *to;
+	const struct vmbus_gpa_region *old = &e->region->desc, *to;
 	u64 gpa = old->gpa + (e->hva - old->hva), end = gpa + gpadl_extent_bytes(e);
 	unsigned int i;
 
@@ -160,7 +160,7 @@ static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region
 		i = gpadl_region_table_find(new, gpa);
 		if (i == new->nr)
 			return true;
-		to = &new->regions[i]->what;
+		to = &new->regions[i]->desc;
 		if (to->hva - to->gpa != old->hva - old->gpa ||
 		    (to->flags & ~old->flags & VMBUS_GPA_REGION_READ_ONLY))
 			return true;
@@ -199,7 +199,7 @@ static bool change_is_near(struct gpadl_mem *mem, const struct gpadl_region_tabl
 	bool any = false;
 
 	for (i = 0; i < old->nr; i++) {
-		if (c->new[old->regions[i]->what.slot] == old->regions[i])
+		if (c->new[old->regions[i]->desc.slot] == old->regions[i])
 			continue;
 		any = true;
 		if (refcount_read(&old->regions[i]->users) > 1)
@@ -252,7 +252,7 @@ static int change_switch(struct gpadl_mem *mem, struct gpadl_region_table *new,
 	if (ret)
 		return ret;
 	for (i = 0; i < old->nr; i++)
-		if (c->new[old->regions[i]->what.slot] != old->regions[i])
+		if (c->new[old->regions[i]->desc.slot] != old->regions[i])
 			gpadl_region_retire(old->regions[i]);
 	gpadl_regions_trim(mem);
 	gpadl_region_table_put(old);
@@ -298,7 +298,7 @@ static int change_apply(struct gpadl_mem *mem, struct region_change *c,
 	table = rcu_dereference_protected(mem->table,
 					  lockdep_is_held(&mem->change_lock));
 	for (i = 0; i < table->nr; i++)
-		c->new[table->regions[i]->what.slot] = table->regions[i];
+		c->new[table->regions[i]->desc.slot] = table->regions[i];
 	for (i = 0; i < nr; i++) {
 		ret = change_enter(mem, c, &changes[i]);
 		if (ret)

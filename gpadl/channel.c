@@ -95,11 +95,11 @@ void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 	}
 	/* One that an unmap has just taken out was not met: its reply is still to be. */
 	gpadl_wait_dying(chan);
-	gpadl_requests_drop(chan, reset);
+	gpadl_requests_teardown(chan, reset);
 }
 
 /* The same, and the replies that wait in the queue go. */
-static void channel_drop_all(struct vmbus_gpadl_channel *chan)
+static void channel_teardown_all(struct vmbus_gpadl_channel *chan)
 {
 	gpadl_channel_teardown(chan, false);
 	gpadl_reply_purge(&chan->p->replies, &chan->replies);
@@ -335,7 +335,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_rescind, VMBUS_GPADL_NS);
 void vmbus_gpadl_channel_relid_released(struct vmbus_gpadl_channel *chan)
 {
 	mutex_lock(&chan->p->rx_mutex);
-	channel_drop_all(chan);
+	channel_teardown_all(chan);
 	chan->released = chan->rescinded;
 	mutex_unlock(&chan->p->rx_mutex);
 	gpadl_partition_wake(chan->p);
@@ -357,7 +357,7 @@ void vmbus_gpadl_channel_unlink(struct vmbus_gpadl_channel *chan)
 
 	mutex_lock(&p->rx_mutex);
 	WRITE_ONCE(chan->rescinded, true);
-	channel_drop_all(chan);
+	channel_teardown_all(chan);
 	if (xa_cmpxchg(&p->channels, chan->relid, chan, NULL, 0) == chan)
 		p->nr_channels--;
 	mutex_unlock(&p->rx_mutex);

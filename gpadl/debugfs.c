@@ -122,13 +122,13 @@ static int regions_show(struct seq_file *m, void *unused)
 	seq_puts(m, "slot                gpa              bytes                hva access memory    mappings changes to-look-at\n");
 	for (i = 0; i < table->nr; i++) {
 		const struct gpadl_region *region = table->regions[i];
-		const struct vmbus_gpa_region *what = &region->what;
+		const struct vmbus_gpa_region *desc = &region->desc;
 
 		seq_printf(m, "%4u %#18llx %#18llx %#18llx %-6s %-9s %8d %7llu %10lu\n",
-			   what->slot,
-			   what->gpa, what->bytes, what->hva,
-			   what->flags & VMBUS_GPA_REGION_READ_ONLY ? "ro" : "rw",
-			   what->flags & VMBUS_GPA_REGION_RESIDENT ? "resident" : "on-demand",
+			   desc->slot,
+			   desc->gpa, desc->bytes, desc->hva,
+			   desc->flags & VMBUS_GPA_REGION_READ_ONLY ? "ro" : "rw",
+			   desc->flags & VMBUS_GPA_REGION_RESIDENT ? "resident" : "on-demand",
 			   (int)refcount_read(&region->users) - 1,
 			   READ_ONCE(region->watch.invalidations),
 			   READ_ONCE(region->watch.nr_marked));

@@ -61,7 +61,7 @@ static int request_parse(struct gpa_request *r, const void *ranges, size_t len,
 static int request_count(struct gpa_request *r)
 {
 	atomic_t *nr_pages = &r->pool->chan->p->nr_request_pages;
-	int nr = r->found.nr_pins;
+	int nr = r->lookup.nr_pins;
 
 	if (!nr)
 		return 0;
@@ -79,7 +79,7 @@ static int request_take(struct gpa_request *r)
 	int ret;
 
 	/* Of no table: what the last one has found is of no use. */
-	r->found.generation = 0;
+	r->lookup.generation = 0;
 	ret = gpadl_mapping_find(&r->map);
 	if (ret)
 		return ret;
@@ -100,7 +100,7 @@ err_unfind:
 /* Is all that it has pinned for writing dirty? Mostly it is already when it is mapped. */
 static bool request_is_dirty(const struct gpa_request *r)
 {
-	return !r->map.writable || !r->found.nr_pins ||
+	return !r->map.writable || !r->lookup.nr_pins ||
 	       gpadl_pin_set_is_dirty(&r->map.pinned);
 }
 
@@ -143,7 +143,7 @@ static void gpa_count(const struct gpa_request *r, int ret)
 	}
 	this_cpu_inc(stats->requests);
 	this_cpu_add(stats->pages, r->pfns.nr_pages);
-	this_cpu_add(stats->pins, r->found.nr_pins);
+	this_cpu_add(stats->pins, r->lookup.nr_pins);
 }
 
 /* Tries it once. */

@@ -48,7 +48,7 @@ enum gpa_state {
 /**
  * struct gpa_request - a request
  * @map: its pages
- * @found: where they are
+ * @lookup: where they are
  * @pfns: as the packet named them, in memory of the pool
  * @pool: whose it is
  * @next: the next that is free
@@ -68,7 +68,7 @@ enum gpa_state {
  */
 struct gpa_request {
 	struct vmbus_mapping map;
-	struct gpadl_lookup found;
+	struct gpadl_lookup lookup;
 	struct gpadl_pfn_list pfns;
 	struct gpa_pool *pool;
 	struct gpa_request *next;
@@ -154,7 +154,7 @@ void gpadl_request_put(struct gpa_request *r);
 void gpadl_request_put_late(struct gpa_request *r);
 bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan);
-void gpadl_requests_drop(struct vmbus_gpadl_channel *chan, bool reset);
+void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset);
 void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan);
 bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
 			 const struct gpadl_region_table *old,

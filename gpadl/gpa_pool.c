@@ -105,7 +105,7 @@ static void pool_init_request(struct gpa_pool *pool, unsigned int i)
 	r->pfns.words = pool->words + (size_t)i * gpa_words(pool->max_pages);
 	r->map.mem = &pool->chan->p->mem;
 	r->map.pfns = &r->pfns;
-	r->map.found = &r->found;
+	r->map.lookup = &r->lookup;
 	r->map.is_request = true;
 	r->map.room = (struct gpadl_room) {
 		.pages = pool->pages + (size_t)i * pool->max_pages,
@@ -436,13 +436,13 @@ static void request_want(struct gpa_request *r)
 }
 
 /**
- * gpadl_requests_drop() - The guest has released a channel, or the partition is reset
+ * gpadl_requests_teardown() - The guest has released a channel, or the partition is reset
  * @chan: the channel
  * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
  *
  * Context: process; rx_mutex is held.
  */
-void gpadl_requests_drop(struct vmbus_gpadl_channel *chan, bool reset)
+void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 {
 	struct gpa_pool *pool = pool_get(chan);
 	struct gpa_request *r;

@@ -17,13 +17,13 @@
  * struct rx - a message being received
  * @p: the partition
  * @msg: the message, decoded
- * @slot: slot for a reply that belongs to no object; NULL once used
+ * @reply: room for one that belongs to no object; NULL once used
  * @read_only: VMBUS_GPADL_RECEIVE_READ_ONLY
  */
 struct rx {
 	struct vmbus_partition *p;
 	struct gpadl_wire_msg msg;
-	struct gpadl_reply *slot;
+	struct gpadl_reply *reply;
 	bool read_only;
 };
 
@@ -35,8 +35,8 @@ static int rx_refuse(struct rx *rx, enum gpadl_reason reason, int ret)
 
 static void rx_reply(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
-	gpadl_reply_post(&rx->p->replies, rx->slot, &chan->replies);
-	rx->slot = NULL;
+	gpadl_reply_post(&rx->p->replies, rx->reply, &chan->replies);
+	rx->reply = NULL;
 	gpadl_partition_wake(rx->p);
 }
 
@@ -45,8 +45,8 @@ static int rx_reject_header(struct rx *rx, struct vmbus_gpadl_channel *chan,
 			    enum gpadl_reason reason, u32 status)
 {
 	gpadl_count(rx->p, chan->relid, rx->msg.handle, reason);
-	rx->slot->len = gpadl_wire_created(rx->slot->msg, chan->relid, rx->msg.handle,
-					   status);
+	rx->reply->len = gpadl_wire_created(rx->reply->msg, chan->relid, rx->msg.handle,
+					    status);
 	rx_reply(rx, chan);
 	return 0;
 }
@@ -74,62 +74,62 @@ struct rx_handle {
  * teardown (rx_mutex). Of all that have the handle, only the first can be ASSEMBLING, and
  * the last is being torn down if any is: see handle_link().
  */
-static void rx_look_at_handle(struct rx *rx, struct rx_handle *found)
+static void rx_look_at_handle(struct rx *rx, struct rx_handle *handle)
 {
 	struct gpadl *first = xa_load(&rx->p->handles, rx->msg.handle);
 
-	if (found->here)
-		refcount_inc(&found->here->ref);
+	if (handle->here)
+		refcount_inc(&handle->here->ref);
 	if (!first)
 		return;
-	found->elsewhere = first != found->here || !list_empty(&first->same);
-	found->tearing_down = READ_ONCE(list_prev_entry(first, same)->tearing_down);
+	handle->elsewhere = first != handle->here || !list_empty(&first->same);
+	handle->tearing_down = READ_ONCE(list_prev_entry(first, same)->tearing_down);
 	/* A backend may be at it; but this state comes and goes under rx_mutex. */
 	if (data_race(first->state) != GPADL_ASSEMBLING)
 		return;
 	refcount_inc(&first->ref);
-	found->assembling = first;
+	handle->assembling = first;
 }
 
 static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
-	struct rx_handle found = {};
+	struct rx_handle handle = {};
 
 	/* Both at once: one that dies leaves both tables under both locks. */
 	xa_lock(&chan->gpadls);
 	xa_lock_nested(&rx->p->handles, SINGLE_DEPTH_NESTING);
-	found.here = xa_load(&chan->gpadls, rx->msg.handle);
-	rx_look_at_handle(rx, &found);
+	handle.here = xa_load(&chan->gpadls, rx->msg.handle);
+	rx_look_at_handle(rx, &handle);
 	xa_unlock(&rx->p->handles);
 	xa_unlock(&chan->gpadls);
-	return found;
+	return handle;
 }
 
 /* A BODY does not say on which channel. */
 static struct gpadl *rx_find_assembling(struct rx *rx)
 {
-	struct rx_handle found = {};
+	struct rx_handle handle = {};
 
 	xa_lock(&rx->p->handles);
-	rx_look_at_handle(rx, &found);
+	rx_look_at_handle(rx, &handle);
 	xa_unlock(&rx->p->handles);
-	return found.assembling;
+	return handle.assembling;
 }
 
-static void rx_handle_put(struct rx_handle *found)
+static void rx_handle_put(struct rx_handle *handle)
 {
-	if (found->here)
-		gpadl_put(found->here);
-	if (found->assembling)
-		gpadl_put(found->assembling);
+	if (handle->here)
+		gpadl_put(handle->here);
+	if (handle->assembling)
+		gpadl_put(handle->assembling);
 }
 
 static bool rx_handle_taken(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
-	struct rx_handle found = rx_find_handle(rx, chan);
-	bool taken = found.here || found.assembling || found.tearing_down;
+	struct rx_handle handle = rx_find_handle(rx, chan);
+	bool taken = handle.here || handle.assembling || handle.tearing_down;
 
-	rx_handle_put(&found);
+	rx_handle_put(&handle);
 	return taken;
 }
 
@@ -181,20 +181,20 @@ static int rx_body(struct rx *rx)
 static int rx_teardown(struct rx *rx)
 {
 	struct vmbus_gpadl_channel *chan = rx_find_channel(rx);
-	struct rx_handle found;
+	struct rx_handle handle;
 	bool answered;
 
 	if (!chan)
 		return rx_refuse(rx, GPADL_REASON_NO_CHANNEL, -ENXIO);
-	found = rx_find_handle(rx, chan);
-	answered = found.here && gpadl_teardown(found.here);
-	rx_handle_put(&found);
+	handle = rx_find_handle(rx, chan);
+	answered = handle.here && gpadl_teardown(handle.here);
+	rx_handle_put(&handle);
 	if (answered)
 		return 0;
-	if (found.elsewhere)
+	if (handle.elsewhere)
 		return rx_refuse(rx, GPADL_REASON_OTHER_CHANNEL, 0);
 
-	rx->slot->len = gpadl_wire_torndown(rx->slot->msg, rx->msg.handle);
+	rx->reply->len = gpadl_wire_torndown(rx->reply->msg, rx->msg.handle);
 	rx_reply(rx, chan);
 	return 0;
 }
@@ -216,15 +216,15 @@ static int rx_locked(struct rx *rx)
 	struct gpadl_mem_account acct;
 	int ret;
 
-	rx->slot = gpadl_reply_reserve(&rx->p->replies);
-	if (!rx->slot)
+	rx->reply = gpadl_reply_reserve(&rx->p->replies);
+	if (!rx->reply)
 		return rx_refuse(rx, GPADL_REASON_NO_SLOT, -EAGAIN);
 
 	gpadl_mem_account_begin(&rx->p->mem, &acct);
 	ret = rx_dispatch(rx);
 	gpadl_mem_account_end(&acct);
 
-	if (rx->slot && gpadl_reply_cancel(&rx->p->replies, rx->slot))
+	if (rx->reply && gpadl_reply_cancel(&rx->p->replies, rx->reply))
 		gpadl_partition_wake(rx->p);
 	return ret;
 }

@@ -38,28 +38,28 @@
 
 /* ---- Looking up ---- */
 
-static void lookup_region(struct gpadl_lookup *found, const struct gpadl_extent *e)
+static void lookup_region(struct gpadl_lookup *lookup, const struct gpadl_extent *e)
 {
-	__set_bit(e->index, found->used);
-	found->first_region = min_t(int, found->first_region, e->index);
-	found->last_region = max_t(int, found->last_region, e->index);
-	if (e->region->what.flags & VMBUS_GPA_REGION_READ_ONLY)
-		found->read_only = true;
+	__set_bit(e->index, lookup->used);
+	lookup->first_region = min_t(int, lookup->first_region, e->index);
+	lookup->last_region = max_t(int, lookup->last_region, e->index);
+	if (e->region->desc.flags & VMBUS_GPA_REGION_READ_ONLY)
+		lookup->read_only = true;
 	if (e->region->resident)
-		found->resident = true;
+		lookup->resident = true;
 }
 
 /* @nr pages are to be pinned that lie from address @first to @last. */
-static void lookup_pins(struct gpadl_lookup *found, unsigned long first, unsigned long last,
+static void lookup_pins(struct gpadl_lookup *lookup, unsigned long first, unsigned long last,
 			unsigned long nr)
 {
 	first >>= GPADL_BLOCK_SHIFT;
 	last >>= GPADL_BLOCK_SHIFT;
-	if (!found->nr_pins || first < found->first_block)
-		found->first_block = first;
-	if (!found->nr_pins || last > found->last_block)
-		found->last_block = last;
-	found->nr_pins += nr;
+	if (!lookup->nr_pins || first < lookup->first_block)
+		lookup->first_block = first;
+	if (!lookup->nr_pins || last > lookup->last_block)
+		lookup->last_block = last;
+	lookup->nr_pins += nr;
 }
 
 /* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
@@ -74,24 +74,24 @@ static void lookup_pins(struct gpadl_lookup *found, unsigned long first, unsigne
 #define BLOCKS_PER_PIN_MAX	4
 
 /* Most lists are short: rings, and the requests of a device. These are pinned by the run. */
-static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *found,
+static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *lookup,
 				     const struct gpadl_pfn_list *w)
 {
-	if (found->nr_pins <= FEW_PAGES ||
+	if (lookup->nr_pins <= FEW_PAGES ||
 	    (w->nr_pages <= SHORT_PAGES && w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs) ||
-	    found->last_block - found->first_block >= BLOCKS_PER_PIN_MAX * found->nr_pins)
+	    lookup->last_block - lookup->first_block >= BLOCKS_PER_PIN_MAX * lookup->nr_pins)
 		return GPADL_PIN_BY_RUN;
 	return GPADL_PIN_BY_BLOCK;
 }
 
 /* Look all pages up in a table. */
-static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
-		   const struct gpadl_region_table *table)
+static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *w,
+			const struct gpadl_region_table *table)
 {
 	const struct gpadl_region *region = NULL;
 	struct gpadl_walk walk;
 
-	*found = (struct gpadl_lookup) {
+	*lookup = (struct gpadl_lookup) {
 		.generation = table->generation,
 		.first_region = VMBUS_GPA_REGION_SLOTS,
 		.last_region = -1,
@@ -99,25 +99,25 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
 	gpadl_walk_init(&walk, w, table, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (!walk.e.region) {
-			found->hole = true;
+			lookup->hole = true;
 			continue;
 		}
 		if (walk.e.region != region)
-			lookup_region(found, &walk.e);
+			lookup_region(lookup, &walk.e);
 		region = walk.e.region;
 		if (!region->resident)
-			lookup_pins(found, walk.e.hva, gpadl_extent_last(&walk.e),
+			lookup_pins(lookup, walk.e.hva, gpadl_extent_last(&walk.e),
 				    gpadl_extent_pins(&walk.e));
-		found->nr_extents++;
+		lookup->nr_extents++;
 	}
-	found->way = lookup_way(found, w);
+	lookup->way = lookup_way(lookup, w);
 }
 
 /**
  * gpadl_mapping_covers() - Does every page of a GPADL lie in a region?
  * @mem: the memory
  * @w: the GPADL, complete
- * @found: what was found, for gpadl_mapping_create()
+ * @lookup: what was found, for gpadl_mapping_create()
  *
  * It says so of the regions as they are now; if they change, a map looks again.
  *
@@ -125,31 +125,31 @@ static void lookup(struct gpadl_lookup *found, const struct gpadl_pfn_list *w,
  * Return: true if they all do.
  */
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
-			  struct gpadl_lookup *found)
+			  struct gpadl_lookup *lookup)
 {
 	struct gpadl_region_table *table = gpadl_region_table_get(mem);
 
-	lookup(found, w, table);
+	lookup_fill(lookup, w, table);
 	gpadl_region_table_put(table);
-	return !found->hole;
+	return !lookup->hole;
 }
 
 /* ---- Using regions ---- */
 
 /* The next region after @i with pages of the GPADL. Mostly there is none: no search then. */
-static int lookup_next_region(const struct gpadl_lookup *found, int i)
+static int lookup_next_region(const struct gpadl_lookup *lookup, int i)
 {
-	if (i == found->last_region)
+	if (i == lookup->last_region)
 		return i + 1;
-	return find_next_bit(found->used, found->last_region, i + 1);
+	return find_next_bit(lookup->used, lookup->last_region, i + 1);
 }
 
-static void lookup_put_regions(const struct gpadl_lookup *found,
+static void lookup_put_regions(const struct gpadl_lookup *lookup,
 			       struct gpadl_region_table *table, int end)
 {
 	int i;
 
-	for (i = found->first_region; i < end; i = lookup_next_region(found, i))
+	for (i = lookup->first_region; i < end; i = lookup_next_region(lookup, i))
 		gpadl_region_unuse(table->regions[i]);
 	gpadl_region_table_put(table);
 }
@@ -162,25 +162,25 @@ static void lookup_put_regions(const struct gpadl_lookup *found,
  */
 void gpadl_mapping_unfind(const struct vmbus_mapping *m)
 {
-	lookup_put_regions(m->found, m->table, m->found->last_region + 1);
+	lookup_put_regions(m->lookup, m->table, m->lookup->last_region + 1);
 }
 
 /* Become a user of all regions found, or of none: one of them has just been removed. */
-static bool lookup_use_regions(const struct gpadl_lookup *found,
+static bool lookup_use_regions(const struct gpadl_lookup *lookup,
 			       struct gpadl_region_table *table, bool write)
 {
 	int i;
 
-	for (i = found->first_region; i <= found->last_region;
-	     i = lookup_next_region(found, i)) {
+	for (i = lookup->first_region; i <= lookup->last_region;
+	     i = lookup_next_region(lookup, i)) {
 		struct gpadl_region *region = table->regions[i];
 
 		if (!refcount_inc_not_zero(&region->users)) {
-			lookup_put_regions(found, table, i);
+			lookup_put_regions(lookup, table, i);
 			return false;
 		}
 		/* Written to once: the line is read by every map. */
-		if (write && !found->read_only && region->resident &&
+		if (write && !lookup->read_only && region->resident &&
 		    !READ_ONCE(region->written))
 			WRITE_ONCE(region->written, true);
 	}
@@ -194,15 +194,15 @@ static bool lookup_use_regions(const struct gpadl_lookup *found,
  */
 static int mapping_look_up(struct vmbus_mapping *m)
 {
-	struct gpadl_lookup *found = m->found;
+	struct gpadl_lookup *lookup = m->lookup;
 	struct gpadl_region_table *table;
 	int ret;
 
 	do {
 		table = gpadl_region_table_get(m->mem);
-		if (unlikely(found->generation != table->generation))
-			lookup(found, m->pfns, table);
-		if (lookup_use_regions(found, table, m->writable)) {
+		if (unlikely(lookup->generation != table->generation))
+			lookup_fill(lookup, m->pfns, table);
+		if (lookup_use_regions(lookup, table, m->writable)) {
 			m->table = table;
 			if (likely(gpadl_region_table_is_current(m->mem, table)))
 				return 0;
@@ -215,15 +215,15 @@ static int mapping_look_up(struct vmbus_mapping *m)
 }
 
 /* Has anything changed under a resident region with pages that were looked up? */
-static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *found,
+static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *lookup,
 			    const struct gpadl_region_table *table)
 {
 	const struct gpadl_region *region;
 	int i;
 
 	gpadl_relook_failures(mem);
-	for (i = found->first_region; i <= found->last_region;
-	     i = lookup_next_region(found, i)) {
+	for (i = lookup->first_region; i <= lookup->last_region;
+	     i = lookup_next_region(lookup, i)) {
 		region = table->regions[i];
 		if (region->resident && gpadl_watch_any(&region->watch))
 			return true;
@@ -237,16 +237,16 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *fo
  */
 static int mapping_check(const struct vmbus_mapping *m)
 {
-	const struct gpadl_lookup *found = m->found;
+	const struct gpadl_lookup *lookup = m->lookup;
 
-	if (m->writable && found->read_only)
+	if (m->writable && lookup->read_only)
 		return -EACCES;
 	/* Told also where nothing is to be pinned. */
 	if (!atomic_read(&m->mem->mm->mm_users))
 		return -ESRCH;
-	if (found->hole)
+	if (lookup->hole)
 		return -EFAULT;
-	if (!found->resident || !lookup_is_stale(m->mem, found, m->table))
+	if (!lookup->resident || !lookup_is_stale(m->mem, lookup, m->table))
 		return 0;
 	return m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
 					     gpadl_relook(m->mem, m->pfns, m->table);
@@ -283,7 +283,7 @@ static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *p
 {
 	struct gpadl_walk walk;
 
-	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
+	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region->resident)
 			continue;
@@ -301,12 +301,12 @@ static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *p
  */
 static noinline int mapping_pin_by_block(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
-	const struct gpadl_lookup *found = m->found;
+	const struct gpadl_lookup *lookup = m->lookup;
 	struct gpadl_pin_plan plan;
 	int ret;
 
-	ret = gpadl_pin_plan_init(&plan, found->first_block, found->last_block,
-				  found->nr_pins);
+	ret = gpadl_pin_plan_init(&plan, lookup->first_block, lookup->last_block,
+				  lookup->nr_pins);
 	if (ret)
 		goto out;
 	if (mapping_want(m, &plan)) {
@@ -368,13 +368,13 @@ static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 /* All charged, and with the address space at hand: pin, and build the scatterlist. */
 static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
-	const unsigned long nr = m->found->nr_pins;
+	const unsigned long nr = m->lookup->nr_pins;
 	enum gpadl_pin_way way = GPADL_PIN_BY_RUN;
 	int ret;
 
 	m->pages = m->room.pages;
 	if (nr > m->room.nr_pages) {
-		way = m->found->way;
+		way = m->lookup->way;
 		m->pages = kvmalloc_array(nr, sizeof(*m->pages),
 					  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!m->pages)
@@ -419,7 +419,7 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
 	m->pages = NULL;
 	m->pinned = (struct gpadl_pin_set) {};
 	/* Resident: the address space is not needed. */
-	if (!m->found->nr_pins)
+	if (!m->lookup->nr_pins)
 		return gpadl_sg_make(m, NULL);
 	ret = gpadl_mem_enter(m->mem, &pin);
 	if (ret)
@@ -439,7 +439,7 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
  */
 void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty)
 {
-	if (m->found->nr_pins)
+	if (m->lookup->nr_pins)
 		mapping_unpin(m, dirty);
 	gpadl_sg_free(m);
 }
@@ -449,16 +449,16 @@ void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty)
  * the pages of a short list: more is allocated where it is needed.
  */
 static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *w,
-					   const struct gpadl_lookup *found)
+					   const struct gpadl_lookup *lookup)
 {
-	unsigned int nr_sgl = min(found->nr_entries ?: FEW_PAGES, w->nr_pages);
+	unsigned int nr_sgl = min(lookup->nr_entries ?: FEW_PAGES, w->nr_pages);
 	unsigned int nr_pages = 0;
 	struct gpadl_mapping *m;
 
 	if (nr_sgl > SHORT_PAGES)
 		nr_sgl = 1;
-	if (found->nr_pins <= SHORT_PAGES && found->way == GPADL_PIN_BY_RUN)
-		nr_pages = found->nr_pins;
+	if (lookup->nr_pins <= SHORT_PAGES && lookup->way == GPADL_PIN_BY_RUN)
+		nr_pages = lookup->nr_pins;
 	m = kmalloc(struct_size(m, sgl, nr_sgl) + nr_pages * sizeof(struct page *),
 		    GFP_KERNEL_ACCOUNT);
 	if (!m)
@@ -478,17 +478,17 @@ static int mapping_charge_and_take(struct vmbus_mapping *m)
 	ret = gpadl_mapping_find(m);
 	if (ret)
 		return ret;
-	ret = gpadl_mem_charge(m->mem, m->found->nr_pins);
+	ret = gpadl_mem_charge(m->mem, m->lookup->nr_pins);
 	if (ret)
 		goto err_unfind;
 	ret = gpadl_mapping_take(m);
 	if (ret)
 		goto err_uncharge;
-	m->found->nr_entries = m->sgt.orig_nents;
+	m->lookup->nr_entries = m->sgt.orig_nents;
 	return 0;
 
 err_uncharge:
-	gpadl_mem_uncharge(m->mem, m->found->nr_pins);
+	gpadl_mem_uncharge(m->mem, m->lookup->nr_pins);
 err_unfind:
 	gpadl_mapping_unfind(m);
 	return ret;
@@ -498,7 +498,7 @@ err_unfind:
  * gpadl_mapping_create() - Pin the pages of a GPADL and list them
  * @mem: the memory
  * @pfns: the GPADL, complete
- * @found: of gpadl_mapping_covers(), and of maps before; stays as it is until the unmap
+ * @lookup: of gpadl_mapping_covers(), and of maps before; stays as it is until the unmap
  * @write: the pages will be written to
  * @max_segment: length that an entry of the scatterlist has at most; whole pages
  *
@@ -508,7 +508,7 @@ err_unfind:
  */
 struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 					   const struct gpadl_pfn_list *pfns,
-					   struct gpadl_lookup *found, bool write,
+					   struct gpadl_lookup *lookup, bool write,
 					   unsigned int max_segment)
 {
 	struct gpadl_mem_account acct;
@@ -516,11 +516,11 @@ struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 	int ret = -ENOMEM;
 
 	gpadl_mem_account_begin(mem, &acct);
-	m = mapping_alloc(pfns, found);
+	m = mapping_alloc(pfns, lookup);
 	if (m) {
 		m->map.mem = mem;
 		m->map.pfns = pfns;
-		m->map.found = found;
+		m->map.lookup = lookup;
 		m->map.max_segment = max_segment;
 		m->map.gup_flags = FOLL_LONGTERM;
 		m->map.writable = write;
@@ -550,7 +550,7 @@ void gpadl_mapping_unmap(struct vmbus_mapping *m)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, m);
 	gpadl_mapping_drop(m, m->writable);
-	gpadl_mem_uncharge(m->mem, m->found->nr_pins);
+	gpadl_mem_uncharge(m->mem, m->lookup->nr_pins);
 	gpadl_mapping_unfind(m);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);

@@ -85,14 +85,14 @@ struct gpadl_room {
  * struct vmbus_mapping - a guest's pages, pinned and listed
  * @mem: the memory that they are in
  * @pfns: the pages: a list that is complete
- * @found: where they are; does not change while they are mapped
+ * @lookup: where they are; does not change while they are mapped
  * @room: memory that is there for it
  * @max_segment: length that an entry of the scatterlist has at most; whole pages
  * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE; with FOLL_NOFAULT, the VMM is not
  *	waited for
  * @writable: mapped for writing
  * @is_request: of a packet, not of a GPADL: part of a struct gpa_request
- * @table: where @found was looked up; has a reference, and each region in @found a user
+ * @table: where @lookup was looked up; has a reference, and each region in @lookup a user
  * @pages: list of pages that are pinned, in @room or allocated; NULL if there is none
  * @pinned: what this mapping has pinned; empty if all is resident. Never told from @sgt,
  *	which the backend, and dma_map_sgtable() for it, may change
@@ -107,7 +107,7 @@ struct gpadl_room {
 struct vmbus_mapping {
 	struct gpadl_mem *mem;
 	const struct gpadl_pfn_list *pfns;
-	struct gpadl_lookup *found;
+	struct gpadl_lookup *lookup;
 	struct gpadl_room room;
 	unsigned int max_segment;
 	unsigned int gup_flags;
@@ -146,14 +146,14 @@ static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping 
 }
 
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
-			  struct gpadl_lookup *found);
+			  struct gpadl_lookup *lookup);
 int gpadl_mapping_find(struct vmbus_mapping *m);
 void gpadl_mapping_unfind(const struct vmbus_mapping *m);
 int gpadl_mapping_take(struct vmbus_mapping *m);
 void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty);
 struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 					   const struct gpadl_pfn_list *pfns,
-					   struct gpadl_lookup *found, bool write,
+					   struct gpadl_lookup *lookup, bool write,
 					   unsigned int max_segment);
 void gpadl_mapping_unmap(struct vmbus_mapping *m);
 void *gpadl_mapping_vmap(const struct vmbus_mapping *m);

@@ -102,17 +102,17 @@ int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
 {
 	*pin = (struct gpadl_pin_ctx) {
 		.mm = mem->mm,
-		.how = GPADL_MM_OWN,
+		.access = GPADL_MM_OWN,
 		.gup_flags = FOLL_LONGTERM,
 	};
 	if (current->mm == mem->mm)
 		return 0;
 	if (!mmget_not_zero(mem->mm))
 		return -ESRCH;
-	pin->how = GPADL_MM_REMOTE;
+	pin->access = GPADL_MM_REMOTE;
 	if ((current->flags & PF_KTHREAD) && !current->mm) {
 		kthread_use_mm(mem->mm);
-		pin->how = GPADL_MM_ADOPTED;
+		pin->access = GPADL_MM_ADOPTED;
 	}
 	return 0;
 }
@@ -125,9 +125,9 @@ int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
  */
 void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
 {
-	if (pin->how == GPADL_MM_OWN)
+	if (pin->access == GPADL_MM_OWN)
 		return;
-	if (pin->how == GPADL_MM_ADOPTED)
+	if (pin->access == GPADL_MM_ADOPTED)
 		kthread_unuse_mm(pin->mm);
 	/*
 	 * It may be the last user: then tearing the address space down is not this
@@ -279,7 +279,7 @@ unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsig
 {
 	long ret;
 
-	ret = compat_pin_raw(pin->mm, pin->how == GPADL_MM_REMOTE, hva, nr, FOLL_NOFAULT,
+	ret = compat_pin_raw(pin->mm, pin->access == GPADL_MM_REMOTE, hva, nr, FOLL_NOFAULT,
 			     pin->pages);
 	if (ret <= 0)
 		return 0;

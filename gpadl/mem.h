@@ -124,7 +124,7 @@ enum gpadl_mm_access {
 /**
  * struct gpadl_pin_ctx - pages that are being pinned
  * @mm: address space that they are in
- * @how: this thread gets at it
+ * @access: how this thread gets at it
  * @write: for writing
  * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE
  * @pages: where they go, one after the other
@@ -132,7 +132,7 @@ enum gpadl_mm_access {
  */
 struct gpadl_pin_ctx {
 	struct mm_struct *mm;
-	enum gpadl_mm_access how;
+	enum gpadl_mm_access access;
 	bool write;
 	unsigned int gup_flags;
 	struct page **pages;
@@ -208,7 +208,7 @@ long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 static inline long gpadl_mem_pin_once(const struct gpadl_pin_ctx *pin, unsigned long hva,
 				      unsigned long nr)
 {
-	return gpadl_mem_pin_pages(pin->mm, pin->how == GPADL_MM_REMOTE, hva,
+	return gpadl_mem_pin_pages(pin->mm, pin->access == GPADL_MM_REMOTE, hva,
 				   min_t(unsigned long, nr, GPADL_PIN_BATCH),
 				   pin->gup_flags | (pin->write ? FOLL_WRITE : 0),
 				   pin->pages + pin->done);

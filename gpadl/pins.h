@@ -119,7 +119,7 @@ static inline bool gpadl_pin_plan_want_page(struct gpadl_pin_plan *pins, unsigne
 }
 
 /**
- * gpadl_pin_plan_slot() - Where is a page, of a block that is not contiguous, in its list?
+ * gpadl_pin_plan_entry() - Where is a page, of a block that is not contiguous, in its list?
  * @b: the block
  * @hva: an address in a pinned page of it
  *
@@ -127,8 +127,8 @@ static inline bool gpadl_pin_plan_want_page(struct gpadl_pin_plan *pins, unsigne
  * Return: its place in @b->pages. Of pinned pages with adjoining addresses the places
  * adjoin.
  */
-static inline struct page **gpadl_pin_plan_slot(const struct gpadl_pin_block *b,
-						unsigned long hva)
+static inline struct page **gpadl_pin_plan_entry(const struct gpadl_pin_block *b,
+						 unsigned long hva)
 {
 	unsigned long i = (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT;
 	unsigned long below = b->wanted[BIT_WORD(i)] & (BIT_MASK(i) - 1);
@@ -140,22 +140,22 @@ static inline struct page **gpadl_pin_plan_slot(const struct gpadl_pin_block *b,
  * gpadl_pin_plan_find() - Where is a pinned page?
  * @pins: the pins, taken
  * @hva: an address in one of them
- * @slot: its place in the list of its block; NULL if the block needs none, being contiguous
+ * @entry: its place in the list of its block; NULL if the block needs none, being contiguous
  *
  * Context: any.
  * Return: the physical address.
  */
 static inline phys_addr_t gpadl_pin_plan_find(const struct gpadl_pin_plan *pins, unsigned long hva,
-					      struct page ***slot)
+					      struct page ***entry)
 {
 	u64 block = pins->blocks[gpadl_pin_plan_index(pins, hva)];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
-		*slot = NULL;
+		*entry = NULL;
 		return block - GPADL_BLOCK_CONTIGUOUS + (hva & ~GPADL_BLOCK_MASK);
 	}
-	*slot = gpadl_pin_plan_slot((void *)(unsigned long)block, hva);
-	return page_to_phys(**slot) + offset_in_page(hva);
+	*entry = gpadl_pin_plan_entry((void *)(unsigned long)block, hva);
+	return page_to_phys(**entry) + offset_in_page(hva);
 }
 
 #endif /* _GPADL_PINS_H */

@@ -256,7 +256,7 @@ struct vmbus_gpadl_channel {
  *	back, and keeps the VMM from nothing any more
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was revoked, in jiffies
- * @found: where its pages are: what is known of an earlier table of regions is of no use,
+ * @lookup: where its pages are: what is known of an earlier table of regions is of no use,
  *	else kept over unmap and map. Belongs to the thread that set MAPPING, and does not
  *	change while MAPPED or UNMAPPING
  * @mapping: while MAPPED or UNMAPPING; else NULL
@@ -282,7 +282,7 @@ struct gpadl {
 	bool retired;
 	bool reset;
 	unsigned long since;
-	struct gpadl_lookup found;
+	struct gpadl_lookup lookup;
 	struct gpadl_mapping *mapping;
 };
 

@@ -125,9 +125,9 @@ unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64
 		unsigned int mid = lo + (hi - lo) / 2;
 		const struct gpadl_region *region = table->regions[mid];
 
-		if (gpa < region->what.gpa)
+		if (gpa < region->desc.gpa)
 			hi = mid;
-		else if (gpa - region->what.gpa >= region->what.bytes)
+		else if (gpa - region->desc.gpa >= region->desc.bytes)
 			lo = mid + 1;
 		else
 			/* The address is the guest's: so is what this leads to. */
@@ -261,10 +261,10 @@ static int region_pin(struct gpadl_region *region)
 	ret = gpadl_mem_enter(mem, &pin);
 	if (ret)
 		return ret;
-	pin.write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
+	pin.write = !(region->desc.flags & VMBUS_GPA_REGION_READ_ONLY);
 	gpadl_mem_account_begin(mem, &acct);
-	region->resident = gpadl_resident_alloc(region->what.hva,
-						region->what.bytes >> PAGE_SHIFT);
+	region->resident = gpadl_resident_alloc(region->desc.hva,
+						region->desc.bytes >> PAGE_SHIFT);
 	ret = region->resident ? 0 : -ENOMEM;
 	if (!ret)
 		ret = gpadl_resident_claim(mem, region->resident, pin.write, &missing);
@@ -347,24 +347,24 @@ static void region_drop_work(struct work_struct *work)
 /**
  * gpadl_region_alloc() - Make a region
  * @mem: the memory
- * @what: what it is to be
+ * @desc: what it is to be
  *
  * Context: process, may sleep.
  * Return: the region, with a reference for the caller, for gpadl_region_begin(); NULL if
  * there is no memory.
  */
 struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
-					const struct vmbus_gpa_region *what)
+					const struct vmbus_gpa_region *desc)
 {
 	struct gpadl_region *region;
 
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return NULL;
-	region->what = *what;
+	region->desc = *desc;
 	region->mem = mem;
 	region->watch.id = mem->id;
-	region->watch.slot = what->slot;
+	region->watch.slot = desc->slot;
 	region->watch.users = &region->users;
 	INIT_WORK(&region->drop_work, region_drop_work);
 	INIT_WORK(&region->stale_work, region_stale_work);
@@ -383,12 +383,12 @@ struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
  */
 int gpadl_region_begin(struct gpadl_region *region)
 {
-	bool resident = region->what.flags & VMBUS_GPA_REGION_RESIDENT;
+	bool resident = region->desc.flags & VMBUS_GPA_REGION_RESIDENT;
 	int ret;
 
 	/* First: what changes while it is being pinned is to be looked at again. */
-	ret = gpadl_watch_begin(&region->watch, region->mem->mm, region->what.hva,
-				region->what.bytes, resident);
+	ret = gpadl_watch_begin(&region->watch, region->mem->mm, region->desc.hva,
+				region->desc.bytes, resident);
 	if (!ret && resident)
 		ret = region_pin(region);
 	return ret;
@@ -451,14 +451,14 @@ static unsigned int block_covered(const struct gpadl_region_table *table,
 
 	bitmap_zero(covered, GPADL_BLOCK_PAGES);
 	for (i = 0; i < table->nr; i++) {
-		const struct vmbus_gpa_region *what = &table->regions[i]->what;
+		const struct vmbus_gpa_region *desc = &table->regions[i]->desc;
 
-		if (!(what->flags & VMBUS_GPA_REGION_RESIDENT) ||
-		    b->write == !!(what->flags & VMBUS_GPA_REGION_READ_ONLY) ||
-		    what->hva >= begin + GPADL_BLOCK_SIZE || what->hva + what->bytes <= begin)
+		if (!(desc->flags & VMBUS_GPA_REGION_RESIDENT) ||
+		    b->write == !!(desc->flags & VMBUS_GPA_REGION_READ_ONLY) ||
+		    desc->hva >= begin + GPADL_BLOCK_SIZE || desc->hva + desc->bytes <= begin)
 			continue;
-		first = max_t(u64, what->hva, begin);
-		last = min_t(u64, what->hva + what->bytes, begin + GPADL_BLOCK_SIZE) - 1;
+		first = max_t(u64, desc->hva, begin);
+		last = min_t(u64, desc->hva + desc->bytes, begin + GPADL_BLOCK_SIZE) - 1;
 		bitmap_set(covered, (first - begin) >> PAGE_SHIFT,
 			   (last >> PAGE_SHIFT) - (first >> PAGE_SHIFT) + 1);
 		nr++;

@@ -20,8 +20,8 @@ struct gpadl_resident;
 struct gpadl_pfn_list;
 
 /**
- * struct gpadl_region - one range of guest memory; @what does not change once published
- * @what: as the channel layer set it
+ * struct gpadl_region - one range of guest memory; @desc does not change once published
+ * @desc: as the channel layer set it
  * @mem: the memory that it is part of
  * @resident: its pages, pinned before it is published and until @users is 0; NULL if
  *	they are pinned on demand
@@ -35,7 +35,7 @@ struct gpadl_pfn_list;
  *	work item that is due
  */
 struct gpadl_region {
-	struct vmbus_gpa_region what;
+	struct vmbus_gpa_region desc;
 	struct gpadl_mem *mem;
 	struct gpadl_resident *resident;
 	bool written;
@@ -73,7 +73,7 @@ bool gpadl_region_table_is_current(struct gpadl_mem *mem,
 int gpadl_region_wait_switch(struct gpadl_mem *mem);
 
 struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
-					const struct vmbus_gpa_region *what);
+					const struct vmbus_gpa_region *desc);
 void gpadl_region_put(struct gpadl_region *region);
 int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);

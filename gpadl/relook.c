@@ -168,7 +168,7 @@ static void relook_set_region(struct relook *l, struct gpadl_region *region)
 	if (l->region != region)
 		l->seen = ULONG_MAX;
 	l->region = region;
-	l->pin.write = !(region->what.flags & VMBUS_GPA_REGION_READ_ONLY);
+	l->pin.write = !(region->desc.flags & VMBUS_GPA_REGION_READ_ONLY);
 }
 
 static int relook_walk(struct relook *l, const struct gpadl_pfn_list *w,
@@ -261,7 +261,7 @@ int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region)
 	ret = relook_begin(&l, mem);
 	if (!ret) {
 		relook_set_region(&l, region);
-		ret = relook_range(&l, region->what.hva, region->what.bytes >> PAGE_SHIFT);
+		ret = relook_range(&l, region->desc.hva, region->desc.bytes >> PAGE_SHIFT);
 		relook_end(&l);
 	}
 	gpadl_mem_account_end(&acct);

@@ -35,7 +35,7 @@
  * @own: @sgl at first: what the mapping has room for by itself
  * @nents: entries
  * @room: entries that @sgl has room for
- * @more: what it is to have room for next
+ * @next_room: what it is to have room for next
  * @end: physical address behind the last entry, or SG_APART
  * @first: number of the entry that the range begins with
  * @range: the range
@@ -45,7 +45,7 @@ struct sg_builder {
 	struct scatterlist *own;
 	unsigned int nents;
 	unsigned int room;
-	unsigned int more;
+	unsigned int next_room;
 	phys_addr_t end;
 	unsigned int first;
 	struct gpadl_wire_range range;
@@ -69,7 +69,7 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 	sg_free(b->sgl, b->own);
 	b->sgl = sgl;
 	b->room = room;
-	b->more = 2 * room;
+	b->next_room = 2 * room;
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static __always_inline int sg_add_run(struct sg_builder *b, phys_addr_t phys, u3
 		return 0;
 	}
 	if (b->nents == b->room) {
-		ret = sg_builder_resize(b, b->more);
+		ret = sg_builder_resize(b, b->next_room);
 		if (ret)
 			return ret;
 	}
@@ -136,7 +136,7 @@ static __always_inline int sg_add_run(struct sg_builder *b, phys_addr_t phys, u3
 static noinline struct scatterlist *sg_more_room(struct sg_builder *b)
 {
 	b->nents = b->room;
-	return sg_builder_resize(b, b->more) ? NULL : &b->sgl[b->nents];
+	return sg_builder_resize(b, b->next_room) ? NULL : &b->sgl[b->nents];
 }
 
 /* Add pages of a list of host pages, as large as the guest's, each @step from the one before. */
@@ -344,14 +344,14 @@ static noinline int sg_split_long(struct sg_builder *b, unsigned int max_segment
 /* The longest entry there can be: a GPADL has no more pages. */
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
-/* In the room that the mapping has; if that is too little, in @more, and more than that. */
-static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long more)
+/* In the room that the mapping has; if that is too little, in @room, and more than that. */
+static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long room)
 {
 	*b = (struct sg_builder) {
 		.sgl = m->room.sgl,
 		.own = m->room.sgl,
 		.room = m->room.nr_sgl,
-		.more = max_t(unsigned long, min_t(unsigned long, more, m->pfns->nr_pages),
+		.next_room = max_t(unsigned long, min_t(unsigned long, room, m->pfns->nr_pages),
 			      2 * m->room.nr_sgl),
 	};
 }
@@ -393,16 +393,16 @@ static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret)
 int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 {
 	/* An entry for each run is what most need, more where pages are seen to be scattered. */
-	unsigned long more = m->pfns->nr_runs;
+	unsigned long room = m->pfns->nr_runs;
 	struct gpadl_walk walk;
 	struct sg_builder b;
 	struct sg_list list;
 	int ret = 0;
 
 	if (plan)
-		more += plan->nr_scattered + plan->nr_wanted;
-	sg_begin(&b, m, max_t(unsigned long, more, SG_ROOM));
-	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
+		room += plan->nr_scattered + plan->nr_wanted;
+	sg_begin(&b, m, max_t(unsigned long, room, SG_ROOM));
+	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
 	while (!ret && gpadl_walk_next(&walk)) {
 		if (walk.e.first)
 			sg_begin_range(&b, &walk.range);
@@ -434,7 +434,7 @@ int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 	int ret = 0;
 
 	sg_begin(&b, m, m->pfns->nr_pages);
-	gpadl_walk_init(&walk, m->pfns, m->table, m->found->first_region);
+	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
 	while (!ret && gpadl_walk_next(&walk)) {
 		if (walk.e.first)
 			sg_begin_range(&b, &walk.range);

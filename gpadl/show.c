@@ -91,11 +91,11 @@ static void regions_show(struct gpadl_mem *mem, struct seq_file *m)
 	unsigned int i;
 
 	for (i = 0; i < table->nr; i++) {
-		const struct vmbus_gpa_region *what = &table->regions[i]->what;
+		const struct vmbus_gpa_region *desc = &table->regions[i]->desc;
 
-		bytes += what->bytes;
-		if (what->flags & VMBUS_GPA_REGION_RESIDENT)
-			resident += what->bytes;
+		bytes += desc->bytes;
+		if (desc->flags & VMBUS_GPA_REGION_RESIDENT)
+			resident += desc->bytes;
 	}
 	seq_printf(m, "vmbus-regions:\t%u\n", table->nr);
 	seq_printf(m, "vmbus-region-bytes:\t%llu\n", bytes);

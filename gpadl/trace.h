@@ -133,7 +133,7 @@ TRACE_EVENT(vmbus_gpadl_map,
 		__entry->handle = g->handle;
 		__entry->write = write;
 		__entry->ret = ret;
-		__entry->pins = ret ? 0 : g->found.nr_pins;
+		__entry->pins = ret ? 0 : g->lookup.nr_pins;
 		__entry->nents = ret ? 0 : g->mapping->map.sgt.nents;
 		__entry->ns = begin ? ktime_get_ns() - begin : 0;
 	),
@@ -187,7 +187,7 @@ TRACE_EVENT(vmbus_gpa_map,
 		__entry->ret = ret;
 		__entry->pages = r->pfns.nr_pages;
 		__entry->ranges = r->pfns.nr_ranges;
-		__entry->pins = ret ? 0 : r->found.nr_pins;
+		__entry->pins = ret ? 0 : r->lookup.nr_pins;
 		__entry->nents = ret ? 0 : r->map.sgt.nents;
 		__entry->ns = r->begin ? ktime_get_ns() - r->begin : 0;
 	),

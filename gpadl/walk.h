@@ -36,7 +36,7 @@ struct gpadl_extent {
 
 static inline u64 gpadl_region_pages(const struct gpadl_region *region)
 {
-	return region->what.bytes >> GPADL_PAGE_SHIFT;
+	return region->desc.bytes >> GPADL_PAGE_SHIFT;
 }
 
 /**
@@ -71,7 +71,7 @@ static __always_inline void gpadl_walk_set_region(struct gpadl_walk *walk, unsig
 		region = walk->table->regions[index];
 	walk->e.index = index;
 	walk->e.region = region;
-	walk->first = region ? region->what.gpa >> GPADL_PAGE_SHIFT : 0;
+	walk->first = region ? region->desc.gpa >> GPADL_PAGE_SHIFT : 0;
 	walk->nr = region ? gpadl_region_pages(region) : 0;
 }
 
@@ -115,7 +115,7 @@ static __always_inline void gpadl_walk_take(struct gpadl_walk *walk, u64 page)
 	e->nr = min_t(u64, walk->run.nr, e->down ? page + 1 : walk->nr - page);
 	if (e->down)
 		page -= e->nr - 1;
-	e->hva = e->region->what.hva + (page << GPADL_PAGE_SHIFT);
+	e->hva = e->region->desc.hva + (page << GPADL_PAGE_SHIFT);
 }
 
 /*
@@ -135,7 +135,7 @@ static __always_inline bool gpadl_walk_next_page(struct gpadl_walk *walk)
 	page = array_index_nospec(page, walk->nr);
 	walk->next++;
 	walk->pages_left--;
-	e->hva = e->region->what.hva + (page << GPADL_PAGE_SHIFT);
+	e->hva = e->region->desc.hva + (page << GPADL_PAGE_SHIFT);
 	e->nr = 1;
 	e->down = false;
 	return true;

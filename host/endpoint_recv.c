@@ -78,8 +78,8 @@ static __always_inline void endpoint_step(struct vmbus_endpoint *ep, u32 bytes)
 	data_race(ep->counts.received_bytes += bytes);
 }
 
-/* Let go of a packet with @len bytes behind its descriptor. */
-static __always_inline int endpoint_let_go_of(struct vmbus_endpoint *ep, u32 len)
+/* Give back a packet with @len bytes behind its descriptor. */
+static __always_inline int endpoint_finish_packet(struct vmbus_endpoint *ep, u32 len)
 {
 	ep->in.peeked = 0;
 	endpoint_step(ep, ring_total(len));
@@ -92,7 +92,7 @@ static noinline int endpoint_recv_long(struct vmbus_endpoint *ep, const void *bo
 {
 	if (unlikely(!mc_copy(buf, body, len)))
 		return endpoint_ring_result(ep, vmbus_ring_break_in(&ep->in));
-	return endpoint_let_go_of(ep, len);
+	return endpoint_finish_packet(ep, len);
 }
 
 static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
@@ -111,7 +111,7 @@ static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_p
 	if (!seg[1].iov_len)
 		return endpoint_recv_long(ep, seg[0].iov_base, buf, len);
 	ret = endpoint_copy_slow(ep, seg, 0, buf, len);
-	return ret ?: endpoint_let_go_of(ep, len);
+	return ret ?: endpoint_finish_packet(ep, len);
 }
 
 /**
@@ -272,7 +272,7 @@ int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, voi
 		return endpoint_recv_slow(ep, pkt, buf, size);
 	if (unlikely(!mc_is_short(len) || !mc_copy_words(buf, body, len)))
 		return endpoint_recv_long(ep, body, buf, len);
-	return endpoint_let_go_of(ep, len);
+	return endpoint_finish_packet(ep, len);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_recv, VMBUS_HOST_NS);
 

@@ -251,7 +251,7 @@ static void vm_check_channel(struct vm *vm, struct vmbus_gpadl_channel *chan,
 		sums->resetting += g->reset;
 		busy += gpadl_is_busy(g);
 		if (gpadl_is_busy(g))
-			sums->pins += g->found.nr_pins;
+			sums->pins += g->lookup.nr_pins;
 	}
 	busy += vm_check_requests(vm, chan, sums);
 	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&chan->nr_busy), busy, VM_AT(vm));

@@ -223,7 +223,7 @@ struct gpadl_region *vm_region(struct vm *vm, u32 slot)
 	guard(rcu)();
 	table = rcu_dereference(vm->p->mem.table);
 	for (i = 0; i < table->nr; i++)
-		if (table->regions[i]->what.slot == slot)
+		if (table->regions[i]->desc.slot == slot)
 			return table->regions[i];
 	return NULL;
 }
@@ -231,14 +231,14 @@ struct gpadl_region *vm_region(struct vm *vm, u32 slot)
 /* Pages of region @i that no region before has, and pins for the same purpose. */
 static unsigned long region_own_pages(const struct gpadl_region_table *table, unsigned int i)
 {
-	const struct vmbus_gpa_region *what = &table->regions[i]->what, *other;
+	const struct vmbus_gpa_region *desc = &table->regions[i]->desc, *other;
 	unsigned long hva, pages = 0;
 	unsigned int j;
 
-	for (hva = what->hva; hva < what->hva + what->bytes; hva += PAGE_SIZE) {
+	for (hva = desc->hva; hva < desc->hva + desc->bytes; hva += PAGE_SIZE) {
 		for (j = 0; j < i; j++) {
-			other = &table->regions[j]->what;
-			if (other->flags == what->flags && hva - other->hva < other->bytes)
+			other = &table->regions[j]->desc;
+			if (other->flags == desc->flags && hva - other->hva < other->bytes)
 				break;
 		}
 		pages += j == i;
@@ -256,7 +256,7 @@ unsigned long vm_resident(struct vm *vm)
 	guard(rcu)();
 	table = rcu_dereference(vm->p->mem.table);
 	for (i = 0; i < table->nr; i++)
-		if (table->regions[i]->what.flags & VMBUS_GPA_REGION_RESIDENT)
+		if (table->regions[i]->desc.flags & VMBUS_GPA_REGION_RESIDENT)
 			pages += region_own_pages(table, i);
 	return pages;
 }
