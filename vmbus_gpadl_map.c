@@ -79,8 +79,8 @@ static void gpadl_reply_torndown(struct gpadl *g)
  * The end. The caller drops the tables' reference when it has dropped the lock.
  *
  * Out of the table first: the guest may use the handle again as soon as it has the reply.
- * Both under the table's lock: whoever drops what is there, and finds this one gone, waits
- * for its reply (gpadl_wait_dying()).
+ * Both under the table's lock: a teardown of all that finds this one gone waits for its reply
+ * (gpadl_wait_dying()).
  */
 static void gpadl_die(struct gpadl *g)
 {

@@ -361,7 +361,7 @@ out_free:
 /**
  * gpadl_mem_init_regions() - Begin without regions
  * @mem: the memory
- * @ops: who knows what is mapped
+ * @ops: asked about what is mapped
  *
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_mem_drop_regions(); -ENOMEM.

@@ -40,7 +40,7 @@ static void channel_free(struct vmbus_gpadl_channel *chan)
 
 /*
  * Nothing refers to the channel: nobody queues more of its work. A worker cannot stop
- * itself; and who stops it may wait for the VMM, so each partition has somebody for that.
+ * itself, and stopping it may have to wait for the VMM: each partition has a work item for that.
  */
 static void channel_last_work(struct vmbus_gpadl_work *work)
 {
@@ -293,8 +293,8 @@ void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan)
 
 	guard(mutex)(&chan->p->rx_mutex);
 	/*
-	 * Before the walk: who takes a GPADL's lock after the walk has, sees it; who took
-	 * it before is seen by the walk, and counted in nr_busy.
+	 * Before the walk: a thread that takes a GPADL's lock after the walk did sees the
+	 * mark; the walk sees one that took it before, and counts it in nr_busy.
 	 */
 	WRITE_ONCE(chan->rescinded, true);
 	while ((g = gpadl_next(chan, &handle))) {

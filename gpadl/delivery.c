@@ -38,7 +38,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_next_reply, VMBUS_GPADL_NS);
  * @reply: where a copy goes
  *
  * It stays in the queue, until vmbus_partition_take_reply(), or until its channel is
- * released or the partition reset. Who peeks serialises that with who takes.
+ * released or the partition reset. The caller serialises this with taking.
  *
  * Context: process, also under a spinlock.
  * Return: 0; -EAGAIN if there is none.

@@ -89,7 +89,7 @@ static int request_take(struct gpa_request *r)
 	ret = gpadl_mapping_take(&r->map);
 	if (!ret)
 		return 0;
-	/* Whether it can be had at all, somebody tells who may wait. */
+	/* A caller that may wait finds out whether there can be memory at all. */
 	if (r->map.gup_flags & FOLL_NOFAULT)
 		ret = -EAGAIN;
 err_unfind:
@@ -130,7 +130,7 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	return 0;
 }
 
-/* Whoever maps may go to another processor at any time: each count is right by itself. */
+/* The thread may move to another processor at any time: each count is right by itself. */
 static void gpa_count(const struct gpa_request *r, int ret)
 {
 	struct gpadl_channel_stats __percpu *stats = r->pool->chan->stats;
@@ -171,7 +171,7 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
 		gpadl_request_put(r);
 		return ret;
 	}
-	/* Release, as before: whoever looks at what it names may see this and not that. */
+	/* Release, as before: a reader of the pages it names may see this state alone. */
 	smp_store_release(&r->state, GPA_MAPPED);
 	*map = &r->map;
 	return 0;

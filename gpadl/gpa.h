@@ -4,7 +4,7 @@
  *
  * A channel's backend makes a pool of them when the channel is opened, so that a map
  * allocates nothing. A request has no handle, and nobody asks for it back: it ends by itself.
- * Whoever would have a GPADL asked for marks it, and waits.
+ * What would revoke a GPADL marks a request, and waits.
  *
  *	FREE --> PARSING --> MAPPING --> MAPPED --> UNMAPPING --> FREE
  *	            `-----------`------------------------^

@@ -4,7 +4,7 @@
  *
  * One lock, the channel's, for both ends of a request: a backend maps in a thread, and
  * unmaps in whatever context its device has. Nothing is done under it that could take long:
- * whoever has to do with all requests takes it for each.
+ * a walk over all requests takes it anew for each.
  *
  * A pool holds its channel, and so the partition and its owner. It is freed when the backend
  * has destroyed it and nothing of it is in flight: until then the module that owes an unmap
@@ -479,8 +479,8 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 	if (!pool)
 		return;
 	/*
-	 * Whoever takes the lock after this has sees the mark; whoever took it before is
-	 * counted in nr_busy.
+	 * A thread that takes the lock after this one sees the mark; one that took it
+	 * before is counted in nr_busy.
 	 */
 	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
 		spin_lock_irq(&chan->pool_lock);
@@ -620,7 +620,7 @@ static void request_sum(const struct gpa_request *r, struct gpa_sums *sums)
  * @chan: the channel, held by the caller
  * @sums: zeroed, where that goes
  *
- * Does not hold the pool: whoever watches must not keep the backend from making another one.
+ * Does not hold the pool: watching must not keep the backend from making another one.
  *
  * Context: process.
  */

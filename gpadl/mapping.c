@@ -254,7 +254,7 @@ static int mapping_check(const struct vmbus_mapping *m)
 
 /**
  * gpadl_mapping_find() - Look pages up, and become a user of their regions
- * @m: the mapping, with all that whoever has it made says of it. Its look-up is one of the
+ * @m: the mapping, with all members that its owner sets. Its look-up is one of the
  *	same pages, or all 0
  *
  * What it finds stays as it is until gpadl_mapping_unfind().

@@ -65,7 +65,7 @@ struct gpadl_lookup {
 };
 
 /**
- * struct gpadl_room - memory for a short list, which whoever has a mapping made gives along
+ * struct gpadl_room - memory for a short list, which the owner of a mapping provides
  * @pages: for pages that are pinned
  * @nr_pages: so many, or 0
  * @sgl: for entries of the scatterlist
@@ -102,7 +102,7 @@ struct gpadl_room {
  * @priv: of the backend; NULL before vmbus_mapping_arm(), and once it is being unmapped
  *
  * What all kinds of mappings have, whatever the guest named its pages by. Those before
- * @table, and @vaddr and @priv, are set by whoever has it made.
+ * @table, and @vaddr and @priv, are set by its owner.
  */
 struct vmbus_mapping {
 	struct gpadl_mem *mem;

@@ -6,7 +6,7 @@
  * (walk.h, region.c), pins those that are not resident (many by the block:
  * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here.
  *
- * Whoever pins charges the owner before the first pin is taken, and uncharges after the
+ * Each pinner charges the owner before it takes the first pin, and uncharges after the
  * last is dropped. Unpinning allocates nothing and cannot fail.
  *
  * Words: a run is what the guest's list says (page frame numbers that follow each

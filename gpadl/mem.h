@@ -30,7 +30,7 @@ struct workqueue_struct;
 struct gpadl_mem;
 
 /**
- * struct gpadl_mem_ops - what a memory asks of those who know what is mapped
+ * struct gpadl_mem_ops - what a memory asks about what is mapped
  * @moves: Is a page that is mapped, or being mapped, at another address in @new than in
  *	@old, or at none, or read-only only there?
  * @retire: Ask for every such page back.
@@ -49,7 +49,7 @@ struct gpadl_mem_ops {
  * struct gpadl_mem - the memory of one guest
  * @mm: address space that backs it (mmgrab'ed)
  * @id: number of the partition, for tracing
- * @ops: who knows what is mapped
+ * @ops: asked about what is mapped
  * @wq: for what regions have to do when a mapping goes
  * @owner: group leader of the process whose RLIMIT_MEMLOCK holds
  * @user: whom pins are charged to, with all that the user has locked elsewhere; NULL if
@@ -128,7 +128,7 @@ enum gpadl_mm_access {
  * @write: for writing
  * @gup_flags: FOLL_* of the pins, but for FOLL_WRITE
  * @pages: where they go, one after the other
- * @done: of @pages, those pinned so far: they belong to whoever pins
+ * @done: of @pages, those pinned so far: they belong to the user of this context
  */
 struct gpadl_pin_ctx {
 	struct mm_struct *mm;

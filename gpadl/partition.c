@@ -213,8 +213,8 @@ err_mem:
  * @priv: passed to @ops
  *
  * Binds the current address space, which backs the guest's memory, and its owner, whose
- * RLIMIT_MEMLOCK and CAP_IPC_LOCK (as it has it now) hold for what gets pinned, whoever
- * asks for it.
+ * RLIMIT_MEMLOCK and CAP_IPC_LOCK (as it has it now) hold for what gets pinned, in whatever
+ * thread.
  *
  * Context: process with an address space, may sleep.
  * Return: the partition, without regions and channels, for vmbus_partition_put(); or
@@ -373,7 +373,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_reset_start, VMBUS_GPADL_NS);
  * vmbus_partition_is_resetting() - Is a GPADL mapped that a reset has found?
  * @p: the partition
  *
- * Not one that the guest has made since, who could have it asked for ever.
+ * Not one that the guest has made since: it could make the wait endless.
  *
  * Context: any.
  * Return: true if so.

@@ -3,7 +3,7 @@
  * What a map pins, block by block: each page once, and those that follow each other in
  * one go, in whatever order a guest's list names them.
  *
- * Knows pages and addresses; neither guests nor who is charged.
+ * Knows pages and addresses; neither guests nor owners.
  */
 #ifndef _GPADL_PINS_H
 #define _GPADL_PINS_H

@@ -2,7 +2,7 @@
 /*
  * Partitions, channels and GPADLs: what the files of the mapper share.
  *
- * References: a reply that waits, and whoever looks a GPADL up, holds the GPADL; a busy
+ * References: a reply that waits, and each look-up of a GPADL, holds the GPADL; a busy
  * GPADL holds itself; a GPADL holds its channel; a channel holds its partition; a
  * partition holds the address space (mmgrab) and its owner. What has no reference left
  * is freed by a work item, so that any thread may drop the last one under any lock.

@@ -29,7 +29,7 @@ struct gpadl_pfn_list;
  * @watch: notices changes of its addresses; from before it is published until @users is 0
  * @drop_work: lets go of all that when the last user goes
  * @stale_work: unpins pages of @resident that have been replaced, when nothing is mapped
- * @users: who needs it: 1 for being set, and 1 for each mapping with pages in it; 0 once
+ * @users: 1 for being set, and 1 for each mapping with pages in it; 0 once
  *	it is removed and nothing of it is mapped, for good
  * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 for each
  *	work item that is due

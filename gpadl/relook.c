@@ -284,7 +284,7 @@ void gpadl_relook_failures(struct gpadl_mem *mem)
 	struct gpadl_region_table *table;
 	unsigned int i;
 
-	/* Pairs with the store below: whoever sees the count sees the marks. */
+	/* Pairs with the store below: a thread that sees the count sees the marks. */
 	if (likely(failures == smp_load_acquire(&mem->failures)))
 		return;
 	table = gpadl_region_table_get(mem);

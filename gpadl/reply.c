@@ -3,7 +3,7 @@
  * Queue of the messages that wait for the VMM to deliver them to the guest.
  *
  * A reply is in one of three places: with its owner (a GPADL that has not posted it,
- * or whoever reserved a slot), in the queue, or, a slot only, in the free list. It
+ * or the message that reserved it), in the queue, or, if unused, in the free list. It
  * moves under the queue's lock; what happens to it after it left the queue (give the
  * slot back, drop the object's reference) happens outside, because it may free the
  * object, and with it the queue.
@@ -238,7 +238,7 @@ bool gpadl_reply_take(struct gpadl_reply_queue *q, u64 id)
  * @same: list of the channel
  *
  * One after the other, with the lock free in between: a guest can have two for each of
- * LIMIT_GPADLS, and everybody needs the lock. Whoever reads meanwhile may still get one.
+ * LIMIT_GPADLS, and everybody needs the lock. A reader may still get one meanwhile.
  *
  * The caller holds a reference to the partition that contains @q.
  *
@@ -293,7 +293,7 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_purge_all);
  */
 bool gpadl_reply_readable(struct gpadl_reply_queue *q)
 {
-	/* Without the lock: who adds one wakes those who have looked before. */
+	/* Without the lock: adding one wakes the readers that looked before. */
 	return !data_race(list_empty_careful(&q->queued));
 }
 
@@ -306,6 +306,6 @@ bool gpadl_reply_readable(struct gpadl_reply_queue *q)
  */
 bool gpadl_reply_writable(struct gpadl_reply_queue *q)
 {
-	/* Likewise: who frees one wakes. */
+	/* Likewise: freeing one wakes the writers. */
 	return !data_race(list_empty_careful(&q->free));
 }

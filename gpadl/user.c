@@ -3,11 +3,11 @@
  * What a user has: partitions and channels that are not freed yet.
  *
  * A partition outlives its VMM for as long as a backend keeps something of it mapped, and
- * so do its channels, which need no thread any more then. A user who has one VMM after the
- * other killed would have more and more of them: RLIMIT_NPROC and pids.max bound what is
+ * so do its channels, which need no thread any more then. A user that kills one VMM after
+ * the other would have more and more of them: RLIMIT_NPROC and pids.max bound what is
  * alive, these counts what is left.
  *
- * A user is a user id, as the host sees it, of whoever makes the partition.
+ * A user is the user id, as the host sees it, of the process that makes the partition.
  */
 #include <linux/cred.h>
 #include <linux/err.h>

@@ -58,8 +58,8 @@ static struct vmbus_gpadl_work *worker_next(struct gpadl_worker *w)
 	w->todo = w->todo->next;
 	clear_bit(WORK_QUEUED, &work->flags);
 	/*
-	 * Before the item looks at what it is for: who changes that and finds the item
-	 * queued still, relies on this run. Pairs with test_and_set_bit().
+	 * Before the item looks at what it is for: a thread that changes that and finds
+	 * the item still queued relies on this run. Pairs with test_and_set_bit().
 	 */
 	smp_mb__after_atomic();
 	return work;
@@ -104,7 +104,7 @@ VISIBLE_IF_KUNIT void gpadl_worker_killed(void *data)
 	WRITE_ONCE(w->orphaned, true);
 	/*
 	 * Pairs with llist_add() in gpadl_worker_queue(): either the orphan work finds
-	 * what was added there, or whoever added it sees that the worker is orphaned.
+	 * what was added there, or the thread that added it sees that the worker is orphaned.
 	 */
 	smp_mb();
 	queue_work(orphan_wq, &w->orphan_work);
@@ -244,7 +244,7 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_worker_create);
 
 /**
  * gpadl_worker_destroy() - Stop a worker
- * @w: the worker, with nothing queued, and nobody who queues: a grace period has passed since
+ * @w: the worker, with nothing queued, and nobody left to queue: a grace period has passed since
  *	another thread did
  *
  * Context: process, may sleep: until the thread runs, which a VMM that is stopped (SIGSTOP,

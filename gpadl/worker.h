@@ -17,7 +17,7 @@ struct vhost_task;
 /**
  * struct gpadl_worker - runs work, one item at a time, in the order it was queued
  * @queue: what is to be run, newest first; added to without a lock
- * @todo: what was taken from there, oldest first; belongs to whoever runs it
+ * @todo: what was taken from there, oldest first; belongs to the thread that runs it
  * @task: the thread, one of the process that made it; or NULL
  * @kthread: then it is this one
  * @orphaned: the thread has been killed: what is queued, and what comes, runs in

@@ -19,9 +19,9 @@ struct vmbus_guest;
 
 /**
  * struct vmbus_device - a device
- * @ref: one for each of its endpoints, and that of who makes it
+ * @ref: one for each of its endpoints, and its maker's
  * @guest: the guest
- * @backend: who serves it, with a reference to its module; NULL when that was given back
+ * @backend: serves it, with a reference to its module; NULL when that was given back
  * @backend_name: its name, for as long as the device is there
  * @node: in the backend's list, from before probe() until after remove(); empty if in none
  * @if_type: selects the backend
@@ -67,7 +67,7 @@ void vmbus_host_device_put(struct vmbus_device *dev);
 int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t len);
 void vmbus_host_device_remove(struct vmbus_device *dev);
 
-/* backend.c: who serves which interface type */
+/* backend.c: which backend serves which interface type */
 struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev);
 void vmbus_host_backend_put(struct vmbus_backend *backend);
 void vmbus_host_backend_forget(struct vmbus_device *dev);

@@ -247,7 +247,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_commit, VMBUS_HOST_NS);
  *	@pkt->offset bytes, and the payload, of @pkt->len bytes
  * @size: size of @buf in bytes
  *
- * Peek, copy, consume and commit, for those who do not count instructions. Everything in
+ * Peek, copy, consume and commit, for backends that do not count instructions. Everything in
  * @pkt and @buf is a copy, and whatever the guest likes.
  *
  * Does what vmbus_recvpacket_raw() does on the guest's side.

@@ -44,7 +44,7 @@ static void endpoint_ref_zero(struct percpu_ref *ref)
 }
 
 /**
- * vmbus_ep_ref_init() - Prepare for those who hold an endpoint
+ * vmbus_ep_ref_init() - Prepare an endpoint for being held
  * @ep: a new endpoint; it cannot be held until vmbus_ep_revive()
  *
  * Context: process, may sleep.

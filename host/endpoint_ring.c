@@ -264,8 +264,8 @@ void vmbus_ep_rings_opened(struct vmbus_endpoint *ep)
  * vmbus_ep_rings_kicked() - kick() is about to be called
  * @ep: the endpoint
  *
- * Whoever waits for room learns by it that there is. So the next send does not have to
- * have it called again.
+ * It tells each sender that waits for room that there may be some. So the next send does not
+ * have to cause another call.
  *
  * Context: process, work of the channel.
  */

@@ -2,7 +2,7 @@
 /*
  * Packets into the ring that the host writes, for backends.
  *
- * Whoever sends reserves room, writes, and submits. The first and the last take out_lock
+ * A sender reserves room, writes, and submits. The first and the last take out_lock
  * with interrupts off for as long as it takes to compare and set indexes; what is sent is
  * written in between, by as many senders as there are at the same time. So a backend can send
  * from any context that its own lower layers complete in, and a long packet delays nobody's
@@ -126,8 +126,8 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  * The guest is signalled if it needs to be. Several can send at the same time; the packets
  * are in the order in which the calls began.
  *
- * One packet at a time takes the lock twice for each. Who has many to send reserves room for
- * all of them: vmbus_endpoint_reserve().
+ * One packet at a time takes the lock twice for each. A backend with many to send reserves
+ * room for all of them: vmbus_endpoint_reserve().
  *
  * When it returns -EAGAIN, what was sent with VMBUS_SEND_MORE has been flushed.
  *
@@ -203,7 +203,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
  *		vmbus_endpoint_placev(ep, &res, &pkt, v, 1);
  *	vmbus_endpoint_submit(ep, &res, 0);
  *
- * Whoever reserves room fills all of it and submits it: it cannot be given back, as what
+ * The backend fills all the room that it reserves and submits it: it cannot be given back, as what
  * others have reserved behind it may be complete already. So it is reserved when it is known
  * what is to be sent. There may be any number of reservations at the same time. The guest
  * sees nothing of what was reserved behind one until that one is submitted; so its holder
@@ -282,8 +282,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_placev, VMBUS_HOST_NS);
  * @res: the reservation, which is none any more
  * @flags: VMBUS_SEND_MORE, as for vmbus_endpoint_sendv()
  *
- * The guest sees them when all that was reserved before is submitted, too; whoever submits
- * the last of that shows all, and signals.
+ * The guest sees them when all that was reserved before is submitted, too; the sender that
+ * submits the last of that shows all, and signals.
  *
  * Context: as vmbus_endpoint_sendv(). Warns once if room is left in which no packet was
  * placed: the ring is broken then.

@@ -106,8 +106,9 @@ static void open_cancel(struct vmbus_endpoint *ep, struct open_request *req)
 /* ---- State work ---- */
 
 /*
- * A callback of the backend's begins. What is written here says who is waited for when it
- * does not end. The time comes first: whoever reads a name finds its time, or a later one.
+ * A callback of the backend's begins. What is written here names the callback that everybody
+ * waits for when it does not end. The time comes first: a reader of a name finds its time, or
+ * a later one.
  */
 static u64 callback_begin(struct vmbus_endpoint *ep, const char *name)
 {
@@ -130,7 +131,7 @@ static void endpoint_queue(struct vmbus_endpoint *ep)
 }
 
 /*
- * Nothing that was begun in open() goes on after this; open() may have refused. Who holds
+ * Nothing that was begun in open() goes on after this; open() may have refused. Holders of
  * the endpoint may still use the rings.
  */
 static void endpoint_retire(struct vmbus_endpoint *ep)
@@ -526,7 +527,7 @@ static bool endpoint_remove_begin(struct vmbus_endpoint *ep)
 	return true;
 }
 
-/* Returns whether the caller, who may sleep, is to do endpoint_do_remove(). */
+/* Returns whether the caller, which may sleep, is to do endpoint_do_remove(). */
 static bool endpoint_die_locked(struct vmbus_endpoint *ep, bool may_remove)
 {
 	struct vmbus_endpoint *sub;

@@ -114,7 +114,7 @@ void vmbus_host_events_forget(struct vmbus_guest *guest, u32 relid)
  */
 bool vmbus_host_events_pending(struct vmbus_guest *guest)
 {
-	/* Without the lock: vmbus_host_event_post() wakes those who have looked before. */
+	/* Without the lock: vmbus_host_event_post() wakes the readers that looked before. */
 	return !data_race(bitmap_empty(guest->events.relids, HOST_MAX_RELID + 1));
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/PID/fdinfo/FD of /dev/vmbus-host: what a guest has, and who is waited for.
+ * /proc/PID/fdinfo/FD of /dev/vmbus-host: what a guest has, and what is being waited for.
  *
- * An interface for programs, which Documentation/fdinfo.rst describes. One who may ptrace
- * the VMM can read it, the VMM's own user as a rule. It is read when something is stuck: so
- * it takes no mutex, waits for nobody, and finds the channels by RCU.
+ * An interface for programs, which Documentation/fdinfo.rst describes. Any process that may
+ * ptrace the VMM can read it, the VMM's own user's as a rule. It is read when something is
+ * stuck: so it takes no mutex, waits for nobody, and finds the channels by RCU.
  */
 #include <linux/ctype.h>
 #include <linux/jiffies.h>

@@ -154,7 +154,7 @@ struct open_request {
 };
 
 /*
- * For fdinfo and debugfs. @received and @received_bytes are written by whoever receives, one
+ * For fdinfo and debugfs. @received and @received_bytes are written by the receivers, one
  * at a time; @sent and @sent_bytes under out_lock, @calls under signal_lock. Bytes are those
  * that packets take in a ring.
  */
@@ -188,7 +188,7 @@ struct endpoint_counts {
  * @close: &enum vmbus_ep_close; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
  * @dying: to be removed
- * @abandoned: whoever removes it puts the table's reference
+ * @abandoned: its removal puts the table's reference
  * @retarget: the backend is to be told of @target_vp
  * @target_vp: where the guest wants its interrupts; read without the lock, too
  * @request: what is to be opened once the endpoint is CLOSED

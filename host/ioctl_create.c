@@ -143,7 +143,7 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 	return primary->dev;
 }
 
-/* As a DESTROY; who is killed does not wait for it. */
+/* As a DESTROY; a thread that is killed does not wait for it. */
 static void creation_undo(struct vmbus_endpoint *ep)
 {
 	vmbus_ep_die(ep);

@@ -2,9 +2,9 @@
 /*
  * RESCIND, DESTROY and RESET: what a VMM asks for that is done when backends have let go.
  *
- * Each begins at once, and cannot fail from then on. Who may wait does so with no lock
- * held. For who may not, the request is noted in the guest's list, which holds a reference;
- * whoever comes by next when it is done (poll() and the ioctls) brings it to its end, and
+ * Each begins at once, and cannot fail from then on. A caller that may wait does so with no
+ * lock held. For one that may not, the request is noted in the guest's list, which holds a
+ * reference; the next poll() or ioctl after it is done brings it to its end, and
  * posts VMBUS_HOST_EVENT_DONE. The VMM comes by: all that requests depend on wakes
  * guest.wait, after it has changed.
  */
@@ -35,7 +35,7 @@ static bool host_is_reset(struct vmbus_guest *guest)
 
 /* ---- What comes after ---- */
 
-/* Whoever has looked at a reply or an event by now has delivered it, or has failed. */
+/* A reader that has looked at a reply or an event by now has delivered it, or has failed. */
 static void host_wait_reader(struct vmbus_guest *guest)
 {
 	mutex_lock(&guest->read_lock);
@@ -45,8 +45,8 @@ static void host_wait_reader(struct vmbus_guest *guest)
 /*
  * The channel is rescinded, and idle; the caller holds it. After this no reader comes with
  * anything about it, and its relid is free, even if another ioctl still holds the endpoint.
- * Returns false if somebody else was first. All under one lock: whoever finds the endpoint
- * out of the table finds its relid free.
+ * Returns false if somebody else was first. All under one lock: a thread that finds the
+ * endpoint out of the table finds its relid free.
  */
 static bool host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {

@@ -88,7 +88,7 @@ static_assert(sizeof(struct vmbus_ring_desc) == VMBUS_RING_DESC);
 /*
  * What the caller is to do, in @todo of the functions below:
  * SIGNAL: signal the guest.
- * KICK: have everyone who waits for room try again.
+ * KICK: have each sender that waits for room try again.
  * WAIT: somebody waits for room; call vmbus_ring_poll_room() now and then.
  */
 #define VMBUS_RING_SIGNAL	0x1u
@@ -147,7 +147,7 @@ struct vmbus_ring_in {
  *	  |  published  |  complete  | @reserved, or behind   |  free
  *
  * A packet is written in three steps: its place is reserved, it is filled, and it is
- * finished; several at once, if whoever sends them knows their lengths. The caller serialises
+ * finished; several at once, if the sender knows their lengths. The caller serialises
  * the first and the last step by a lock, which is held for as long as it takes to compare
  * indexes; packets are filled side by side, without it.
  */

@@ -85,7 +85,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_init_in, VMBUS_HOST_NS);
  */
 bool vmbus_ring_is_empty(const struct vmbus_ring_in *ring)
 {
-	/* A glance: whoever reads may have gone on when this returns. */
+	/* A glance: the reader may have gone on when this returns. */
 	return READ_ONCE(ring->mem.control->write_index) == data_race(ring->index);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_is_empty, VMBUS_HOST_NS);

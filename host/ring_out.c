@@ -18,7 +18,7 @@
  *   either.
  *
  * Several may wait. There is one pending_send_sz, which is for the largest of them; when
- * there is that much room, all are told. Whoever finds that room first, be it a sender,
+ * there is that much room, all are told. The first thread to find that room, be it a sender,
  * ends the wait, and has the others told: the guest may have seen nothing of it. Some
  * guests never tell; so the room is looked at now and then while anybody waits.
  */

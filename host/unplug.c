@@ -14,7 +14,7 @@
 
 /*
  * Under the device's lock: its primary channel is not removed then, so the relid is not
- * another device's, and whoever frees it forgets this.
+ * another device's, and freeing it forgets this.
  */
 static void device_ask_back(struct vmbus_device *dev)
 {

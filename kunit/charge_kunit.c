@@ -59,7 +59,7 @@ static void privileged_owner_over_limit(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-/* Whether it may is asked when the partition is made, of whoever makes it. */
+/* The partition's maker is asked whether it may, when it makes the partition. */
 static void owner_without_privilege(struct kunit *test)
 {
 	const struct cred *before;
@@ -165,7 +165,7 @@ static void map_does_not_stay_a_user(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-/* Whoever is charged for what this thread allocates, if not itself */
+/* Is another cgroup than the thread's own charged for what it allocates? */
 static bool charges_another(void)
 {
 	return current->active_memcg;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Suite vmbus_gpadl_gpa_race: packets' pages that are mapped, or just being mapped, when their
- * channel, partition or region goes. Nobody asks for them back; whoever has to waits.
+ * channel, partition or region goes. Nobody revokes them; what needs them gone waits.
  *
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
@@ -118,8 +118,8 @@ static void rescind_waits_for_late_work(struct kunit *test)
 }
 
 /*
- * All the backend has unmapped is late: nothing would have it try again. So who may wait does,
- * and who may not is told so.
+ * All the backend has unmapped is late: nothing would have it try again. So a caller that may
+ * wait does, and one that may not is told so.
  */
 static void map_waits_for_late_work(struct kunit *test)
 {

@@ -226,7 +226,7 @@ static void replies_never_read(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
-/* The last slot was taken for a message that needed none: who waits for room is told. */
+/* The last slot was taken for a message that needed none: waiters for room are told. */
 static void slot_that_was_not_needed(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -431,8 +431,8 @@ static void teardown_after_teardown(struct kunit *test)
 }
 
 /*
- * Who has found a GPADL by its handle, or in a walk, comes to its lock just after an unmap
- * that has ended it.
+ * A thread that has found a GPADL by its handle, or in a walk, comes to its lock just after
+ * an unmap has ended it.
  */
 static void dead_when_it_is_reached(struct kunit *test)
 {
@@ -541,7 +541,7 @@ static void reset_takes_replies_of_put_channel(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, r);
 	/* What is mapped keeps it. */
 	vm_put_channel(&vm->c[0]);
-	/* Who asks for it back holds it for a moment: not any more when it goes. */
+	/* A revoke holds it for a moment: not any more when it goes. */
 	gpadl_worker_flush(&chan->worker);
 	vmbus_partition_queue_reply(chan, r, "late", 4);
 	vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));

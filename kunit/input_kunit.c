@@ -133,7 +133,7 @@ static void message_of_bad_length(struct kunit *test)
 	struct guest_msg m;
 	u8 *exact;
 
-	/* Memory of that very length: KASAN sees who reads on. */
+	/* Memory of that very length: KASAN sees a read beyond it. */
 	exact = kunit_kzalloc(test, l->len, GFP_KERNEL);
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
 	guest_put(m.bytes + GUEST_TYPE, 4, l->type);

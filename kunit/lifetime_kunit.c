@@ -53,7 +53,7 @@ static struct vm_task *start_late(struct vm *vm, int (*fn)(struct vm_task *t))
 	return t;
 }
 
-/* Whoever has its lock knows its state: a thread that would change it waits. */
+/* The state holds still under the lock: a thread that would change it waits. */
 static void state_changes_under_the_lock(struct kunit *test)
 {
 	static int (*const fns[])(struct vm_task *t) = {

@@ -23,7 +23,7 @@ static void unmap_in_revoke(struct vm_channel *c, struct vmbus_mapping *map)
  * that it is about is held.
  */
 static struct {
-	struct task_struct *task;	/* who reads it, and acts */
+	struct task_struct *task;	/* reads it, and acts */
 	bool acts;			/* it has, and will now */
 	bool late;			/* somebody went on too early */
 } at_wake;
@@ -52,8 +52,8 @@ static int task_map_when_created(struct vm_task *t)
 }
 
 /*
- * When the guest can know that its GPADL is there, it can be mapped. Whoever comes to a
- * lock is not sure to be the next to have it: hence often.
+ * When the guest can know that its GPADL is there, it can be mapped. A thread that comes to
+ * a lock is not sure to be the next to have it: hence often.
  */
 static void map_as_soon_as_created(struct kunit *test)
 {
@@ -81,8 +81,8 @@ static void map_as_soon_as_created(struct kunit *test)
 }
 
 /*
- * Those who wait for it would go on by now if they could. The first wake() is that of
- * TORNDOWN; another comes when they can.
+ * The waiters would go on by now if they could. The first wake() is that of TORNDOWN; another
+ * comes when they can.
  */
 static void wake_and_look(struct vm *vm)
 {
@@ -296,7 +296,7 @@ static void let_die_under_lock(struct vm *vm, struct gpadl *g)
 	xa_unlock(&vm->p->handles);
 }
 
-/* Who leaves the list of a handle looks at it when nobody else can change it. */
+/* A GPADL leaves the list of its handle when nobody else can change it. */
 static void unlink_while_list_changes(struct kunit *test)
 {
 	struct vm *vm = test->priv;

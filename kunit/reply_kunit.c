@@ -102,7 +102,7 @@ static void purge_of_nothing(struct kunit *test)
 	expect_released(f);
 }
 
-/* Whoever reads meanwhile takes one that is to be purged: it is given back once. */
+/* A reader takes one that is being purged: it is given back once. */
 static void purge_while_one_reads(struct kunit *test)
 {
 	struct fixture *f = test->priv;

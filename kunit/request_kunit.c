@@ -225,7 +225,7 @@ static void pages_cleaned_meanwhile(struct kunit *test)
 	local_irq_disable();
 	vmbus_gpa_unmap(map);
 	local_irq_enable();
-	/* Still in flight, and everybody who waits for it waits. */
+	/* Still in flight, and everything that waits for it goes on waiting. */
 	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
 	vm_expect_pinned(vm, true);
 	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 0);
@@ -379,7 +379,7 @@ static void nowait_brings_nothing_in(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins) - pins, 2);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 	vm_check(vm);
-	/* Who may wait has it brought in; then it is there. */
+	/* A caller that may wait has it brought in; then it is there. */
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	vmbus_gpa_unmap(map);
 	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, 0, &map), 0);

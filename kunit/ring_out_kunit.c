@@ -304,7 +304,7 @@ static unsigned int finish(struct ring_test *t, struct vmbus_reservation *res, u
 	return vmbus_ring_finish(&t->out, res, more, &todo) ? ~0 : todo;
 }
 
-/* In order, whoever is the first to finish. */
+/* In order, whichever is the first to be finished. */
 static void several_are_seen_in_order(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
@@ -423,7 +423,7 @@ static void largest_wait_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 3025);
 }
 
-/* Whoever ends the wait has the others told: the guest may have seen none of it. */
+/* The sender that ends the wait has the others told: the guest may have seen none of it. */
 static void send_that_ends_a_wait_kicks(struct kunit *test)
 {
 	struct ring_test *t = ring_test_full(test);

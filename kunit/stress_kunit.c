@@ -202,7 +202,7 @@ static int task_teardown(struct vm_task *t)
 	return vm_post(t->vm, &m);
 }
 
-/* Whoever comes first, the guest reads CREATED first, once, and TORNDOWN then, once. */
+/* Whichever writer comes first, the guest reads CREATED first, once, and TORNDOWN then, once. */
 static void several_writers(struct kunit *test)
 {
 	struct vm *vm = test->priv;

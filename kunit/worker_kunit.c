@@ -215,7 +215,7 @@ static int queuer_thread(void *arg)
 	kthread_complete_and_exit(&q->done, 0);
 }
 
-/* Every item that was queued runs, whoever is to run it: none is lost in between. */
+/* Every item that was queued runs, in the thread or without it: none is lost in between. */
 static void killed_while_others_queue(struct kunit *test)
 {
 	struct job *job = test->priv;

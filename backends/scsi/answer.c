@@ -3,7 +3,7 @@
  * Answers into the ring.
  *
  * Requests complete on any processor. Each is put at the end of channel.done, and one
- * context at a time sends what is there: whoever finds that somebody is sending already
+ * context at a time sends what is there: one that finds another sending already
  * leaves its answer to it. So the guest sees many answers with one signal, nobody waits for
  * another, and the order is that of completion.
  *

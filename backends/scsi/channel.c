@@ -99,7 +99,7 @@ static int packet_receive(struct vscsi_channel *chan, const struct vmbus_packet 
 	struct vscsi_request *r;
 	int ret;
 
-	/* Who wants no answer gets none, and nothing is done: there is no such operation. */
+	/* No answer is sent if none is wanted, and nothing is done: no operation goes without. */
 	if (!(desc->flags & VMBUS_PACKET_FLAG_COMPLETION) ||
 	    desc->type == VMBUS_PACKET_COMPLETION)
 		return 0;

@@ -9,7 +9,7 @@
 #include <linux/version.h>
 
 /*
- * Who submits a command to the backstore. Until 6.6 always a work item of the target core's;
+ * What submits a command to the backstore. Until 6.6 always a work item of the target core's;
  * since then a fabric says what it can do, and the backstore's attribute submit_type decides.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)

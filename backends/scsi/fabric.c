@@ -9,7 +9,7 @@
  *
  * The nexus is a name: what persistent reservations know the guest by. The session exists
  * from probe() to remove(), so nothing of it is left when the VMM is gone. There are no
- * access lists: who may have a portal group is for the VMM and its operator to say.
+ * access lists: the VMM and its operator decide which guest has which portal group.
  *
  * A device keeps its portal group's directory, and so that of the target, from being removed
  * (target_depend_item()). That takes locks of configfs's, under which the functions here are

@@ -146,7 +146,7 @@ bool vstor_is_absent(const struct vstor_command *cmd, const struct vstor_luns *l
  * @max: room of @data, and of the guest's
  * @bytes: bytes of @data that are the guest's
  *
- * @result->bytes is left to the caller, who knows what the guest got.
+ * @result->bytes is left to the caller, which knows what the guest got.
  *
  * Context: any.
  */

@@ -5,7 +5,7 @@
  * A Linux guest loses commands when its controller is rescinded: it looks into the ring no
  * more, so an answer that is there already is not seen; and what its driver is given to send
  * from then on is dropped, and never completed. The synchronisation of the cache, by which it
- * says farewell to each disk, is one of these. Whoever waits for such a command waits for ever.
+ * says farewell to each disk, is one of these. A wait for such a command never ends.
  *
  * So the disks go first, as if each of them were removed: commands hear that there is no such
  * logical unit, and ENUMERATE_BUS has the guest look. It lets go of them while the channel works.

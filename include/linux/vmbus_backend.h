@@ -99,7 +99,7 @@ struct vmbus_offer {
  *	vmbus_endpoint_drain(), and unmap every GPADL of the channel before returning. The
  *	guest does not get its memory back until then.
  * @kick: There are packets in the ring, or there may be room for a packet for which there
- *	was none: everyone who got -EAGAIN when sending is to try again. Read until
+ *	was none: each sender that got -EAGAIN is to try again. Read until
  *	vmbus_endpoint_peek() or vmbus_endpoint_recv() returns -EAGAIN: the guest signals
  *	only when it writes into an empty ring. A backend that reads less asks for another
  *	call with vmbus_endpoint_kick().
@@ -117,7 +117,7 @@ struct vmbus_offer {
  *	way when a device goes at once. Comes for an open primary channel, once or several
  *	times. Optional: without it, vmbus_device_rescind() is called.
  * @show: Say in a few words what the channel is about and what it waits for (a disk's name,
- *	requests in flight, the age of the oldest), for whoever looks what is stuck: as
+ *	requests in flight, the age of the oldest), to show what is stuck: as
  *	snprintf(), into @buf of @size bytes, without a newline. Comes at any time, also while
  *	another callback runs or hangs, from the moment that vmbus_endpoint_set_data() has
  *	set something until it sets NULL. A close() that frees what show() looks at sets NULL

@@ -38,7 +38,7 @@ struct vmbus_packet {
 /**
  * struct vmbus_reservation - room in the ring for packets that are being written
  *
- * Belongs to whoever reserved it, from vmbus_endpoint_reserve() to vmbus_endpoint_submit().
+ * Belongs to its reserver, from vmbus_endpoint_reserve() to vmbus_endpoint_submit().
  */
 struct vmbus_reservation {
 	/* private: see host/ring.h */

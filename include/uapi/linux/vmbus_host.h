@@ -351,7 +351,7 @@ struct vmbus_host_channel {
  * @__reserved: must be 0
  * @msg: address of the message
  *
- * Like write(), with flags: same errnos, and 0 for success. It is for those who
+ * Like write(), with flags: same errnos, and 0 for success. It is for VMMs that
  * know more about a message than its bytes say.
  */
 struct vmbus_host_post {
