@@ -511,10 +511,10 @@ static bool gpadl_begin_unmap(struct gpadl_mapping *m)
  * vmbus_gpadl_unmap() - Undo vmbus_gpadl_map()
  * @map: the mapping; gone when this returns, but for a revoke() that has it
  *
- * The pages are unpinned, and marked dirty if they were mapped for writing, when this
- * returns; a teardown that waited for it completes. Cannot fail. A second unmap, which is
- * possible only in revoke(), is a bug of the backend: it warns once and does nothing. Of
- * what is still vmapped likewise: it warns once and vunmaps it.
+ * The pages are unpinned, and marked dirty if they were mapped for writing, when this returns; a
+ * teardown that waited for it completes. Cannot fail. A second unmap, which is possible only in
+ * revoke(), is a bug of the backend: it warns once and does nothing. So is an unmap of what is
+ * still vmapped: it warns once and vunmaps it.
  *
  * Where revoke() and another thread can both come to unmap, do it under a mutex of the
  * endpoint's; see vmbus_mapping_priv().

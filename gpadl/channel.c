@@ -59,7 +59,7 @@ static void channel_free_work(struct work_struct *work)
 
 	gpadl_worker_destroy(&chan->worker);
 	WARN_ON_ONCE(!xa_empty(&chan->gpadls));
-	/* An answer of the channel layer's may have come late. */
+	/* The channel layer may have queued an answer late. */
 	gpadl_reply_purge(&p->replies, &chan->replies);
 	mutex_lock(&p->rx_mutex);
 	list_del(&chan->node);
@@ -93,7 +93,7 @@ void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 		/* There may be LIMIT_GPADLS of them. */
 		cond_resched();
 	}
-	/* One that an unmap has just taken out was not met: its reply is still to be. */
+	/* The walk misses one that an unmap has just taken out: wait for its reply. */
 	gpadl_wait_dying(chan);
 	gpadl_requests_teardown(chan, reset);
 }

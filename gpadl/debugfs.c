@@ -48,7 +48,7 @@ static const char *const state_names[] = {
 	[GPADL_DEAD] = "DEAD",
 };
 
-/* Wanted back, and whether the backend knows. */
+/* Whether it is to be revoked, and whether the backend knows. */
 static const char *wanted_name(const struct gpadl *g)
 {
 	if (!g->revoked)

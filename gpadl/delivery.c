@@ -55,7 +55,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_peek_reply, VMBUS_GPADL_NS);
  * @p: the partition
  * @id: which one, as vmbus_partition_peek_reply() said
  *
- * Nothing happens if it is not there any more.
+ * Does nothing if it is gone.
  *
  * Context: process, may sleep.
  */

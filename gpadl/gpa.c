@@ -55,8 +55,8 @@ static int request_parse(struct gpa_request *r, const void *ranges, size_t len,
 }
 
 /*
- * Count what is to be pinned. Not refused if nothing else of the channel is in flight: nothing
- * would tell the backend when to try again.
+ * Count what is to be pinned. The only request of a channel is never refused: nothing would tell
+ * the backend when to try again.
  */
 static int request_count(struct gpa_request *r)
 {
@@ -78,7 +78,7 @@ static int request_take(struct gpa_request *r)
 {
 	int ret;
 
-	/* Of no table: what the last one has found is of no use. */
+	/* Of no table: what the last request found is of no use. */
 	r->lookup.generation = 0;
 	ret = gpadl_mapping_find(&r->map);
 	if (ret)
@@ -97,7 +97,7 @@ err_unfind:
 	return ret;
 }
 
-/* Is all that it has pinned for writing dirty? Mostly it is already when it is mapped. */
+/* Is all that it has pinned for writing dirty? Usually it is so from the start. */
 static bool request_is_dirty(const struct gpa_request *r)
 {
 	return !r->map.writable || !r->lookup.nr_pins ||
@@ -114,13 +114,13 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	r->map.max_segment = READ_ONCE(chan->max_segment);
 	/* What it names stays as it is, and can be looked at: see request_moves() */
 	smp_store_release(&r->state, GPA_MAPPING);
-	/* The address space may be there still, but is not to be waited for. */
+	/* The address space may still exist, but nobody may wait for it. */
 	if (gpadl_worker_is_orphaned(&chan->worker))
 		return -ESRCH;
 	ret = request_take(r);
 	if (ret)
 		return ret;
-	/* The lock of a page may be waited for, too: then it is for the unmap. */
+	/* Marking may wait for the lock of a page: leave that to the unmap. */
 	if (!nowait && !request_is_dirty(r))
 		gpadl_pin_set_mark_dirty(&r->map.pinned);
 	if (READ_ONCE(r->leaving) || READ_ONCE(chan->rescinded)) {
@@ -275,9 +275,9 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
  * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
  * @map: the mapping; not the backend's any more when this returns
  *
- * The pages are unpinned, and dirty if they were mapped for writing, when this returns; but if
- * one was cleaned meanwhile, a work item does that soon. Cannot fail. A second unmap, and one of
- * a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
+ * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
+ * writeback has cleaned one meanwhile, a work item does both soon. Cannot fail. A second unmap,
+ * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
  *
  * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can
  * sleep, neither hard interrupts nor with interrupts off.

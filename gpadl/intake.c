@@ -69,10 +69,10 @@ struct rx_handle {
 };
 
 /*
- * Called with the locks of the tables held that are looked at: an unmap may just take a
- * GPADL out. What stands in a table has the tables' reference. Nobody but us begins a
- * teardown (rx_mutex). Of all that have the handle, only the first can be ASSEMBLING, and
- * the last is being torn down if any is: see handle_link().
+ * Called with the locks of both tables held: an unmap may be taking a GPADL out. What stands in a
+ * table has the tables' reference. Nobody but us begins a teardown (rx_mutex). Of all that have
+ * the handle, only the first can be ASSEMBLING, and the last is being torn down if any is: see
+ * handle_link().
  */
 static void rx_look_at_handle(struct rx *rx, struct rx_handle *handle)
 {
@@ -84,7 +84,7 @@ static void rx_look_at_handle(struct rx *rx, struct rx_handle *handle)
 		return;
 	handle->elsewhere = first != handle->here || !list_empty(&first->same);
 	handle->tearing_down = READ_ONCE(list_prev_entry(first, same)->tearing_down);
-	/* A backend may be at it; but this state comes and goes under rx_mutex. */
+	/* A backend may be busy with it; but this state comes and goes under rx_mutex. */
 	if (data_race(first->state) != GPADL_ASSEMBLING)
 		return;
 	refcount_inc(&first->ref);

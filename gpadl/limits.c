@@ -2,7 +2,7 @@
 /*
  * Limits of a partition and of a user, as parameters of the module.
  *
- * They can be changed at run time: a new value holds for what is asked for from then on.
+ * They can be changed at run time: a new value holds for later requests.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -22,8 +22,8 @@
 #define LIMIT_PAGES	1048576
 #define LIMIT_CHANNELS	2048
 /*
- * Of requests. With as many again for the first request of each channel, which is let in
- * whatever is in flight (GPADL_POOL_PAGES), and all of LIMIT_PAGES, it is below 2^21.
+ * Of requests. As many again for the first request of each channel, which is never refused
+ * (GPADL_POOL_PAGES), and all of LIMIT_PAGES still stay below 2^21.
  */
 #define LIMIT_REQUEST_PAGES	262144
 /* More than there can be processes. */
@@ -32,7 +32,7 @@
 
 /**
  * struct limit - a limit that can be changed at run time
- * @value: in force; what there is already may be over it
+ * @value: in force; what exists already may exceed it
  * @most: largest value that can be set
  */
 struct limit {

@@ -29,8 +29,8 @@ static int __init vmbus_gpadl_init(void)
 static void __exit vmbus_gpadl_exit(void)
 {
 	/*
-	 * Each partition held a channel layer, which held us: there is none, but the work
-	 * item that has freed the last may still have to return.
+	 * Each partition held a channel layer, which held us: so none is left, but the work item
+	 * that freed the last may still be returning.
 	 */
 	destroy_workqueue(gpadl_wq);
 	gpadl_workers_exit();

@@ -49,7 +49,7 @@ static void lookup_region(struct gpadl_lookup *lookup, const struct gpadl_extent
 		lookup->resident = true;
 }
 
-/* @nr pages are to be pinned that lie from address @first to @last. */
+/* Count @nr pages to be pinned, from address @first to @last. */
 static void lookup_pins(struct gpadl_lookup *lookup, unsigned long first, unsigned long last,
 			unsigned long nr)
 {
@@ -62,7 +62,7 @@ static void lookup_pins(struct gpadl_lookup *lookup, unsigned long first, unsign
 	lookup->nr_pins += nr;
 }
 
-/* Few pages, wherever they are, and so many if they are in few runs: that is a short list. */
+/* A short list has at most FEW_PAGES pages, or SHORT_PAGES if they are in few runs. */
 #define FEW_PAGES		16u
 #define SHORT_PAGES		64u
 #define SHORT_PAGES_PER_RUN	8
@@ -232,8 +232,8 @@ static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *lo
 }
 
 /*
- * Why what was looked up cannot be mapped, if so. Resident pages are those that are there;
- * -EAGAIN instead of a wait for one that is not.
+ * 0, or why what was looked up cannot be mapped. Only resident pages can be mapped without a
+ * wait; -EAGAIN instead of one.
  */
 static int mapping_check(const struct vmbus_mapping *m)
 {
@@ -278,7 +278,7 @@ int gpadl_mapping_find(struct vmbus_mapping *m)
 
 /* ---- Pinning ---- */
 
-/* Note all that is to be pinned. False if it is too thin for a plan. */
+/* Note all that is to be pinned. False if there are too few pages for a plan. */
 static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *plan)
 {
 	struct gpadl_walk walk;
@@ -336,7 +336,7 @@ static void mapping_make_ranges(struct vmbus_mapping *m)
 	if (pinned->nr_ranges || PAGE_SIZE > GPADL_PAGE_SIZE ||
 	    pinned->nr_pages != m->pfns->nr_pages || nr > pinned->nr_pages / 2)
 		return;
-	/* Pinned by the block, there was room for other ranges, of which there is none. */
+	/* Pinned by the block, the list had room for other ranges; there are none. */
 	kvfree(pinned->ranges);
 	range = (void *)pinned->pages;
 	for (i = 0; i < nr; i++) {
@@ -403,8 +403,8 @@ static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
  * gpadl_mapping_take() - Pin pages that are not resident, and list all
  * @m: the mapping, found
  *
- * Charges nothing to RLIMIT_MEMLOCK, and allocates nothing if the room of @m is enough. What
- * is allocated belongs to whom the caller says (gpadl_mem_account_begin()).
+ * Charges nothing to RLIMIT_MEMLOCK, and allocates nothing if the room of @m is enough. What is
+ * allocated is charged as the caller has set it up (gpadl_mem_account_begin()).
  *
  * Context: process, kernel threads included; may sleep for as long as the VMM likes, unless
  * FOLL_NOFAULT.

@@ -32,7 +32,7 @@
 
 /* ---- Accounting ---- */
 
-/* Never above the limit, not even for a moment: what fails lets nothing else fail. */
+/* Never above the limit, not even for a moment: a charge that fails makes no other fail. */
 static bool user_charge(struct gpadl_mem *mem, unsigned long nr)
 {
 	unsigned long limit = task_rlimit(mem->owner, RLIMIT_MEMLOCK) >> PAGE_SHIFT;

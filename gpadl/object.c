@@ -2,8 +2,8 @@
 /*
  * What a backend does with a mapping that it has: the pages, kernel addresses, DMA.
  *
- * Takes no lock: the mapping is the backend's from the map until the unmap, and does not
- * change meanwhile.
+ * Takes no lock: the backend owns the mapping from the map until the unmap, and nothing changes
+ * it meanwhile.
  */
 #include <linux/err.h>
 #include <linux/errno.h>

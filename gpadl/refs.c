@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * References: to hold and to put a partition, a channel, a GPADL or a mapping; and what else
- * a GPADL needs of its channel and partition: to have work done, to be counted.
+ * References: getting and putting a partition, a channel, a GPADL or a mapping; and what else a
+ * GPADL needs of its channel and partition: queueing work, counting.
  *
  * Knows their structures only. What frees them, or tells a backend, is a work item that
  * partition.c and channel.c have set up: so arrows point down, and any thread may drop the
@@ -16,7 +16,7 @@
 #include "priv.h"
 #include "trace.h"
 
-/* Frees what has no reference left, and complains of what is stuck. */
+/* Frees what has no reference left, and reports what is stuck. */
 struct workqueue_struct *gpadl_wq;
 EXPORT_SYMBOL_IF_KUNIT(gpadl_wq);
 

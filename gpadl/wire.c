@@ -88,7 +88,7 @@ int gpadl_wire_decode(const void *buf, size_t len, struct gpadl_wire_msg *msg)
 	if (len < fixed)
 		return -EBADMSG;
 
-	/* A BODY has a message number in place of the relid; nobody sets it. */
+	/* A BODY has a message number in place of the relid; no guest sets it. */
 	if (msg->type != GPADL_MSG_BODY)
 		msg->relid = get_le32(p + 8);
 	msg->handle = get_le32(p + 12);

@@ -21,7 +21,7 @@ bool vmbus_ep_rings_have_input(struct vmbus_endpoint *ep);
 void vmbus_ep_rings_opened(struct vmbus_endpoint *ep);
 void vmbus_ep_rings_kicked(struct vmbus_endpoint *ep);
 
-/* What they say is to be done */
+/* Do what a ring function asked for in @todo */
 void vmbus_ep_do(struct vmbus_endpoint *ep, unsigned int todo);
 void vmbus_ep_start_timer(struct vmbus_endpoint *ep);
 void vmbus_ep_tell_broken(struct vmbus_endpoint *ep);

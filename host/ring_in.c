@@ -93,7 +93,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_is_empty, VMBUS_HOST_NS);
 /* ---- Making room ---- */
 
 /**
- * vmbus_ring_room_made() - Is the guest to be told of the room that has been made?
+ * vmbus_ring_room_made() - Does the guest get a signal for the room that was made?
  * @ring: the ring
  * @pending: its pending_send_sz, read after read_index was set
  * @bytes: as many have just been given back
@@ -139,7 +139,7 @@ static void ring_set_mask(struct vmbus_ring_in *ring, bool on)
 }
 
 /**
- * vmbus_ring_break_in() - The ring is of no use any more
+ * vmbus_ring_break_in() - Stop using the ring: the guest has spoilt it
  * @ring: the ring
  *
  * Context: any; the caller is the ring's only user.
@@ -177,7 +177,7 @@ static int ring_look_unmasked(struct vmbus_ring_in *ring)
 	return ring_look(ring);
 }
 
-/* There is no packet that is known of. 0, -EAGAIN, or -EIO. */
+/* No packet is known of: look for one. 0, -EAGAIN, or -EIO. */
 static int ring_await_packet(struct vmbus_ring_in *ring, unsigned int *todo)
 {
 	int ret;
@@ -212,7 +212,7 @@ static void ring_segments(const struct vmbus_ring *ring, u32 index, u32 len,
 	seg[1].iov_len = len - first;
 }
 
-/* Look at a packet that is known of, and may lie anyhow. Returns 0 or -EIO. */
+/* Look at a packet that is known to be there, in one piece or two. Returns 0 or -EIO. */
 static int ring_peek_known(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
 			   struct kvec seg[2])
 {

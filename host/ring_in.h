@@ -51,12 +51,12 @@ static __always_inline bool ring_type_has_header(u16 type)
 	return type == VMBUS_PACKET_GPA_DIRECT || type == VMBUS_PACKET_XFER_PAGES;
 }
 
-/* May a packet be so, of which at most @most bytes can be behind its descriptor? */
+/* Is this the descriptor of a valid packet, with at most @most bytes behind it? */
 static __always_inline bool ring_desc_ok(u64 word, u32 most)
 {
 	u32 offset = ring_desc_offset(word), len = ring_desc_len(word);
 
-	/* What is below 0 is more than anything. */
+	/* A length below 0 is larger than any limit: it is unsigned. */
 	return len <= most && offset <= len &&
 	       !(!offset && ring_type_has_header(ring_desc_type(word)));
 }

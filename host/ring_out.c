@@ -71,7 +71,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_init_out, VMBUS_HOST_NS);
 
 /* ---- Room ---- */
 
-/* Nobody waits any more for a ring that is broken. */
+/* Nobody waits for a broken ring. */
 static int ring_break(struct vmbus_ring_out *ring, unsigned int *todo)
 {
 	if (ring->waiting)
@@ -144,8 +144,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_flush, VMBUS_HOST_NS);
 /* ---- Waiting ---- */
 
 /*
- * As far as is known there is no room for @total bytes. Look; and if there is none, have
- * the guest signal when there is room for @want. 0, -EAGAIN or -EIO.
+ * The room known of is less than @total bytes. Look again; if that is not enough, have the guest
+ * signal when there is room for @want. 0, -EAGAIN or -EIO.
  */
 static int ring_await_room(struct vmbus_ring_out *ring, u32 total, u32 want,
 			   unsigned int *todo)

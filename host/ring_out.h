@@ -22,7 +22,7 @@ static __always_inline u32 ring_room_known(const struct vmbus_ring_out *ring)
 	return ring->mem.size - vmbus_ring_used(&ring->mem, ring->read, ring->index);
 }
 
-/* There is so much room. Called under the caller's lock. */
+/* Take @room bytes, which are free. Called under the caller's lock. */
 static __always_inline void ring_take(struct vmbus_ring_out *ring, u32 room,
 				      struct vmbus_reservation *res)
 {
@@ -37,7 +37,7 @@ static __always_inline void ring_take(struct vmbus_ring_out *ring, u32 room,
 	list_add_tail(&res->node, &ring->reserved);
 }
 
-/* vmbus_ring_reserve(), if it is plain that there is room. Called under the caller's lock. */
+/* vmbus_ring_reserve(), if the room known of is enough. Called under the caller's lock. */
 static __always_inline bool ring_reserve_known(struct vmbus_ring_out *ring, size_t room,
 					       struct vmbus_reservation *res)
 {
@@ -47,7 +47,7 @@ static __always_inline bool ring_reserve_known(struct vmbus_ring_out *ring, size
 	return true;
 }
 
-/* May a packet be so, and does it fit into what is left? */
+/* Is the packet valid, and does it fit into what is left? */
 static __always_inline bool ring_fits(const struct vmbus_reservation *res,
 				      const struct vmbus_packet *pkt)
 {
@@ -111,8 +111,8 @@ static __always_inline void ring_fill_plain(void *to, const struct kvec *v, unsi
 }
 
 /*
- * Show the guest all that is complete, and something is. Is it to be told? Called under the
- * caller's lock.
+ * Show the guest all complete packets, of which there are some; signal it if it has to be. Called
+ * under the caller's lock.
  */
 static __always_inline void ring_show(struct vmbus_ring_out *ring, unsigned int *todo)
 {

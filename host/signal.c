@@ -59,7 +59,7 @@ static int kick_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 	u64 count;
 
 	if (key_to_poll(key) & EPOLLIN) {
-		/* So that the guest never finds the counter full. */
+		/* Keeps the guest from ever finding the counter full. */
 		eventfd_ctx_do_read(s->kick, &count);
 		vmbus_ep_queue_kick(s->ep);
 	}
@@ -159,7 +159,7 @@ static void signal_locked(struct vmbus_endpoint *ep)
  * vmbus_ep_signal() - Signal the guest
  * @ep: the endpoint
  *
- * If there is nothing to do it by, that is done as soon as there is, once.
+ * Without a call eventfd the signal is owed, and sent once as soon as there is one.
  *
  * Context: any.
  */
@@ -173,7 +173,7 @@ void vmbus_ep_signal(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_forget_signal() - What the guest was to be told of is gone
+ * vmbus_ep_forget_signal() - Cancel a signal that is owed: its cause is gone
  * @ep: the endpoint
  *
  * Context: any.
@@ -210,7 +210,7 @@ static int signals_check(const struct vmbus_host_signals *arg)
 	/* A guest's page holds whole SINTs; so 256 bytes never cross a page. */
 	if (arg->event_flags % VMBUS_RING_PAGE > VMBUS_RING_PAGE - EVENT_FLAGS_BYTES)
 		return -EINVAL;
-	/* Flags that nobody is told of; an address that is cut off. */
+	/* Flags without a call would tell nobody; the address has to fit into a long. */
 	if (arg->event_flags && (arg->call_fd < 0 || arg->event_flags > ULONG_MAX))
 		return -EINVAL;
 	return 0;

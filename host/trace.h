@@ -17,8 +17,8 @@
 #include "host.h"
 
 /*
- * A callback of a backend has returned. ns is how long it took; 0 if the event was switched
- * on only after it began.
+ * A backend's callback has returned. ns is how long it took; 0 if the event was switched on after
+ * it began.
  */
 TRACE_EVENT(vmbus_host_callback,
 	TP_PROTO(const struct vmbus_endpoint *ep, u64 begin),
