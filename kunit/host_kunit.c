@@ -220,6 +220,44 @@ static void sub_channel_of_a_device_that_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
 }
 
+struct stall {
+	struct vmbus_gpadl_work work;
+	struct completion go;
+};
+
+static void stall_fn(struct vmbus_gpadl_work *work)
+{
+	wait_for_completion(&container_of(work, struct stall, work)->go);
+}
+
+/* A sub-channel that is removed may have been put: its primary's end gives it no work. */
+static void removed_sub_channel_gets_no_work(struct kunit *test)
+{
+	struct stall *stall = kunit_kzalloc(test, sizeof(*stall), GFP_KERNEL);
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *sub;
+
+	KUNIT_ASSERT_NOT_NULL(test, stall);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
+	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(sub));
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, SUB_RELID), 0);
+	/* What is queued from here on stays queued. */
+	init_completion(&stall->go);
+	vmbus_gpadl_work_init(&stall->work, stall_fn);
+	vmbus_gpadl_channel_queue_work(sub->chan, &stall->work);
+	/* As it is when the file is closed: nobody has taken it out of its device's list. */
+	spin_lock(&sub->dev->lock);
+	list_add_tail(&sub->sibling, &sub->dev->endpoints);
+	spin_unlock(&sub->dev->lock);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	/* It was not there yet. */
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_queue_work(sub->chan, &sub->state_work));
+	complete(&stall->go);
+	vmbus_ep_put(sub);
+}
+
 static void unplug(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	vmbus_host_device_unplug(ep->dev);
@@ -318,6 +356,7 @@ static void life_exit(struct kunit *test)
 static struct kunit_case life_cases[] = {
 	KUNIT_CASE(relid_is_free_when_destroyed_twice),
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
+	KUNIT_CASE(removed_sub_channel_gets_no_work),
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(rescinded_in_probe),
