@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <linux/kvm.h>
 
-#include "../../tools/vmm/vmbus.h"
+#include "../../tools/vmm/channel.h"
+#include "../../tools/vmm/messages.h"
 #include "../../tools/vmm/vmm.h"
 #undef __printf	/* the kernel has it as well */
 #include "kselftest_harness.h"
@@ -271,6 +272,7 @@ static void set_synic(unsigned int cpu, bool on)
 	run.hyperv.u.synic.evt_page = SIEFP(cpu) | on;
 	vm.cpus[cpu].run = &run;
 	synic_exit(&vm.cpus[cpu]);
+	vmbus_event_flags_moved(&vm.cpus[cpu]);
 }
 
 /* Boot a machine of two processors that has these devices */
