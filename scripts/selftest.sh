@@ -9,7 +9,8 @@
 # PROGRAM may be a pattern: 'fuzz_*'. SERIES=6.1 takes that Debian kernel, CONFIG=debug
 # one that is built to find bugs, SERIES=newest one that is built so of the newest source in
 # the archive. STRESS_SECONDS is how long stress_test takes, 5 if not
-# told; FUZZ_SECONDS, FUZZ_BASE, FUZZ_SEED and FUZZ_OPS are for the fuzzers (fuzz.sh). SMP,
+# told; FUZZ_SECONDS, FUZZ_BASE, FUZZ_SEED and FUZZ_OPS are for the fuzzers (fuzz.sh).
+# TIMES=40 runs each program so often, until it fails: is it steady? SMP,
 # TIMEOUT, SHOW, ACCEL and QEMU_ARGS are those of qemu.sh. SUITE=NAME takes the programs of
 # tests/NAME, run by guest/NAME.sh; APPEND is more of the kernel's command line. LEAKS=0
 # leaves out the search for leaks. Logs stay in out/selftest-*/. The last line on stdout is
@@ -107,7 +108,7 @@ run()
 		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE-}" "FUZZ_SEED=${FUZZ_SEED-}" \
 		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
-		"LEAKS=${LEAKS:-1}" "${APPEND-}" || ok=1
+		"LEAKS=${LEAKS:-1}" "TIMES=${TIMES:-1}" "${APPEND-}" || ok=1
 
 	for tap in "$logs"/*.tap; do
 		[ -e "$tap" ] || continue

@@ -38,14 +38,27 @@ load_all()
 	done </ko/order
 }
 
+# Run a program, up to TIMES times, until it fails
+run_program()
+{
+	n=0 status=0
+	while [ $n -lt "${TIMES:-1}" ] && [ $status -eq 0 ]; do
+		n=$((n + 1))
+		# shellcheck disable=SC2046 # words
+		"$1" $(cat /arguments) >/tmp/output 2>&1
+		status=$?
+	done
+	[ $n -eq 1 ] || say "$n times"
+	return $status
+}
+
 # Run each program of /tests, send what it says. After each nothing may be pinned.
 run_programs()
 {
 	for t in /tests/*; do
 		name=${t##*/}
 		say "run $name"
-		# shellcheck disable=SC2046 # words
-		"$t" $(cat /arguments) >/tmp/output 2>&1
+		run_program "$t"
 		status=$?
 		result "$name.tap" </tmp/output
 		[ $status -eq 0 ] || fail "$name ended with status $status"
