@@ -5,10 +5,11 @@
 #
 #	install.sh [RELEASE]		bookworm, if not told, or trixie
 #
-# An older version of them is installed there, which has DKMS build the modules, and a
-# backend is compiled by what a backend's author needs. Then the system boots, as it comes,
-# in QEMU: guest/install-system.sh upgrades, uses and purges them. Needs root. What a system
-# is made of is kept in the cache for a week. The last line on stdout is 'N passed, N failed'.
+# An older version of them is installed there: DKMS builds the modules, for the kernel that the
+# release has and for the one of its backports, and a backend is compiled by what is installed.
+# Then the system boots in QEMU, as it comes: guest/install-system.sh runs the demo's guest on
+# it, upgrades the packages meanwhile, makes a disk, and purges them. What a system is made of
+# is kept in the cache for a week. Needs root. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"
@@ -17,6 +18,8 @@ release=${1:-bookworm}
 dir=$out/install-$release
 root=$dir/root
 tarball=$cache/root-$release.tar
+old_version=0.0.1
+passed=0 failed=0
 
 [ "$(id -u)" -eq 0 ] || die "this makes a Debian system, as root" "run it as root"
 "$top/scripts/deps.sh" mmdebstrap e2fsprogs build-essential debhelper dh-dkms lintian \
@@ -36,10 +39,47 @@ make_tarball()
 	mv "$tarball.tmp" "$tarball"
 }
 
-# packages_of VERSION: made once for each
+# The headers of the kernel that the release's backports have, unpacked; prints where
+backports_headers()
+{
+	local headers tree tmp
+
+	archive_ask "$release-backports"
+	headers=$(pkg_depends linux-headers-amd64 linux-headers-)
+	tree=$cache/headers-$release-${headers#linux-headers-}
+	if [ ! -e "$tree" ]; then
+		tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+		# shellcheck disable=SC2046 # a list of names
+		unpack "$tmp" "$headers" $(pkg_depends "$headers" linux-headers) \
+			$(pkg_depends "$headers" linux-kbuild)
+		chmod 755 "$tmp"
+		mv -T "$tmp" "$tree"
+		prune "$tree" "headers-$release-*"
+	fi
+	answer "$tree"
+}
+
+# packages_of VERSION: made once for each; prints where they are
 packages_of()
 {
 	GPADL_OUT=$dir/$1 VERSION=$1 "$top/scripts/deb.sh"
+}
+
+# count WHAT COMMAND...: a step here, outside the guest, is a test as well
+count()
+{
+	local what=$1 status=0
+	shift
+
+	logged "$dir/$(tr -c 'a-z0-9.\n' - <<<"$what").log" "$@" || status=$?
+	if [ "$status" -eq 0 ]; then
+		passed=$((passed + 1))
+		say "ok - $what"
+	else
+		failed=$((failed + 1))
+		say "not ok - $what"
+	fi
+	return "$status"
 }
 
 # In the system, with what DKMS looks for there; the mounts go with the command
@@ -47,58 +87,116 @@ inside()
 {
 	# shellcheck disable=SC2016 # the inner shell expands them
 	unshare -m sh -c 'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" &&
-		exec chroot "$0" env DEBIAN_FRONTEND=noninteractive "$@"' "$root" "$@"
+		exec chroot "$0" env DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"' "$root" "$@"
+}
+
+# The kernel that boots
+kernel_of_root()
+{
+	basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//'
 }
 
 compile_backend()
 {
-	local release
+	local place=$root/tmp/backend built=1
 
-	release=$(basename "$root"/lib/modules/*)
-	mkdir -p "$root/tmp/backend"
-	cp "$top/samples/vmbus_crc.c" "$top/samples/vmbus_crc.h" "$root/tmp/backend/"
+	mkdir -p "$place"
+	cp "$top/samples/vmbus_crc.c" "$top/samples/vmbus_crc.h" "$place/"
 	printf 'obj-m += vmbus_crc.o\ninclude /usr/share/vmbus-gpadl/backend.mk\n' \
-		>"$root/tmp/backend/Kbuild"
-	inside make -s -C "/lib/modules/$release/build" M=/tmp/backend \
+		>"$place/Kbuild"
+	inside make -s -C "/lib/modules/$(kernel_of_root)/build" M=/tmp/backend \
 		KCFLAGS=-Werror modules &&
-	[ -e "$root/tmp/backend/vmbus_crc.ko" ]
+	[ -e "$place/vmbus_crc.ko" ] && built=0
+	rm -r "$place"
+	return $built
+}
+
+# A VMM is compiled by what pkg-config says
+compile_vmm()
+{
+	local place=$root/tmp/vmm built=1
+
+	mkdir -p "$place"
+	cat >"$place/vmm.c" <<-END
+		#include <linux/vmbus_host.h>
+		int main(void) { return sizeof(struct vmbus_host_channel_create) == 0; }
+	END
+	# shellcheck disable=SC2016 # the inner shell expands it
+	inside sh -c 'cd /tmp/vmm && gcc -Wall -Werror $(pkg-config --cflags vmbus-gpadl) vmm.c -o vmm &&
+		./vmm' && built=0
+	rm -r "$place"
+	return $built
+}
+
+# dkms_builds HEADERS: for a kernel that is not installed, whose headers are in this directory
+dkms_builds()
+{
+	local headers=$1 kernel place status=0
+
+	kernel=$(basename "$headers"/usr/src/linux-headers-*-amd64 | sed 's/^linux-headers-//')
+	cp -a "$headers/usr/." "$root/usr/"
+	[ ! -d "$headers/lib" ] || cp -a "$headers/lib/." "$root/usr/lib/"
+	inside dkms build "vmbus-gpadl/$old_version" -k "$kernel" &&
+	for m in vmbus_gpadl vmbus_host vmbus_scsi; do
+		find "$root/var/lib/dkms/vmbus-gpadl/$old_version/$kernel" -name "$m.ko*" |
+			grep -q . || { echo "there is no $m"; status=1; }
+	done || status=1
+	inside dkms remove "vmbus-gpadl/$old_version" -k "$kernel" || status=1
+	(cd "$headers" && find . ! -type d) | sed 's,^\./lib/,./usr/lib/,' |
+		while read -r place; do rm -f "$root/$place"; done
+	rm -rf "$root/usr/lib/modules/$kernel" "$root"/usr/src/linux-headers-"${kernel%-amd64}"*
+	return $status
+}
+
+# What the system has beside the packages: those to come, the demo's guest, and a service that
+# runs the tests and powers off
+furnish()
+{
+	local stock demo=$root/opt/gpadl-demo
+
+	rm -rf "$root" "$dir/guest"
+	mkdir -p "$root/old" "$root/new" "$demo"
+	tar -C "$root" -xf "$tarball"
+	cp "$(packages_of "$old_version")"/*.deb "$root/old/"
+	cp "$(packages_of "$(cat "$top/VERSION")")"/*.deb "$root/new/"
+	rm "$root"/{old,new}/*-dbgsym_*
+
+	stock=$("$top/scripts/kernel.sh" stock)
+	collect_modules "$dir/guest" "hv_vmbus hv_utils" "$stock/modules"
+	INIT=$top/scripts/guest/demo-guest.sh "$top/scripts/initramfs.sh" \
+		"$demo/initramfs" "$dir/guest=/ko"
+	cp "$stock/vmlinuz" "$demo/vmlinuz"
+	mirror_tree "$dir/build"
+	make -s -C "$dir/build/tools/vmm" >&2
+	cp "$dir/build/tools/vmm/vmm" "$demo/"
+
+	cp "$top/scripts/guest/install-system.sh" "$root/usr/sbin/install-test"
+	chmod 755 "$root/usr/sbin/install-test"
+	cat >"$root/etc/systemd/system/install-test.service" <<-END
+		[Unit]
+		After=multi-user.target systemd-udev-settle.service
+		[Service]
+		ExecStart=/usr/sbin/install-test
+		[Install]
+		WantedBy=multi-user.target
+	END
+	inside systemctl enable install-test >"$dir/systemctl.log" 2>&1
+	: >"$root/before"
+	find "$root" -xdev -printf '/%P\n' | LC_ALL=C sort >"$root/before"
 }
 
 prepare()
 {
-	local old new
-
-	old=$(packages_of 0.0.1)
-	new=$(packages_of "$(cat "$top/VERSION")")
-	rm -rf "$root"
-	mkdir -p "$root/old" "$root/new"
-	tar -C "$root" -xf "$tarball"
-	cp "$old"/*.deb "$root/old/"
-	cp "$new"/*.deb "$root/new/"
-
-	say "Installing version 0.0.1: DKMS builds the modules ..."
-	logged "$dir/dpkg.log" inside sh -c 'dpkg -i /old/*.deb' ||
-		die "the packages cannot be installed" "read $dir/dpkg.log"
-	say "Compiling a backend by what is installed ..."
-	logged "$dir/backend.log" compile_backend ||
-		die "a backend does not compile" "read $dir/backend.log"
-	rm -r "$root/tmp/backend"
+	furnish
+	say "Installing version $old_version: DKMS builds the modules ..."
+	count "the packages can be installed" inside sh -c 'dpkg -i /old/*.deb' || return 1
+	count "a backend compiles by what is installed" compile_backend || true
+	count "a VMM compiles by what is installed" compile_vmm || true
+	count "DKMS builds for the kernel of the backports" dkms_builds "$1" || true
 }
 
-# The system, with a service that runs the tests and powers off
 make_image()
 {
-	cp "$top/scripts/guest/install-system.sh" "$root/usr/sbin/gpadl-install-test"
-	chmod 755 "$root/usr/sbin/gpadl-install-test"
-	cat >"$root/etc/systemd/system/gpadl-install-test.service" <<-END
-		[Unit]
-		After=multi-user.target systemd-udev-settle.service
-		[Service]
-		ExecStart=/usr/sbin/gpadl-install-test
-		[Install]
-		WantedBy=multi-user.target
-	END
-	inside systemctl enable gpadl-install-test >"$dir/systemctl.log" 2>&1
 	cp "$root"/boot/vmlinuz-* "$dir/vmlinuz"
 	cp "$root"/boot/initrd.img-* "$dir/initrd"
 	rm -f "$dir/disk"
@@ -109,12 +207,18 @@ make_image()
 
 mkdir -p "$dir"
 with_lock "root-$release" make_tarball
-prepare
-make_image
-say "Booting it in QEMU: upgrade, use, purge. DKMS takes some minutes there ..."
-QEMU_ARGS="-drive file=$dir/disk,if=virtio,format=raw" FOLLOW=install.tap MEM=4G \
-	TIMEOUT=${TIMEOUT:-1800} "$top/scripts/qemu.sh" "$dir/vmlinuz" "$dir/initrd" \
-	"$dir/log" root=/dev/vda rw quiet || say "(see $dir/log)"
-read -r passed failed _ < <(count_results "$dir/log/install.tap" "")
-rm -f "$dir/disk"
+headers=$(with_lock "headers-$release" backports_headers)
+if prepare "$headers"; then
+	make_image
+	say "Booting it in QEMU: use, upgrade, purge. DKMS takes some minutes there ..."
+	status=0
+	QEMU_ARGS="-drive file=$dir/disk,if=virtio,format=raw,cache=unsafe" FOLLOW=install.tap \
+		MEM=4G TIMEOUT=${TIMEOUT:-2400} "$top/scripts/qemu.sh" "$dir/vmlinuz" \
+		"$dir/initrd" "$dir/log" root=/dev/vda rw quiet || status=1
+	read -r p f _ < <(count_results "$dir/log/install.tap" "")
+	passed=$((passed + p)) failed=$((failed + f))
+	# The console's complaints, or a system that did not get to the end: one failure more
+	[ "$status" -eq 0 ] || [ "$f" -gt 0 ] || failed=$((failed + 1))
+	rm -f "$dir/disk"
+fi
 totals "$passed" "$failed"

@@ -20,4 +20,16 @@
 	.direct_submit_supp = 1,
 #endif
 
+/*
+ * Is there fabric_post_unlink()? It came with a fix that stable kernels got at different times:
+ * Kbuild looks into the header.
+ */
+#ifdef COMPAT_TARGET_HAS_POST_UNLINK
+#define COMPAT_POST_UNLINK	1
+#define COMPAT_TARGET_POST_UNLINK(_fn)	.fabric_post_unlink = (_fn),
+#else
+#define COMPAT_POST_UNLINK	0
+#define COMPAT_TARGET_POST_UNLINK(_fn)
+#endif
+
 #endif /* _VMBUS_SCSI_COMPAT_H */

@@ -258,9 +258,12 @@ static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 	guard(mutex)(&tpg->lock);
 	clear_bit(lun->unpacked_lun, tpg->luns.bits);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
+	if (!COMPAT_POST_UNLINK)
+		lun_changed(tpg);
 }
 
-static void vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
+static void __maybe_unused
+vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 {
 	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
 
@@ -391,7 +394,7 @@ static const struct target_core_fabric_ops vscsi_ops = {
 	.fabric_init_nodeacl = vscsi_init_nodeacl,
 	.fabric_post_link = vscsi_post_link,
 	.fabric_pre_unlink = vscsi_pre_unlink,
-	.fabric_post_unlink = vscsi_post_unlink,
+	COMPAT_TARGET_POST_UNLINK(vscsi_post_unlink)
 	.tfc_tpg_base_attrs = vscsi_tpg_attrs,
 	COMPAT_TARGET_SUBMIT
 };

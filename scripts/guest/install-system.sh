@@ -1,16 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In a Debian system that has an older version of the packages installed, started by
-# systemd: what an operator would see and do. Answers on the second serial port, by the
-# rules of guest/init. /old and /new have the packages.
+# In a Debian system that has an older version of the packages installed, started by systemd:
+# what an operator does and sees. Answers on the second serial port, by the rules of
+# guest/init. /old and /new have the packages, /opt/gpadl-demo the demo's guest, /before says
+# which files there were before the packages came.
+#
+# shellcheck disable=SC2317 # check() calls the functions below
 
 exec >/dev/ttyS1 2>/tmp/said
 stty -F /dev/ttyS1 raw -echo
 echo "@@@ begin"
 echo "@@ install.tap"
 n=0 failed=0
-module=$(find /lib/modules -name 'vmbus_gpadl.ko*')
+demo=/opt/gpadl-demo
+vmm=
 
 # check WHAT COMMAND...: one line of TAP
 check()
@@ -19,13 +23,28 @@ check()
 	shift
 	n=$((n + 1))
 	if "$@" >/tmp/output 2>&1; then
-		echo "ok $n - $what"
+		echo "ok $n - $what ($SECONDS s)"
 	else
-		echo "not ok $n - $what"
-		sed 's/^/# /' /tmp/output | tail -n 20
+		echo "not ok $n - $what ($SECONDS s)"
+		sed 's/^/# /' /tmp/output | tail -n 30
 		failed=1
 	fi
 }
+
+# await SECONDS COMMAND...: look again and again until COMMAND succeeds
+await()
+{
+	local left=$(($1 * 2))
+	shift
+
+	until "$@"; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || return 1
+		sleep 0.5
+	done
+}
+
+# ---- Modules ----
 
 loaded_at_boot()
 {
@@ -49,47 +68,138 @@ permissions()
 	[ "$(stat -c '%G %a' /dev/vmbus-host)" = "kvm 660" ]
 }
 
-upgrade_while_in_use()
+# ---- The demo's guest, of a user whom only the group lets in ----
+
+# What the heartbeat backend counts, over all channels: one is open
+answered()
 {
-	exec 5<>/dev/vmbus-host
-	dpkg -i /new/*.deb </dev/null
-	local status=$?
-	exec 5>&-
-	return $status
+	cat /sys/kernel/debug/vmbus_heartbeat/* 2>/dev/null | sed -n 's/^answered: //p'
 }
+
+answered_more_than()
+{
+	[ "$(answered)" -gt "$1" ] 2>/dev/null
+}
+
+beats_on()
+{
+	local before
+
+	before=$(answered)
+	await 60 answered_more_than "${before:-0}"
+}
+
+start_guest()
+{
+	rm -f /tmp/keyboard
+	mkfifo -m 666 /tmp/keyboard
+	exec 3<>/tmp/keyboard
+	# noxsave, pci=off: for nested software emulation
+	setpriv --reuid nobody --regid nogroup --groups "$(getent group kvm | cut -d : -f 3)" \
+		"$demo/vmm" --kernel "$demo/vmlinuz" --initrd "$demo/initramfs" --memory 256 \
+		--append "console=ttyS0 panic=-1 noxsave pci=off demo=leave" \
+		</tmp/keyboard >/tmp/console 2>&1 &
+	vmm=$!
+	await 300 answered_more_than 2 || { tail -n 20 /tmp/console; return 1; }
+}
+
+# It unloads one driver, the other, and powers off, each when it gets a line
+end_guest()
+{
+	echo >&3
+	sleep 2
+	echo >&3
+	sleep 2
+	echo >&3
+	wait "$vmm"
+}
+
+kill_guest()
+{
+	kill -9 "$vmm"
+	wait "$vmm"
+	await 20 nobody_is_left
+}
+
+nobody_is_left()
+{
+	gpadlctl list | grep -q '^No process has /dev/vmbus-host open' &&
+		! gpadlctl list | grep '^Partition'
+}
+
+# The module was asked for by the alias of the device's type
+backend_was_loaded()
+{
+	grep -q '^vmbus_heartbeat ' /proc/modules
+}
+
+listed_as_well()
+{
+	gpadlctl list
+	gpadlctl list | grep -E "^ +[0-9]+ +$vmm +vmm +256 MiB .* 1 of 1 .* well$"
+}
+
+host_is_ready()
+{
+	gpadlctl check
+}
+
+# ---- Upgrade ----
 
 reload()
 {
-	modprobe -r vmbus_host vmbus_gpadl && modprobe vmbus_host
+	modprobe -r vmbus_heartbeat vmbus_host vmbus_gpadl && modprobe vmbus_host
 }
+
+# ---- A disk ----
+
+makes_a_disk()
+{
+	gpadlctl disk create data --file /tmp/data.img --size 8M &&
+	gpadlctl disk list | grep -E '^data +naa\.5001405[0-9a-f]{9} +1 +0 fileio +/tmp/data.img$' &&
+	[ "$(stat -c %s /tmp/data.img)" = 8388608 ]
+}
+
+deletes_a_disk()
+{
+	gpadlctl disk delete data &&
+	gpadlctl disk list | grep 'There are no disks'
+}
+
+# ---- What is installed, and what is left ----
 
 manual()
 {
-	[ -e /usr/share/man/man4/vmbus-host.4.gz ] && [ -e /usr/share/man/man8/gpadlctl.8.gz ]
-}
+	local page
 
-host_is_checked()
-{
-	gpadlctl check --json >/tmp/check.json
-	grep -q '"checks"' /tmp/check.json
+	for page in man4/vmbus-host.4 man8/gpadlctl.8; do
+		[ -e "/usr/share/man/$page.gz" ] || { echo "there is no $page"; return 1; }
+	done
+	[ -e /usr/share/bash-completion/completions/gpadlctl ] &&
+	[ -e /usr/share/doc/vmbus-gpadl-doc/html/index.html ]
 }
 
 purge()
 {
-	modprobe -r vmbus_host vmbus_gpadl
 	dpkg --purge vmbus-gpadl-dkms vmbus-gpadl-dev vmbus-gpadl-tools vmbus-gpadl-doc
 }
 
+# Of ours, or of anybody: the system has no file more and none less, but for what every system
+# writes while it runs
 no_trace()
 {
-	rm -f /etc/systemd/system/gpadl-install-test.service \
-		/etc/systemd/system/multi-user.target.wants/gpadl-install-test.service
-	find / -xdev -iname '*vmbus*gpadl*' ! -path '/usr/sbin/*' ! -path '/proc/*' \
-		! -path '/new/*' ! -path '/old/*' ! -path '/var/log/*' ! -path '/usr/src/linux-*' \
-		! -path '/var/cache/*' ! -path '/tmp/*' >/tmp/left
-	find / -xdev -name 'vmbus-host*' -o -xdev -name 'gpadlctl*' >>/tmp/left
-	cat /tmp/left
-	[ ! -s /tmp/left ] && [ ! -e "$module" ]
+	local usual
+
+	usual='/(tmp|run|proc|sys|dev|lost\+found|var/(tmp|log|cache|lib/systemd))(/|$)'
+	usual+='|/var/lib/dpkg/[^/]*$|/var/lib/(private|dbus)(/|$)|/(etc|var)/\.updated$'
+	usual+='|/etc/(machine-id|resolv\.conf|\.pwd\.lock|mtab)$|/root/'
+	# dkms itself: its key, and the initrd of before
+	usual+='|/var/lib/dkms/mok\.|/boot/initrd\.img-.*old-dkms$'
+	find / -xdev -printf '/%P\n' | LC_ALL=C sort >/tmp/after
+	LC_ALL=C comm -3 /before /tmp/after | sed 's/^\t/came: /; t; s/^/went: /' |
+		grep -vE "^....: ($usual)" >/tmp/difference
+	cat /tmp/difference
+	[ ! -s /tmp/difference ]
 }
 
 new=$(dpkg-deb -f /new/vmbus-gpadl-dkms_*.deb Version)
@@ -97,16 +207,29 @@ new=${new%-*}
 check "the modules are loaded at boot" loaded_at_boot
 check "they are of the version that is installed" version_loaded 0.0.1
 check "/dev/vmbus-host is for group kvm" permissions
-check "an upgrade succeeds while a VMM has it open" upgrade_while_in_use
-check "the old modules work on" version_loaded 0.0.1
+check "gpadlctl check: this host is ready" host_is_ready
+check "a guest's heartbeats are answered" start_guest
+check "its backend was loaded by itself" backend_was_loaded
+check "gpadlctl list: the guest is well" listed_as_well
+check "an upgrade succeeds while that guest runs" sh -c 'dpkg -i /new/*.deb </dev/null'
+check "the guest runs on" beats_on
+check "with the modules that it had" version_loaded 0.0.1
 check "the new ones are installed" version_on_disk "$new"
-check "and take their place when they can" reload
+check "the guest ends" end_guest
+check "the new modules take their place" reload
 check "the new ones are loaded" version_loaded "$new"
-check "there are manual pages" manual
-check "gpadlctl says whether the host is ready" host_is_checked
+check "they serve a guest" start_guest
+check "which leaves nothing when it is killed" kill_guest
+check "gpadlctl makes a disk" makes_a_disk
+check "and deletes it" deletes_a_disk
+check "there are manual pages and documents" manual
+check "the modules can be unloaded" \
+	modprobe -r vmbus_heartbeat vmbus_scsi vmbus_host vmbus_gpadl
 check "the packages can be purged" purge
 check "nothing is left of them" no_trace
 echo "1..$n"
+echo "@@ said"
+cat /tmp/said
 echo "@@@ verdict $failed"
 stty -F /dev/ttyS1 raw -echo
 systemctl poweroff --force --force
