@@ -12,5 +12,5 @@ vmbus-gpadl-dir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 ccflags-y += -I$(vmbus-gpadl-dir)/include -I$(vmbus-gpadl-dir)/include/uapi
 KBUILD_EXTRA_SYMBOLS += $(firstword $(wildcard \
-	/var/lib/dkms/vmbus-gpadl/*/symvers/$(KERNELRELEASE)/Module.symvers \
+	/var/lib/dkms/vmbus-gpadl/kernel-$(KERNELRELEASE)-*/symvers/Module.symvers \
 	$(vmbus-gpadl-dir)/symvers/$(KERNELRELEASE)/Module.symvers))
