@@ -46,11 +46,14 @@ cd "$dir/$name"
 export SOURCE_DATE_EPOCH=$date
 logged "$dir/build.log" dpkg-buildpackage -us -uc ||
 	die "dpkg-buildpackage failed" "read $dir/build.log"
-say "Asking lintian ..."
-# It is not in Debian: whoever builds it is its maintainer, under whatever address
-lintian --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
-	--suppress-tags initial-upload-closes-no-bugs --fail-on error,warning "$dir"/*.changes >&2 ||
-	die "lintian has something to say" "see above"
+# A version that was made up, to try an upgrade, is not asked about
+if [ "$version" = "$(cat "$top/VERSION")" ]; then
+	say "Asking lintian ..."
+	# It is not in Debian: whoever builds it is its maintainer, under whatever address
+	lintian --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
+		--suppress-tags initial-upload-closes-no-bugs --fail-on error,warning \
+		"$dir"/*.changes >&2 || die "lintian has something to say" "see above"
+fi
 rm -r "${dir:?}/$name"
 (cd "$dir" && ls -l -- *.deb *.dsc) >&2
 echo "$dir"

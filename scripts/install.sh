@@ -59,10 +59,17 @@ backports_headers()
 	answer "$tree"
 }
 
-# packages_of VERSION: made once for each; prints where they are
+# packages_of VERSION: of the last commit, made once for all releases; prints where they are
 packages_of()
 {
-	GPADL_OUT=$dir/$1 VERSION=$1 "$top/scripts/deb.sh"
+	local place=$out/packages/$1 commit
+
+	commit=$(git -C "$top" rev-parse HEAD)
+	if [ "$(cat "$place/commit" 2>/dev/null)" != "$commit" ]; then
+		GPADL_OUT=$place VERSION=$1 "$top/scripts/deb.sh" >/dev/null
+		echo "$commit" >"$place/commit"
+	fi
+	echo "$place/deb"
 }
 
 # count WHAT COMMAND...: a step here, outside the guest, is a test as well
@@ -157,8 +164,8 @@ furnish()
 	rm -rf "$root" "$dir/guest"
 	mkdir -p "$root/old" "$root/new" "$demo"
 	tar -C "$root" -xf "$tarball"
-	cp "$(packages_of "$old_version")"/*.deb "$root/old/"
-	cp "$(packages_of "$(cat "$top/VERSION")")"/*.deb "$root/new/"
+	cp "$(with_lock packages packages_of "$old_version")"/*.deb "$root/old/"
+	cp "$(with_lock packages packages_of "$(cat "$top/VERSION")")"/*.deb "$root/new/"
 	rm "$root"/{old,new}/*-dbgsym_*
 
 	stock=$("$top/scripts/kernel.sh" stock)
