@@ -350,7 +350,8 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	mmgrab(current->mm);
 	mem->mm = current->mm;
 	mem->owner = get_task_struct(current->group_leader);
-	mem->user = capable(CAP_IPC_LOCK) ? NULL : get_uid(current_user());
+	mem->cred = get_current_cred();
+	mem->user = capable(CAP_IPC_LOCK) ? NULL : mem->cred->user;
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
 	atomic64_set(&mem->pinned, 0);
 	mem->failures = compat_memory_failures();
@@ -372,8 +373,7 @@ void gpadl_mem_destroy(struct gpadl_mem *mem)
 {
 	WARN_ON_ONCE(atomic64_read(&mem->pinned));
 	mem_cgroup_put(mem->memcg);
-	if (mem->user)
-		free_uid(mem->user);
+	put_cred(mem->cred);
 	put_task_struct(mem->owner);
 	mmdrop(mem->mm);
 }

@@ -23,6 +23,7 @@ struct gpadl_region_table;
 struct mem_cgroup;
 struct mm_struct;
 struct page;
+struct cred;
 struct task_struct;
 struct user_struct;
 struct workqueue_struct;
@@ -52,6 +53,7 @@ struct gpadl_mem_ops {
  * @ops: asked about what is mapped
  * @wq: for what regions have to do when a mapping goes
  * @owner: group leader of the process whose RLIMIT_MEMLOCK holds
+ * @cred: those of the owner, which hold @user: free_uid() is not for the modules of 6.1
  * @user: whom pins are charged to, with all that the user has locked elsewhere; NULL if
  *	the owner had CAP_IPC_LOCK at the time it was bound: then there is no limit
  * @memcg: memory cgroup that it was in then (referenced), or NULL without such
@@ -81,6 +83,7 @@ struct gpadl_mem {
 	const struct gpadl_mem_ops *ops;
 	struct workqueue_struct *wq;
 	struct task_struct *owner;
+	const struct cred *cred;
 	struct user_struct *user;
 	struct mem_cgroup *memcg;
 	struct mutex change_lock;

@@ -95,7 +95,7 @@ void vm_limit(struct vm *vm, unsigned long pages)
 	struct gpadl_mem *mem = &vm->p->mem;
 
 	if (!mem->user) {
-		mem->user = get_uid(current_user());
+		mem->user = mem->cred->user;
 		atomic_long_add(atomic64_read(&mem->pinned), &mem->user->locked_vm);
 	}
 	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = pages << PAGE_SHIFT;
@@ -107,7 +107,6 @@ void vm_unlimit(struct vm *vm)
 	struct gpadl_mem *mem = &vm->p->mem;
 
 	atomic_long_sub(atomic64_read(&mem->pinned), &mem->user->locked_vm);
-	free_uid(mem->user);
 	mem->user = NULL;
 }
 
