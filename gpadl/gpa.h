@@ -65,6 +65,7 @@ enum gpa_state {
  * @reset: and in nr_resetting
  * @retired: the VMM has taken away a region in which it has pages
  * @since: when it was first waited for, in jiffies
+ * @taken: when it began, in jiffies
  */
 struct gpa_request {
 	struct vmbus_mapping map;
@@ -84,6 +85,7 @@ struct gpa_request {
 	bool reset;
 	bool retired;
 	unsigned long since;
+	unsigned long taken;
 };
 
 /**
@@ -128,13 +130,15 @@ struct gpa_pool {
 /**
  * struct gpa_sums - what the requests of a channel are together
  * @busy: in flight
+ * @oldest: jiffies since the oldest of these began
  * @wanted: of these, those that somebody waits for
- * @oldest: of these, jiffies since that one is waited for which has been longest
+ * @oldest_wanted: jiffies since somebody waits for one of them
  */
 struct gpa_sums {
 	unsigned int busy;
-	unsigned int wanted;
 	unsigned long oldest;
+	unsigned int wanted;
+	unsigned long oldest_wanted;
 };
 
 static inline struct gpa_request *to_gpa_request(const struct vmbus_mapping *map)

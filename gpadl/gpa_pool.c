@@ -308,6 +308,7 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 		r->reset = false;
 		r->retired = false;
 		r->is_late = false;
+		r->taken = jiffies;
 		WRITE_ONCE(r->state, GPA_PARSING);
 	}
 	spin_unlock_irq(&chan->pool_lock);
@@ -609,10 +610,11 @@ static void request_sum(const struct gpa_request *r, struct gpa_sums *sums)
 	if (r->state == GPA_FREE)
 		return;
 	sums->busy++;
+	sums->oldest = max(sums->oldest, jiffies - r->taken);
 	if (!r->wanted)
 		return;
 	sums->wanted++;
-	sums->oldest = max(sums->oldest, jiffies - r->since);
+	sums->oldest_wanted = max(sums->oldest_wanted, jiffies - r->since);
 }
 
 /**

@@ -209,8 +209,10 @@ void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file 
 	for (i = 0; i < GPADL_DEAD; i++)
 		seq_printf(m, " %s=%u", state_keys[i], sums.states[i]);
 	gpadl_requests_sum(chan, &requests);
-	seq_printf(m, " in-flight=%u in-flight-wanted=%u in-flight-wanted-ms=%u", requests.busy,
-		   requests.wanted, jiffies_to_msecs(requests.oldest));
+	seq_printf(m, " in-flight=%u in-flight-ms=%u", requests.busy,
+		   jiffies_to_msecs(requests.oldest));
+	seq_printf(m, " in-flight-wanted=%u in-flight-wanted-ms=%u", requests.wanted,
+		   jiffies_to_msecs(requests.oldest_wanted));
 	seq_printf(m, " mapped-pages=%llu wanted=%u wanted-ms=%u worker=%s", sums.mapped_pages,
 		   sums.wanted, jiffies_to_msecs(sums.oldest),
 		   gpadl_worker_is_orphaned(&chan->worker) ? "orphaned" : "vmm");

@@ -119,6 +119,12 @@ refuses()
 	grep -E -- "$pattern" <<<"$said" && grep "next: ." <<<"$said"
 }
 
+# check_advises CHECK TEXT NEXT: that check has failed, for that reason, and the next step is that
+check_advises()
+{
+	{ run check || true; } | grep -A 1 -E "^FAILED +$1 +$2" | grep -E "^ +next: $3"
+}
+
 # In a tree that is no configfs the first write fails: nothing of it is left
 create_undoes_itself()
 {
@@ -156,6 +162,10 @@ ok "top: one look without a terminal" says '^ +1 +3 vmbus_scsi +open' top
 ok "top: what is stuck" says '^! GPADL 0xe1e11' top
 ok "top: live, and q ends it" ends_with_q
 ok "check: says what is missing" refuses '^FAILED +kvm' check
+ok "check: no KVM, and what to do" check_advises kvm '/dev/kvm: No such file' \
+	'modprobe kvm_intel or kvm_amd'
+ok "check: no device, and what to do" check_advises device '/dev/vmbus-host: No such file' \
+	'modprobe vmbus_host'
 ok "check: the modules" says '^ok +modules' check
 ok "metrics can be read" metrics_can_be_read
 ok "metrics: a counter of a channel" \

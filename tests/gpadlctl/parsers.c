@@ -204,6 +204,26 @@ static void says_that_the_vmm_gives_no_memory(void)
 	EXPECT(tells(pair));
 }
 
+static void says_that_a_request_is_old(void)
+{
+	static const char *const pairs[][2] = {
+		{
+			"vmbus-channel:\trelid=3 backend=vmbus_scsi state=open callback=none in-flight=3 in-flight-ms=41000\n"
+			"vmbus-backend:\trelid=3 LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s\n",
+			"Channel 3: backend vmbus_scsi has 3 requests in flight, the oldest for 41 s: LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s",
+		}, {
+			"vmbus-channel:\trelid=3 backend=b state=open callback=none in-flight=1 in-flight-ms=10000\n",
+			"Channel 3: backend b has 1 request in flight, the oldest for 10 s",
+		},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++)
+		EXPECT(tells(pairs[i]));
+	/* A disk may take its time. */
+	EXPECT(!problems("vmbus-channel:\trelid=3 backend=b state=open callback=none in-flight=9 in-flight-ms=9999\n"));
+}
+
 static void says_in_which_callback_a_backend_is(void)
 {
 	static const char *const pair[] = {
@@ -460,6 +480,7 @@ int main(int argc, char **argv)
 		TEST(takes_no_more_than_a_host_has),
 		TEST(says_for_whom_a_teardown_waits),
 		TEST(says_that_the_vmm_gives_no_memory),
+		TEST(says_that_a_request_is_old),
 		TEST(says_in_which_callback_a_backend_is),
 		TEST(says_what_a_close_waits_for),
 		TEST(says_that_a_ring_is_spoilt),

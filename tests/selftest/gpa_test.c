@@ -403,6 +403,37 @@ TEST_F(gpa, stays_in_the_ring)
 			     vmm_resident));					\
 } while (0)
 
+/* A number of the guest's line in fdinfo: that of the only channel with requests */
+static long long in_fdinfo(int fd, const char *key)
+{
+	char path[64], line[2048], *at;
+	long long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		at = strstr(line, key);
+		if (at && strstr(line, "backend=gpa"))
+			n = strtoll(at + strlen(key), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+TEST_F(gpa, age_of_what_is_in_flight)
+{
+	EXPECT_EQ(0, in_fdinfo(self->vmm.fd, " in-flight-ms="));
+	BEGIN_HELD();
+	usleep(300000);
+	EXPECT_EQ(2, in_fdinfo(self->vmm.fd, " in-flight="));
+	EXPECT_LE(280, in_fdinfo(self->vmm.fd, " in-flight-ms="));
+	keep_requests(false);
+	EXPECT_TRUE(WAIT_FOR(in_fdinfo(self->vmm.fd, " in-flight=") == 0));
+	EXPECT_EQ(0, in_fdinfo(self->vmm.fd, " in-flight-ms="));
+}
+
 static int rescinding(void *arg)
 {
 	struct vmm *v = arg;

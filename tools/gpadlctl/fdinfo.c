@@ -66,6 +66,7 @@ const struct field channel_fields[] = {
 	NUMBER(channel, "requests", requests),
 	NUMBER(channel, "request-failures", request_failures),
 	NUMBER(channel, "in-flight", in_flight),
+	NUMBER(channel, "in-flight-ms", in_flight_ms),
 	NUMBER(channel, "in-flight-wanted", in_flight_wanted),
 	NUMBER(channel, "in-flight-wanted-ms", in_flight_wanted_ms),
 	NUMBER(channel, "map-pages", map_pages),

@@ -22,6 +22,8 @@
 
 /* What takes longer is worth a sentence. */
 #define STUCK_MS	1000
+/* A request that nobody waits for but the guest: a disk may take its time. */
+#define STUCK_REQUEST_MS	10000
 
 /* A word that fdinfo shows; what is longer is cut off. */
 #define WORD_BYTES	40
@@ -41,7 +43,7 @@ struct channel {
 	__u64 opens, refused, kicks, calls;
 	__u64 received, received_bytes, sent, sent_bytes;
 	__u64 maps, map_failures, requests, request_failures, map_pages, pins;
-	__u64 in_flight, in_flight_wanted, in_flight_wanted_ms;
+	__u64 in_flight, in_flight_ms, in_flight_wanted, in_flight_wanted_ms;
 	__u64 assembling, ready, mapping, mapped, unmapping;
 	__u64 mapped_pages, wanted, wanted_ms;
 	char words[200];	/* the backend's own */

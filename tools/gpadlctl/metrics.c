@@ -42,6 +42,8 @@ static const struct metric channel_metrics[] = {
 	{ "request_failures_total", "counter", "Packets whose pages could not be mapped.",
 	  "request-failures" },
 	{ "in_flight", "gauge", "Packets whose pages are mapped now.", "in-flight" },
+	{ "in_flight_milliseconds", "gauge", "How long the oldest of these has been in flight.",
+	  "in-flight-ms" },
 	{ "mapped_pages_total", "counter", "4 KiB pages that were mapped.", "map-pages" },
 	{ "pins_total", "counter", "Host pages that were pinned for maps.", "pins" },
 	{ "mapped_pages", "gauge", "4 KiB pages mapped now.", "mapped-pages" },

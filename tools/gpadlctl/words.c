@@ -155,6 +155,11 @@ static void channel_problems(struct teller *t, const struct channel *c)
 		tell(t, "Channel %llu: %llu requests are waited for, since %s, in backend %s%s",
 		     c->relid, c->in_flight_wanted, time_text(c->in_flight_wanted_ms, time),
 		     c->backend, words);
+	else if (c->in_flight && c->in_flight_ms >= STUCK_REQUEST_MS)
+		tell(t, "Channel %llu: backend %s has %llu %s in flight, the oldest for %s%s",
+		     c->relid, c->backend, c->in_flight,
+		     c->in_flight == 1 ? "request" : "requests",
+		     time_text(c->in_flight_ms, time), words);
 
 	callback_problem(t, c);
 	if (is(c->state, "draining") && c->state_ms >= STUCK_MS)
