@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The sample backend vmbus_crc.ko: what it shows, it does. */
+/* The sample backends vmbus_crc.ko and vmbus_echo.ko: what they show, they do. */
 #include <sys/eventfd.h>
 
 #include "../../samples/vmbus_crc.h"
@@ -228,6 +228,84 @@ TEST_F(crc, config)
 	EXPECT_EQ(-EINVAL, create(self->vmm.fd, &self->create));
 	self->create.config = 0;
 	EXPECT_EQ(-EINVAL, create(self->vmm.fd, &self->create));
+}
+
+/* ---- The smallest backend ---- */
+
+FIXTURE(echo) {
+	struct vmm vmm;
+	unsigned int heard;
+};
+
+FIXTURE_SETUP(echo)
+{
+	/* 5f0c7a52-8d1e-4b39-a67e-14c93b206df8, as the wire has it */
+	struct vmbus_host_channel_create arg = {
+		.size = sizeof(arg),
+		.relid = RELID2,
+		.if_type = { 0x52, 0x7a, 0x0c, 0x5f, 0x1e, 0x8d, 0x39, 0x4b,
+			     0xa6, 0x7e, 0x14, 0xc9, 0x3b, 0x20, 0x6d, 0xf8 },
+	};
+	struct vmm *v = &self->vmm;
+
+	vmm_start(_metadata, v, MEM_ANON, 0);
+	ASSERT_EQ(0, create(v->fd, &arg));
+	EXPECT_GPADL(v->fd, RELID2, RING_HANDLE, RING_GPA, RING_BYTES);
+	ASSERT_EQ(0, guest_open(v->fd, RELID2, 1, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(v->fd, RELID2, 1);
+}
+
+FIXTURE_TEARDOWN(echo)
+{
+	vmm_stop(&self->vmm);
+	expect_nothing_pinned(_metadata);
+}
+
+/* The next packet, which is as long as what was sent */
+static struct packet echoed(struct vmm *v, unsigned int *heard)
+{
+	__u32 *ring = v->ring + RING_SPLIT * HV_PAGE;
+	char *data = (char *)ring + HV_PAGE;
+	struct packet p = { .trans_id = ~0ull };
+	unsigned int i;
+
+	if (!WAIT_FOR(__atomic_load_n(ring, __ATOMIC_ACQUIRE) != *heard))
+		return p;
+	for (i = 0; i < 32; i++)
+		((char *)&p)[i] = data[(*heard + i) % RING_DATA];
+	*heard = (*heard + ASK_BYTES) % RING_DATA;
+	__atomic_store_n(&ring[1], *heard, __ATOMIC_RELEASE);
+	return p;
+}
+
+TEST_F(echo, comes_back)
+{
+	struct packet p;
+
+	put(&self->vmm, 7, 0x11223344, 2, 3, 0x55667788);
+	kick(&self->vmm);
+	p = echoed(&self->vmm, &self->heard);
+	EXPECT_EQ(11, p.type);
+	EXPECT_EQ(7, p.trans_id);
+	EXPECT_EQ(0x11223344, p.ask.op);
+	EXPECT_EQ(0x55667788, p.ask.len);
+}
+
+/* Its ring is full of answers, and then the host's of packets: none is lost. */
+TEST_F(echo, guest_that_reads_late)
+{
+	__u32 *answers = self->vmm.ring + RING_SPLIT * HV_PAGE;
+	unsigned int i, n = RING_DATA / ASK_BYTES - 1;
+
+	for (i = 0; i < n; i++)
+		put(&self->vmm, i, 1, 2, 3, 4);
+	kick(&self->vmm);
+	EXPECT_TRUE(WAIT_FOR(__atomic_load_n(answers, __ATOMIC_ACQUIRE) == n * ASK_BYTES));
+	for (; i < 2 * n; i++)
+		put(&self->vmm, i, 1, 2, 3, 4);
+	kick(&self->vmm);
+	for (i = 0; i < 2 * n; i++)
+		EXPECT_EQ(i, echoed(&self->vmm, &self->heard).trans_id);
 }
 
 TEST_HARNESS_MAIN
