@@ -15,7 +15,23 @@ project = 'vmbus_gpadl_map'
 author = copyright = 'The vmbus_gpadl_map developers'
 extensions = ['kerneldoc']
 master_doc = 'index'
+html_title = 'VMBus host for Linux'
 html_theme = 'alabaster'
+html_theme_options = {
+    'description': 'Host side of Hyper-V VMBus',
+    'fixed_sidebar': True,
+    'page_width': '1180px',
+    'sidebar_width': '240px',
+    'font_family': '"Liberation Sans", "DejaVu Sans", Helvetica, Arial, sans-serif',
+    'head_font_family': '"Liberation Sans", "DejaVu Sans", Helvetica, Arial, sans-serif',
+    'font_size': '16px',
+    'show_powered_by': False,
+}
+html_static_path = ['site.css']
+html_css_files = ['site.css']
+html_sidebars = {'**': ['about.html', 'searchbox.html', 'navigation.html']}
+html_copy_source = False
+html_show_copyright = False
 primary_domain = 'c'
 highlight_language = 'none'
 

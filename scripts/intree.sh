@@ -42,11 +42,11 @@ kunitconfig()
 		CONFIG_SCSI=y
 		CONFIG_TARGET_CORE=y
 	END
-	printf 'CONFIG_%s=y\n' $ours
+	printf 'CONFIG_%s=y\n' "${ours[@]}"
 }
 
 # Symbols of this tree's Kconfig
-ours=$(sed -n 's/^\(menu\)*config //p' "$top/Kconfig")
+mapfile -t ours < <(sed -n 's/^\(menu\)*config //p' "$top/Kconfig")
 
 place()
 {
@@ -96,7 +96,7 @@ as_modules()
 {
 	local o=$dir/build symbol
 
-	for symbol in $ours; do
+	for symbol in "${ours[@]}"; do
 		"$dir/linux/scripts/config" --file "$o/.config" --module "$symbol"
 	done
 	make -s -C "$dir/linux" O="$o" ARCH=x86_64 olddefconfig &&

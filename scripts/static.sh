@@ -163,28 +163,19 @@ check_masks()
 	END
 }
 
-# The sample builds where README.md says, by what is installed; and what README.md shows of it,
-# between ```c fences after a line with <!-- excerpt: FILE -->, stands there
-check_readme_example()
+# The samples build where Documentation/first-backend.rst says, by what is installed
+check_first_backend()
 {
 	local sample
 
-	sample=$(sed -n 's/^<!-- excerpt: \(.*\) -->$/\1/p' README.md)
-	[ -n "$sample" ] || { echo "README.md shows no sample"; return 1; }
-	python3 - "$sample" <<-'END' || return 1
-	import sys
-	readme, sample = open("README.md").read(), open(sys.argv[1]).read()
-	shown = readme.split("<!-- excerpt: ")[1].split("```c\n")[1].split("```")[0]
-	bad = [part for part in shown.split("\n...\n\n") if part not in sample]
-	print(*bad, sep="\n...\n", end="")
-	sys.exit(bool(bad) or len(shown) < 1000)
-	END
-	rm -rf "$dir/example"
-	mkdir -p "$dir/example"
-	cp "${sample%.c}".[ch] "$dir/example"
-	printf 'obj-m := %s.o\ninclude %s/usr/local/share/vmbus-gpadl/backend.mk\n' \
-		"$(basename "$sample" .c)" "$dir/installed" >"$dir/example/Kbuild"
-	make -s -C "$stock/build" M="$dir/example" W=1 KCFLAGS=-Werror modules
+	for sample in vmbus_echo vmbus_crc; do
+		rm -rf "$dir/example"
+		mkdir -p "$dir/example"
+		cp "samples/$sample".* "$dir/example"
+		printf 'obj-m := %s.o\ninclude %s/usr/local/share/vmbus-gpadl/backend.mk\n' \
+			"$sample" "$dir/installed" >"$dir/example/Kbuild"
+		make -s -C "$stock/build" M="$dir/example" W=1 KCFLAGS=-Werror modules || return
+	done
 }
 
 # make install puts everything in its place, and make uninstall takes all of it away. A
@@ -202,7 +193,7 @@ check_install()
 		 usr/local/include/linux/vmbus_host.h usr/local/share/man/man4/vmbus-host.4; do
 		[ -s "$dest/$f" ] || { echo "make install has not made $f"; return 1; }
 	done
-	check_readme_example || return 1
+	check_first_backend || return 1
 	make -s -C "$dir/build" DESTDIR="$dest" uninstall
 	[ ! -e "$dest" ] || find "$dest"
 }
@@ -212,6 +203,12 @@ check_docs()
 {
 	KSRC=$("$top/scripts/kernel.sh" source) sphinx-build -q -W --keep-going -b html \
 		-d "$dir/doctrees" Documentation "$dir/html"
+}
+
+# Who runs what the documents tell a reader to type
+check_commands()
+{
+	python3 -B scripts/commands.py
 }
 
 # Against the older LTS too
@@ -246,7 +243,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions masks install docs)
+	shellcheck uapi versions masks install docs commands)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"

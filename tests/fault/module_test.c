@@ -13,7 +13,7 @@
 
 #define IDLE		3u
 #define POINTS_MOST	2000u
-#define NR_MODULES	10
+#define NR_MODULES	11
 #define ORDER		"/ko/order"
 #define DEBUGFS		"/sys/kernel/debug/"
 
@@ -32,6 +32,7 @@ static const struct module modules[NR_MODULES] = {
 	{ .name = "vmbus_scsi" },
 	{ .name = "vmbus_heartbeat" },
 	{ .name = "vmbus_crc" },
+	{ .name = "vmbus_echo" },
 	{ .name = "vmbus_gpadl_test", .device = "/dev/vmbus-gpadl-test", .error = -EINVAL },
 	{ .name = "vmbus_device_test" },
 	{ .name = "vmbus_gpa_test" },
