@@ -60,6 +60,9 @@ stages_full()
 	newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
 	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
+	watch|what the documents show with perf and bpftrace|$scripts/watch.sh
+	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|stage_intree
+	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|stage_install
 	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
 	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl/wire.c
 	END
@@ -135,6 +138,16 @@ stage_arm64()
 stage_old()
 {
 	SERIES=$series_old "$scripts/selftest.sh"
+}
+
+stage_intree()
+{
+	sum_up "$scripts/intree.sh" "$scripts/intree.sh newest"
+}
+
+stage_install()
+{
+	sum_up "$scripts/install.sh bookworm" "$scripts/install.sh trixie"
 }
 
 # The demo counts as one test: it happened as it should, or not
