@@ -27,7 +27,7 @@ passed=0 failed=0
 
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
-packages+=,pkg-config,libjs-sphinxdoc,acl
+packages+=,pkg-config,libc6-dev,libjs-sphinxdoc
 
 make_tarball()
 {
@@ -78,7 +78,7 @@ count()
 	local what=$1 status=0
 	shift
 
-	logged "$dir/$(tr -c 'a-z0-9.\n' - <<<"$what").log" "$@" || status=$?
+	logged "$dir/$(tr -c 'A-Za-z0-9\n' - <<<"$what").log" "$@" || status=$?
 	if [ "$status" -eq 0 ]; then
 		passed=$((passed + 1))
 		say "ok - $what"
