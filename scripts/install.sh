@@ -27,7 +27,7 @@ passed=0 failed=0
 
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
-packages+=,pkg-config,libc6-dev,libjs-sphinxdoc
+packages+=,pkg-config,libc6-dev,pahole,libjs-sphinxdoc
 
 make_tarball()
 {
@@ -143,11 +143,12 @@ dkms_builds()
 	kernel=$(basename "$headers"/usr/src/linux-headers-*-amd64 | sed 's/^linux-headers-//')
 	cp -a "$headers/usr/." "$root/usr/"
 	[ ! -d "$headers/lib" ] || cp -a "$headers/lib/." "$root/usr/lib/"
-	inside dkms build "vmbus-gpadl/$old_version" -k "$kernel" &&
+	inside dkms build "vmbus-gpadl/$old_version" -k "$kernel" ||
+		{ cat "$root/var/lib/dkms/vmbus-gpadl/$old_version/build/make.log"; status=1; }
 	for m in vmbus_gpadl vmbus_host vmbus_scsi; do
 		find "$root/var/lib/dkms/vmbus-gpadl/$old_version/$kernel" -name "$m.ko*" |
 			grep -q . || { echo "there is no $m"; status=1; }
-	done || status=1
+	done
 	inside dkms remove "vmbus-gpadl/$old_version" -k "$kernel" || status=1
 	(cd "$headers" && find . ! -type d) | sed 's,^\./lib/,./usr/lib/,' |
 		while read -r place; do rm -f "$root/$place"; done
