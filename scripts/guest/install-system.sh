@@ -190,7 +190,7 @@ no_trace()
 {
 	local usual
 
-	usual='/(tmp|run|proc|sys|dev|lost\+found|var/(tmp|log|cache|lib/systemd))(/|$)'
+	usual='/(tmp|run|proc|sys|dev|lost\+found|var/(tmp|log|cache|backups|lib/(systemd|apt)))(/|$)'
 	usual+='|/var/lib/dpkg/[^/]*$|/var/lib/(private|dbus)(/|$)|/(etc|var)/\.updated$'
 	usual+='|/etc/(machine-id|resolv\.conf|\.pwd\.lock|mtab)$|/root/'
 	# dkms itself: its key, and the initrd of before
