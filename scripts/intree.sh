@@ -16,7 +16,8 @@ src=$("$top/scripts/kernel.sh" source "$want")
 dir=$out/intree-$want
 passed=0 failed=0
 
-# What the kernel needs for it, beside what kunit.py gives it to run in QEMU
+# What the kernel needs for it, beside what kunit.py gives it to run in QEMU; and what is large
+# and has nothing to do with it
 kunitconfig()
 {
 	cat <<-END
@@ -41,6 +42,13 @@ kunitconfig()
 		CONFIG_CONFIGFS_FS=y
 		CONFIG_SCSI=y
 		CONFIG_TARGET_CORE=y
+		# CONFIG_ACPI is not set
+		# CONFIG_PERF_EVENTS_INTEL_UNCORE is not set
+		# CONFIG_PERF_EVENTS_INTEL_RAPL is not set
+		# CONFIG_PERF_EVENTS_INTEL_CSTATE is not set
+		# CONFIG_CPU_MITIGATIONS is not set
+		# CONFIG_MQ_IOSCHED_KYBER is not set
+		# CONFIG_WLAN is not set
 	END
 	printf 'CONFIG_%s=y\n' "${ours[@]}"
 }
