@@ -8,6 +8,16 @@
 #include "vmm.h"
 #include "operation.h"
 
+/* What allocates in the mapper alone, for a backend whose channel is open */
+#define MAPPER_OPERATION(_name, ...)						\
+const struct operation op_##_name = {						\
+	.name = #_name,								\
+	.may = MAY_ENOMEM,							\
+	.mapper_only = true,							\
+	.open = true,								\
+	__VA_ARGS__								\
+}
+
 static int establish_spare(struct rig *r)
 {
 	gpadl_simple(&r->gpadl, HANDLE, SPARE_GPA, SPARE_BYTES);
@@ -39,29 +49,19 @@ static int unmap(struct rig *r)
 	return backend_unmap(r->vmm.backend, HANDLE);
 }
 
-const struct operation op_map = {
-	.name = "map",
-	.setup = map_setup,
-	.prepare = rig_spare_forget,
-	.run = map,
-	.undo = unmap,
-	.cleanup = map_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(map,
+		 .setup = map_setup,
+		 .prepare = rig_spare_forget,
+		 .run = map,
+		 .undo = unmap,
+		 .cleanup = map_cleanup);
 
-const struct operation op_map_read_only = {
-	.name = "map_read_only",
-	.setup = map_setup,
-	.prepare = rig_spare_forget,
-	.run = map_read_only,
-	.undo = unmap,
-	.cleanup = map_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(map_read_only,
+		 .setup = map_setup,
+		 .prepare = rig_spare_forget,
+		 .run = map_read_only,
+		 .undo = unmap,
+		 .cleanup = map_cleanup);
 
 static int establish_scattered(struct rig *r)
 {
@@ -69,32 +69,22 @@ static int establish_scattered(struct rig *r)
 	return rig_establish(r, RELID);
 }
 
-const struct operation op_map_large = {
-	.name = "map_large",
-	.setup = establish_scattered,
-	.run = map,
-	.undo = unmap,
-	.cleanup = rig_tear_down_small,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(map_large,
+		 .setup = establish_scattered,
+		 .run = map,
+		 .undo = unmap,
+		 .cleanup = rig_tear_down_small);
 
 static int map_resident_setup(struct rig *r)
 {
 	return rig_region_resident(r) ?: establish_spare(r);
 }
 
-const struct operation op_map_resident = {
-	.name = "map_resident",
-	.setup = map_resident_setup,
-	.run = map,
-	.undo = unmap,
-	.cleanup = map_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(map_resident,
+		 .setup = map_resident_setup,
+		 .run = map,
+		 .undo = unmap,
+		 .cleanup = map_cleanup);
 
 /* Page by page out of either kind of region */
 static int map_mixed_setup(struct rig *r)
@@ -120,16 +110,11 @@ static int map_mixed_cleanup(struct rig *r)
 	return rig_tear_down_small(r) ?: rig_regions_remove(r);
 }
 
-const struct operation op_map_mixed = {
-	.name = "map_mixed",
-	.setup = map_mixed_setup,
-	.run = map,
-	.undo = unmap,
-	.cleanup = map_mixed_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(map_mixed,
+		 .setup = map_mixed_setup,
+		 .run = map,
+		 .undo = unmap,
+		 .cleanup = map_mixed_cleanup);
 
 /* In a kernel thread without an address space, which adopts the VMM's */
 static int map_by_worker(struct rig *r)
@@ -179,16 +164,11 @@ static int vmap_cleanup(struct rig *r)
 	return unmap(r) ?: map_cleanup(r);
 }
 
-const struct operation op_vmap = {
-	.name = "vmap",
-	.setup = vmap_setup,
-	.run = vmap,
-	.undo = vunmap,
-	.cleanup = vmap_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(vmap,
+		 .setup = vmap_setup,
+		 .run = vmap,
+		 .undo = vunmap,
+		 .cleanup = vmap_cleanup);
 
 static int vmap_large_setup(struct rig *r)
 {
@@ -200,16 +180,11 @@ static int vmap_large_cleanup(struct rig *r)
 	return unmap(r) ?: rig_tear_down_small(r);
 }
 
-const struct operation op_vmap_large = {
-	.name = "vmap_large",
-	.setup = vmap_large_setup,
-	.run = vmap,
-	.undo = vunmap,
-	.cleanup = vmap_large_cleanup,
-	.may = MAY_ENOMEM,
-	.mapper_only = true,
-	.open = true,
-};
+MAPPER_OPERATION(vmap_large,
+		 .setup = vmap_large_setup,
+		 .run = vmap,
+		 .undo = vunmap,
+		 .cleanup = vmap_large_cleanup);
 
 const struct operation op_vunmap = {
 	.name = "vunmap",

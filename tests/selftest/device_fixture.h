@@ -11,6 +11,7 @@
 
 #include "../module/vmbus_device_test.h"
 #include "fixture.h"
+#include "machine.h"
 
 #define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
 #define SUB_RELID(_i)	(RELID + (_i))
@@ -60,14 +61,7 @@ static inline struct counts counts(void)
 
 static inline int control(const char *what)
 {
-	int fd = open(DEBUGFS "control", O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return file_write(DEBUGFS "control", what);
 }
 
 /* ---- Channels ---- */

@@ -198,20 +198,6 @@ static const struct fuzz_kind kind = {
 	.length = 400,
 };
 
-FIXTURE(device) {
-};
-
-FIXTURE_SETUP(device)
-{
-}
-
-FIXTURE_TEARDOWN(device)
-{
-}
-
-TEST_F_TIMEOUT(device, lives, 24 * 3600)
-{
-	EXPECT_EQ(0, fuzz_run(&kind));
-}
+#include "fuzz_main.h"
 
 TEST_HARNESS_MAIN

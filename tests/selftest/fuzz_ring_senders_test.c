@@ -24,6 +24,7 @@
 #include "kselftest_harness.h"
 #include "../module/vmbus_sender_test.h"
 #include "fuzz.h"
+#include "ring_wire.h"
 #include "vmbus_guest.h"
 #include "vmm.h"
 
@@ -32,8 +33,6 @@
 #define RING_HANDLE	0xe1e0fu
 #define RING_GPA	0x100000ull
 #define MAX_PAGES	8u	/* of data, of each ring */
-#define DESC		16u
-#define TRAILER		8u
 #define FOR_EVER_MS	20000
 
 /* When the guest signals that it has made room */
@@ -51,23 +50,6 @@ static const struct fuzz_op ops[NR_KINDS] = {
 	[KIND_NEW] = { .name = "new rule" },
 	[KIND_MASK] = { .name = "own mask" },
 	[KIND_NEVER] = { .name = "never" },
-};
-
-struct ring_control {
-	atomic_uint write_index;
-	atomic_uint read_index;
-	atomic_uint interrupt_mask;
-	atomic_uint pending_send_sz;
-	__u32 reserved[12];
-	atomic_uint feature_bits;
-};
-
-struct desc {
-	__u16 type;
-	__u16 offset8;
-	__u16 len8;
-	__u16 flags;
-	__u64 trans_id;
 };
 
 /**
@@ -392,20 +374,6 @@ static const struct fuzz_kind kind = {
 	.length = 500,
 };
 
-FIXTURE(senders) {
-};
-
-FIXTURE_SETUP(senders)
-{
-}
-
-FIXTURE_TEARDOWN(senders)
-{
-}
-
-TEST_F_TIMEOUT(senders, lives, 24 * 3600)
-{
-	EXPECT_EQ(0, fuzz_run(&kind));
-}
+#include "fuzz_main.h"
 
 TEST_HARNESS_MAIN

@@ -20,6 +20,7 @@
 
 #include "kselftest_harness.h"
 #include "fuzz.h"
+#include "ring_wire.h"
 #include "vmbus_guest.h"
 #include "vmm.h"
 
@@ -29,26 +30,7 @@
 #define DATA_PAGES	2u	/* of each ring, beside its control page */
 #define RING_PAGES	(2 * (1 + DATA_PAGES))
 #define DATA_BYTES	(DATA_PAGES * HV_PAGE)
-#define DESC		16u
-#define TRAILER		8u
 #define BUF		(2 * DATA_BYTES)
-
-struct ring_control {
-	atomic_uint write_index;
-	atomic_uint read_index;
-	atomic_uint interrupt_mask;
-	atomic_uint pending_send_sz;
-	__u32 reserved[12];
-	atomic_uint feature_bits;
-};
-
-struct desc {
-	__u16 type;
-	__u16 offset8;
-	__u16 len8;
-	__u16 flags;
-	__u64 trans_id;
-};
 
 /**
  * struct ring - one of the two, as the guest sees it, and as the host must
@@ -607,20 +589,6 @@ static const struct fuzz_kind kind = {
 	.length = 2000,
 };
 
-FIXTURE(ring) {
-};
-
-FIXTURE_SETUP(ring)
-{
-}
-
-FIXTURE_TEARDOWN(ring)
-{
-}
-
-TEST_F_TIMEOUT(ring, lives, 24 * 3600)
-{
-	EXPECT_EQ(0, fuzz_run(&kind));
-}
+#include "fuzz_main.h"
 
 TEST_HARNESS_MAIN

@@ -10,20 +10,10 @@
 #include "../module/vmbus_device_test.h"
 #include "fixture.h"
 #include "machine.h"
+#include "ring_wire.h"
 
 #define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
 #define NR_REQUESTS	16
-
-/* As the wire has it, with one word of payload */
-struct packet {
-	__u16 type;
-	__u16 offset8;
-	__u16 len8;
-	__u16 flags;
-	__u64 trans_id;
-	__u64 payload;
-	__u64 trailer;
-};
 
 static long long requests(const char *what)
 {
@@ -48,22 +38,6 @@ FIXTURE_VARIANT_ADD(late_kill, close_returns) {
 	.flags = VMBUS_DEVICE_TEST_NO_DRAIN,
 };
 
-static void fill_ring(char *rings)
-{
-	struct packet *packet = (void *)(rings + HV_PAGE);
-	unsigned int i;
-
-	for (i = 0; i < NR_REQUESTS; i++)
-		packet[i] = (struct packet){
-			.type = 6,
-			.offset8 = 2,
-			.len8 = 3,
-			.flags = 1,
-			.trans_id = i,
-		};
-	*(__u32 *)rings = NR_REQUESTS * sizeof(*packet);
-}
-
 /* The VMM, which opens its device and then does nothing */
 static void vmm_main(struct __test_metadata *_metadata, __u32 flags)
 {
@@ -82,7 +56,7 @@ static void vmm_main(struct __test_metadata *_metadata, __u32 flags)
 	ASSERT_EQ(0, vmm_create(fd));
 	ASSERT_EQ(0, vmm_region(fd, RING_SLOT, 0, RING_GPA, RING_BYTES, rings));
 	ASSERT_EQ(0, ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &create));
-	fill_ring(rings);
+	ring_put_requests(rings, NR_REQUESTS);
 	EXPECT_GPADL(fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
 	ASSERT_EQ(0, guest_open(fd, RELID, 1, RING_HANDLE, RING_SPLIT));
 	EXPECT_OPENED(fd, RELID, 1);

@@ -8,17 +8,7 @@
 #include <unistd.h>
 
 #include "device_fixture.h"
-
-/* As the wire has it, with one word of payload */
-struct packet {
-	__u16 type;
-	__u16 offset8;
-	__u16 len8;
-	__u16 flags;
-	__u64 trans_id;
-	__u64 payload;
-	__u64 trailer;
-};
+#include "ring_wire.h"
 
 #define NR_REQUESTS	16
 
@@ -34,9 +24,6 @@ struct late {
 /* The channel is open, and the backend has requests under way. */
 static void late_start(struct __test_metadata *_metadata, struct late *self, __u32 flags)
 {
-	struct packet *packet;
-	unsigned int i;
-
 	self->rings = memory_alloc(MEM_ANON, RING_BYTES);
 	ASSERT_NE(NULL, self->rings);
 	self->fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -53,16 +40,7 @@ static void late_start(struct __test_metadata *_metadata, struct late *self, __u
 	memcpy(self->create.if_type, if_type, sizeof(if_type));
 	ASSERT_EQ(0, create(self->fd, &self->create));
 
-	packet = (void *)self->rings + HV_PAGE;
-	for (i = 0; i < NR_REQUESTS; i++)
-		packet[i] = (struct packet){
-			.type = 6,
-			.offset8 = 2,
-			.len8 = 3,
-			.flags = 1,
-			.trans_id = i,
-		};
-	*(__u32 *)self->rings = NR_REQUESTS * sizeof(*packet);
+	ring_put_requests(self->rings, NR_REQUESTS);
 	((__u32 *)(self->rings + RING_SPLIT * HV_PAGE))[1] = self->host_read;
 	EXPECT_RINGS(0);
 	EXPECT_CHANNEL_OPENS(0);

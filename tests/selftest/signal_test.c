@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "fixture.h"
+#include "ring_wire.h"
 
 static struct vmbus_gpadl_test_state state(struct vmm *v)
 {
@@ -117,17 +118,6 @@ TEST_F(signals, kick_fd_is_closed)
 	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
 	EXPECT_TRUE(WAIT_FOR(!state(&self->vmm).open));
 }
-
-/* As the wire has it, with one word of payload */
-struct packet {
-	__u16 type;
-	__u16 offset8;
-	__u16 len8;
-	__u16 flags;
-	__u64 trans_id;
-	__u64 payload;
-	__u64 trailer;
-};
 
 /* The guest writes a packet at the begin of its ring, which is empty. */
 static void guest_send(struct vmm *v, __u64 payload)

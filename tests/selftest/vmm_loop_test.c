@@ -22,6 +22,7 @@
 #undef __printf	/* the kernel has it as well */
 #include "kselftest_harness.h"
 #include "../module/vmbus_device_test.h"
+#include "machine.h"
 #include "vmm.h"
 
 /* The backend that does what a test tells it, as instance 0; see vmm.c of the tests */
@@ -311,14 +312,7 @@ static void boot(const char *first, const char *second)
 
 static int control(const char *what)
 {
-	int fd = open(DEBUGFS "control", O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return file_write(DEBUGFS "control", what);
 }
 
 /* What was called in the backend since the last look */
@@ -625,25 +619,7 @@ FIXTURE(hangs) {
 	int backend;
 };
 
-FIXTURE_VARIANT(hangs) {
-	__u32 where;
-};
-
-FIXTURE_VARIANT_ADD(hangs, in_open) {
-	.where = VMBUS_GPADL_TEST_HANG_OPEN,
-};
-
-FIXTURE_VARIANT_ADD(hangs, in_kick) {
-	.where = VMBUS_GPADL_TEST_HANG_KICK,
-};
-
-FIXTURE_VARIANT_ADD(hangs, in_revoke) {
-	.where = VMBUS_GPADL_TEST_HANG_REVOKE,
-};
-
-FIXTURE_VARIANT_ADD(hangs, in_close) {
-	.where = VMBUS_GPADL_TEST_HANG_CLOSE,
-};
+#include "hang_variants.h"
 
 FIXTURE_SETUP(hangs)
 {
