@@ -8,8 +8,8 @@
 #
 # Each stage is a script of its own whose last line on stdout is 'N passed, N
 # failed', perhaps with ', N skipped' behind it; one that does not get that far counts as
-# failed. So does the last line here, over all stages. What each has said is in out/check/STAGE.log; what
-# says why one has failed is shown again at the end.
+# failed. The last line here is their sum. What each has said is in out/check/STAGE.log; why
+# one has failed is shown again at the end.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -195,15 +195,17 @@ now()
 	record "$name" $((SECONDS - start)) "$(cat "$dir/$name.last")"
 }
 
-# Those beside, one after the other; nothing is shown before show_beside
+# Those beside, one after the other; what they say is not shown before show_beside
 beside()
 {
 	local name what command start
 
 	while IFS='|' read -r name what command; do
 		start=$SECONDS
-		run_stage "$command" "$dir/$name.last" 2>"$dir/$name.log" </dev/null
+		printf -- '-- %s begins, beside the others: %s\n' "$name" "$what" >&3
+		run_stage "$command" "$dir/$name.last" 2>"$dir/$name.log" </dev/null 3>&-
 		echo $((SECONDS - start)) >"$dir/$name.seconds"
+		printf -- '-- %s has ended: %s\n' "$name" "$(cat "$dir/$name.last")" >&3
 	done
 }
 
@@ -248,7 +250,7 @@ side=
 if [ $# -eq 0 ] && $list | grep '^&' >/dev/null; then
 	# In a process group of its own, which goes when this does
 	set -m
-	beside < <($list | sed -n 's/^&//p') 3>&- &
+	beside < <($list | sed -n 's/^&//p') &
 	side=$!
 	set +m
 	trap 'kill -- -$side 2>/dev/null || true' EXIT

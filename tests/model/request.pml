@@ -232,7 +232,7 @@ inline rescind()
 	atomic { assert(!pinned[0] && !pinned[1]) }
 }
 
-/* gpadl_requests_drop() of one */
+/* gpadl_requests_teardown() of one */
 inline drop(r)
 {
 	atomic {
