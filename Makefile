@@ -62,9 +62,9 @@ mutants:
 
 # The kernel's own extension for Sphinx takes the comments out of the sources
 htmldocs:
-	@command -v sphinx-build >/dev/null || { \
-		echo "sphinx-build is missing" >&2; \
-		echo "  next: apt-get install python3-sphinx" >&2; exit 1; }
+	@command -v sphinx-build >/dev/null && command -v dot >/dev/null || { \
+		echo "sphinx-build or dot is missing" >&2; \
+		echo "  next: apt-get install python3-sphinx graphviz" >&2; exit 1; }
 	KSRC=$$(scripts/kernel.sh source) sphinx-build -q -W --keep-going -b html \
 		Documentation out/html
 	@echo "out/html/index.html"

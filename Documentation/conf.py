@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# `make htmldocs`. The kernel's own extension takes the comments out of the sources;
-# KSRC is a kernel source tree, for that.
+# `make htmldocs`. The kernel's own extensions take the comments out of the sources
+# and have Graphviz draw the figures; KSRC is a kernel source tree, for that.
 
 import os
 import sys
@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(ksrc, 'Documentation', 'sphinx'))
 
 project = 'vmbus_gpadl_map'
 author = copyright = 'The vmbus_gpadl_map developers'
-extensions = ['kerneldoc']
+extensions = ['kerneldoc', 'kfigure']
 master_doc = 'index'
 html_title = 'VMBus host for Linux'
 html_theme = 'alabaster'

@@ -22,7 +22,7 @@ packages=(
 	# run them
 	qemu-system-x86
 	# check
-	perl python3 python3-sphinx sparse shellcheck codespell git groff-base
+	perl python3 python3-sphinx graphviz sparse shellcheck codespell git groff-base
 	"$@"
 )
 # cross-compile, and run that
