@@ -359,8 +359,11 @@ int vmbus_ep_join(struct vmbus_endpoint *ep);
 void vmbus_ep_unjoin(struct vmbus_endpoint *ep);
 void vmbus_ep_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *arg);
 
-/* endpoint_state.c: what is asked of them, and the work that does it */
+/* endpoint_state.c: the work that opens and closes them */
 void vmbus_ep_state_init(struct vmbus_endpoint *ep);
+const char *vmbus_ep_state_name(struct vmbus_endpoint *ep);
+
+/* endpoint_ask.c: what is asked of them */
 void vmbus_ep_open(struct vmbus_endpoint *ep, const struct open_request *req);
 void vmbus_ep_close(struct vmbus_endpoint *ep, enum endpoint_close mode);
 void vmbus_ep_rescind(struct vmbus_endpoint *ep);
@@ -375,7 +378,6 @@ bool vmbus_ep_is_dying(struct vmbus_endpoint *ep);
 bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed);
 void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp);
 void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
-const char *vmbus_ep_state_name(struct vmbus_endpoint *ep);
 
 /* endpoint_ref.c: references */
 void vmbus_ep_put(struct vmbus_endpoint *ep);
