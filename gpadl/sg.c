@@ -281,11 +281,11 @@ static int sg_add_pinned(struct sg_builder *b, const struct gpadl_extent *e,
 /* Entries that an array has room for: for a ring's pages, wherever they are. */
 #define SG_ROOM		16u
 
-/* What was too much is given back, if it was much. */
+/* Shrink a mostly empty array. */
 static noinline void sg_trim(struct sg_builder *b)
 {
 	if (b->room > SG_ROOM && b->nents < b->room / 2)
-		/* If there is no memory for less, there is enough. */
+		/* On failure keep the larger one. */
 		(void)sg_builder_resize(b, b->nents);
 }
 

@@ -7,7 +7,7 @@
 # makes it another suite, or another architecture, of the same mirror. What apt knows of
 # that stays in the cache: the machine's own lists are left alone.
 
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # for scripts that source this
 apt_next="as root: apt-get update; is there a Debian mirror in /etc/apt?"
 apt_options=(-q -o APT::Sandbox::User=root)
 

@@ -224,7 +224,7 @@ wall_machine()
 	column -s, -t "$dir/parallel.csv"
 }
 
-# ---- For those who make it faster ----
+# ---- For making it faster ----
 
 raw()
 {

@@ -43,7 +43,7 @@ BEGIN {
 		"|mm_update_next_owner|try_to_set_owner"
 	own = "(" own ")(\\.[a-z0-9.]+)?(\\+0x[0-9a-f]+/0x[0-9a-f]+)?"
 	named = "^" own "$"
-	# Takes care of itself, whoever calls it at the same time
+	# Takes care of itself, whatever calls it at the same time
 	lock = "^_*mutex_(un|try)?lock"
 	harmless = harmless "|KCSAN: data-race in " own "( / " own ")?\r?$"
 }

@@ -20,7 +20,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmbus_gpadl_map
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # for scripts that source this
 out=${GPADL_OUT:-$top/out}
 
 # The kernel series that is tested, and the one that the modules must build
@@ -28,7 +28,7 @@ out=${GPADL_OUT:-$top/out}
 # finds the newest series there, too.
 # shellcheck disable=SC2034
 series=6.12
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # for scripts that source this
 series_old=6.1
 
 # What kernels are built for: ARCH and PAGES of the environment, which is where the kernel's

@@ -137,7 +137,7 @@ was_lost()
 		say "The guest says nothing, and does not answer an NMI"
 		return 0
 	fi
-	# Where it was, and not who had called that: an interrupt of ours may be in there
+	# Where it was, and not what had called that: an interrupt of ours may be in there
 	at=$(sed '1,/Kernel panic - .*NMI/d' "$logs/console.log" | grep -m 1 RIP:)
 	say "The guest says nothing. An NMI has found it here:"
 	say "$at"
@@ -210,7 +210,7 @@ boot "$@" || status=$?
 if [ $status -ne 124 ] && { ! began || [ -e "$logs/lost" ]; }; then
 	# No code of ours has run. Multi-threaded TCG trips, once in some tens
 	# of boots, over a kernel that patches its text. Or a guest that has a guest
-	# gets no timer's interrupt any more, once in some hundreds: whoever waits for
+	# gets no timer's interrupt any more, once in some hundreds: what waits for
 	# our code looks every second, and is not heard of.
 	say "The emulator has lost the guest. The last that it said:"
 	tail -n 5 "$logs/console.log" >&2 || true

@@ -129,7 +129,7 @@ end_clean()
 # An object counts as leaked when it is older than 5 s and two scans agree.
 check_leaks()
 {
-	# LEAKS=0 on the kernel's command line: a developer who has no time
+	# LEAKS=0 on the kernel's command line: a developer's run without the search
 	[ "${LEAKS-}" != 0 ] || return 0
 	leaks=/sys/kernel/debug/kmemleak
 	[ -e $leaks ] || { fail "this kernel has no kmemleak"; return; }

@@ -102,7 +102,7 @@ static void bench_unmap(struct bench *b, const struct bench_time *t,
 		vmbus_gpadl_unmap(m->map);
 }
 
-/* Whoever lists the same pages in the same order has the same hash. */
+/* Lists of the same pages in the same order have the same hash. */
 static u64 bench_hash(struct sg_table *sgt)
 {
 	struct sg_page_iter iter;

@@ -238,7 +238,7 @@ static void run_layouts(const struct pair *pair, bool quick)
 	}
 }
 
-/* Who maps, and for what: of the smallest and of a large one */
+/* Which thread maps, and for what: of the smallest and of a large one */
 static void run_threads(const struct pair *pair, bool quick)
 {
 	static const __u32 pages[] = { 8, 7936 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Channels whose only work is to be kicked, and how long that takes: from the moment that
- * work is queued, as a guest's signal does it, until the channel's worker has done it and
- * whoever queued it runs again.
+ * Channels whose only work is to be kicked, and how long that takes: from the moment that work is
+ * queued, as a guest's signal does it, until the channel's worker has done it and the thread that
+ * queued it runs again.
  */
 #include <linux/completion.h>
 #include <linux/err.h>

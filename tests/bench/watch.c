@@ -141,7 +141,7 @@ void profile_end(struct profile *prof)
 	unregister_die_notifier(&profile_nb);
 }
 
-/* A line for each instruction that was executed; who reads them sums up by function. */
+/* A line for each instruction that was executed; the reader sums them up by function. */
 ssize_t profile_print(const struct profile *prof, char *buf, size_t len)
 {
 	size_t done = 0;

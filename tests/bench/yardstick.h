@@ -18,7 +18,7 @@ struct task_struct;
  * struct yardstick - a guest
  * @gpadls: by handle
  * @mm: address space of its VMM (mmgrab'ed)
- * @owner: who is charged for pins
+ * @owner: charged for pins
  * @lock_cap: owner had CAP_IPC_LOCK
  */
 struct yardstick {

@@ -32,7 +32,7 @@ char *spare_alloc(void)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-/* Take its pages, so that whoever touches it next has to allocate them. */
+/* Take its pages, so that the next access has to allocate them. */
 int rig_spare_forget(struct rig *r)
 {
 	return madvise(r->spare, HV_PAGE, MADV_REMOVE) ||

@@ -4,9 +4,9 @@
  * there are none left. Nothing is saved: the choices of a run are a tape, and the next run
  * is the one with the tape's last choice that can be another.
  *
- * Actors take turns, a step at a time. Whoever goes on costs nothing; that another one takes
- * over while one could go on takes one of a few preemptions. When nobody can take a step,
- * the case says whether that is as it should be.
+ * Actors take turns, a step at a time. Going on costs nothing; that another one takes over while
+ * one could go on takes one of a few preemptions. When nobody can take a step, the case says
+ * whether that is as it should be.
  */
 #ifndef _HOST_MODEL_H
 #define _HOST_MODEL_H

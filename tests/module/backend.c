@@ -24,8 +24,8 @@ unsigned int test_nr_refusing;
 DECLARE_WAIT_QUEUE_HEAD(test_wait);
 
 /*
- * Wait for a change of anything. Called, and returns, with the lock held, and drops it
- * while it waits: who changes something has the lock. Returns true if there is a signal.
+ * Wait for a change of anything. Called, and returns, with the lock held, and drops it while it
+ * waits: each change is made under the lock. Returns true if there is a signal.
  */
 bool test_sleep(unsigned int task_state)
 {
@@ -231,7 +231,7 @@ static void test_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 	guard(mutex)(&test_lock);
 	inst->revokes++;
 	instance_hang(inst, VMBUS_GPADL_TEST_HANG_REVOKE);
-	/* With the lock: who unmaps has it too. */
+	/* With the lock: an unmap takes it too. */
 	m = vmbus_mapping_priv(map);
 	if (!m)
 		return;

@@ -45,7 +45,7 @@ struct session {
 
 /**
  * struct mapping - a GPADL that is mapped, or on the way there
- * @ref: the list's, and that of who waits for the map
+ * @ref: the list's, and that of the thread that waits for the map
  * @node: in instance.mappings; empty if in no list any more
  * @inst: the instance
  * @handle: the GPADL

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the backend "sender test" understands: several senders on one ring, in threads,
- * softirqs and work, who know nothing of each other.
+ * What the backend "sender test" understands: several senders on one ring, in threads, softirqs
+ * and work, which know nothing of each other.
  *
  * Each sends packets of its own from open() on, by every function that there is, and when
  * there is no room, does nothing until kick(). Of no use but for tests; it may change with

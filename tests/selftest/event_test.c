@@ -232,7 +232,7 @@ TEST_F(request, one_waits_and_another_does_not)
 	EXPECT_EQ(-EINPROGRESS, start(self->vmm.fd, variant->cmd));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	ret = task_join(&t);
-	/* Whoever was first has destroyed it */
+	/* The first has destroyed it */
 	if (variant->cmd == VMBUS_HOST_CHANNEL_DESTROY && ret == -ENOENT)
 		ret = 0;
 	EXPECT_EQ(0, ret);

@@ -163,7 +163,7 @@ int fuse_start(struct fuse_server *s, const char *dir, size_t bytes, bool async)
 	s->pid = fork();
 	if (!s->pid)
 		server_main(&server);
-	/* When the server has gone, nobody has it: those who wait get an error. */
+	/* When the server has gone, nobody has it: waiters get an error. */
 	close(server.fd);
 	return 0;
 }

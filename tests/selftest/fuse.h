@@ -28,6 +28,6 @@ struct fuse_server {
  */
 int fuse_start(struct fuse_server *s, const char *dir, size_t bytes, bool async);
 bool fuse_is_read(struct fuse_server *s);	/* somebody waits */
-void fuse_stop(struct fuse_server *s);		/* those who wait get an error */
+void fuse_stop(struct fuse_server *s);		/* waiters get an error */
 
 #endif /* _FUSE_H */

@@ -179,7 +179,7 @@ static void show_stuck(const char *stat)
 		show_file(path);
 }
 
-/* What is left, and who does not let go of it */
+/* What is left, and what still holds it */
 static void show_left(void)
 {
 	size_t i;

@@ -103,7 +103,7 @@ extern struct fuzz_shared *fuzz;
 /* Ends the process; the first one to say so is heard. */
 noreturn void fuzz_fail(const char *format, ...);
 
-/* Memory that is shared with those who are forked */
+/* Memory that is shared with forked processes */
 void *fuzz_share(unsigned long bytes);
 
 /* ---- Running ---- */

@@ -39,7 +39,7 @@ static void page_in(struct life *l, struct dice *d)
 	ioctl(l->uffd, UFFDIO_ZEROPAGE, &zero);
 }
 
-/* Whoever waits for a page gets it, late. */
+/* A fault waits for its page, and gets it late. */
 static int pager(void *arg)
 {
 	struct life *l = arg;

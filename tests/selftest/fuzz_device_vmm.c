@@ -366,7 +366,7 @@ int run_reopen(struct life *l)
 	if (l->nr_threads)
 		run_join(l);
 	close(vm->fd);
-	/* Those who were forked have the old one. */
+	/* Forked processes have the old one. */
 	vm->ledger = fuzz_share(sizeof(*vm->ledger));
 	if (!vm->ledger)
 		fuzz_fail("no memory");

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several senders and each kind of guest: does anybody wait for ever?
+ * Several senders and each kind of guest: does any of them wait for ever?
  *
- * The backend (tests/module/vmbus_sender_test.c) sends in threads, softirqs and work at the
- * same time, by each function that sends. Whoever finds no room waits for kick(). The guest
- * reads, and writes packets of its own; it sleeps when it finds nothing to read and has no
- * room, until the host signals it. When it signals room itself is what differs between
- * guests. All packets have to arrive, each once, those of a sender in order, and as they were
- * sent.
+ * The backend (tests/module/vmbus_sender_test.c) sends in threads, softirqs and work at the same
+ * time, by each function that sends. A sender that finds no room waits for kick(). The guest
+ * reads, and writes packets of its own; it sleeps when it finds nothing to read and has no room,
+ * until the host signals it. When it signals room itself is what differs between guests. All
+ * packets have to arrive, each once, those of a sender in order, and as they were sent.
  *
  * tests/host/ring_out_model.c has the same guests step by step, with the timer held back from
  * those that need none.

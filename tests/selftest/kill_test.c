@@ -90,7 +90,7 @@ FIXTURE(killed) {
  * @vmm: what the VMM does before it is killed, with its channel open, if it has one
  * @backend: what the backend does then; NULL: it is not there
  * @open: it has a channel that is open
- * @stall: its memory stops who touches it
+ * @stall: its memory stops each thread that touches it
  */
 FIXTURE_VARIANT(killed) {
 	int (*vmm)(struct vmm *v);
@@ -273,7 +273,7 @@ FIXTURE_VARIANT_ADD(killed, stalled_other) {
 	.backend = backend_starts_map,
 };
 
-/* Somebody who is to be killed, in whatever he does */
+/* A process that is to be killed, whatever it does */
 static void killed_main(struct __test_metadata *_metadata, int ready, bool stall,
 			bool open, int (*fn)(struct vmm *v))
 {
@@ -296,7 +296,7 @@ static void killed_main(struct __test_metadata *_metadata, int ready, bool stall
 		vmm_open_channel(_metadata, &v);
 		close(v.backend);
 	}
-	/* Who sleeps in there does not say any more that he is ready */
+	/* A process that sleeps in there cannot say that it is ready */
 	if (stall && fn == vmm_maps)
 		ASSERT_EQ(1, write(ready, &byte, 1));
 	ASSERT_EQ(0, fn(&v));

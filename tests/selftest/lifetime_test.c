@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is gone when: memory and files, each while something else still uses what it leaves
- * behind.
+ * What goes when: memory and files, each while something else still uses what it leaves behind.
  */
 #include <sys/socket.h>
 
@@ -92,7 +91,7 @@ TEST_F(mapped, mprotect)
 	EXPECT_EQ('b', self->vmm.mem[0]);
 }
 
-/* The pinned pages stay the parent's, whoever writes first. */
+/* The pinned pages stay the parent's, whichever process writes first. */
 TEST_F(mapped, fork)
 {
 	bool shared = variant->kind == MEM_MEMFD;
@@ -368,7 +367,7 @@ TEST_F(shared, many_partitions)
 
 /* ---- A map that sleeps in a page fault ---- */
 
-/* Of the guest's memory, the pages from STALL_PAGE on stop who touches them. */
+/* Of the guest's memory, the pages from STALL_PAGE on stop each thread that touches them. */
 #define STALL_PAGE	512u
 #define STALL_GPA	(MEM_GPA + STALL_PAGE * HV_PAGE)
 
@@ -414,7 +413,7 @@ TEST_F(stalled, only_one_map)
 	EXPECT_EQ(0, backend_map_end(self->vmm.backend, HANDLE));
 }
 
-/* Who does not need that page does not wait for it. */
+/* A map that does not need that page does not wait for it. */
 TEST_F(stalled, others_go_on)
 {
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);

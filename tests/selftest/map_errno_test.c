@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each errno of vmbus_gpadl_map() and of a vmap that guest and VMM can cause; who is charged
- * for what is mapped, and by which limit.
+ * Each errno of vmbus_gpadl_map() and of a vmap that guest and VMM can cause; what is charged for
+ * what is mapped, and by which limit.
  */
 #include <sys/resource.h>
 

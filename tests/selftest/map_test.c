@@ -370,7 +370,7 @@ TEST_F(map, by_a_kernel_thread)
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 }
 
-/* The owner pays, whoever maps */
+/* The owner pays, whichever process maps */
 TEST_F(map, by_another_process)
 {
 	int status;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who pays: all that the host stores for a guest is charged to the VMM's memory cgroup,
- * whichever thread it is that has it stored. And how much that is, for
- * Documentation/security.rst.
+ * Charges: all that the host stores for a guest is charged to the VMM's memory cgroup, whichever
+ * thread it is that has it stored. And how much that is, for Documentation/security.rst.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -105,7 +105,9 @@ FIXTURE_VARIANT_ADD(memory, huge_pages) {
 
 FIXTURE_SETUP(memory)
 {
-	/* A memory error is told to whoever has the page mapped, who cannot ignore it */
+	/*
+	 * A memory error is told to each process that has the page mapped, which cannot ignore it
+	 */
 	signal(SIGBUS, take_note);
 	vmm_resident = VMBUS_HOST_REGION_RESIDENT;
 	vmm_start(_metadata, &self->vmm, variant->kind, 0);

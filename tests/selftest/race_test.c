@@ -106,7 +106,7 @@ static void heard(struct race *r, const struct reply *msg)
 	    msg->status == STATUS_SUCCESS) {
 		r->life[msg->handle] = THERE;
 	} else if (msg->type == MSG_GPADL_TORNDOWN && was == LEAVING) {
-		/* First: whoever makes it again begins another round */
+		/* First: the thread that makes it again begins another round */
 		r->answered++;
 		r->life[msg->handle] = GONE;
 	} else {
@@ -250,7 +250,7 @@ static int babbling(void *arg)
 	return 0;
 }
 
-/* The backend is whoever binds the channel that was opened last. */
+/* The backend is the file that binds the channel which was opened last. */
 static int reopening(void *arg)
 {
 	struct race *r = arg;

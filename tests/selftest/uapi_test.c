@@ -529,7 +529,7 @@ TEST_F(slow_reader, reset)
 	expect_gone_for_reader(_metadata, &self->r, do_reset);
 }
 
-/* Who has asked not to wait does not wait for the other's memory either. */
+/* A caller that has asked not to wait does not wait for the other's memory either. */
 TEST_F(slow_reader, another_reads)
 {
 	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->r.vmm.fd));

@@ -106,7 +106,7 @@ void *memory_alloc(enum memory kind, size_t bytes);
 /* An address where nothing is; no compiler knows that. */
 extern void *const nowhere;
 
-/* A userfaultfd that stops whoever touches the memory for the first time */
+/* A userfaultfd that stops each first access to the memory */
 int memory_stall(void *mem, size_t bytes);
 bool memory_is_touched(int uffd);	/* somebody waits */
 int memory_fill(int uffd, void *page, int byte);	/* let him go on */

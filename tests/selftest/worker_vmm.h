@@ -22,7 +22,7 @@ int worker_channel(int fd, __u32 relid, unsigned int instance);
 
 /*
  * @fd: /dev/vmbus-host
- * @uffd: stops whoever touches the second half of the memory; -1 if nobody
+ * @uffd: stops each access to the second half of the memory; -1 if none
  * @mem: guest memory
  */
 struct guest {

@@ -468,7 +468,7 @@ static bool make_backstore(struct made *made, struct disk *d)
 	control_of(d, control, sizeof(control));
 	if (!write_text(rooted("%s/control", d->backstore), control))
 		return false;
-	/* For those who list it; the target itself needs it of no file. */
+	/* For listings; the target itself needs it of no file. */
 	if (d->store == STORE_FILE && !write_text(rooted("%s/udev_path", d->backstore), d->path))
 		return false;
 	if (!write_text(rooted("%s/enable", d->backstore), "1"))
