@@ -1,53 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Answers into the ring.
+ * Answers into the ring, and what a channel may have under way.
  *
- * Requests complete on any processor. Each is put at the end of channel.done, and one
- * context at a time sends what is there: one that finds another sending already
- * leaves its answer to it. So the guest sees many answers with one signal, nobody waits for
- * another, and the order is that of completion.
- *
- * An answer that finds no room stays where it is: kick() comes when there is room. It is
- * counted as a request still, so a guest that reads no answers has no more than so many.
+ * Requests complete on any processor. The endpoint keeps the order, has one context at a time
+ * send, and keeps an answer that finds no room until there is some. Such a request is counted
+ * still: a guest that reads no answers has no more than so many.
  */
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
-
-static int answer_send(struct vscsi_request *r)
-{
-	struct vmbus_packet desc = {
-		.type = VMBUS_PACKET_COMPLETION,
-		.trans_id = r->desc.trans_id,
-		.len = vstor_answer_len(r->desc.len),
-	};
-	struct kvec v = { .iov_base = &r->packet, .iov_len = desc.len };
-
-	return vmbus_endpoint_sendv(r->chan->ep, &desc, &v, 1, VMBUS_SEND_MORE);
-}
-
-/* Sends what is done, and moves what is sent to @sent. Called with the lock held. */
-static void answers_send(struct vscsi_channel *chan, struct list_head *sent)
-	__must_hold(&chan->lock)
-{
-	struct vscsi_request *r;
-	int ret;
-
-	chan->sending = true;
-	while (!list_empty(&chan->done)) {
-		r = list_first_entry(&chan->done, struct vscsi_request, node);
-		spin_unlock(&chan->lock);
-		ret = answer_send(r);
-		spin_lock(&chan->lock);
-		/* A ring that is broken takes nothing any more. */
-		if (ret == -EAGAIN && !chan->closing)
-			break;
-		list_move_tail(&r->node, sent);
-	}
-	chan->sending = false;
-}
 
 /* A command that is not the target's any more, or never was. Called with the lock held. */
 static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
@@ -78,24 +41,16 @@ static void channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
 	vmbus_endpoint_kick(chan->ep);
 }
 
-/* Each of @sent holds the endpoint: @chan is there until the last of them is released. */
-static void answers_sent(struct vscsi_channel *chan, struct list_head *sent)
+/* The answer is sent, or the channel closes. The endpoint, and so @chan, is held still. */
+static void answer_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
 {
-	struct vscsi_request *r, *next;
-	struct vmbus_endpoint *ep;
+	struct vscsi_request *r = container_of(c, struct vscsi_request, answer);
+	struct vscsi_channel *chan = r->chan;
 
-	if (list_empty(sent))
-		return;
-	ep = chan->ep;
-	vmbus_endpoint_flush(ep);
 	spin_lock(&chan->lock);
-	list_for_each_entry(r, sent, node)
-		channel_uncount(chan, r);
+	channel_uncount(chan, r);
 	spin_unlock(&chan->lock);
-	list_for_each_entry_safe(r, next, sent, node) {
-		vscsi_request_release(r);
-		vmbus_endpoint_put(ep);
-	}
+	vscsi_request_release(r);
 }
 
 /**
@@ -106,32 +61,11 @@ static void answers_sent(struct vscsi_channel *chan, struct list_head *sent)
  */
 void vscsi_request_done(struct vscsi_request *r)
 {
-	struct vscsi_channel *chan = r->chan;
-	LIST_HEAD(sent);
-
-	spin_lock(&chan->lock);
-	list_add_tail(&r->node, &chan->done);
-	if (!chan->sending)
-		answers_send(chan, &sent);
-	spin_unlock(&chan->lock);
-	answers_sent(chan, &sent);
-}
-
-/**
- * vscsi_answer_pending() - Send the answers that found no room
- * @chan: the channel; if it is closing, they are dropped
- *
- * Context: process, in a callback of the channel.
- */
-void vscsi_answer_pending(struct vscsi_channel *chan)
-{
-	LIST_HEAD(sent);
-
-	spin_lock(&chan->lock);
-	if (!chan->sending)
-		answers_send(chan, &sent);
-	spin_unlock(&chan->lock);
-	answers_sent(chan, &sent);
+	r->answer.trans_id = r->desc.trans_id;
+	r->answer.buf = &r->packet;
+	r->answer.len = vstor_answer_len(r->desc.len);
+	r->answer.done = answer_done;
+	vmbus_endpoint_complete(r->chan->ep, &r->answer);
 }
 
 /* ---- What a channel may have under way ---- */

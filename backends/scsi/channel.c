@@ -172,7 +172,6 @@ void vscsi_channel_kick(struct vmbus_endpoint *ep)
 	unsigned int n;
 	int ret = 0;
 
-	vscsi_answer_pending(chan);
 	if (channel_is_primary(chan))
 		channel_tell_rescan(chan);
 	for (n = 0; n < KICK_WEIGHT && !ret; n++) {
@@ -203,7 +202,6 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	chan->ep = ep;
 	chan->dev = dev;
 	spin_lock_init(&chan->lock);
-	INIT_LIST_HEAD(&chan->done);
 	INIT_LIST_HEAD(&chan->commands);
 	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
@@ -309,11 +307,6 @@ void vscsi_channel_close(struct vmbus_endpoint *ep)
 	if (channel_is_primary(chan))
 		vscsi_unplug_close(chan->dev);
 	vscsi_device_del_channel(chan->dev, chan);
-	spin_lock(&chan->lock);
-	chan->closing = true;
-	spin_unlock(&chan->lock);
-	/* Those whose answer found no room; the others follow when they are done. */
-	vscsi_answer_pending(chan);
 	vmbus_endpoint_drain(ep);
 	vmbus_gpa_pool_destroy(vmbus_endpoint_channel(ep));
 	/* No show() any more. */

@@ -2,6 +2,7 @@
 /*
  * The guest's pages of a request: mapped, and copied from and to.
  */
+#include <linux/bio.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/scatterlist.h>
@@ -58,18 +59,24 @@ void vscsi_unmap(struct vscsi_request *r)
 /**
  * vscsi_is_aligned() - Can a block device use the guest's pages as they are?
  * @r: the request, mapped
+ * @block: bytes of a block of the logical unit
+ *
+ * A list that is too long for one bio is cut, between two of its pieces: then each must be
+ * whole blocks.
  *
  * Context: any.
- * Return: true if each piece of them begins and ends with a sector.
+ * Return: true if each piece of them begins and ends with a sector, and no cut can fall into
+ * a block.
  */
-bool vscsi_is_aligned(const struct vscsi_request *r)
+bool vscsi_is_aligned(const struct vscsi_request *r, u32 block)
 {
 	struct sg_table *sgt = vmbus_mapping_sgt(r->map);
+	u32 unit = sgt->orig_nents > BIO_MAX_VECS ? max(block, SECTOR) : SECTOR;
 	struct scatterlist *sg;
 	unsigned int i;
 
 	for_each_sgtable_sg(sgt, sg, i)
-		if ((sg->offset | sg->length) % SECTOR)
+		if (sg->offset % SECTOR || sg->length % unit)
 			return false;
 	return true;
 }

@@ -291,7 +291,7 @@ static bool request_is_copied(const struct vscsi_request *r)
 	const struct vstor_command *c = &r->command;
 	u32 block = READ_ONCE(r->chan->dev->tpg->block_size[c->lun]);
 
-	return !block || (u64)c->blocks * block != c->bytes || !vscsi_is_aligned(r);
+	return !block || (u64)c->blocks * block != c->bytes || !vscsi_is_aligned(r, block);
 }
 
 /**
@@ -355,14 +355,17 @@ int vscsi_write_pending(struct se_cmd *cmd)
  * @cmd: the command
  *
  * Context: process.
- * Return: 0.
+ * Return: 0; -EIO if the data has a memory error: the target core makes it CHECK CONDITION, and
+ * calls vscsi_queue_status().
  */
 int vscsi_queue_data_in(struct se_cmd *cmd)
 {
 	struct vscsi_request *r = to_request(cmd);
+	size_t len = min(cmd->data_length, r->command.bytes);
 
-	if (r->copied)
-		vscsi_copy_to_guest(r, cmd->t_data_sg, cmd->t_data_nents, cmd->data_length);
+	if (r->copied &&
+	    vscsi_copy_to_guest(r, cmd->t_data_sg, cmd->t_data_nents, len) != len)
+		return -EIO;
 	transport_generic_free_cmd(cmd, 0);
 	return 0;
 }

@@ -43,8 +43,11 @@
 
 /* Requests on a channel, those whose answer finds no room included */
 #define VSCSI_MAX_REQUESTS	512u
-/* Logical units that a device resets at a time */
-#define VSCSI_MAX_TMRS		512
+/*
+ * Logical units that a device resets at a time. Each keeps an item of the kernel's shared work
+ * queue, of which a processor runs some hundred, for as long as the backstore takes.
+ */
+#define VSCSI_MAX_TMRS		8
 /* Data of a channel that is copied at a time, unless one request of a logical unit has more */
 #define VSCSI_COPY_BYTES	(256u << 10)
 
@@ -127,16 +130,13 @@ struct vscsi_use {
  * @header_max: room of @header
  * @header: copy of the type header of the packet that is being received
  * @lock: protects what follows
- * @done: requests whose answer is to be sent, in that order
  * @nr_requests: requests that there are
  * @copy_bytes: data of theirs that is copied
  * @max_commands: commands that can be under way at the target at a time
  * @nr_commands: those that are
  * @commands: these, the oldest first
  * @use: what each logical unit has of them; an entry for any number that a packet can name
- * @sending: somebody is sending what is in @done
  * @stalled: receiving goes on when a request is gone
- * @closing: an answer that finds no room is dropped
  */
 struct vscsi_channel {
 	struct vmbus_endpoint *ep;
@@ -145,21 +145,18 @@ struct vscsi_channel {
 	size_t header_max;
 	void *header;
 	spinlock_t lock;
-	struct list_head done;
 	unsigned int nr_requests;
 	u32 copy_bytes;
 	unsigned int max_commands;
 	unsigned int nr_commands;
 	struct list_head commands;
 	struct vscsi_use use[U8_MAX + 1];
-	bool sending;
 	bool stalled;
-	bool closing;
 };
 
 /**
  * struct vscsi_request - a packet of the guest's that wants an answer
- * @node: in channel.done, once it is done
+ * @answer: what the endpoint sends, once it is done
  * @chan: the channel that it came on, of which it holds the endpoint
  * @desc: description of the packet
  * @packet: payload of the packet, zeroes behind it; then of the answer
@@ -173,11 +170,13 @@ struct vscsi_channel {
  * @aborted: a reset has ended it
  * @absent: its logical unit went while it was being submitted
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
+ * @next_lun: the next logical unit that it resets. Protected by channel.lock
+ * @end_lun: the first that it does not
  * @cmd: the target core's
  * @sense: sense data
  */
 struct vscsi_request {
-	struct list_head node;
+	struct vmbus_completion answer;
 	struct vscsi_channel *chan;
 	struct vmbus_packet desc;
 	struct vstor_packet packet;
@@ -191,6 +190,8 @@ struct vscsi_request {
 	struct list_head command_node;
 	unsigned long since;
 	atomic_t nr_tmrs;
+	u16 next_lun;
+	u16 end_lun;
 	struct se_cmd cmd;
 	u8 sense[TRANSPORT_SENSE_BUFFER];
 };
@@ -228,7 +229,6 @@ void vscsi_channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r);
 bool vscsi_request_admit(struct vscsi_request *r);
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
-void vscsi_answer_pending(struct vscsi_channel *chan);
 
 /* request.c */
 int vscsi_requests_init(void);
@@ -246,7 +246,7 @@ void vscsi_request_released(struct se_cmd *cmd);
 /* data.c */
 int vscsi_map(struct vscsi_request *r);
 void vscsi_unmap(struct vscsi_request *r);
-bool vscsi_is_aligned(const struct vscsi_request *r);
+bool vscsi_is_aligned(const struct vscsi_request *r, u32 block);
 size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);
 bool vscsi_copy_from_guest(struct vscsi_request *r, struct scatterlist *sgl,
