@@ -104,6 +104,69 @@ TEST_F(life, reset_of_nothing)
 	EXPECT_EQ(0, scsi_op(self->c, OP_RESET_ADAPTER).msg.status);
 }
 
+/* ---- Resets of many logical units, and many resets ---- */
+
+#define NR_RAM		12u	/* more than are reset at a time */
+#define FIRST_RAM	2u
+#define MAX_RESETS	8u
+
+/* Until it has said all that it has to say */
+static void quieten(struct scsi_chan *c, __u8 lun)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	unsigned int i;
+
+	tur.lun = lun;
+	for (i = 0; i < 4 && scsi_do(c, &tur).msg.srb_status != SRB_SUCCESS; i++)
+		;
+}
+
+TEST_F(life, reset_of_many)
+{
+	char name[NR_RAM][8];
+	unsigned int i;
+
+	for (i = 0; i < NR_RAM; i++) {
+		snprintf(name[i], sizeof(name[i]), "r%u", i);
+		ASSERT_EQ(0, target_rd_mcp(name[i], 1 << 20));
+		ASSERT_EQ(0, target_add_lun(FIRST_RAM + i, "rd_mcp", name[i]));
+	}
+	for (i = 0; i < NR_RAM; i++)
+		quieten(self->c, FIRST_RAM + i);
+	EXPECT_EQ(0, scsi_op(self->c, OP_RESET_BUS).msg.status);
+	for (i = 0; i < NR_RAM; i++) {
+		struct scsi_cmd tur = cmd_plain(0);
+
+		tur.lun = FIRST_RAM + i;
+		EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x29, 3);
+		EXPECT_EQ(0, target_remove_lun(FIRST_RAM + i));
+		EXPECT_EQ(0, target_remove_backstore("rd_mcp", name[i]));
+	}
+}
+
+/* Those of a disk that hangs wait, each in work that the whole host shares. */
+TEST_F(life, too_many_resets)
+{
+	struct vstor_msg msg = { .op = OP_RESET_LUN, .lun = HUNG_LUN };
+	__u64 id = BEGIN_HUNG(self->c, 7);
+	struct vstor_reply r;
+	unsigned int i;
+
+	for (i = 0; i < MAX_RESETS + 2; i++)
+		scsi_put(self->c, 6, 1, 1000 + i, NULL, 0, &msg, sizeof(msg));
+	scsi_kick(self->c);
+	for (i = 0; i < 2; i++) {
+		r = scsi_next(self->c);
+		EXPECT_EQ(1000 + MAX_RESETS + i, r.id);
+		EXPECT_EQ(STATUS_DEVICE_BUSY, r.msg.status);
+	}
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(id, scsi_next(self->c).id);
+	for (i = 0; i < MAX_RESETS; i++)
+		EXPECT_EQ(0, scsi_next(self->c).msg.status);
+	EXPECT_TRUE(scsi_is_quiet(self->c));
+}
+
 /* ---- Ends with commands under way ---- */
 
 TEST_F(life, close)
