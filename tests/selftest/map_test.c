@@ -503,42 +503,15 @@ FIXTURE_VARIANT(map_size) {
 	__u32 resident;
 };
 
-FIXTURE_VARIANT_ADD(map_size, 1) {
-	.pages = 1,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 26) {
-	.pages = 26,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 27) {
-	.pages = 27,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 54) {
-	.pages = 54,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 55) {
-	.pages = 55,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 4096) {
-	.pages = 4096,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 7936) {
-	.pages = 7936,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 8190) {
-	.pages = 8190,
-};
-
-FIXTURE_VARIANT_ADD(map_size, 8190_resident) {
-	.pages = 8190,
-	.resident = VMBUS_HOST_REGION_RESIDENT,
-};
+FIXTURE_VARIANT_ADD(map_size, 1) { .pages = 1 };
+FIXTURE_VARIANT_ADD(map_size, 26) { .pages = 26 };
+FIXTURE_VARIANT_ADD(map_size, 27) { .pages = 27 };
+FIXTURE_VARIANT_ADD(map_size, 54) { .pages = 54 };
+FIXTURE_VARIANT_ADD(map_size, 55) { .pages = 55 };
+FIXTURE_VARIANT_ADD(map_size, 4096) { .pages = 4096 };
+FIXTURE_VARIANT_ADD(map_size, 7936) { .pages = 7936 };
+FIXTURE_VARIANT_ADD(map_size, 8190) { .pages = 8190 };
+FIXTURE_VARIANT_ADD(map_size, 8190_resident) { .pages = 8190, RESIDENT };
 
 FIXTURE_SETUP(map_size)
 {
