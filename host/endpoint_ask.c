@@ -86,7 +86,7 @@ static void endpoint_close_locked(struct vmbus_endpoint *ep, enum endpoint_close
 }
 
 /**
- * vmbus_ep_close() - The channel is to be closed
+ * vmbus_ep_close() - Have the channel closed
  * @ep: the endpoint
  * @mode: whether an OPENCHANNEL that waits is answered
  *
@@ -100,7 +100,7 @@ void vmbus_ep_close(struct vmbus_endpoint *ep, enum endpoint_close mode)
 }
 
 /**
- * vmbus_ep_rescind_locked() - The channel is to be closed, and not to be opened again
+ * vmbus_ep_rescind_locked() - Have the channel closed, for good
  * @ep: the endpoint; with a primary, all of its device
  *
  * Context: process, the device's lock is held. Waits for nothing.
@@ -119,7 +119,7 @@ void vmbus_ep_rescind_locked(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_rescind() - The channel is to be closed, and not to be opened again
+ * vmbus_ep_rescind() - Have the channel closed, for good
  * @ep: the endpoint; with a primary, all of its device
  *
  * Context: process. Waits for nothing; the caller holds a reference.
@@ -151,8 +151,8 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 }
 
 /*
- * Of a primary, if there is no remove() that might take its time: then the caller is to do
- * it, before the state work could.
+ * Take a primary for removal, if no remove() may take its time: then the caller removes it,
+ * before the state work could.
  */
 static bool endpoint_remove_begin(struct vmbus_endpoint *ep)
 {
@@ -183,7 +183,7 @@ static bool endpoint_die_locked(struct vmbus_endpoint *ep, bool may_remove)
 }
 
 /**
- * vmbus_ep_die_all() - All channels of a device are to be removed
+ * vmbus_ep_die_all() - Have all channels of a device removed
  * @dev: the device
  *
  * Context: process, the device's lock is held. Waits for nothing.
@@ -197,7 +197,7 @@ void vmbus_ep_die_all(struct vmbus_device *dev)
 }
 
 /**
- * vmbus_ep_die() - The channel is to be removed
+ * vmbus_ep_die() - Have the channel removed
  * @ep: the endpoint; with a primary, all of its device
  *
  * As vmbus_ep_rescind(), and then the backend hears no more of it: after a primary's last
@@ -257,7 +257,7 @@ void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp)
 }
 
 /**
- * vmbus_ep_relid_released() - The guest has nothing to do with the channel any more
+ * vmbus_ep_relid_released() - The guest has released the channel
  * @ep: the endpoint
  *
  * It hears nothing more of it: what waits is dropped, and if the channel was rescinded,
@@ -282,7 +282,7 @@ static bool endpoint_is_idle_locked(const struct vmbus_endpoint *ep, bool remove
 }
 
 /**
- * vmbus_ep_is_idle() - Is what vmbus_ep_rescind() or vmbus_ep_die() has asked for done?
+ * vmbus_ep_is_idle() - Has what vmbus_ep_rescind() or vmbus_ep_die() asked for been done?
  * @ep: the endpoint, held by the caller; with a primary, all of its device
  * @removed: it is the latter
  *
@@ -323,7 +323,7 @@ bool vmbus_ep_is_dying(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_reset() - The channel is to be closed; the guest may open it again at once
+ * vmbus_ep_reset() - Have the channel closed; the guest may open it again at once
  * @ep: the endpoint
  *
  * Context: process. Waits for nothing; the caller holds a reference.
@@ -337,7 +337,7 @@ void vmbus_ep_reset(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_is_reset() - Is closed what vmbus_ep_reset() has found?
+ * vmbus_ep_is_reset() - Has what vmbus_ep_reset() found been closed?
  * @ep: the endpoint, held by the caller
  *
  * Not whether the endpoint is closed now: the guest can reopen it any time, and could keep
@@ -359,7 +359,7 @@ bool vmbus_ep_is_reset(struct vmbus_endpoint *ep)
 /* ---- What the mapper asks for ---- */
 
 /**
- * vmbus_ep_revoke() - A mapping is wanted back
+ * vmbus_ep_revoke() - Revoke a mapping
  * @chan: the channel
  * @map: the mapping
  *

@@ -23,7 +23,7 @@
 
 #define MAX_BATCH	16u
 
-/* As many of the first as are sent together, and the room that they take. */
+/* Count the first completions that go out together, and the room that they take. */
 static unsigned int unsent_batch(struct vmbus_endpoint *ep, unsigned int most, size_t *room)
 {
 	struct vmbus_completion *c;
@@ -68,7 +68,7 @@ static int unsent_send(struct vmbus_endpoint *ep, struct vmbus_completion *first
 	return vmbus_endpoint_submit(ep, &res, 0);
 }
 
-/* These are through. Called without the lock. */
+/* These have been sent. Called without the lock. */
 static void unsent_done(struct vmbus_endpoint *ep, struct list_head *done)
 {
 	struct vmbus_completion *c, *next;
@@ -87,8 +87,8 @@ static void unsent_cut(struct vmbus_endpoint *ep, unsigned int n, struct list_he
 }
 
 /*
- * Called by the one that sends, with the lock held, which is let go of meanwhile. Returns
- * false if there is no room, and kick() will come.
+ * Called by the only sender with the lock held; drops and retakes it. Returns false if there is
+ * no room, and kick() will come.
  */
 static bool unsent_step(struct vmbus_endpoint *ep, unsigned long *irq)
 	__must_hold(&ep->unsent_lock)
@@ -100,7 +100,7 @@ static bool unsent_step(struct vmbus_endpoint *ep, unsigned long *irq)
 	int ret = -EAGAIN;
 
 	first = list_first_entry(&ep->unsent, struct vmbus_completion, node);
-	/* If there is not the room for many there may be for one. */
+	/* Where many do not fit, one may. */
 	for (most = MAX_BATCH; most && ret; most = most > 1 ? 1 : 0) {
 		n = unsent_batch(ep, most, &room);
 		ep->unsent_again = false;
@@ -159,7 +159,7 @@ void vmbus_ep_completions_kick(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_completions_close() - Nobody waits for room any more, or does again
+ * vmbus_ep_completions_close() - Stop waiting for room, or begin again
  * @ep: the endpoint
  * @closing: the first of the two: what does not fit is dropped
  *
@@ -199,7 +199,7 @@ void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion 
 {
 	unsigned long irq;
 
-	/* That of @c may be the last, and goes with it. */
+	/* The hold of @c may be the last, and goes with it. */
 	percpu_ref_get(&ep->users);
 	spin_lock_irqsave(&ep->unsent_lock, irq);
 	list_add_tail(&c->node, &ep->unsent);

@@ -16,8 +16,7 @@
 #include "trace.h"
 
 /*
- * Whatever is not plain. All calls that the functions below make are their last, so that
- * these need no frame.
+ * The uncommon cases. Each function below ends in its only call, so it needs no stack frame.
  */
 static noinline int endpoint_peek_slow(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 				       struct kvec seg[2])
@@ -32,7 +31,7 @@ static noinline int endpoint_peek_slow(struct vmbus_endpoint *ep, struct vmbus_p
 	return endpoint_ring_result(ep, ret);
 }
 
-/* What is traced is not plain. */
+/* A traced packet takes the slow path. */
 static __always_inline bool endpoint_peek_plain(struct vmbus_endpoint *ep,
 						struct vmbus_packet *pkt, const void **body,
 						u32 *len)
@@ -72,7 +71,7 @@ static __always_inline void endpoint_commit(struct vmbus_endpoint *ep)
 static __always_inline void endpoint_step(struct vmbus_endpoint *ep, u32 bytes)
 {
 	ring_step(&ep->in, bytes);
-	/* Nobody else writes it; people may read it. */
+	/* Nobody else writes it; debugfs and fdinfo may read it. */
 	data_race(ep->counts.received++);
 	/* Likewise. */
 	data_race(ep->counts.received_bytes += bytes);

@@ -30,7 +30,7 @@ void vmbus_ep_put(struct vmbus_endpoint *ep)
 {
 	if (!refcount_dec_and_test(&ep->ref))
 		return;
-	/* Kicks queue work, which the channel does not take any more. */
+	/* A kick would queue work, which the channel no longer takes. */
 	vmbus_ep_clear_signals(ep);
 	vmbus_gpadl_channel_put(ep->chan);
 }
@@ -83,7 +83,7 @@ void vmbus_ep_revive(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_kill() - From now on nobody gets hold of the endpoint any more
+ * vmbus_ep_kill() - From now on nobody can take a hold of the endpoint
  * @ep: the endpoint
  *
  * Context: process.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The two rings of an open channel: where they are, and what is done about what their
- * functions say. What a ring is, ring.h tells; what backends do with them, endpoint_recv.c
+ * The two rings of an open channel: where they are, and the signals, kicks and timers that their
+ * functions ask for. What a ring is, ring.h tells; what backends do with them, endpoint_recv.c
  * and endpoint_send.c.
  *
  * While somebody waits for room, a timer looks at the ring: guests that announce no
@@ -47,7 +47,7 @@ void vmbus_ep_do(struct vmbus_endpoint *ep, unsigned int todo)
 }
 
 /**
- * vmbus_ep_start_timer() - Somebody waits for room
+ * vmbus_ep_start_timer() - Look for room now and then, for a waiting sender
  * @ep: the endpoint
  *
  * Context: any; out_lock is held.
@@ -62,7 +62,7 @@ void vmbus_ep_start_timer(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_tell_broken() - The guest has spoilt a ring
+ * vmbus_ep_tell_broken() - Tell the VMM that the guest has spoilt a ring
  * @ep: the endpoint
  *
  * The VMM is told once for each open.
@@ -126,8 +126,8 @@ void vmbus_ep_rings_init(struct vmbus_endpoint *ep)
 }
 
 /*
- * Bytes of the ring GPADL, if it is of whole pages and the second ring begins where it
- * can: each has a control page and data. That it is of one range, the vmap finds.
+ * Bytes of the ring GPADL, if it is of whole pages and the second ring begins where it can: each
+ * has a control page and data. The vmap checks that it has one range.
  */
 static int ring_check(const struct sg_table *sgt, u32 ring_page, size_t *bytes)
 {

@@ -54,7 +54,7 @@ static __always_inline int endpoint_submit(struct vmbus_endpoint *ep,
 	return endpoint_ring_result(ep, ret);
 }
 
-/* Whatever is not plain, or is traced */
+/* The uncommon cases, and traced packets */
 static noinline int endpoint_place_slow(struct vmbus_endpoint *ep,
 					struct vmbus_reservation *res,
 					const struct vmbus_packet *pkt, struct kvec seg[2])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events: what the kernel asks or tells the VMM of its own accord.
+ * Events: what the kernel tells the VMM, or asks of it, without being asked.
  */
 #include <linux/bitops.h>
 #include <linux/bug.h>
@@ -198,7 +198,7 @@ void vmbus_host_event_take(struct vmbus_guest *guest, const struct vmbus_host_ev
 	unsigned long irq;
 
 	spin_lock_irqsave(&events->lock, irq);
-	/* Another number of sub-channels, posted meanwhile, is still to be told. */
+	/* A new number of sub-channels, posted meanwhile, stays queued. */
 	if (event_value(events, relid, kind) == event->value)
 		events->kinds[relid] &= ~BIT(kind);
 	if (!events->kinds[relid])

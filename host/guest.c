@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest: what an open file stands for, its partition, and its channels by their relid.
+ * A guest: one open file, its partition, and its channels by their relid.
  */
 #include <linux/errno.h>
 #include <linux/list.h>
@@ -46,7 +46,7 @@ static const struct vmbus_partition_ops host_ops = {
 };
 
 /**
- * vmbus_guest_alloc() - Make what an open file stands for
+ * vmbus_guest_alloc() - Make the guest of an open file
  *
  * Context: process, may sleep.
  * Return: the guest, no partition yet, for vmbus_guest_close(); NULL if there is no memory.

@@ -42,7 +42,7 @@ static u32 region_flags(u32 from)
 	       (from & VMBUS_HOST_REGION_RESIDENT ? VMBUS_GPA_REGION_RESIDENT : 0);
 }
 
-/* The uAPI's regions are the mapper's, but that they could grow apart. */
+/* The uAPI's regions equal the mapper's today; they may grow apart. */
 static int region_convert(struct vmbus_gpa_region *to,
 			  const struct vmbus_host_region *from)
 {
@@ -176,8 +176,8 @@ static int ioctl_reset(const struct ioctl_call *call, union ioctl_arg *arg)
 }
 
 /*
- * An event is taken only when it has reached the VMM. Returns -EAGAIN if there is none,
- * -EFAULT if memory is not there: it is brought in when nothing is held.
+ * An event leaves the queue only when it has reached the VMM. Returns -EAGAIN if there is none,
+ * -EFAULT if the memory is not present: the caller faults it in when it holds nothing.
  */
 static int event_read_one(const struct ioctl_call *call, struct vmbus_host_event *event)
 {
@@ -289,8 +289,8 @@ static const struct ioctl_op ioctl_ops[] = {
 };
 
 /*
- * Who may: anybody asks for the version and makes the file a partition, and after that only
- * its address space.
+ * Any caller may ask for the version and CREATE; later ioctls must come from the bound address
+ * space.
  */
 static int ioctl_may(struct vmbus_guest *guest, unsigned int cmd)
 {

@@ -28,7 +28,7 @@ int vmbus_host_copy_sized(void *to, u32 size, u32 min_size, const void __user *f
 		return -EFAULT;
 	if (user_size < min_size)
 		return -EINVAL;
-	/* No structure will ever be that long: do not look at 4 GiB for zeroes. */
+	/* No structure is that long: do not search 4 GiB for zeroes. */
 	if (user_size > PAGE_SIZE)
 		return -E2BIG;
 	ret = copy_struct_from_user(to, size, from, user_size);

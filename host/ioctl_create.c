@@ -2,8 +2,8 @@
 /*
  * VMBUS_HOST_CHANNEL_CREATE: a device with its primary channel, or a sub-channel of one.
  *
- * First everything is copied from user memory, then everything is made, and the channel
- * gets into the table last. What fails before that has never been.
+ * First everything is copied from user memory, then everything is made, and the channel enters
+ * the table last. A call that fails before that leaves no trace.
  */
 #include <linux/err.h>
 #include <linux/errno.h>
@@ -136,7 +136,7 @@ static struct vmbus_device *creation_find_device(const struct creation *c)
 	if (!guid_equal(&primary->dev->if_type, &c->if_type) ||
 	    !guid_equal(&primary->dev->if_instance, &c->if_instance))
 		return ERR_PTR(-EINVAL);
-	/* The backend may be gone by now, but not this. */
+	/* The backend may be gone by now; this copy of its limit stays. */
 	if (c->arg->index > primary->dev->max_subchannels)
 		return ERR_PTR(-EINVAL);
 	vmbus_host_device_get(primary->dev);
@@ -151,12 +151,12 @@ static void creation_undo(struct vmbus_endpoint *ep)
 		vmbus_ep_abandon(ep);
 		return;
 	}
-	/* What its backend has asked of the VMM already, while the relid is taken. */
+	/* Forget what its backend has asked of the VMM already, while the relid is taken. */
 	vmbus_host_events_forget(ep->guest, ep->relid);
 	vmbus_ep_put(ep);
 }
 
-/* The endpoint is one of its device's, or this fails. */
+/* The endpoint joins its device, or this fails. */
 static int creation_join(const struct creation *c, struct vmbus_endpoint *ep)
 {
 	bool primary = !c->arg->primary;

@@ -50,7 +50,7 @@ static int receive_open(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
 		.target_vp = le32_to_cpu(msg->target_vp),
 	};
 
-	/* First of all: where there is no room for an answer, nothing has happened. */
+	/* First: without room for an answer, nothing may change. */
 	req.reply = vmbus_partition_reserve_reply(guest->p);
 	if (!req.reply)
 		return -EAGAIN;
@@ -152,7 +152,7 @@ int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u
 
 /* ---- To the guest ---- */
 
-/* As copy_to_user_nofault(): all of it, or -EFAULT and @to is as it was. */
+/* As copy_to_user_nofault(): copies all, or returns -EFAULT and leaves @to as it was. */
 static int copy_to_iter_nofault(const void *from, size_t len, struct iov_iter *to)
 {
 	size_t copied;
@@ -188,7 +188,7 @@ static ssize_t host_read_one(struct vmbus_guest *guest, struct iov_iter *to)
 	return ret ?: reply.len;
 }
 
-/* The same; the memory is brought in when nothing is held. */
+/* The same; faults the memory in while nothing is held. */
 static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to)
 {
 	ssize_t ret;

@@ -96,8 +96,8 @@ static bool host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint
 /* ---- What is asked for without waiting ---- */
 
 /*
- * Note a request, unless it is done. The note comes first: what happens after the look
- * finds it.
+ * Note a request, unless it is done. The note comes before the look, so that a later change finds
+ * it.
  */
 static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
 {
@@ -244,7 +244,7 @@ int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 	if (!ep)
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
-	/* Last: until then, the call can be repeated. */
+	/* Last: until here, the caller can repeat the call. */
 	if (!ret && !host_forget_channel(guest, ep))
 		ret = -ENOENT;
 	vmbus_ep_put(ep);
@@ -300,8 +300,8 @@ int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock)
 {
 	vmbus_guest_finish(guest);
 	/*
-	 * In this order: what is closed quietly adds no reply to those that are dropped, and
-	 * no reader comes with one of them after this.
+	 * In this order: a quiet close adds no reply to those that are dropped, and no reader
+	 * delivers one of them after this.
 	 */
 	host_reset_endpoints(guest);
 	vmbus_partition_reset_start(guest->p);
