@@ -61,7 +61,7 @@ run()
 		"${programs[@]/#/$dir/build/tests/selftest/bin/}" \
 		"$top/scripts/guest/watch.sh=/run"
 	say "Running the examples in QEMU ..."
-	FOLLOW=watch.tap MEM=3G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+	FOLLOW=watch.tap MEM=3G TIMEOUT=${TIMEOUT:-1800} "$top/scripts/qemu.sh" \
 		"$kernel/vmlinuz" "$dir/initramfs" "$logs" || ok=1
 	read -r passed failed _ < <(count_results "$logs/watch.tap" "")
 	[ "$ok" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1

@@ -24,7 +24,7 @@ at_work &
 worker=$!
 for example in /examples/*.sh; do
 	n=$((n + 1))
-	timeout 120 sh "$example" >/tmp/output 2>&1
+	timeout 400 sh "$example" >/tmp/output 2>&1
 	if grep -qE "$(cat "${example%.sh}.shows")" /tmp/output; then
 		echo "ok $n - $(head -n 1 "$example")" >/dev/results
 	else
