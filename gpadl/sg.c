@@ -2,11 +2,11 @@
 /*
  * The scatterlist of a mapping.
  *
- * One flat array, in the order of the guest's list; pages that follow each other
- * physically share an entry, as far as their range goes. It is made in one walk over the
- * list. Where the pages of an extent are, that walk is told by one of three: the table of
- * their region if it is resident; the plan by which they were pinned, if they were pinned by
- * the block; or the pin itself, which is done there and then.
+ * One flat array, in the order of the guest's list; pages that follow each other physically share
+ * an entry, as far as their range goes. It is made in one walk over the list. One of three tells
+ * the walk where the pages of an extent are: the table of their region if it is resident; the
+ * plan by which they were pinned, if they were pinned by the block; or the pin itself, which is
+ * done there and then.
  *
  * All is added as whole guest pages. A range need not begin and end with a page: its first
  * and its last entry are cut to size when the range is through.
@@ -26,7 +26,7 @@
 #include "sg.h"
 #include "walk.h"
 
-/* No page begins there: the next one has an entry of its own. */
+/* No page begins there, so the next one gets an entry of its own. */
 #define SG_APART	((phys_addr_t)-1)
 
 /**
@@ -75,7 +75,7 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 
 /* ---- Ranges ---- */
 
-/* Cut off what is not of the range: of its first page, and of its last. */
+/* Cut off the parts of the first and the last page that are not in the range. */
 static void sg_end_range(struct sg_builder *b)
 {
 	const struct gpadl_wire_range *range = &b->range;
@@ -132,7 +132,7 @@ static __always_inline int sg_add_run(struct sg_builder *b, phys_addr_t phys, u3
 	return 0;
 }
 
-/* The next entry, where there was no room for it: now there is. NULL if there is no memory. */
+/* Make room for the next entry, and return it. NULL if there is no memory. */
 static noinline struct scatterlist *sg_more_room(struct sg_builder *b)
 {
 	b->nents = b->room;
@@ -196,7 +196,7 @@ static int sg_add_down(struct sg_builder *b, phys_addr_t phys, u32 nr)
 
 /* ---- Extents ---- */
 
-/* So many of @max pages, from @hva on, lie in the same aligned @size bytes. */
+/* How many of @max pages, from @hva on, lie in the same aligned @size bytes? */
 static u32 pages_in(unsigned long hva, unsigned long size, bool down, u32 max)
 {
 	unsigned long before = (hva & (size - 1)) >> GPADL_PAGE_SHIFT;
@@ -307,7 +307,7 @@ static struct scatterlist *sg_split_entry(struct scatterlist *end, struct scatte
 	struct page *page = sg_page(&entry);
 
 	while (left) {
-		/* What lies before the entry in its first piece is no part of it. */
+		/* The first piece begins where the entry does, not at a multiple. */
 		from = (left - 1) / max_segment * max_segment;
 		sg_fill(--end, page + (from >> PAGE_SHIFT),
 			left - max(from, entry.offset), from ? 0 : entry.offset);
@@ -344,7 +344,7 @@ static noinline int sg_split_long(struct sg_builder *b, unsigned int max_segment
 /* The longest entry there can be: a GPADL has no more pages. */
 #define SG_LONGEST	(GPADL_MAX_PAGES * GPADL_PAGE_SIZE)
 
-/* In the room that the mapping has; if that is too little, in @room, and more than that. */
+/* Begin in the room that the mapping has; if that is too little, in @room entries or more. */
 static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long room)
 {
 	*b = (struct sg_builder) {
