@@ -10,6 +10,7 @@
 # shellcheck disable=SC2034 # for scripts that source this
 apt_next="as root: apt-get update; is there a Debian mirror in /etc/apt?"
 apt_options=(-q -o APT::Sandbox::User=root)
+apt_types=(deb)
 
 archive_mirror()
 {
@@ -20,7 +21,7 @@ archive_mirror()
 
 archive_update()
 {
-	echo "deb $mirror $1 main" >"$apt_state/sources.list"
+	printf '%s\n' "${apt_types[@]/%/ $mirror $1 main}" >"$apt_state/sources.list"
 	logged "$apt_state/log" apt-get "${apt_options[@]}" update
 }
 
@@ -52,8 +53,40 @@ archive_ask()
 	apt_options+=(-o "Dir::State=$apt_state" -o "Dir::Cache=$apt_state/cache"
 		-o "Dir::Etc::sourcelist=$apt_state/sources.list"
 		-o Dir::Etc::sourceparts=- -o Acquire::Languages=none)
-	[ -z "${2-}" ] || apt_options+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2")
+	[ -z "${2-}" ] || [ "$2" = source ] || apt_options+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2")
 	with_lock apt archive_refresh "$1"
+}
+
+# archive_ask_sources SUITE: the same, for the sources of packages
+archive_ask_sources()
+{
+	apt_types=(deb-src)
+	archive_ask "$1" source
+}
+
+# source_version PACKAGE: the newest that the suite has
+source_version()
+{
+	apt-cache "${apt_options[@]}" showsrc --only-source "$1" 2>/dev/null |
+		sed -n 's/^Version: //p' | sort -V | tail -n 1
+}
+
+# unpack_source DIR PACKAGE VERSION: what Debian builds its package from, with its patches
+unpack_source()
+{
+	local dir=$1 tmp patch
+
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	say "Downloading the source of $2 $3 ..."
+	(cd "$tmp" && apt-get "${apt_options[@]}" source --download-only "$2=$3") \
+		>"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; die "cannot download $2 $3" "$apt_next"; }
+	mkdir -p "$dir"
+	tar -xf "$tmp"/*.orig.tar.* -C "$dir" --strip-components=1
+	tar -xf "$tmp"/*.debian.tar.* -C "$dir"
+	grep -v '^ *\(#\|$\)' "$dir/debian/patches/series" | while read -r patch; do
+		patch -d "$dir" -p1 -sfi "$dir/debian/patches/$patch" >&2
+	done
+	rm -rf "$tmp"
 }
 
 # pkg_field PACKAGE FIELD: of the version that apt would install

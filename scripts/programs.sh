@@ -11,20 +11,12 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"
+. "$top/scripts/libraries.sh"
 
 [ $# -ge 3 ] || die "usage: programs.sh DIR 'PACKAGE...' PROGRAM..."
 dir=$1
 read -ra packages <<<"$2"
 shift 2
-
-# The packages and the libraries that they depend on, all of them
-closure()
-{
-	apt-cache "${apt_options[@]}" depends --recurse --no-recommends --no-suggests \
-		--no-conflicts --no-breaks --no-replaces --no-enhances "${packages[@]}" |
-		sed -n 's/^\([a-z0-9][^ :]*\)$/\1/p' | grep -E "^z?lib|^($(IFS='|'; echo "${packages[*]}"))$" |
-		sort -u
-}
 
 make_tree()
 {
@@ -33,32 +25,11 @@ make_tree()
 	[ ! -e "$tree" ] || return 0
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2046 # a list of names
-	unpack "$tmp" $(closure)
+	unpack "$tmp" $(library_closure "${packages[@]}")
 	rm -rf "${tmp:?}/usr/share"
 	chmod 755 "$tmp"
 	mv -T "$tmp" "$tree"
 	prune "$tree" "programs-*"
-}
-
-# find_library NAME: a file of that name where the dynamic linker would look
-find_library()
-{
-	find "$tree/lib" "$tree/usr/lib" \( -type f -o -type l \) -name "$1" \
-		-exec test -e {} \; -print | head -n 1
-}
-
-# copy_needed FILE: the libraries that it needs, and those that they need
-copy_needed()
-{
-	local name file
-
-	readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r name; do
-		[ ! -e "$dir/lib/$name" ] || continue
-		file=$(find_library "$name")
-		[ -n "$file" ] || die "there is no $name in ${packages[*]}"
-		cp -L "$file" "$dir/lib/$name"
-		copy_needed "$file"
-	done
 }
 
 copy_program()
@@ -69,7 +40,7 @@ copy_program()
 		head -n 1) || true
 	[ -n "$file" ] || die "there is no $1 in ${packages[*]}"
 	cp -L "$file" "$dir/sbin/$1"
-	copy_needed "$file"
+	copy_needed "$tree" "$file" "$dir/lib"
 }
 
 versions=$(for p in "${packages[@]}"; do echo "$p $(pkg_field "$p" Version)"; done)
@@ -83,4 +54,4 @@ for program; do
 	copy_program "$program"
 done
 ln -s ../lib/ld-linux-x86-64.so.2 "$dir/lib64/"
-cp -L "$(find_library 'ld-linux-x86-64.so.2')" "$dir/lib/"
+cp -L "$(find_library "$tree" 'ld-linux-x86-64.so.2')" "$dir/lib/"
