@@ -24,6 +24,13 @@ demo:
 demo-disk:
 	scripts/demo-disk.sh
 
+# QEMU with the devices of tools/qemu, of Debian's source; VERSION=7.2 or 10.0
+qemu:
+	scripts/qemu-build.sh show $(VERSION)
+
+demo-qemu:
+	VERSION=$(VERSION) scripts/demo-qemu.sh
+
 check:
 	scripts/check.sh
 
@@ -86,6 +93,8 @@ help:
 	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
 	@echo "  make demo         boot a stock guest whose GPADLs the modules map"
 	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, a LUN comes and goes; VMM killed"
+	@echo "  make qemu         build QEMU with these devices; VERSION=7.2 or 10.0"
+	@echo "  make demo-qemu    that QEMU: disks come and go, resets, hot plug; it is killed"
 	@echo "  make check        every test; ends with 'N passed, N failed'"
 	@echo
 	@echo "One stage of make check:"
@@ -116,6 +125,6 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo demo-disk check check-full check-newest check-old \
+.PHONY: modules modules_install clean demo demo-disk qemu demo-qemu check check-full check-newest check-old \
 	check-arm64 static tools wire kunit selftest iommu fuzz proof model fault stress bench \
 	bench-wall coverage mutants htmldocs distclean help

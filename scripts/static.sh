@@ -62,8 +62,9 @@ checkpatch()
 check_checkpatch()
 {
 	# What is in tests/proof is more Frama-C's language than C; tests/host/include stands in
-	# for the kernel's own macros. A list of cases is no expression.
-	local special='/compat\.h$|^include/linux/vmbus_namespace\.h$|^(gpadl|host)/trace\.h$|^host/mc\.h$|^tests/(proof|host/include)/' rc=0
+	# for the kernel's own macros. A list of cases is no expression. tools/qemu has QEMU's
+	# style, and its checkpatch looks at it: qemu-build.sh.
+	local special='/compat\.h$|^include/linux/vmbus_namespace\.h$|^(gpadl|host)/trace\.h$|^host/mc\.h$|^tests/(proof|host/include)/|^tools/qemu/' rc=0
 	local lists='^tests/host/ring_.*_model\.c$'
 
 	# shellcheck disable=SC2046 # a list of names

@@ -1,0 +1,106 @@
+/*
+ * VMBus devices whose backend is in the host's kernel: what their files share
+ *
+ * Copyright (c) 2026 The vmbus_gpadl_map maintainers
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_HYPERV_VMBUS_HOST_H
+#define HW_HYPERV_VMBUS_HOST_H
+
+#include <linux/vmbus_host.h>
+#include "hw/hyperv/vmbus.h"
+#include "qemu/queue.h"
+
+#define TYPE_VMBUS_HOST_BASE "vmbus-host-base"
+OBJECT_DECLARE_TYPE(VMBusHostDevice, VMBusHostDeviceClass, VMBUS_HOST_BASE)
+
+/* One file, which is one guest for the kernel, for all devices */
+typedef struct VMBusHost VMBusHost;
+
+/*
+ * What the kernel has of a channel, and what it is waited for:
+ *
+ *  NONE --> CREATED --> RESCINDING --> RESCINDED --> RELEASED --> DESTROYING -+
+ *   ^                  DONE, of the   the guest,    sub-channels  DONE, of    |
+ *   |                  kernel         its release   of a primary  the kernel  |
+ *   +-------------------------------------------------------------------------+
+ *
+ * From any of these, a reset of the bus leads to CREATED, by way of DESTROYING
+ * if need be.
+ */
+typedef enum VMBusHostState {
+    VMBUS_HOST_NONE,
+    VMBUS_HOST_CREATED,
+    VMBUS_HOST_RESCINDING,
+    VMBUS_HOST_RESCINDED,
+    VMBUS_HOST_RELEASED,
+    VMBUS_HOST_DESTROYING,
+} VMBusHostState;
+
+/* a channel has a bit of the 2048 event flags, of which 0 is none */
+#define VMBUS_HOST_SUBCHANNELS_MAX 2046
+
+typedef struct VMBusHostChannel {
+    VMBusHostState state;
+    /* of the kernel, for the offer to the guest */
+    struct vmbus_host_offer offer;
+} VMBusHostChannel;
+
+struct VMBusHostDeviceClass {
+    VMBusDeviceClass parent_class;
+
+    DeviceRealize parent_realize;
+    /* Check what is configured, before there are channels */
+    bool (*prepare)(VMBusHostDevice *dev, Error **errp);
+    /*
+     * What is configured becomes the kernel's structure, which begins with its
+     * size; NULL if it has none
+     */
+    void *(*config)(VMBusHostDevice *dev, Error **errp);
+    /* What an instance id that is not given is made of; NULL: it is random */
+    char *(*instance_name)(VMBusHostDevice *dev);
+};
+
+struct VMBusHostDevice {
+    VMBusDevice parent_obj;
+
+    QemuUUID if_type;
+    char *path;
+    char *fdname;
+    uint16_t subchannels;
+
+    VMBusHost *host;
+    QLIST_ENTRY(VMBusHostDevice) next;
+    /* the primary, and as many sub-channels as there may be */
+    VMBusHostChannel *chan;
+    /* sub-channels that the backend has asked for */
+    uint32_t wanted;
+    /* the device goes when its channels are destroyed */
+    bool unplugging;
+    /* its backend has gone before it */
+    bool gone;
+    bool unplug_scheduled;
+};
+
+/* vmbus-host-file.c */
+
+VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp);
+void vmbus_host_put(VMBusHostDevice *dev);
+
+/* Return 0 or -errno */
+int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg);
+
+/* vmbus-host.c */
+
+/*
+ * The bus is reset.  @clean: and the backend has let go of all that the guest
+ * gave it
+ */
+void vmbus_host_begin_anew(VMBusHostDevice *dev, bool clean);
+/* Return whether the event is one of this device */
+bool vmbus_host_hear(VMBusHostDevice *dev,
+                     const struct vmbus_host_event *event);
+
+#endif
