@@ -228,6 +228,7 @@ static void endpoint_set_closed(struct vmbus_endpoint *ep)
 	endpoint_set_state(ep, ENDPOINT_CLOSED);
 	ep->close = ENDPOINT_KEEP;
 	ep->nr_closed++;
+	vmbus_host_events_closed(ep->guest, ep->relid);
 	/* It may have waited for this. */
 	if (!vmbus_ep_is_primary(ep))
 		endpoint_queue(ep->dev->primary);

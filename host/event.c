@@ -81,6 +81,35 @@ void vmbus_host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type
 	wake_up_poll(&guest->wait, EPOLLPRI);
 }
 
+static void events_drop(struct host_events *events, u32 relid, unsigned long types)
+{
+	unsigned int kind;
+	unsigned long irq;
+
+	spin_lock_irqsave(&events->lock, irq);
+	for (kind = 0; kind < ARRAY_SIZE(kinds); kind++)
+		if (types & BIT(kinds[kind].type))
+			events->kinds[relid] &= ~BIT(kind);
+	if (!events->kinds[relid])
+		__clear_bit(relid, events->relids);
+	spin_unlock_irqrestore(&events->lock, irq);
+}
+
+/**
+ * vmbus_host_events_closed() - Drop what was not read of an opening of a channel that is over
+ * @guest: the guest
+ * @relid: the channel
+ *
+ * What its driver has asked for is nothing to the next one, of another kernel perhaps. That
+ * a ring was broken stays: it is for the VMM's log.
+ *
+ * Context: any, also under spinlocks.
+ */
+void vmbus_host_events_closed(struct vmbus_guest *guest, u32 relid)
+{
+	events_drop(&guest->events, relid, BIT(VMBUS_HOST_EVENT_OFFER_SUBCHANNELS));
+}
+
 /**
  * vmbus_host_events_forget() - Drop what was not read of a channel that is gone
  * @guest: the guest
@@ -92,17 +121,7 @@ void vmbus_host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type
  */
 void vmbus_host_events_forget(struct vmbus_guest *guest, u32 relid)
 {
-	struct host_events *events = &guest->events;
-	unsigned int kind;
-	unsigned long irq;
-
-	spin_lock_irqsave(&events->lock, irq);
-	for (kind = 0; kind < ARRAY_SIZE(kinds); kind++)
-		if (kinds[kind].type != VMBUS_HOST_EVENT_DONE)
-			events->kinds[relid] &= ~BIT(kind);
-	if (!events->kinds[relid])
-		__clear_bit(relid, events->relids);
-	spin_unlock_irqrestore(&events->lock, irq);
+	events_drop(&guest->events, relid, ~BIT(VMBUS_HOST_EVENT_DONE));
 }
 
 /**

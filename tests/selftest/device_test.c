@@ -364,6 +364,17 @@ TEST_F(device, offer_subchannels)
 	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
 }
 
+/* What one driver of the guest's has asked for is nothing to the next. */
+TEST_F(device, offer_goes_when_the_channel_closes)
+{
+	struct vmbus_host_event event;
+
+	EXPECT_DEVICE(0);
+	EXPECT_EQ(0, control("offer 2"));
+	EXPECT_EQ(0, vmm_reset(self->fd));
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+}
+
 TEST_F(device, backend_unplugs)
 {
 	EXPECT_DEVICE(1);

@@ -34,7 +34,8 @@
  * - ENOTTY: there is no such command.
  * - E2BIG: the structure has fields, not zero, that this kernel does not know, or
  *   is longer than a page.
- * - EOPNOTSUPP: a flag or feature that this kernel does not know.
+ * - EOPNOTSUPP: a flag or feature that this kernel does not know, or a reserved field that
+ *   is not 0.
  * - EINVAL: a field has a value that can never be right, the structure is
  *   smaller than its first version, or VMBUS_HOST_CREATE has not been done.
  * - EIO: the caller's address space is not the one that did VMBUS_HOST_CREATE.
@@ -147,7 +148,8 @@ struct vmbus_host_region {
  * is no change; of a resident region, what has changed in the VMM's memory since is
  * pinned anew. EBUSY if a page that is mapped would be at another address, or at none,
  * or become read-only: regions can be split, merged and overlaid around such pages.
- * EEXIST if two would overlap in guest physical addresses. If one is to be resident:
+ * EEXIST if two would overlap in guest physical addresses; ENOENT if a slot that is to be
+ * removed is not there. If one is to be resident:
  * EFAULT if its memory cannot be pinned, to the last page; ENOMEM; EINTR on a fatal
  * signal, no other one ends it. What two of these have in common is pinned and charged
  * once.
@@ -233,8 +235,8 @@ struct vmbus_host_offer {
  * EEXIST if the partition has a channel with this @relid, or the device one with this
  * @index; ENOENT if @primary is no primary channel; ENODEV if nobody serves @if_type, or
  * if the device of @primary was rescinded or unplugged; EINVAL if @index is more than the
- * backend wants, or if the backend takes no configuration; and what the backend says of
- * its configuration.
+ * backend wants, if the GUIDs are not those of the primary, or if the backend takes no
+ * configuration; and what the backend says of its configuration.
  *
  * The channel has a thread of its own, which is one of the calling process: EAGAIN if
  * that may have no more.
@@ -371,9 +373,9 @@ struct vmbus_host_post {
  *
  * The guest unloaded its VMBus driver (UNLOAD) or the machine was reset: close
  * every channel, take back and forget every GPADL and every reply that was not
- * read. Channels, regions and events stay. It is done when nothing of that is mapped any
- * more, whatever the guest opens and maps anew meanwhile; 0, EINPROGRESS and EINTR as for
- * RESCIND. Post UNLOAD_RESPONSE when it is done.
+ * read. Channels and regions stay, and events but for VMBUS_HOST_EVENT_OFFER_SUBCHANNELS.
+ * It is done when nothing of that is mapped any more, whatever the guest opens and maps anew
+ * meanwhile; 0, EINPROGRESS and EINTR as for RESCIND. Post UNLOAD_RESPONSE when it is done.
  */
 struct vmbus_host_reset {
 	__u32 size;
@@ -413,7 +415,8 @@ enum vmbus_host_event_type {
  *
  * Fetch the next event; poll() says EPOLLPRI while there is one. An event that repeats
  * before it was fetched is one. Those of a channel go when it is destroyed, but for
- * VMBUS_HOST_EVENT_DONE. EAGAIN if there is none and the file is O_NONBLOCK.
+ * VMBUS_HOST_EVENT_DONE; VMBUS_HOST_EVENT_OFFER_SUBCHANNELS goes when it is closed. EAGAIN if
+ * there is none and the file is O_NONBLOCK.
  */
 struct vmbus_host_event {
 	__u32 size;
