@@ -434,17 +434,17 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  *
  * Return: 0, or, in this order of precedence,
  *
- * * %-EINVAL: unknown flag bit
- * * %-ENOENT: no complete GPADL of that handle on that channel
- * * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded
- * * %-EBUSY: it is mapped, or being mapped or unmapped
- * * %-EACCES: write access is wanted, but the GPADL was created without, or a page lies
- *   in a read-only region
- * * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
- * * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- * * %-ENOMEM: the owner's RLIMIT_MEMLOCK would be exceeded; or there is no memory, which may
- *   be told before any of those above
- * * %-EINTR: fatal signal
+ *   * %-EINVAL: unknown flag bit
+ *   * %-ENOENT: no complete GPADL of that handle on that channel
+ *   * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded
+ *   * %-EBUSY: it is mapped, or being mapped or unmapped
+ *   * %-EACCES: write access is wanted, but the GPADL was created without, or a page lies
+ *     in a read-only region
+ *   * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
+ *   * %-EFAULT: a page lies in no region, or its memory cannot be pinned
+ *   * %-ENOMEM: the owner's RLIMIT_MEMLOCK would be exceeded; or there is no memory, which may
+ *     be told before any of those above
+ *   * %-EINTR: fatal signal
  *
  * On error nothing is pinned, nothing charged, and the GPADL's state is as before.
  */

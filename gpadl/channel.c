@@ -184,13 +184,13 @@ static int channel_start(struct vmbus_gpadl_channel *chan)
  *
  * Return: the channel, for vmbus_gpadl_channel_put(); or ERR_PTR of
  *
- * * %-EIO: the partition is bound to another address space
- * * %-ENODEV: the partition was put
- * * %-ENOSPC: it has too many channels
- * * %-EBUSY: it has one with that @relid
- * * %-EAGAIN: the process may have no more threads, or the user no more channels
- * * %-ENOMEM: no memory
- * * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
+ *   * %-EIO: the partition is bound to another address space
+ *   * %-ENODEV: the partition was put
+ *   * %-ENOSPC: it has too many channels
+ *   * %-EBUSY: it has one with that @relid
+ *   * %-EAGAIN: the process may have no more threads, or the user no more channels
+ *   * %-ENOMEM: no memory
+ *   * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
  */
 struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,

@@ -201,21 +201,21 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  *
  * Return: 0, or
  *
- * * %-EINVAL: unknown flag bit
- * * %-ENXIO: the channel has no pool
- * * %-ESHUTDOWN: the channel is rescinded, or was released or reset while this mapped
- * * %-EAGAIN: as many requests of the channel, or pages of the partition, are in flight as may
- *   be. Only while something of the channel is: try again after an unmap, or after a map that
- *   was going on has failed
- * * %-EBADMSG: no range; a length of 0, an offset beyond a page, a sum that overflows, a page
- *   frame number that no guest can have, or fewer of them than the ranges need
- * * %-EMSGSIZE: more pages than a request of the pool may have, or more than
- *   VMBUS_GPA_MAX_RANGES ranges
- * * %-EACCES: write access is wanted, and a page lies in a read-only region
- * * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
- * * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- * * %-ENOMEM: no memory to bring a page in
- * * %-EINTR: fatal signal
+ *   * %-EINVAL: unknown flag bit
+ *   * %-ENXIO: the channel has no pool
+ *   * %-ESHUTDOWN: the channel is rescinded, or was released or reset while this mapped
+ *   * %-EAGAIN: as many requests of the channel, or pages of the partition, are in flight as may
+ *     be. Only while something of the channel is: try again after an unmap, or after a map that
+ *     was going on has failed
+ *   * %-EBADMSG: no range; a length of 0, an offset beyond a page, a sum that overflows, a page
+ *     frame number that no guest can have, or fewer of them than the ranges need
+ *   * %-EMSGSIZE: more pages than a request of the pool may have, or more than
+ *     VMBUS_GPA_MAX_RANGES ranges
+ *   * %-EACCES: write access is wanted, and a page lies in a read-only region
+ *   * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
+ *   * %-EFAULT: a page lies in no region, or its memory cannot be pinned
+ *   * %-ENOMEM: no memory to bring a page in
+ *   * %-EINTR: fatal signal
  *
  * On error nothing is pinned.
  */

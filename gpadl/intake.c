@@ -243,12 +243,12 @@ static int rx_locked(struct rx *rx)
  *
  * Return: 0, or, with nothing changed,
  *
- * * %-EBADMSG: shorter than its fixed part, or longer than VMBUS_GPADL_MSG_MAX
- * * %-EOPNOTSUPP: another type of message
- * * %-ENXIO: no channel here has that relid, and no reply goes out
- * * %-ENOENT: a GPADL_BODY for a handle that is not being assembled; no reply goes out
- * * %-EAGAIN: too many replies wait; ops->wake() tells when there is room
- * * %-EINVAL: unknown bit in @flags
+ *   * %-EBADMSG: shorter than its fixed part, or longer than VMBUS_GPADL_MSG_MAX
+ *   * %-EOPNOTSUPP: another type of message
+ *   * %-ENXIO: no channel here has that relid, and no reply goes out
+ *   * %-ENOENT: a GPADL_BODY for a handle that is not being assembled; no reply goes out
+ *   * %-EAGAIN: too many replies wait; ops->wake() tells when there is room
+ *   * %-EINVAL: unknown bit in @flags
  */
 int vmbus_partition_receive(struct vmbus_partition *p, const void *msg, size_t len,
 			    u32 flags)

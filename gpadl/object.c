@@ -76,10 +76,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_dma_dir, VMBUS_GPADL_NS);
  *
  * Return: address of the GPADL's first byte, or ERR_PTR of
  *
- * * %-EOPNOTSUPP: it is a packet's, or has several ranges, or host pages are larger than the
- *   guest's 4 KiB and its pages cannot be laid side by side
- * * %-EBUSY: it is vmapped already
- * * %-ENOMEM: no memory
+ *   * %-EOPNOTSUPP: it is a packet's, or has several ranges, or host pages are larger than the
+ *     guest's 4 KiB and its pages cannot be laid side by side
+ *   * %-EBUSY: it is vmapped already
+ *   * %-ENOMEM: no memory
  */
 void *vmbus_mapping_vmap(struct vmbus_mapping *map)
 {

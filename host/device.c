@@ -135,8 +135,8 @@ void vmbus_host_device_remove(struct vmbus_device *dev)
  *
  * Return: 0, or
  *
- * * %-EINVAL: there is none, it is shorter than its first version, or its size is not @len
- * * %-E2BIG: it has fields, not zero, that the backend does not know
+ *   * %-EINVAL: there is none, it is shorter than its first version, or its size is not @len
+ *   * %-E2BIG: it has fields, not zero, that the backend does not know
  */
 int vmbus_config_copy(void *to, size_t size, size_t min_size, const void *config,
 		      size_t len)

@@ -135,9 +135,9 @@ static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_p
  *
  * Return: 0, or
  *
- * * %-EAGAIN: there is none; what was consumed has been committed, and kick() will come
- *   when there is one, unless vmbus_endpoint_disable_kick() is in effect
- * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
+ *   * %-EAGAIN: there is none; what was consumed has been committed, and kick() will come
+ *     when there is one, unless vmbus_endpoint_disable_kick() is in effect
+ *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
  */
 int vmbus_endpoint_peek(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 			struct kvec seg[2])
@@ -255,11 +255,11 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_commit, VMBUS_HOST_NS);
  *
  * Return: 0, or
  *
- * * %-EAGAIN: there is none; kick() will come when there is
- * * %-EMSGSIZE: @buf is too small for the packet that @pkt describes, and which stays
- *   the next one until it is received or vmbus_endpoint_consume() steps over it
- * * %-EIO: the guest has put nonsense into the ring, or its memory has an error: it is of
- *   no use any more
+ *   * %-EAGAIN: there is none; kick() will come when there is
+ *   * %-EMSGSIZE: @buf is too small for the packet that @pkt describes, and which stays
+ *     the next one until it is received or vmbus_endpoint_consume() steps over it
+ *   * %-EIO: the guest has put nonsense into the ring, or its memory has an error: it is of
+ *     no use any more
  */
 int vmbus_endpoint_recv(struct vmbus_endpoint *ep, struct vmbus_packet *pkt, void *buf,
 			size_t size)

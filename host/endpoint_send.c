@@ -138,11 +138,11 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  *
  * Return: 0, or
  *
- * * %-EAGAIN: no room now; kick() will come when there is, or may be
- * * %-EMSGSIZE: the ring can never hold the packet
- * * %-EINVAL: @pkt->offset is not a multiple of 8, the lengths of @v are not that of the
- *   packet, or a flag is not known
- * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
+ *   * %-EAGAIN: no room now; kick() will come when there is, or may be
+ *   * %-EMSGSIZE: the ring can never hold the packet
+ *   * %-EINVAL: @pkt->offset is not a multiple of 8, the lengths of @v are not that of the
+ *     packet, or a flag is not known
+ *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
  */
 int vmbus_endpoint_sendv(struct vmbus_endpoint *ep, const struct vmbus_packet *pkt,
 			 const struct kvec *v, unsigned int n, unsigned int flags)
@@ -213,10 +213,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
  *
  * Return: 0, or
  *
- * * %-EAGAIN: no room now; kick() will come when there is, or may be
- * * %-EMSGSIZE: the ring can never hold that much
- * * %-EINVAL: @room is no such sum
- * * %-EIO: the guest has put nonsense into the ring: it is of no use any more
+ *   * %-EAGAIN: no room now; kick() will come when there is, or may be
+ *   * %-EMSGSIZE: the ring can never hold that much
+ *   * %-EINVAL: @room is no such sum
+ *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
  */
 int vmbus_endpoint_reserve(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
 			   size_t room)

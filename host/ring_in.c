@@ -253,8 +253,8 @@ static int ring_peek_known(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
  *
  * Return: 0, or
  *
- * * %-EAGAIN: there is none
- * * %-EIO: the guest has put nonsense into the ring, now or before
+ *   * %-EAGAIN: there is none
+ *   * %-EIO: the guest has put nonsense into the ring, now or before
  */
 int vmbus_ring_peek(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
 		    struct kvec seg[2], unsigned int *todo)

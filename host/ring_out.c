@@ -247,9 +247,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_room, VMBUS_HOST_NS);
  *
  * Return: 0, or
  *
- * * %-EAGAIN: no room now; the guest will signal when there is
- * * %-EMSGSIZE: the ring can never hold that much
- * * %-EIO: the guest has put nonsense into the ring, now or before
+ *   * %-EAGAIN: no room now; the guest will signal when there is
+ *   * %-EMSGSIZE: the ring can never hold that much
+ *   * %-EIO: the guest has put nonsense into the ring, now or before
  */
 int vmbus_ring_reserve(struct vmbus_ring_out *ring, size_t room,
 		       struct vmbus_reservation *res, unsigned int *todo)
