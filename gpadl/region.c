@@ -9,7 +9,7 @@
  *
  *	users	1 while the region is set, and 1 for each mapping that has pages in it. The
  *		last to go, a change or an unmap, drops what the region has: its pins, and
- *		its watch.
+ *		its watch. What the count does not say is which of these 1 user is: see gone.
  *	ref	1 for each table that lists the region, and 1 while it is not set any more
  *		and still has users: keeps its memory, no more.
  *
@@ -309,7 +309,8 @@ static void region_stale_work(struct work_struct *work)
 	mutex_lock(&mem->block_lock);
 	/* Pairs with gpadl_region_table_is_current(): a map from here on sees the new pages. */
 	smp_mb();
-	if (refcount_read(&region->users) == 1) {
+	/* Of a region that is set one user is just that; of one that is gone, a mapping. */
+	if (!region->gone && refcount_read(&region->users) == 1) {
 		WRITE_ONCE(region->resident->has_stale, false);
 		region_drop_stale(region);
 	}
@@ -420,6 +421,10 @@ void gpadl_region_retire(struct gpadl_region *region)
 	/* For gpadl_region_unuse(), if that is the last. */
 	refcount_inc(&region->ref);
 	atomic_inc(&region->mem->nr_lingering);
+	/* From here on a single user is a mapping: region_stale_work() unpins nothing of it. */
+	mutex_lock(&region->mem->block_lock);
+	region->gone = true;
+	mutex_unlock(&region->mem->block_lock);
 	if (!refcount_dec_and_test(&region->users))
 		return;
 	region_drop(region);

@@ -29,7 +29,9 @@ struct gpadl_pfn_list;
  * @watch: notices changes of its addresses; from before it is published until @users is 0
  * @drop_work: lets go of all that when the last user goes
  * @stale_work: unpins pages of @resident that have been replaced, when nothing is mapped
- * @users: 1 for being set, and 1 for each mapping with pages in it; 0 once
+ * @gone: it is not set any more: all of @users are mappings. Protected by
+ *	gpadl_mem.block_lock
+ * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
  *	it is removed and nothing of it is mapped, for good
  * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 for each
  *	work item that is due
@@ -42,6 +44,7 @@ struct gpadl_region {
 	struct gpadl_watch watch;
 	struct work_struct drop_work;
 	struct work_struct stale_work;
+	bool gone;
 	/* Maps write to what follows, each once, and read what precedes for each page. */
 	refcount_t users ____cacheline_aligned_in_smp;
 	refcount_t ref;

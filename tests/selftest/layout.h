@@ -16,6 +16,7 @@
 #define HANDLE		0xe1e10u
 #define HANDLE2		0xe1e11u
 #define HANDLE3		0xe1e12u
+#define HANDLE4		0xe1e13u
 #define RING_HANDLE	0xe1e0fu
 
 #define MEM_SLOT	0u

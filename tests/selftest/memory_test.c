@@ -195,6 +195,52 @@ TEST_F(memory, another_page_under_a_mapping)
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB));
 }
 
+/* What unmaps have left to a work item is done, for one that came later is */
+static void wait_for_drops(struct __test_metadata *_metadata, struct vmm *v)
+{
+	struct vmbus_host_region region = {
+		.slot = 5, .flags = VMBUS_HOST_REGION_RESIDENT, .gpa = FREE_GPA,
+		.bytes = HV_PAGE, .hva = PTR(memory_alloc(MEM_ANON, HV_PAGE)),
+	};
+	long kb;
+
+	ASSERT_EQ(0, backend_policy(v->backend, ON_REVOKE_HOLD));
+	ASSERT_EQ(0, vmm_regions(v->fd, &region, 1));
+	EXPECT_GPADL(v->fd, RELID, HANDLE4, FREE_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(v->backend, HANDLE4, 0));
+	kb = pinned_kb(0);
+	region.bytes = 0;
+	ASSERT_EQ(0, vmm_retire(v->fd, &region, 1));
+	EXPECT_EQ(0, backend_unmap(v->backend, HANDLE4));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) < kb));
+}
+
+/* Two have the page, before and after it was replaced; then the region is another one */
+TEST_F(memory, another_page_in_a_region_that_lingers)
+{
+	char byte;
+	long kb;
+
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, MEM_GPA + 3 * HV_PAGE, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE3, 0));
+	EXPECT_EQ(1, REPLACED(&self->vmm));
+	vmm_resident = 0;
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
+				self->vmm.mem));
+	kb = pinned_kb(0);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE3));
+	wait_for_drops(_metadata, &self->vmm);
+	/* The first one still has the page that was there */
+	EXPECT_EQ(kb, pinned_kb(0));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
+	EXPECT_EQ('p', byte);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
+}
+
 /* ---- Changes that leave the page where it is ---- */
 
 static void expect_bytes(struct __test_metadata *_metadata, struct vmm *v)
