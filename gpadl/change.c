@@ -379,6 +379,8 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
 	mutex_init(&mem->block_lock);
 	xa_init_flags(&mem->blocks[false], XA_FLAGS_ACCOUNT);
 	xa_init_flags(&mem->blocks[true], XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&mem->stale_blocks);
+	INIT_WORK(&mem->stale_work, gpadl_regions_stale_work);
 	atomic_set(&mem->nr_lingering, 0);
 	RCU_INIT_POINTER(mem->table, table);
 	return 0;

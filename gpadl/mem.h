@@ -6,6 +6,7 @@
 #define _GPADL_MEM_H
 
 #include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -15,6 +16,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "gpadl/compat.h"
@@ -26,7 +28,6 @@ struct page;
 struct cred;
 struct task_struct;
 struct user_struct;
-struct workqueue_struct;
 
 struct gpadl_mem;
 
@@ -63,10 +64,13 @@ struct gpadl_mem_ops {
  * @switching: it is being decided whether the regions may change: no map may become a user
  *	of one
  * @table: current table; read under RCU, written under both locks
- * @nr_lingering: regions that were removed and still have users or work to be done
+ * @nr_lingering: regions that were removed and still have users or work to be done, and
+ *	@stale_work if it is queued
  * @block_lock: protects @blocks and what stands in them; held while pages are neither
  *	pinned nor waited for
  * @blocks: resident blocks by number: pinned for reading, and for writing
+ * @stale_blocks: those of @blocks in which pages have been replaced that are still pinned
+ * @stale_work: unpins these, as far as nothing is mapped
  * @failures: memory errors of the machine of which all regions have been marked
  * @nr_same: blocks that were looked at again, and were as before
  * @nr_replaced: pages that were found to be others, and pinned in place of those before
@@ -93,6 +97,8 @@ struct gpadl_mem {
 	atomic_t nr_lingering;
 	struct mutex block_lock;
 	struct xarray blocks[2];
+	struct list_head stale_blocks;
+	struct work_struct stale_work;
 	unsigned long failures;
 	atomic_t nr_same;
 	atomic_t nr_replaced;

@@ -148,7 +148,7 @@ bool gpadl_region_table_is_current(struct gpadl_mem *mem,
 				   const struct gpadl_region_table *table)
 {
 	/*
-	 * Pairs with smp_mb() in table_switch() and region_stale_work(): the counts of
+	 * Pairs with smp_mb() in table_switch() and gpadl_regions_drop_stale(): the counts of
 	 * users are seen there, or what these have written before is seen from here on.
 	 */
 	smp_mb__after_atomic();
@@ -275,20 +275,13 @@ static int region_pin(struct gpadl_region *region)
 	return ret;
 }
 
-/* Unpin what has been replaced, now that nothing is mapped. */
-static void region_drop_stale(struct gpadl_region *region)
+/* ---- The life of a region ---- */
+
+static void mem_work_done(struct gpadl_mem *mem)
 {
-	struct gpadl_resident *r = region->resident;
-	unsigned long i, nr = 0;
-
-	for (i = 0; i < r->nr_claimed; i++) {
-		struct gpadl_block *b = r->blocks[i];
-
-		/* Of a block that others have a share of, something may be mapped there. */
-		if (b->stale && b->shares == 1)
-			nr += gpadl_block_drop_stale(b);
-	}
-	gpadl_mem_uncharge(region->mem, nr);
+	/* @mem may be gone as soon as this says so; only its address is used then. */
+	if (atomic_dec_and_test(&mem->nr_lingering))
+		wake_up_var(&mem->nr_lingering);
 }
 
 static void region_work_done(struct gpadl_region *region)
@@ -296,37 +289,8 @@ static void region_work_done(struct gpadl_region *region)
 	struct gpadl_mem *mem = region->mem;
 
 	gpadl_region_put(region);
-	/* @mem may be gone as soon as this says so; only its address is used then. */
-	if (atomic_dec_and_test(&mem->nr_lingering))
-		wake_up_var(&mem->nr_lingering);
+	mem_work_done(mem);
 }
-
-static void region_stale_work(struct work_struct *work)
-{
-	struct gpadl_region *region = container_of(work, struct gpadl_region, stale_work);
-	struct gpadl_mem *mem = region->mem;
-
-	mutex_lock(&mem->block_lock);
-	/* Pairs with gpadl_region_table_is_current(): a map from here on sees the new pages. */
-	smp_mb();
-	/* Of a region that is set one user is just that; of one that is gone, a mapping. */
-	if (!region->gone && refcount_read(&region->users) == 1) {
-		WRITE_ONCE(region->resident->has_stale, false);
-		region_drop_stale(region);
-	}
-	mutex_unlock(&mem->block_lock);
-	region_work_done(region);
-}
-
-static void region_queue(struct gpadl_region *region, struct work_struct *work)
-{
-	refcount_inc(&region->ref);
-	atomic_inc(&region->mem->nr_lingering);
-	if (!queue_work(region->mem->wq, work))
-		region_work_done(region);
-}
-
-/* ---- The life of a region ---- */
 
 /* What a region has that nobody uses, and nobody will. */
 static void region_drop(struct gpadl_region *region)
@@ -368,7 +332,6 @@ struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
 	region->watch.slot = desc->slot;
 	region->watch.users = &region->users;
 	INIT_WORK(&region->drop_work, region_drop_work);
-	INIT_WORK(&region->stale_work, region_stale_work);
 	refcount_set(&region->users, 1);
 	refcount_set(&region->ref, 1);
 	return region;
@@ -421,7 +384,7 @@ void gpadl_region_retire(struct gpadl_region *region)
 	/* For gpadl_region_unuse(), if that is the last. */
 	refcount_inc(&region->ref);
 	atomic_inc(&region->mem->nr_lingering);
-	/* From here on a single user is a mapping: region_stale_work() unpins nothing of it. */
+	/* From here on a single user is a mapping: see block_is_idle(). */
 	mutex_lock(&region->mem->block_lock);
 	region->gone = true;
 	mutex_unlock(&region->mem->block_lock);
@@ -439,12 +402,100 @@ void gpadl_region_retire(struct gpadl_region *region)
  */
 void gpadl_region_unuse(struct gpadl_region *region)
 {
-	struct gpadl_resident *r = region->resident;
+	struct gpadl_mem *mem = region->mem;
 
-	if (refcount_dec_and_test(&region->users))
-		queue_work(region->mem->wq, &region->drop_work);
-	else if (unlikely(r && READ_ONCE(r->has_stale)) && refcount_read(&region->users) == 1)
-		region_queue(region, &region->stale_work);
+	if (refcount_dec_and_test(&region->users)) {
+		queue_work(mem->wq, &region->drop_work);
+		return;
+	}
+	/*
+	 * Pairs with smp_mb() in gpadl_regions_drop_stale(): either this sees the block, or
+	 * that, which comes after the block was entered, sees the count.
+	 */
+	smp_mb__after_atomic();
+	if (unlikely(!list_empty(&mem->stale_blocks)) && refcount_read(&region->users) == 1) {
+		atomic_inc(&mem->nr_lingering);
+		if (!queue_work(mem->wq, &mem->stale_work))
+			mem_work_done(mem);
+	}
+}
+
+/* ---- What regions have in blocks that they share ---- */
+
+static bool region_touches(const struct gpadl_region *region, const struct gpadl_block *b)
+{
+	const struct vmbus_gpa_region *desc = &region->desc;
+	unsigned long begin = b->number << GPADL_BLOCK_SHIFT;
+
+	return (desc->flags & VMBUS_GPA_REGION_RESIDENT) &&
+	       b->write == !(desc->flags & VMBUS_GPA_REGION_READ_ONLY) &&
+	       desc->hva < begin + GPADL_BLOCK_SIZE && desc->hva + desc->bytes > begin;
+}
+
+/*
+ * Is nothing mapped of any region that has a share of a block? Those that are not in the
+ * table are to come, or are gone and have mappings. Of one that is set, one user is just that.
+ */
+static bool block_is_idle(const struct gpadl_region_table *table, const struct gpadl_block *b)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < table->nr; i++) {
+		const struct gpadl_region *region = table->regions[i];
+
+		if (!region_touches(region, b))
+			continue;
+		if (region->gone || refcount_read(&region->users) != 1)
+			return false;
+		nr++;
+	}
+	return nr == b->shares;
+}
+
+/**
+ * gpadl_regions_drop_stale() - Unpin pages that have been replaced
+ * @mem: the memory
+ *
+ * Those of blocks of which nothing is mapped. The others stay until the last mapping of a
+ * region that shares the block goes.
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_regions_drop_stale(struct gpadl_mem *mem)
+{
+	struct gpadl_stale *stale[2] = {};
+	struct gpadl_region_table *table;
+	struct gpadl_block *b, *next;
+
+	if (list_empty(&mem->stale_blocks))
+		return;
+	table = gpadl_region_table_get(mem);
+	mutex_lock(&mem->block_lock);
+	/* Pairs with gpadl_region_table_is_current(): a map from here on sees the new pages. */
+	smp_mb();
+	list_for_each_entry_safe(b, next, &mem->stale_blocks, stale_node) {
+		if (block_is_idle(table, b))
+			gpadl_block_take_stale(b, &stale[b->write]);
+		cond_resched();
+	}
+	mutex_unlock(&mem->block_lock);
+	gpadl_region_table_put(table);
+	gpadl_mem_uncharge(mem, gpadl_stale_unpin(stale[false], false) +
+				gpadl_stale_unpin(stale[true], true));
+}
+
+/**
+ * gpadl_regions_stale_work() - gpadl_regions_drop_stale(), for gpadl_region_unuse()
+ * @work: of the memory
+ *
+ * Context: process, may sleep.
+ */
+void gpadl_regions_stale_work(struct work_struct *work)
+{
+	struct gpadl_mem *mem = container_of(work, struct gpadl_mem, stale_work);
+
+	gpadl_regions_drop_stale(mem);
+	mem_work_done(mem);
 }
 
 /* Of the table's regions, those that touch a block; and which pages of it they cover. */
@@ -458,9 +509,7 @@ static unsigned int block_covered(const struct gpadl_region_table *table,
 	for (i = 0; i < table->nr; i++) {
 		const struct vmbus_gpa_region *desc = &table->regions[i]->desc;
 
-		if (!(desc->flags & VMBUS_GPA_REGION_RESIDENT) ||
-		    b->write == !!(desc->flags & VMBUS_GPA_REGION_READ_ONLY) ||
-		    desc->hva >= begin + GPADL_BLOCK_SIZE || desc->hva + desc->bytes <= begin)
+		if (!region_touches(table->regions[i], b))
 			continue;
 		first = max_t(u64, desc->hva, begin);
 		last = min_t(u64, desc->hva + desc->bytes, begin + GPADL_BLOCK_SIZE) - 1;
@@ -482,11 +531,11 @@ static void block_trim(struct gpadl_mem *mem, const struct gpadl_region_table *t
 }
 
 /**
- * gpadl_regions_trim() - Unpin what no resident region covers any more
+ * gpadl_regions_trim() - Unpin what no resident region covers any more, and what was replaced
  * @mem: the memory
  *
- * Only blocks at the ends of regions can have such pages. Those that a mapping may still
- * have stay, until the next time.
+ * Only blocks at the ends of regions can have pages that none covers. Those that a mapping
+ * may still have stay, until the next time.
  *
  * Context: process, may sleep.
  */
@@ -507,4 +556,5 @@ void gpadl_regions_trim(struct gpadl_mem *mem)
 	}
 	mutex_unlock(&mem->block_lock);
 	gpadl_region_table_put(table);
+	gpadl_regions_drop_stale(mem);
 }

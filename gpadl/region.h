@@ -28,7 +28,6 @@ struct gpadl_pfn_list;
  * @written: @resident has been mapped for writing
  * @watch: notices changes of its addresses; from before it is published until @users is 0
  * @drop_work: lets go of all that when the last user goes
- * @stale_work: unpins pages of @resident that have been replaced, when nothing is mapped
  * @gone: it is not set any more: all of @users are mappings. Protected by
  *	gpadl_mem.block_lock
  * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
@@ -43,7 +42,6 @@ struct gpadl_region {
 	bool written;
 	struct gpadl_watch watch;
 	struct work_struct drop_work;
-	struct work_struct stale_work;
 	bool gone;
 	/* Maps write to what follows, each once, and read what precedes for each page. */
 	refcount_t users ____cacheline_aligned_in_smp;
@@ -82,7 +80,9 @@ int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);
 void gpadl_region_retire(struct gpadl_region *region);
 void gpadl_region_unuse(struct gpadl_region *region);
+void gpadl_regions_drop_stale(struct gpadl_mem *mem);
 void gpadl_regions_trim(struct gpadl_mem *mem);
+void gpadl_regions_stale_work(struct work_struct *work);
 
 /* change.c */
 bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,

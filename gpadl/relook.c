@@ -88,17 +88,11 @@ static void unpin_rest(struct page **pages, unsigned long nr)
  */
 static long part_enter(struct relook *l, const struct gpadl_part *part, unsigned long seq)
 {
-	struct gpadl_resident *r = l->region->resident;
-	struct gpadl_block *b = relook_block(l, part);
-	long ret;
-
 	guard(mutex)(&l->mem->block_lock);
 	if (gpadl_watch_moved(&l->region->watch, seq))
 		return -EAGAIN;
-	ret = gpadl_block_replace(b, part->first, l->pin.pages, part->nr);
-	if (b->stale)
-		WRITE_ONCE(r->has_stale, true);
-	return ret;
+	return gpadl_block_replace(l->mem, relook_block(l, part), part->first, l->pin.pages,
+				   part->nr);
 }
 
 /* Pin what is there now, and enter it. Uncharges what it does not keep of @part->nr pages. */
@@ -241,10 +235,29 @@ int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 	return ret;
 }
 
+/*
+ * By the block: where nothing is mapped, what was there goes before the next block is pinned,
+ * so that it takes no more than one block above what the region has.
+ */
+static int relook_all(struct relook *l)
+{
+	const struct gpadl_resident *r = l->region->resident;
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < r->nr_blocks; i++) {
+		struct gpadl_part part = whole_part(r, i);
+
+		ret = relook_range(l, part.hva, part.nr);
+		gpadl_regions_drop_stale(l->mem);
+	}
+	return ret;
+}
+
 /**
  * gpadl_relook_region() - Look again at all pages of a region that may have changed
  * @mem: the memory
- * @region: the region; nothing is done if it is not resident
+ * @region: the region, set; nothing is done if it is not resident
  *
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_partition_set_regions().
@@ -261,7 +274,7 @@ int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region)
 	ret = relook_begin(&l, mem);
 	if (!ret) {
 		relook_set_region(&l, region);
-		ret = relook_range(&l, region->desc.hva, region->desc.bytes >> PAGE_SHIFT);
+		ret = relook_all(&l);
 		relook_end(&l);
 	}
 	gpadl_mem_account_end(&acct);

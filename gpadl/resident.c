@@ -18,7 +18,8 @@
  * one there (gpadl_block_replace()); 0 again when no region covers it and the block has to
  * stay for others (gpadl_block_trim()). A map that reads it without a lock is a user of a
  * region that covers it, and so gets a page that stays pinned while it is: what is replaced
- * stays in the list of stale pins until no map can have seen it.
+ * stays in the list of stale pins until nothing is mapped of any region with a share of the
+ * block (region.c).
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>
@@ -144,6 +145,7 @@ int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long
 
 /**
  * gpadl_block_replace() - Enter pages in place of others
+ * @mem: the memory
  * @b: the block
  * @first: number of the first page in it
  * @pages: what is there now, pinned and charged; those that the block takes are set to NULL
@@ -155,8 +157,8 @@ int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long
  * Return: number of pages that the block has taken; -ENOMEM if there is no memory: it may
  * have taken some.
  */
-long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page **pages,
-			 unsigned long nr)
+long gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+			 struct page **pages, unsigned long nr)
 {
 	struct gpadl_stale *stale;
 	unsigned long i;
@@ -176,29 +178,51 @@ long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page
 		pages[i] = NULL;
 		taken++;
 		*stale = (struct gpadl_stale) { .next = b->stale, .page = old };
+		if (!b->stale)
+			list_add(&b->stale_node, &mem->stale_blocks);
 		b->stale = stale;
 	}
 	return taken;
 }
 
 /**
- * gpadl_block_drop_stale() - Unpin what has been replaced
- * @b: the block; no mapping has a page that it had before
+ * gpadl_block_take_stale() - Take from a block the pins that have been replaced
+ * @b: the block, with such; no mapping has a page that it had before
+ * @stale: where they are added, for gpadl_stale_unpin()
  *
- * Context: process, may sleep.
+ * Context: process; gpadl_mem.block_lock is held.
+ */
+void gpadl_block_take_stale(struct gpadl_block *b, struct gpadl_stale **stale)
+{
+	struct gpadl_stale **end = &b->stale;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = *stale;
+	*stale = b->stale;
+	b->stale = NULL;
+	list_del(&b->stale_node);
+}
+
+/**
+ * gpadl_stale_unpin() - Unpin what has been replaced
+ * @stale: the first of the pins, or NULL
+ * @dirty: these were pins for writing
+ *
+ * Context: process, may sleep; no lock is held.
  * Return: number of pages that are to be uncharged.
  */
-unsigned long gpadl_block_drop_stale(struct gpadl_block *b)
+unsigned long gpadl_stale_unpin(struct gpadl_stale *stale, bool dirty)
 {
-	struct gpadl_stale *stale = b->stale, *next;
+	struct gpadl_stale *next;
 	unsigned long nr = 0;
 
-	b->stale = NULL;
 	for (; stale; stale = next) {
 		next = stale->next;
-		unpin_user_pages_dirty_lock(&stale->page, 1, b->write);
+		unpin_user_pages_dirty_lock(&stale->page, 1, dirty);
 		kfree(stale);
 		nr++;
+		cond_resched();
 	}
 	return nr;
 }
@@ -250,7 +274,7 @@ unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep)
 /* Free a block without shares. Returns the number of pages to uncharge. */
 static unsigned long block_free(struct gpadl_block *b)
 {
-	unsigned long nr = gpadl_block_drop_stale(b);
+	unsigned long nr = gpadl_stale_unpin(b->stale, b->write);
 
 	if (b->leaf) {
 		nr += leaf_unpin(b, 0, GPADL_BLOCK_PAGES, b->written);
@@ -410,6 +434,8 @@ void gpadl_resident_drop(struct gpadl_mem *mem, struct gpadl_resident *r, bool w
 		last = !--b->shares;
 		if (last)
 			xa_erase(&mem->blocks[b->write], b->number);
+		if (last && b->stale)
+			list_del(&b->stale_node);
 		mutex_unlock(&mem->block_lock);
 		if (last)
 			gpadl_mem_uncharge(mem, block_free(b));

@@ -8,6 +8,7 @@
 #define _GPADL_RESIDENT_H
 
 #include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/types.h>
@@ -27,7 +28,7 @@ struct gpadl_mem;
 
 /**
  * struct gpadl_stale - a pin of a page that is no longer at its address
- * @next: the next of the same block
+ * @next: the next of the same block, or of those taken from several
  * @page: the page
  */
 struct gpadl_stale {
@@ -46,6 +47,7 @@ struct gpadl_stale {
  * @written: a region that had a share was mapped for writing
  * @shares: tables that list it
  * @stale: pins that have been replaced and that a mapping may still rely on
+ * @stale_node: in gpadl_mem.stale_blocks while there are any
  *
  * All but @phys, @leaf and what it points to are protected by gpadl_mem.block_lock. These
  * are written under it and read without: a map reads each once.
@@ -58,6 +60,7 @@ struct gpadl_block {
 	bool written;
 	unsigned int shares;
 	struct gpadl_stale *stale;
+	struct list_head stale_node;
 };
 
 /**
@@ -67,7 +70,6 @@ struct gpadl_block {
  * @nr: host pages in all
  * @nr_blocks: blocks that it touches
  * @nr_claimed: of @blocks, those of which it has a share
- * @has_stale: a page has been replaced in one of them
  * @rcu: frees it
  * @blocks: the blocks
  */
@@ -77,7 +79,6 @@ struct gpadl_resident {
 	unsigned long nr;
 	unsigned long nr_blocks;
 	unsigned long nr_claimed;
-	bool has_stale;
 	struct rcu_head rcu;
 	struct gpadl_block *blocks[] __counted_by(nr_blocks);
 };
@@ -134,9 +135,10 @@ bool gpadl_block_same(const struct gpadl_block *b, unsigned long first, struct p
 		      unsigned long nr);
 int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
 		     struct page **pages, unsigned long nr);
-long gpadl_block_replace(struct gpadl_block *b, unsigned long first, struct page **pages,
-			 unsigned long nr);
-unsigned long gpadl_block_drop_stale(struct gpadl_block *b);
+long gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+			 struct page **pages, unsigned long nr);
+void gpadl_block_take_stale(struct gpadl_block *b, struct gpadl_stale **stale);
+unsigned long gpadl_stale_unpin(struct gpadl_stale *stale, bool dirty);
 unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep);
 
 /**

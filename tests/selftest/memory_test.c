@@ -241,6 +241,68 @@ TEST_F(memory, another_page_in_a_region_that_lingers)
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
 }
 
+/* Nothing is mapped: what was there goes at once */
+TEST_F(memory, equal_region_drops_what_was_there)
+{
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
+				self->vmm.mem));
+	EXPECT_EQ(1, REPLACED(&self->vmm));
+	EXPECT_EQ(ALL_KB, pinned_kb(0));
+}
+
+static struct vmbus_host_region part(struct vmm *v, __u32 slot, unsigned int first,
+				     unsigned int pages)
+{
+	return (struct vmbus_host_region){
+		.slot = slot,
+		.flags = vmm_resident,
+		.gpa = MEM_GPA + first * HV_PAGE,
+		.bytes = pages * HV_PAGE,
+		.hva = PTR(v->mem + first * HV_PAGE),
+	};
+}
+
+/* Two regions have it; each time that it is mapped it is another page, and only that stays */
+TEST_F(memory, another_page_in_a_block_of_two_regions)
+{
+	struct vmbus_host_region split[] = {
+		part(&self->vmm, MEM_SLOT, 0, 100),
+		part(&self->vmm, 2, 100, MEM_PAGES - 100),
+	};
+	int i;
+
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, split, 2));
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, madvise(self->page, HV_PAGE, MADV_DONTNEED));
+		*self->page = 'n';
+		EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	}
+	EXPECT_EQ(10, REPLACED(&self->vmm));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB))
+		TH_LOG("%ld kB are charged", pinned_kb(0));
+}
+
+/* What the other region has mapped is in the same block: it may be that page */
+TEST_F(memory, another_page_and_a_mapping_of_the_other_region)
+{
+	struct vmbus_host_region split[] = {
+		part(&self->vmm, MEM_SLOT, 0, 4),
+		part(&self->vmm, 2, 4, MEM_PAGES - 4),
+	};
+
+	EXPECT_EQ(0, vmm_regions(self->vmm.fd, split, 2));
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE2, 0));
+	ASSERT_EQ(self->page, put_new_page(self->page));
+	*self->page = 'n';
+	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	wait_for_drops(_metadata, &self->vmm);
+	EXPECT_EQ(ALL_KB + HV_PAGE / 1024, pinned_kb(0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB));
+}
+
 /* ---- Changes that leave the page where it is ---- */
 
 static void expect_bytes(struct __test_metadata *_metadata, struct vmm *v)
@@ -464,18 +526,6 @@ FIXTURE_TEARDOWN(listener)
 	expect_nothing_pinned(_metadata);
 }
 
-static struct vmbus_host_region part(struct vmm *v, __u32 slot, unsigned int first,
-				     unsigned int pages)
-{
-	return (struct vmbus_host_region){
-		.slot = slot,
-		.flags = vmm_resident,
-		.gpa = MEM_GPA + first * HV_PAGE,
-		.bytes = pages * HV_PAGE,
-		.hva = PTR(v->mem + first * HV_PAGE),
-	};
-}
-
 static int mapped_byte(struct vmm *v)
 {
 	char byte;
@@ -621,6 +671,39 @@ TEST(one_limit_for_all_processes_of_a_user)
 	EXPECT_EQ(0, resident_child(fd[2]));
 	close(fd[1]);
 	close(fd[2]);
+	expect_nothing_pinned(_metadata);
+}
+
+/* All of its pages are others: these are pinned, and those before let go, block by block */
+static int replacing_child(void)
+{
+	int status, fd, ret;
+	pid_t pid = fork();
+
+	if (!pid) {
+		char *mem = memory_alloc(MEM_ANON, MEM_BYTES);
+
+		vmm_resident = VMBUS_HOST_REGION_RESIDENT;
+		fd = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+		if (fd < 0 || drop_ipc_lock() || memlock_limit(MEM_BYTES + 0x200000) ||
+		    vmm_create(fd))
+			_exit(100);
+		memset(mem, 'b', MEM_BYTES);
+		ret = vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem);
+		madvise(mem, MEM_BYTES, MADV_DONTNEED);
+		memset(mem, 'a', MEM_BYTES);
+		if (!ret)
+			ret = vmm_region(fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES, mem);
+		_exit(ret ? -ret : pinned_kb(0) != MEM_BYTES / 1024);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+TEST(pages_are_replaced_within_the_limit)
+{
+	EXPECT_EQ(0, replacing_child());
 	expect_nothing_pinned(_metadata);
 }
 
