@@ -32,10 +32,16 @@
 
 /* ---- Accounting ---- */
 
+/* In host pages, as it is now. */
+static unsigned long owner_limit(const struct gpadl_mem *mem)
+{
+	return task_rlimit(mem->owner, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+}
+
 /* Never above the limit, not even for a moment: a charge that fails makes no other fail. */
 static bool user_charge(struct gpadl_mem *mem, unsigned long nr)
 {
-	unsigned long limit = task_rlimit(mem->owner, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	unsigned long limit = owner_limit(mem);
 	long old = atomic_long_read(&mem->user->locked_vm);
 	unsigned long new;
 
@@ -85,6 +91,22 @@ void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr)
 	atomic64_sub(nr, &mem->mm->pinned_vm);
 	if (mem->user)
 		atomic_long_sub(nr, &mem->user->locked_vm);
+}
+
+/**
+ * gpadl_mem_may_have() - Can so many pages be charged at all?
+ * @mem: the memory
+ * @nr: host pages, of which each is charged once
+ *
+ * Costs nothing, charges nothing: for what is to be refused before memory is spent on it.
+ *
+ * Context: any.
+ * Return: false if the owner's RLIMIT_MEMLOCK is lower, and not so many are pinned already:
+ * it may have been lowered since.
+ */
+bool gpadl_mem_may_have(const struct gpadl_mem *mem, unsigned long nr)
+{
+	return !mem->user || nr <= owner_limit(mem) || nr <= atomic64_read(&mem->pinned);
 }
 
 /* ---- Pinning ---- */

@@ -159,6 +159,7 @@ void gpadl_mem_destroy(struct gpadl_mem *mem);
 
 int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr);
 void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr);
+bool gpadl_mem_may_have(const struct gpadl_mem *mem, unsigned long nr);
 
 int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
 void gpadl_mem_leave(const struct gpadl_pin_ctx *pin);

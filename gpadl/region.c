@@ -173,6 +173,20 @@ int gpadl_region_wait_switch(struct gpadl_mem *mem)
 
 /* ---- The pages of a resident region ---- */
 
+/* What was counted as pinned may have been let go since, with the last share of it. */
+static int region_charge_more(struct gpadl_mem *mem, unsigned long nr)
+{
+	unsigned long done = mem->pin_done + nr;
+	int ret;
+
+	if (done <= mem->pin_total)
+		return 0;
+	ret = gpadl_mem_charge(mem, done - mem->pin_total);
+	if (!ret)
+		WRITE_ONCE(mem->pin_total, done);
+	return ret;
+}
+
 /* Pin what is missing of a part of a block that the region has a share of. */
 static int region_pin_part(struct gpadl_region *region, struct gpadl_pin_ctx *pin,
 			   const struct gpadl_part *part)
@@ -186,6 +200,9 @@ static int region_pin_part(struct gpadl_region *region, struct gpadl_pin_ctx *pi
 		i = gpadl_block_missing(b, i, end, &nr);
 		if (!nr)
 			break;
+		ret = region_charge_more(region->mem, nr);
+		if (ret)
+			return ret;
 		pin->done = 0;
 		ret = gpadl_mem_pin(pin, part->hva + ((i - part->first) << PAGE_SHIFT), nr);
 		if (!ret)
@@ -204,25 +221,28 @@ static int region_pin_part(struct gpadl_region *region, struct gpadl_pin_ctx *pi
 }
 
 /*
- * Only a fatal signal ends it: one that is handled would have it begin anew each time.
+ * Each block is made when the one before is pinned, so that what cannot be pinned costs no more
+ * memory than what can. Only a fatal signal ends it: one that is handled would have it begin
+ * anew each time.
  */
 static int region_pin_parts(struct gpadl_region *region, struct gpadl_pin_ctx *pin)
 {
 	struct gpadl_resident *r = region->resident;
-	unsigned long left = r->nr, hva = r->hva;
 	int ret = 0;
 
 	pin->pages = kvmalloc_array(min(r->nr, GPADL_BLOCK_PAGES), sizeof(*pin->pages),
 				    GFP_KERNEL_ACCOUNT);
 	if (!pin->pages)
 		return -ENOMEM;
-	while (!ret && left) {
-		struct gpadl_part part = gpadl_resident_part(r, hva, left);
+	while (!ret && r->nr_claimed < r->nr_blocks) {
+		struct gpadl_part part = gpadl_resident_block_part(r, r->nr_claimed);
 
-		ret = fatal_signal_pending(current) ? -EINTR :
-						      region_pin_part(region, pin, &part);
-		hva += part.nr << PAGE_SHIFT;
-		left -= part.nr;
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else if (!gpadl_resident_claim(region->mem, r, pin->write))
+			ret = -ENOMEM;
+		else
+			ret = region_pin_part(region, pin, &part);
 		cond_resched();
 	}
 	kvfree(pin->pages);
@@ -233,9 +253,9 @@ static int region_pin_parts(struct gpadl_region *region, struct gpadl_pin_ctx *p
  * Charge for what is missing, and pin it. What of that is not pinned in the end is
  * uncharged; what is, the blocks have.
  */
-static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pin_ctx *pin,
-				 unsigned long missing)
+static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pin_ctx *pin)
 {
+	unsigned long missing = gpadl_resident_missing(region->mem, region->resident, pin->write);
 	struct gpadl_mem *mem = region->mem;
 	int ret;
 
@@ -244,7 +264,7 @@ static int region_charge_and_pin(struct gpadl_region *region, struct gpadl_pin_c
 		return ret;
 	WRITE_ONCE(mem->pin_total, missing);
 	ret = region_pin_parts(region, pin);
-	gpadl_mem_uncharge(mem, missing - mem->pin_done);
+	gpadl_mem_uncharge(mem, mem->pin_total - mem->pin_done);
 	WRITE_ONCE(mem->pin_total, 0);
 	WRITE_ONCE(mem->pin_done, 0);
 	return ret;
@@ -255,7 +275,6 @@ static int region_pin(struct gpadl_region *region)
 	struct gpadl_mem *mem = region->mem;
 	struct gpadl_mem_account acct;
 	struct gpadl_pin_ctx pin;
-	unsigned long missing;
 	int ret;
 
 	ret = gpadl_mem_enter(mem, &pin);
@@ -265,11 +284,7 @@ static int region_pin(struct gpadl_region *region)
 	gpadl_mem_account_begin(mem, &acct);
 	region->resident = gpadl_resident_alloc(region->desc.hva,
 						region->desc.bytes >> PAGE_SHIFT);
-	ret = region->resident ? 0 : -ENOMEM;
-	if (!ret)
-		ret = gpadl_resident_claim(mem, region->resident, pin.write, &missing);
-	if (!ret)
-		ret = region_charge_and_pin(region, &pin, missing);
+	ret = region->resident ? region_charge_and_pin(region, &pin) : -ENOMEM;
 	gpadl_mem_account_end(&acct);
 	gpadl_mem_leave(&pin);
 	return ret;
@@ -350,6 +365,9 @@ int gpadl_region_begin(struct gpadl_region *region)
 	bool resident = region->desc.flags & VMBUS_GPA_REGION_RESIDENT;
 	int ret;
 
+	/* What can never be charged is worth neither marks nor a table. */
+	if (resident && !gpadl_mem_may_have(region->mem, region->desc.bytes >> PAGE_SHIFT))
+		return -ENOMEM;
 	/* First: what changes while it is being pinned is to be looked at again. */
 	ret = gpadl_watch_begin(&region->watch, region->mem->mm, region->desc.hva,
 				region->desc.bytes, resident);

@@ -43,14 +43,6 @@ static struct gpadl_block *relook_block(const struct relook *l, const struct gpa
 	return l->region->resident->blocks[part->index];
 }
 
-/* All pages that the region has in a block. */
-static struct gpadl_part whole_part(const struct gpadl_resident *r, unsigned long index)
-{
-	unsigned long hva = max(r->hva, (r->first + index) << GPADL_BLOCK_SHIFT);
-
-	return gpadl_resident_part(r, hva, r->nr - ((hva - r->hva) >> PAGE_SHIFT));
-}
-
 /* Are all these where they were? If so, the mark goes. */
 static bool part_is_same(struct relook *l, const struct gpadl_part *part)
 {
@@ -123,7 +115,7 @@ static int part_repin(struct relook *l, const struct gpadl_part *part)
 
 static int relook_part(struct relook *l, const struct gpadl_part *part)
 {
-	struct gpadl_part whole = whole_part(l->region->resident, part->index);
+	struct gpadl_part whole = gpadl_resident_block_part(l->region->resident, part->index);
 	int ret;
 
 	if (l->seen != whole.index && part_is_same(l, &whole))
@@ -246,7 +238,7 @@ static int relook_all(struct relook *l)
 	int ret = 0;
 
 	for (i = 0; !ret && i < r->nr_blocks; i++) {
-		struct gpadl_part part = whole_part(r, i);
+		struct gpadl_part part = gpadl_resident_block_part(r, i);
 
 		ret = relook_range(l, part.hva, part.nr);
 		gpadl_regions_drop_stale(l->mem);

@@ -27,7 +27,7 @@
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/sched/signal.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -342,6 +342,22 @@ struct gpadl_part gpadl_resident_part(const struct gpadl_resident *r, unsigned l
 	return part;
 }
 
+/**
+ * gpadl_resident_block_part() - What of a block lies in a range?
+ * @r: the table
+ * @index: of the block in it
+ *
+ * Context: any.
+ * Return: the pages, at least one.
+ */
+struct gpadl_part gpadl_resident_block_part(const struct gpadl_resident *r, unsigned long index)
+{
+	unsigned long hva = max(r->hva, (r->first + index) << GPADL_BLOCK_SHIFT);
+
+	return gpadl_resident_part(r, hva, r->nr - ((hva - r->hva) >> PAGE_SHIFT));
+}
+
+/* How many pages are missing of a part of a block. */
 static unsigned long block_count_missing(const struct gpadl_block *b, unsigned long first,
 					 unsigned long end)
 {
@@ -352,6 +368,38 @@ static unsigned long block_count_missing(const struct gpadl_block *b, unsigned l
 		sum += nr;
 	}
 	return sum;
+}
+
+/**
+ * gpadl_resident_missing() - How many pages of a range are not pinned yet?
+ * @mem: the memory
+ * @r: the table
+ * @write: in the blocks that are pinned for writing
+ *
+ * Costs what there is of blocks, not of addresses. Blocks that go meanwhile were counted.
+ *
+ * Context: process, may sleep; gpadl_mem.change_lock is held.
+ * Return: the number.
+ */
+unsigned long gpadl_resident_missing(struct gpadl_mem *mem, const struct gpadl_resident *r,
+				     bool write)
+{
+	unsigned long number = r->first, last = r->first + r->nr_blocks - 1, missing = r->nr;
+	struct gpadl_block *b;
+
+	for (;; number++) {
+		struct gpadl_part part;
+
+		guard(mutex)(&mem->block_lock);
+		b = xa_find(&mem->blocks[write], &number, last, XA_PRESENT);
+		if (!b)
+			return missing;
+		part = gpadl_resident_block_part(r, number - r->first);
+		missing -= part.nr - block_count_missing(b, part.first, part.first + part.nr);
+		if (number == last)
+			return missing;
+		cond_resched();
+	}
 }
 
 /* A share of the block of that number; NULL if there is no memory. */
@@ -377,41 +425,24 @@ static struct gpadl_block *block_get(struct gpadl_mem *mem, unsigned long number
 }
 
 /**
- * gpadl_resident_claim() - Take a share of each block of a range
+ * gpadl_resident_claim() - Take a share of the next block of a range
  * @mem: the memory
- * @r: the table, empty; its shares are for gpadl_resident_drop() also on error
+ * @r: the table, with blocks left that it has no share of; for gpadl_resident_drop()
  * @write: of the blocks that are pinned for writing
- * @missing: how many pages of the range are not pinned yet
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM if there is no memory; -EINTR on a fatal signal.
+ * Return: the block; NULL if there is no memory.
  */
-int gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r, bool write,
-			 unsigned long *missing)
+struct gpadl_block *gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r,
+					 bool write)
 {
-	unsigned long left = r->nr, hva = r->hva;
+	struct gpadl_block *b;
 
-	*missing = 0;
-	while (left) {
-		struct gpadl_part part = gpadl_resident_part(r, hva, left);
-		struct gpadl_block *b;
-
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		mutex_lock(&mem->block_lock);
-		b = block_get(mem, r->first + part.index, write);
-		if (b) {
-			*missing += block_count_missing(b, part.first, part.first + part.nr);
-			r->blocks[r->nr_claimed++] = b;
-		}
-		mutex_unlock(&mem->block_lock);
-		if (!b)
-			return -ENOMEM;
-		hva += part.nr << PAGE_SHIFT;
-		left -= part.nr;
-		cond_resched();
-	}
-	return 0;
+	guard(mutex)(&mem->block_lock);
+	b = block_get(mem, r->first + r->nr_claimed, write);
+	if (b)
+		r->blocks[r->nr_claimed++] = b;
+	return b;
 }
 
 /**

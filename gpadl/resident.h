@@ -123,11 +123,14 @@ struct gpadl_part {
 };
 
 struct gpadl_resident *gpadl_resident_alloc(unsigned long hva, unsigned long nr);
-int gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r, bool write,
-			 unsigned long *missing);
+unsigned long gpadl_resident_missing(struct gpadl_mem *mem, const struct gpadl_resident *r,
+				     bool write);
+struct gpadl_block *gpadl_resident_claim(struct gpadl_mem *mem, struct gpadl_resident *r,
+					 bool write);
 void gpadl_resident_drop(struct gpadl_mem *mem, struct gpadl_resident *r, bool written);
 struct gpadl_part gpadl_resident_part(const struct gpadl_resident *r, unsigned long hva,
 				      unsigned long nr);
+struct gpadl_part gpadl_resident_block_part(const struct gpadl_resident *r, unsigned long index);
 
 unsigned long gpadl_block_missing(const struct gpadl_block *b, unsigned long first,
 				  unsigned long end, unsigned long *nr);

@@ -210,6 +210,45 @@ static void owner_over_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charged(vm), 998);
 }
 
+/* A limit that was lowered since holds for what is not pinned yet. */
+static void limit_is_lowered(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	vm_limit(vm, 1000);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
+	vm_limit(vm, 10);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 999), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 999);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
+}
+
+/* Is -ENOMEM or -EFAULT all that it gets, and not memory for each of its 400 blocks? */
+static void expect_cheap(struct vm *vm, int error)
+{
+	struct alloc_fault f = { .n = 200 };
+	int ret;
+
+	alloc_fault_begin(&f);
+	ret = vm_set_region(vm, VM_FREE_SLOT, RESIDENT, 1ull << 28, 400 * GPADL_BLOCK_PAGES,
+			    PAGE_SIZE);
+	alloc_fault_end(&f);
+	KUNIT_EXPECT_EQ(vm->test, ret, error);
+	KUNIT_EXPECT_FALSE(vm->test, f.injected);
+	expect_nothing_done(vm);
+}
+
+static void no_memory_for_what_cannot_be(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	expect_cheap(vm, -EFAULT);
+	vm_limit(vm, 999);
+	expect_cheap(vm, -ENOMEM);
+}
+
 static void memory_that_cannot_be_pinned(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -355,6 +394,8 @@ static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(last_page_is_elsewhere),
 	KUNIT_CASE(map_of_both_kinds),
 	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(limit_is_lowered),
+	KUNIT_CASE(no_memory_for_what_cannot_be),
 	KUNIT_CASE(memory_that_cannot_be_pinned),
 	KUNIT_CASE(pin_fails_half_way),
 	KUNIT_CASE(killed_half_way),
