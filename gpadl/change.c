@@ -22,7 +22,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
-#include <linux/wait_bit.h>
 
 #include "mem.h"
 #include "region.h"
@@ -361,7 +360,7 @@ out_free:
 /**
  * gpadl_mem_init_regions() - Begin without regions
  * @mem: the memory
- * @ops: asked about what is mapped
+ * @ops: of its partition
  *
  * Context: process, may sleep.
  * Return: 0, to be undone by gpadl_mem_drop_regions(); -ENOMEM.
@@ -370,8 +369,12 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
 {
 	struct gpadl_region_table *table = gpadl_region_table_alloc(0);
 
-	if (!table)
+	mem->no_regions = gpadl_region_table_alloc(0);
+	if (!table || !mem->no_regions) {
+		kvfree(table);
+		kvfree(mem->no_regions);
 		return -ENOMEM;
+	}
 	table->generation = 1;
 	mem->ops = ops;
 	mutex_init(&mem->change_lock);
@@ -387,22 +390,22 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
 }
 
 /**
- * gpadl_mem_clear_regions() - Remove all regions
- * @mem: the memory
+ * gpadl_mem_clear_regions() - Remove all regions, for good
+ * @mem: the memory, of which no region will be set any more
  *
  * As far as nothing is mapped of them. The others go with their last mapping, without
- * anybody being asked for it. If there is no memory for an empty table, none go.
+ * anybody being asked for it. Allocates nothing: it is done before the memory goes.
  *
- * Context: process, may sleep.
+ * Context: process, may sleep for as long as the VMM likes: until no change of its memory is
+ * under way.
  */
 void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 {
-	struct gpadl_region_table *new = gpadl_region_table_alloc(0), *old;
+	struct gpadl_region_table *new = mem->no_regions, *old;
 	unsigned int i;
 
-	if (!new)
-		return;
 	mutex_lock(&mem->change_lock);
+	mem->no_regions = NULL;
 	old = rcu_dereference_protected(mem->table, lockdep_is_held(&mem->change_lock));
 	new->generation = old->generation + 1;
 	rcu_assign_pointer(mem->table, new);
@@ -415,20 +418,18 @@ void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 }
 
 /**
- * gpadl_mem_drop_regions() - Remove all regions, for good
- * @mem: the memory, with nothing mapped, and nobody to look at it any more
+ * gpadl_mem_drop_regions() - Undo gpadl_mem_init_regions()
+ * @mem: the memory; its regions were cleared if any was set, and nothing of it is to be done:
+ *	that would hold the partition
  *
- * Context: process, may sleep.
+ * Context: process. Waits for nothing.
  */
 void gpadl_mem_drop_regions(struct gpadl_mem *mem)
 {
 	struct gpadl_region_table *table = rcu_dereference_protected(mem->table, true);
-	unsigned int i;
 
-	for (i = 0; i < table->nr; i++)
-		gpadl_region_retire(table->regions[i]);
-	/* What was unmapped a moment ago may still be at work. */
-	wait_var_event(&mem->nr_lingering, !atomic_read(&mem->nr_lingering));
+	WARN_ON_ONCE(table->nr || atomic_read(&mem->nr_lingering));
 	gpadl_region_table_put(table);
+	kvfree(mem->no_regions);
 	WARN_ON_ONCE(!xa_empty(&mem->blocks[false]) || !xa_empty(&mem->blocks[true]));
 }

@@ -32,19 +32,23 @@ struct user_struct;
 struct gpadl_mem;
 
 /**
- * struct gpadl_mem_ops - what a memory asks about what is mapped
+ * struct gpadl_mem_ops - what a memory asks of its partition
  * @moves: Is a page that is mapped, or being mapped, at another address in @new than in
  *	@old, or at none, or read-only only there?
  * @retire: Ask for every such page back.
+ * @get: Keep the memory until @put: something of it is to be done yet. In any context but NMI.
+ * @put: Undo @get. Likewise; the memory may be gone then.
  *
- * No map becomes a user of a region meanwhile. Both may sleep, but not for a backend or the
- * VMM.
+ * No map becomes a user of a region during @moves or @retire. Both may sleep, but not for a
+ * backend or the VMM.
  */
 struct gpadl_mem_ops {
 	bool (*moves)(struct gpadl_mem *mem, const struct gpadl_region_table *old,
 		      const struct gpadl_region_table *new);
 	void (*retire)(struct gpadl_mem *mem, const struct gpadl_region_table *old,
 		       const struct gpadl_region_table *new);
+	void (*get)(struct gpadl_mem *mem);
+	void (*put)(struct gpadl_mem *mem);
 };
 
 /**
@@ -64,8 +68,9 @@ struct gpadl_mem_ops {
  * @switching: it is being decided whether the regions may change: no map may become a user
  *	of one
  * @table: current table; read under RCU, written under both locks
+ * @no_regions: the table for the end; NULL when it is that
  * @nr_lingering: regions that were removed and still have users or work to be done, and
- *	@stale_work if it is queued
+ *	@stale_work if it is queued. Each holds the partition
  * @block_lock: protects @blocks and what stands in them; held while pages are neither
  *	pinned nor waited for
  * @blocks: resident blocks by number: pinned for reading, and for writing
@@ -94,6 +99,7 @@ struct gpadl_mem {
 	struct rw_semaphore switch_sem;
 	bool switching;
 	struct gpadl_region_table __rcu *table;
+	struct gpadl_region_table *no_regions;
 	atomic_t nr_lingering;
 	struct mutex block_lock;
 	struct xarray blocks[2];

@@ -31,7 +31,7 @@ static void partition_free_work(struct work_struct *work)
 		container_of(work, struct vmbus_partition, free_work);
 	struct module *owner = p->ops->owner;
 
-	/* Waits for the work item that has let go last to return. */
+	/* Here and below: waits for the work item that has let go last to return, no more. */
 	destroy_workqueue(p->free_wq);
 	gpadl_debugfs_remove(p);
 	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
@@ -155,9 +155,21 @@ static void partition_retire(struct gpadl_mem *mem, const struct gpadl_region_ta
 	}
 }
 
+static void partition_get_mem(struct gpadl_mem *mem)
+{
+	gpadl_partition_get(container_of(mem, struct vmbus_partition, mem));
+}
+
+static void partition_put_mem(struct gpadl_mem *mem)
+{
+	gpadl_partition_unref(container_of(mem, struct vmbus_partition, mem));
+}
+
 static const struct gpadl_mem_ops partition_mem_ops = {
 	.moves = partition_moves,
 	.retire = partition_retire,
+	.get = partition_get_mem,
+	.put = partition_put_mem,
 };
 
 /* ---- For the channel layer ---- */

@@ -28,7 +28,6 @@
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 
 #include "mem.h"
 #include "region.h"
@@ -292,11 +291,21 @@ static int region_pin(struct gpadl_region *region)
 
 /* ---- The life of a region ---- */
 
+/*
+ * Work that is to be done holds the partition. So when that is freed all is done, and nobody
+ * else's partition waits in the work queue that frees them: the end of a region may take as
+ * long as its VMM likes.
+ */
+static void mem_work_begin(struct gpadl_mem *mem)
+{
+	mem->ops->get(mem);
+	atomic_inc(&mem->nr_lingering);
+}
+
 static void mem_work_done(struct gpadl_mem *mem)
 {
-	/* @mem may be gone as soon as this says so; only its address is used then. */
-	if (atomic_dec_and_test(&mem->nr_lingering))
-		wake_up_var(&mem->nr_lingering);
+	atomic_dec(&mem->nr_lingering);
+	mem->ops->put(mem);
 }
 
 static void region_work_done(struct gpadl_region *region)
@@ -401,7 +410,7 @@ void gpadl_region_retire(struct gpadl_region *region)
 {
 	/* For gpadl_region_unuse(), if that is the last. */
 	refcount_inc(&region->ref);
-	atomic_inc(&region->mem->nr_lingering);
+	mem_work_begin(region->mem);
 	/* From here on a single user is a mapping: see block_is_idle(). */
 	mutex_lock(&region->mem->block_lock);
 	region->gone = true;
@@ -432,7 +441,7 @@ void gpadl_region_unuse(struct gpadl_region *region)
 	 */
 	smp_mb__after_atomic();
 	if (unlikely(!list_empty(&mem->stale_blocks)) && refcount_read(&region->users) == 1) {
-		atomic_inc(&mem->nr_lingering);
+		mem_work_begin(mem);
 		if (!queue_work(mem->wq, &mem->stale_work))
 			mem_work_done(mem);
 	}

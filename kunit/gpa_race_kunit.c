@@ -278,6 +278,36 @@ static void all_is_put_and_late(struct kunit *test)
 	vmbus_gpa_unmap(map);
 }
 
+/*
+ * The end of a region may take as long as the VMM likes. Freeing the partition, in a work queue
+ * that all partitions share, begins when that is over.
+ */
+static void all_is_put_and_a_region_takes_long(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vmbus_partition *p = vm->p;
+	struct vmbus_mapping *map;
+	struct vm_blocker_wq b;
+	unsigned int i;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	flush_workqueue(p->drop_wq);
+	gpa_block_wq(&b, p->drop_wq);
+	vmbus_gpa_unmap(map);
+	for (i = 0; i < 1000 && !atomic_read(&vm->c[0].releases); i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 1);
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, refcount_read(&p->ref), 1);
+	KUNIT_EXPECT_EQ(test, work_busy(&p->free_work), 0);
+	gpa_unblock_wq(&b);
+	/* vm_exit() waits for the partition to be released. */
+}
+
 static void channel_is_put_while_mapping(struct kunit *test)
 {
 	struct vm *vm = test->priv;
@@ -508,6 +538,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(reset_again),
 	KUNIT_CASE(all_is_put),
 	KUNIT_CASE(all_is_put_and_late),
+	KUNIT_CASE(all_is_put_and_a_region_takes_long),
 	KUNIT_CASE(channel_is_put_while_mapping),
 	KUNIT_CASE(relid_is_released),
 	KUNIT_CASE(region_of_a_request_stays),
