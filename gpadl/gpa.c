@@ -226,6 +226,9 @@ int vmbus_gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *range
 
 	do {
 		ret = gpa_map(chan, flags, ranges, len, nr_ranges, map, false);
+		/* In a work queue that others' channels share, nothing waits for a VMM. */
+		if (ret == -EAGAIN && gpadl_worker_is_orphaned(&chan->worker))
+			return -ESRCH;
 	} while (ret == -EAGAIN && gpadl_requests_wait_late(chan));
 	return ret;
 }

@@ -90,7 +90,7 @@ struct gpa_request {
 
 /**
  * struct gpa_pool - the requests of a channel
- * @chan: the channel; held
+ * @chan: the channel; held, and may have another pool by now
  * @nr_requests: all of them
  * @max_pages: pages that each has room for
  * @requests: they
@@ -100,7 +100,8 @@ struct gpa_request {
  * @nr_most: so many were busy at a time
  * @refs: 1 until the backend has destroyed it, 1 for each busy request, and 1 for each
  *	look at them. Protected by the channel's pool_lock, as are the four above
- * @dead: the backend has destroyed it
+ * @dead: the backend has destroyed it; then it is its channel's no more as soon as nothing of it
+ *	is mapped
  * @words: of all requests, for their pfns
  * @pages: likewise, for what they have pinned
  * @sgl: likewise, for their scatterlists
@@ -158,6 +159,10 @@ void gpadl_request_put(struct gpa_request *r);
 void gpadl_request_put_late(struct gpa_request *r);
 bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan);
+#if IS_ENABLED(CONFIG_KUNIT)
+struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan);
+void gpadl_pool_unget(struct gpa_pool *pool);
+#endif
 void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset);
 void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan);
 bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,

@@ -56,12 +56,11 @@ static void pool_put(struct gpa_pool *pool)
 	lockdep_assert_held(&pool->chan->pool_lock);
 	if (--pool->refs)
 		return;
-	pool->chan->pool = NULL;
 	atomic_sub(pool->max_pages, &pool->chan->p->nr_pool_pages);
 	queue_work(gpadl_wq, &pool->free_work);
 }
 
-static struct gpa_pool *pool_get(struct vmbus_gpadl_channel *chan)
+VISIBLE_IF_KUNIT struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan)
 {
 	struct gpa_pool *pool;
 
@@ -72,14 +71,27 @@ static struct gpa_pool *pool_get(struct vmbus_gpadl_channel *chan)
 	spin_unlock_irq(&chan->pool_lock);
 	return pool;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_pool_get);
 
-static void pool_unget(struct gpa_pool *pool)
+VISIBLE_IF_KUNIT void gpadl_pool_unget(struct gpa_pool *pool)
 {
 	struct vmbus_gpadl_channel *chan = pool->chan;
 
 	spin_lock_irq(&chan->pool_lock);
 	pool_put(pool);
 	spin_unlock_irq(&chan->pool_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_pool_unget);
+
+/*
+ * With the lock. What the backend has destroyed makes room for another one as soon as nothing of
+ * it is mapped: neither a look at it nor what unmaps have left to a work item keeps the guest
+ * from opening the channel again.
+ */
+static void pool_detach(struct gpa_pool *pool)
+{
+	if (pool->dead && pool->nr_busy == pool->nr_late && pool->chan->pool == pool)
+		pool->chan->pool = NULL;
 }
 
 /* The rest of what an unmap could not do where it was called. */
@@ -228,6 +240,7 @@ static void pool_kill(struct gpa_pool *pool)
 	if (pool->dead)
 		return;
 	pool->dead = true;
+	pool_detach(pool);
 	pool_put(pool);
 }
 
@@ -249,23 +262,16 @@ void gpadl_pool_end(struct vmbus_gpadl_channel *chan)
  * vmbus_gpa_pool_destroy() - Undo vmbus_gpa_pool_create()
  * @chan: the channel; one without a pool is fine
  *
- * To be called in close(), when all is unmapped (vmbus_endpoint_drain()): waits for what
- * vmbus_gpa_unmap() has left to be done later. What is not unmapped yet stays as it is, and
- * the pool until it is unmapped. If it is not called, the pool goes when the channel does.
+ * To be called in close(), when all is unmapped (vmbus_endpoint_drain()). What
+ * vmbus_gpa_unmap() has left to be done later is not waited for: it may take as long as the VMM
+ * likes. What is not unmapped yet stays as it is, and the pool until it is unmapped. If it is
+ * not called, the pool goes when the channel does.
  *
- * Context: process, may sleep.
+ * Context: process.
  */
 void vmbus_gpa_pool_destroy(struct vmbus_gpadl_channel *chan)
 {
-	struct gpa_pool *pool = pool_get(chan);
-
-	if (!pool)
-		return;
-	flush_work(&pool->late_work);
-	spin_lock_irq(&chan->pool_lock);
-	pool_kill(pool);
-	pool_put(pool);
-	spin_unlock_irq(&chan->pool_lock);
+	gpadl_pool_end(chan);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpa_pool_destroy, VMBUS_GPADL_NS);
 
@@ -360,6 +366,7 @@ void gpadl_request_put(struct gpa_request *r)
 		atomic_dec(&p->nr_resetting);
 	pool->nr_late -= r->is_late;
 	last = !--pool->nr_busy;
+	pool_detach(pool);
 	if (last)
 		atomic_dec(&chan->nr_busy);
 	if (last || r->reset)
@@ -389,6 +396,7 @@ void gpadl_request_put_late(struct gpa_request *r)
 	spin_lock_irqsave(&chan->pool_lock, flags);
 	r->is_late = true;
 	pool->nr_late++;
+	pool_detach(pool);
 	llist_add(&r->late, &pool->late);
 	/* The partition's own: marking may wait for its VMM. */
 	queue_work(chan->p->drop_wq, &pool->late_work);
@@ -403,12 +411,13 @@ void gpadl_request_put_late(struct gpa_request *r)
  * end. If it has not, what takes the room are requests that have been left to a work item, or
  * that a change of regions looks at (request_moves()): nobody tells the backend of their end.
  *
- * Context: process, may sleep for as long as the VMM likes.
- * Return: true if there may be room now; false also on a fatal signal.
+ * Context: process, may sleep for as long as the VMM likes: not in a work queue that serves others.
+ * Return: true if there may be room now; false also on a fatal signal that comes while this
+ * waits for a change.
  */
 bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	bool again;
 
 	if (!pool)
@@ -420,7 +429,7 @@ bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
 		flush_work(&pool->late_work);
 		again = !gpadl_region_wait_switch(&chan->p->mem);
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 	return again;
 }
 
@@ -445,7 +454,7 @@ static void request_want(struct gpa_request *r)
  */
 void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	struct gpa_request *r;
 
 	if (!pool)
@@ -463,7 +472,7 @@ void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 }
 
 /**
@@ -474,7 +483,7 @@ void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
  */
 void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	struct gpa_request *r;
 
 	if (!pool)
@@ -490,7 +499,7 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 }
 
 /* Would it have a page elsewhere that is mapped? @retire: then it is not asked again. */
@@ -535,7 +544,7 @@ bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
 			 const struct gpadl_region_table *old,
 			 const struct gpadl_region_table *new)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	struct gpa_request *r;
 	bool moves = false;
 
@@ -545,7 +554,7 @@ bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
 		moves = request_moves(r, old, new, false);
 		cond_resched();
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 	return moves;
 }
 
@@ -563,7 +572,7 @@ void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
 			   const struct gpadl_region_table *old,
 			   const struct gpadl_region_table *new)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	struct gpa_request *r;
 
 	if (!pool)
@@ -572,7 +581,7 @@ void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
 		request_moves(r, old, new, true);
 		cond_resched();
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 }
 
 /**
@@ -584,7 +593,7 @@ void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
  */
 unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 	struct gpa_request *r;
 	unsigned int nr = 0;
 
@@ -597,7 +606,7 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
 	}
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 	return nr;
 }
 
@@ -654,12 +663,12 @@ void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums)
  */
 void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan)
 {
-	struct gpa_pool *pool = pool_get(chan);
+	struct gpa_pool *pool = gpadl_pool_get(chan);
 
 	if (!pool)
 		return;
 	seq_printf(m, "%-8u %9u %6u %8u %10u%s\n", chan->relid, READ_ONCE(pool->nr_busy),
 		   READ_ONCE(pool->nr_most), pool->nr_requests, pool->max_pages,
 		   READ_ONCE(pool->dead) ? " destroyed" : "");
-	pool_unget(pool);
+	gpadl_pool_unget(pool);
 }

@@ -6,6 +6,7 @@
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
@@ -231,7 +232,7 @@ static void pages_cleaned_meanwhile(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 0);
 	vm_check(vm);
 	gpa_unblock_wq(&b);
-	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	flush_workqueue(vm->p->drop_wq);
 	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
 	vm_expect_pinned(vm, false);
 	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 5);
@@ -483,6 +484,58 @@ static void pool_goes_with_its_last_request(struct kunit *test)
 	gpa_expect_maps(vm, 0);
 }
 
+/* As SET_REGIONS does, and the look for what is stuck: nobody's next open may fail by it. */
+static void pool_is_looked_at(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct gpa_pool *pool = gpadl_pool_get(vm->c[0].chan);
+
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 4096), 0);
+	gpadl_pool_unget(pool);
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	gpa_expect_maps(vm, 0);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 2);
+}
+
+static int task_destroy_pool(struct vm_task *t)
+{
+	vmbus_gpa_pool_destroy(t->c->chan);
+	return 0;
+}
+
+/* What an unmap has left to a work item may take as long as the VMM likes. */
+static void pool_is_destroyed_before_late_work(struct kunit *test)
+{
+	struct vm *vm = test->priv;
+	struct vm_blocker_wq b;
+	struct vmbus_mapping *map;
+	struct vm_task *t;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	vm_fill_gpadl(vm);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	folio_clear_dirty(page_folio(sg_page(map->sgl)));
+	gpa_block_wq(&b, vm->p->drop_wq);
+	vmbus_gpa_unmap(map);
+	t = vm_start(vm, task_destroy_pool, &vm->c[0], 0, 0);
+	msleep(100);
+	KUNIT_EXPECT_TRUE(test, vm_is_done(t));
+	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 4096), 0);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vmbus_gpa_unmap(map);
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	vm_expect_pinned(vm, false);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 2);
+}
+
 static struct kunit_case request_cases[] = {
 	KUNIT_CASE(eagain_pool_is_used_up),
 	KUNIT_CASE(eagain_pages_in_flight),
@@ -502,6 +555,8 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(pool_sizes),
 	KUNIT_CASE(pool_without_memory),
 	KUNIT_CASE(pool_goes_with_its_last_request),
+	KUNIT_CASE(pool_is_looked_at),
+	KUNIT_CASE(pool_is_destroyed_before_late_work),
 	{}
 };
 
