@@ -215,17 +215,19 @@ static int mapping_look_up(struct vmbus_mapping *m)
 }
 
 /* Has anything changed under a resident region with pages that were looked up? */
-static bool lookup_is_stale(struct gpadl_mem *mem, const struct gpadl_lookup *lookup,
+static bool lookup_is_stale(const struct gpadl_lookup *lookup,
 			    const struct gpadl_region_table *table)
 {
-	const struct gpadl_region *region;
+	struct gpadl_region *region;
 	int i;
 
-	gpadl_relook_failures(mem);
 	for (i = lookup->first_region; i <= lookup->last_region;
 	     i = lookup_next_region(lookup, i)) {
 		region = table->regions[i];
-		if (region->resident && gpadl_watch_any(&region->watch))
+		if (!region->resident)
+			continue;
+		gpadl_relook_failures(region);
+		if (gpadl_watch_any(&region->watch))
 			return true;
 	}
 	return false;
@@ -246,7 +248,7 @@ static int mapping_check(const struct vmbus_mapping *m)
 		return -ESRCH;
 	if (lookup->hole)
 		return -EFAULT;
-	if (!lookup->resident || !lookup_is_stale(m->mem, lookup, m->table))
+	if (!lookup->resident || !lookup_is_stale(lookup, m->table))
 		return 0;
 	return m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
 					     gpadl_relook(m->mem, m->pfns, m->table);

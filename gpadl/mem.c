@@ -376,7 +376,6 @@ int gpadl_mem_init(struct gpadl_mem *mem)
 	mem->user = capable(CAP_IPC_LOCK) ? NULL : mem->cred->user;
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
 	atomic64_set(&mem->pinned, 0);
-	mem->failures = compat_memory_failures();
 	atomic_set(&mem->nr_same, 0);
 	atomic_set(&mem->nr_replaced, 0);
 	atomic_set(&mem->nr_lost, 0);

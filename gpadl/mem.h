@@ -76,7 +76,6 @@ struct gpadl_mem_ops {
  * @blocks: resident blocks by number: pinned for reading, and for writing
  * @stale_blocks: those of @blocks in which pages have been replaced that are still pinned
  * @stale_work: unpins these, as far as nothing is mapped
- * @failures: memory errors of the machine of which all regions have been marked
  * @nr_same: blocks that were looked at again, and were as before
  * @nr_replaced: pages that were found to be others, and pinned in place of those before
  * @nr_lost: looks at pages of which there was none, or that a memory error has hit
@@ -105,7 +104,6 @@ struct gpadl_mem {
 	struct xarray blocks[2];
 	struct list_head stale_blocks;
 	struct work_struct stale_work;
-	unsigned long failures;
 	atomic_t nr_same;
 	atomic_t nr_replaced;
 	atomic_t nr_lost;

@@ -377,7 +377,8 @@ int gpadl_region_begin(struct gpadl_region *region)
 	/* What can never be charged is worth neither marks nor a table. */
 	if (resident && !gpadl_mem_may_have(region->mem, region->desc.bytes >> PAGE_SHIFT))
 		return -ENOMEM;
-	/* First: what changes while it is being pinned is to be looked at again. */
+	/* First: what changes, or is hit, while it is being pinned is to be looked at again. */
+	region->failures = compat_memory_failures();
 	ret = gpadl_watch_begin(&region->watch, region->mem->mm, region->desc.hva,
 				region->desc.bytes, resident);
 	if (!ret && resident)

@@ -28,6 +28,7 @@ struct gpadl_pfn_list;
  * @written: @resident has been mapped for writing
  * @watch: notices changes of its addresses; from before it is published until @users is 0
  * @drop_work: lets go of all that when the last user goes
+ * @failures: count of the machine's memory errors when @resident was last marked for them
  * @gone: it is not set any more: all of @users are mappings. Protected by
  *	gpadl_mem.block_lock
  * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
@@ -42,6 +43,7 @@ struct gpadl_region {
 	bool written;
 	struct gpadl_watch watch;
 	struct work_struct drop_work;
+	unsigned long failures;
 	bool gone;
 	/* Maps write to what follows, each once, and read what precedes for each page. */
 	refcount_t users ____cacheline_aligned_in_smp;

@@ -199,6 +199,28 @@ static void relook_end(struct relook *l)
 }
 
 /**
+ * gpadl_relook_failures() - A memory error may have hit a page that stays where it is
+ * @region: the region, resident; the caller is a user of it, or keeps it set
+ *
+ * A page of a huge page that is pinned cannot be taken out of the page tables, so that no
+ * change of these tells of its error. So when the machine has had one more, whatever it has
+ * hit, all is to be looked at again. Counted from before the first page was pinned.
+ *
+ * Context: process.
+ */
+void gpadl_relook_failures(struct gpadl_region *region)
+{
+	unsigned long failures = compat_memory_failures();
+
+	/* Pairs with the store below: a thread that sees the count sees the marks. */
+	if (likely(failures == smp_load_acquire(&region->failures)))
+		return;
+	gpadl_watch_mark_all(&region->watch);
+	/* A reader of this also sees the marks: pairs with the load above. */
+	smp_store_release(&region->failures, failures);
+}
+
+/**
  * gpadl_relook() - Look again at those pages of a GPADL that may have changed
  * @mem: the memory
  * @w: the GPADL
@@ -260,7 +282,10 @@ int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region)
 	struct relook l;
 	int ret;
 
-	if (!region->resident || !gpadl_watch_any(&region->watch))
+	if (!region->resident)
+		return 0;
+	gpadl_relook_failures(region);
+	if (!gpadl_watch_any(&region->watch))
 		return 0;
 	gpadl_mem_account_begin(mem, &acct);
 	ret = relook_begin(&l, mem);
@@ -271,38 +296,4 @@ int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region)
 	}
 	gpadl_mem_account_end(&acct);
 	return ret;
-}
-
-/**
- * gpadl_relook_failures() - A memory error may have hit a page that stays where it is
- * @mem: the memory
- *
- * A page of a huge page that is pinned cannot be taken out of the page tables, so that no
- * change of these tells of its error. So when the machine has had one more, whatever it has
- * hit, all is to be looked at again.
- *
- * Context: process.
- */
-void gpadl_relook_failures(struct gpadl_mem *mem)
-{
-	unsigned long failures = compat_memory_failures();
-	struct gpadl_region_table *table;
-	unsigned int i;
-
-	/* Pairs with the store below: a thread that sees the count sees the marks. */
-	if (likely(failures == smp_load_acquire(&mem->failures)))
-		return;
-	table = gpadl_region_table_get(mem);
-	for (i = 0; i < table->nr; i++) {
-		struct gpadl_region *region = table->regions[i];
-
-		/* As a user: it may be removed just now, and its watch with it. */
-		if (!region->resident || !refcount_inc_not_zero(&region->users))
-			continue;
-		gpadl_watch_mark_all(&region->watch);
-		gpadl_region_unuse(region);
-	}
-	gpadl_region_table_put(table);
-	/* A reader of this also sees the marks: pairs with the load above. */
-	smp_store_release(&mem->failures, failures);
 }

@@ -470,6 +470,16 @@ TEST_F(memory, error_in_a_mapped_page)
 	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
 }
 
+/* Also where the page stays in the page tables: a part of a huge one that is pinned */
+TEST_F(memory, error_and_an_equal_region)
+{
+	if (!poison(self->page))
+		SKIP(return, "the kernel handles no memory errors");
+	EXPECT_EQ(-EFAULT, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
+				      self->vmm.mem));
+	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+}
+
 TEST_F(memory, error_in_a_page_on_demand)
 {
 	char *mem = memory_alloc(variant->kind, MEM_BYTES);
