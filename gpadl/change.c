@@ -233,7 +233,7 @@ static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *old,
 	}
 	if (!ret)
 		rcu_assign_pointer(mem->table, new);
-	/* A map that sees this sees the table. */
+	/* A map that sees this sees the table: pairs with gpadl_region_table_is_current(). */
 	smp_store_release(&mem->switching, false);
 	up_write(&mem->switch_sem);
 	return ret;

@@ -212,12 +212,16 @@ unsigned long gpadl_watch_look(struct gpadl_watch *w)
  * @w: the watch
  * @seq: what gpadl_watch_look() returned
  *
- * Context: under the lock under which what was found is entered.
+ * Without the lock under which the callback notes the change. So false says no more than that
+ * a look again is not known to be needed: what was found may be entered, as it was there after
+ * the look began, but the mark stays, which only gpadl_watch_clear() takes, under that lock.
+ *
+ * Context: any.
  * Return: true if so: what was found may not be so any more.
  */
 bool gpadl_watch_moved(struct gpadl_watch *w, unsigned long seq)
 {
-	return mmu_interval_read_retry(&w->mni, seq);
+	return mmu_interval_check_retry(&w->mni, seq);
 }
 
 /**
@@ -234,6 +238,7 @@ void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long
 {
 	spin_lock(&w->lock);
 	if (!mmu_interval_read_retry(&w->mni, seq) && test_and_clear_bit(block, w->marks))
-		WRITE_ONCE(w->nr_marked, w->nr_marked - 1);
+		/* Pairs with gpadl_watch_any(). */
+		smp_store_release(&w->nr_marked, w->nr_marked - 1);
 	spin_unlock(&w->lock);
 }

@@ -51,12 +51,17 @@ void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long
 /* Is any block to be looked at? All that a map of an unchanged region asks. */
 static inline bool gpadl_watch_any(const struct gpadl_watch *w)
 {
-	return READ_ONCE(w->nr_marked);
+	/*
+	 * Pairs with gpadl_watch_clear(): if none is any more, a map finds the pages that were
+	 * entered before the last mark went.
+	 */
+	return smp_load_acquire(&w->nr_marked);
 }
 
+/* Is a block to be looked at? Acquire: likewise. */
 static inline bool gpadl_watch_marked(const struct gpadl_watch *w, unsigned long block)
 {
-	return test_bit(block, w->marks);
+	return test_bit_acquire(block, w->marks);
 }
 
 #endif /* _GPADL_NOTIFIER_H */

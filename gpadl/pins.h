@@ -9,6 +9,7 @@
 #define _GPADL_PINS_H
 
 #include <linux/bitmap.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "mem.h"
@@ -90,13 +91,14 @@ void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned);
 bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
 
 /*
- * No mask: an address that the guest chooses is in one of the blocks, whatever a processor
- * guesses (gpadl_walk_next()).
+ * An address that the guest chooses is in its region, whatever a processor guesses
+ * (gpadl_walk_next()); but if that guesses that the region is pinned on demand and it is
+ * resident, not in one of these blocks, whose words are taken for addresses.
  */
 static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *pins,
 						 unsigned long hva)
 {
-	return (hva >> GPADL_BLOCK_SHIFT) - pins->first;
+	return array_index_nospec((hva >> GPADL_BLOCK_SHIFT) - pins->first, pins->nr_blocks);
 }
 
 /**

@@ -151,7 +151,8 @@ bool gpadl_region_table_is_current(struct gpadl_mem *mem,
 	 * users are seen there, or what these have written before is seen from here on.
 	 */
 	smp_mb__after_atomic();
-	return !READ_ONCE(mem->switching) && rcu_access_pointer(mem->table) == table;
+	/* Acquire: a change that is over has published its table, to be seen below. */
+	return !smp_load_acquire(&mem->switching) && rcu_access_pointer(mem->table) == table;
 }
 
 /**
