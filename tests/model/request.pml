@@ -8,6 +8,10 @@
  * work item; and a VMM that rescinds, resets, or changes the region in which the pages are, and
  * in the end has the pool destroyed.
  *
+ * Left out: what comes after the destroy. A pool with nothing but late requests is its
+ * channel's no more then, so that another one can be made, and a change of regions does not ask
+ * these: what they still pin keeps its region lingering, and nobody has it mapped.
+ *
  * A critical section is a step, and so is what is done without a lock: parsing, pinning,
  * walking a page list, unpinning. Checked, in every interleaving; by the name of the switch that
  * breaks the model so that it must be found:
