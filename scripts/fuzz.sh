@@ -1,47 +1,62 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fuzz the wire format in user space, and the device and the rings on the debug kernel;
-# see tests/fuzz/README.
+# Fuzz the wire format and the SCSI controller's protocol in user space, and the device and the
+# rings on the debug kernel; see tests/fuzz/README.
 #
 #	fuzz.sh [SECONDS]		all of them, SECONDS in all (60), a third each
-#	fuzz.sh wire|device|ring [SECONDS]	one of them
+#	fuzz.sh wire|vstor|device|ring [SECONDS]	one of them
 #	FUZZ_SEED=n FUZZ_OPS=n fuzz.sh device|ring	that life, and no other
 #
 # FUZZER_OPTIONS are passed to libFuzzer. FUZZ_BASE is the first seed of device and ring,
 # the time if not told; FUZZ_TRACE=1 has every operation said. The last line on stdout is
-# 'N passed, N failed': the runs, the coverage of the committed corpus, and the kernel.
+# 'N passed, N failed': the runs, the coverage of the committed corpora, and the kernel.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 what=all
 case ${1-} in
-wire|device|ring)
+wire|vstor|device|ring)
 	what=$1
 	shift ;;
 esac
 seconds=${1:-60}
 dir=$out/fuzz
 kernel_logs=$out/selftest-debug/log
-corpus=$top/tests/fuzz/corpus
-sources=("$top/tests/fuzz/fuzz_wire.c" "$top/tests/host/compare.c"
-	 "$top/tests/host/reference.c" "$top/gpadl/wire.c")
 flags=(-std=gnu11 -g -Wall -Wextra -Werror -Wno-sign-compare
-       -Wno-missing-field-initializers
+       -Wno-missing-field-initializers -Wno-c2x-extensions
        -I"$top/tests/host/include" -I"$top/tests/host" -I"$top")
 passed=0 failed=0
+
+# target NAME: the files that are fuzzed, of which the corpus covers every line and every
+# branch, and what else is compiled
+target()
+{
+	name=$1
+	case $name in
+	wire)
+		corpus=$top/tests/fuzz/corpus
+		fuzzed=("$top/gpadl/wire.c")
+		helpers=("$top/tests/fuzz/fuzz_wire.c" "$top/tests/host/compare.c"
+			 "$top/tests/host/reference.c") ;;
+	vstor)
+		corpus=$top/tests/fuzz/corpus-vstor
+		fuzzed=("$top/backends/scsi/vstor.c" "$top/backends/scsi/lun.c")
+		helpers=("$top/tests/fuzz/fuzz_vstor.c") ;;
+	esac
+}
 
 # The fuzzer's own words are in the log; this is what they come to
 fuzz()
 {
-	local seconds=$1 log=$dir/fuzz.log rc=0
+	local seconds=$1 log=$dir/fuzz-$name.log new=$dir/${corpus##*/} rc=0
 
-	say "Fuzzing gpadl/wire.c for $seconds s ..."
-	mkdir -p "$dir/corpus"
+	say "Fuzzing ${fuzzed[*]#"$top/"} for $seconds s ..."
+	mkdir -p "$new"
 	# shellcheck disable=SC2086 # options, split at spaces
-	logged "$log" nice "$dir/fuzz_wire" -max_total_time="$seconds" -max_len=4096 \
+	logged "$log" nice "$dir/fuzz_$name" -max_total_time="$seconds" -max_len=4096 \
 		-artifact_prefix="$dir/" -print_final_stats=1 ${FUZZER_OPTIONS-} \
-		"$dir/corpus" "$corpus" || rc=1
+		"$new" "$corpus" || rc=1
 	sed -n 's/^stat::number_of_executed_units: */  executions: /p
 		s/^stat::new_units_added: */  new inputs kept: /p' "$log" >&2
 	if [ $rc -ne 0 ]; then
@@ -50,23 +65,23 @@ fuzz()
 	return $rc
 }
 
-# Every line and every branch of gpadl/wire.c, by the committed corpus alone
+# Every line and every branch, by the committed corpus alone
 coverage()
 {
 	local totals lines branches
 
 	say "Measuring what the committed corpus covers ..."
-	LLVM_PROFILE_FILE=$dir/raw "$dir/replay" "$corpus"/* >&2 || return 1
+	LLVM_PROFILE_FILE=$dir/raw "$dir/replay-$name" "$corpus"/* >&2 || return 1
 	llvm-profdata-14 merge -o "$dir/profile" "$dir/raw"
-	llvm-cov-14 show "$dir/replay" -instr-profile="$dir/profile" \
-		-show-branches=count "$top/gpadl/wire.c" >"$dir/coverage.txt"
-	totals=$(llvm-cov-14 export -summary-only "$dir/replay" \
-		-instr-profile="$dir/profile" "$top/gpadl/wire.c" |
+	llvm-cov-14 show "$dir/replay-$name" -instr-profile="$dir/profile" \
+		-show-branches=count "${fuzzed[@]}" >"$dir/coverage-$name.txt"
+	totals=$(llvm-cov-14 export -summary-only "$dir/replay-$name" \
+		-instr-profile="$dir/profile" "${fuzzed[@]}" |
 		python3 -c 'import json, sys
 t = json.load(sys.stdin)["data"][0]["totals"]
 print(*("%d/%d" % (t[k]["covered"], t[k]["count"]) for k in ("lines", "branches")))')
 	read -r lines branches <<<"$totals"
-	say "  gpadl/wire.c: lines $lines, branches $branches ($dir/coverage.txt)"
+	say "  ${fuzzed[*]#"$top/"}: lines $lines, branches $branches ($dir/coverage-$name.txt)"
 	[ "${lines%/*}" = "${lines#*/}" ] && [ "${branches%/*}" = "${branches#*/}" ]
 }
 
@@ -79,15 +94,17 @@ count()
 	fi
 }
 
-wire()
+# in_user_space TARGET SECONDS
+in_user_space()
 {
+	target "$1"
 	mkdir -p "$dir"
 	say "Building the fuzzer ..."
 	clang-14 "${flags[@]}" -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o "$dir/fuzz_wire" "${sources[@]}"
+		-fno-sanitize-recover=all -o "$dir/fuzz_$name" "${helpers[@]}" "${fuzzed[@]}"
 	clang-14 "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
-		-o "$dir/replay" "$top/tests/fuzz/replay.c" "${sources[@]}"
-	count fuzz "$1"
+		-o "$dir/replay-$name" "$top/tests/fuzz/replay.c" "${helpers[@]}" "${fuzzed[@]}"
+	count fuzz "$2"
 	count coverage
 }
 
@@ -112,10 +129,11 @@ on_kernel()
 run()
 {
 	case $what in
-	wire)	wire "$seconds" ;;
+	wire | vstor)	in_user_space "$what" "$seconds" ;;
 	device)	on_kernel fuzz_device_test "the device" "$seconds" ;;
 	ring)	on_kernel 'fuzz_ring*_test' "the rings" "$((seconds / 2))" ;;
-	all)	wire $((seconds / 3))
+	all)	in_user_space wire $((seconds / 6))
+		in_user_space vstor $((seconds / 6))
 		on_kernel 'fuzz_*_test' "the device and the rings" $((seconds / 3)) ;;
 	esac
 	echo "$passed passed, $failed failed"
