@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 
 #include "gpadl/compat.h"
+#include "endpoint_state.h"
 #include "host.h"
 
 /*
@@ -51,12 +52,16 @@ EXPORT_SYMBOL_NS_GPL(vmbus_device_rescind, VMBUS_HOST_NS);
 static void endpoint_unplug_work(struct vmbus_gpadl_work *work)
 {
 	struct vmbus_endpoint *ep = container_of(work, struct vmbus_endpoint, unplug_work);
+	u64 begin;
 
 	/* No guest has it: there is nobody to let go. */
-	if (ep->opened && ep->dev->backend->unplug)
-		ep->dev->backend->unplug(ep);
-	else
+	if (!ep->opened || !ep->dev->backend->unplug) {
 		vmbus_device_rescind(ep->dev);
+		return;
+	}
+	begin = vmbus_ep_callback_begin(ep, "unplug");
+	ep->dev->backend->unplug(ep);
+	vmbus_ep_callback_end(ep, begin);
 }
 
 /**

@@ -14,9 +14,12 @@ static int __init vscsi_init(void)
 	ret = vscsi_requests_init();
 	if (ret)
 		return ret;
-	ret = vscsi_fabric_register();
+	ret = vscsi_unplug_module_init();
 	if (ret)
 		goto err_requests;
+	ret = vscsi_fabric_register();
+	if (ret)
+		goto err_unplug;
 	/* The last: from here on there may be devices. */
 	ret = vmbus_backend_register(&vscsi_backend);
 	if (ret)
@@ -25,6 +28,8 @@ static int __init vscsi_init(void)
 
 err_fabric:
 	vscsi_fabric_unregister();
+err_unplug:
+	vscsi_unplug_module_exit();
 err_requests:
 	vscsi_requests_exit();
 	return ret;
@@ -34,6 +39,7 @@ static void __exit vscsi_exit(void)
 {
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
+	vscsi_unplug_module_exit();
 	vscsi_requests_exit();
 }
 

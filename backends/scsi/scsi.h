@@ -212,6 +212,8 @@ void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
 
 /* unplug.c */
+int vscsi_unplug_module_init(void);
+void vscsi_unplug_module_exit(void);
 void vscsi_unplug_init(struct vscsi_device *dev);
 void vscsi_unplug(struct vmbus_endpoint *ep);
 void vscsi_unplug_close(struct vscsi_device *dev);

@@ -253,6 +253,7 @@ static enum vstor_direction cdb_direction(u8 opcode)
 	case 0x89:	/* COMPARE AND WRITE */
 	case 0x8d:	/* WRITE ATTRIBUTE */
 	case 0x93:	/* WRITE SAME(16) */
+	case 0x9c:	/* WRITE ATOMIC(16) */
 	case 0xa4:	/* MAINTENANCE OUT */
 	case 0xb5:	/* SECURITY PROTOCOL OUT */
 		return VSTOR_FROM_GUEST;

@@ -3,7 +3,7 @@
  * What libFuzzer does with an input: any sequence of packets on a SCSI controller's channels,
  * and what must hold of each verdict, command and answer, whatever the packet says.
  *
- * A packet has five bytes before it: how long it is; bits (primary channel, named pages); LUNs
+ * A packet has five bytes before it: its length; bits (primary channel, named pages); LUNs
  * that there are, 0 to 7 by a bit each; the longest transfer in units of 32 bytes; and how many
  * of the packet's bytes are its ranges, if it has any.
  */

@@ -243,6 +243,7 @@ static void directions(void)
 		{ 0x2a, 2, 0, 0, VSTOR_FROM_GUEST },
 		{ 0x93, 2, 0, 0, VSTOR_FROM_GUEST },
 		{ 0x42, 1, 0x40, 24, -1 },
+		{ 0x9c, 1, 0x40, 512, -1 },
 		{ 0x5f, 1, 0x40, 24, -1 },
 		{ 0x12, 0, 0x80, 36, -1 },
 		{ 0x00, 2, 0, 0, VSTOR_NO_DATA },
