@@ -192,6 +192,13 @@ static size_t header_bytes(u32 max_transfer_bytes)
 	return RANGE_HEADER + pfns * sizeof(u64);
 }
 
+static void channel_destroy(struct vscsi_channel *chan)
+{
+	vscsi_requests_destroy(chan);
+	kvfree(chan->header);
+	kfree(chan);
+}
+
 static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 					    struct vscsi_device *dev)
 {
@@ -206,17 +213,11 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
 	chan->header = kvmalloc(chan->header_max, GFP_KERNEL_ACCOUNT);
-	if (!chan->header) {
-		kfree(chan);
+	if (!chan->header || vscsi_requests_create(chan, chan->max_commands)) {
+		channel_destroy(chan);
 		return NULL;
 	}
 	return chan;
-}
-
-static void channel_destroy(struct vscsi_channel *chan)
-{
-	kvfree(chan->header);
-	kfree(chan);
 }
 
 /**

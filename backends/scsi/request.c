@@ -16,7 +16,9 @@
  * meanwhile; and the target core looks at such data as if each entry were a page.
  */
 #include <linux/errno.h>
+#include <linux/llist.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -53,10 +55,62 @@ void vscsi_requests_exit(void)
 }
 
 /**
+ * vscsi_requests_create() - Make the requests that a channel has of its own
+ * @chan: the channel
+ * @nr: how many
+ *
+ * More than these are allocated one by one.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr)
+{
+	init_llist_head(&chan->freed);
+	chan->pool = kvcalloc(nr, sizeof(*chan->pool), GFP_KERNEL_ACCOUNT);
+	if (!chan->pool)
+		return -ENOMEM;
+	while (nr--) {
+		chan->pool[nr].pooled = true;
+		llist_add(&chan->pool[nr].free, &chan->freed);
+	}
+	return 0;
+}
+
+/**
+ * vscsi_requests_destroy() - Undo vscsi_requests_create()
+ * @chan: the channel, none of whose requests is used
+ *
+ * Context: process, may sleep.
+ */
+void vscsi_requests_destroy(struct vscsi_channel *chan)
+{
+	kvfree(chan->pool);
+}
+
+/* The work of the channel alone takes requests, and all that were freed at a time. */
+static struct vscsi_request *request_take(struct vscsi_channel *chan)
+{
+	struct vscsi_request *r;
+
+	if (!chan->free)
+		chan->free = llist_del_all(&chan->freed);
+	if (chan->free) {
+		r = llist_entry(chan->free, struct vscsi_request, free);
+		chan->free = chan->free->next;
+		return r;
+	}
+	r = kmem_cache_alloc(requests, GFP_KERNEL);
+	if (r)
+		r->pooled = false;
+	return r;
+}
+
+/**
  * vscsi_request_alloc() - Make a request of a channel's
  * @chan: the channel, which it holds
  *
- * Context: process, may sleep.
+ * Context: process, in kick() of the channel. May sleep.
  * Return: the request, of which the packet is to be filled in; ERR_PTR of -EBUSY if there
  * are as many as may be, -ESHUTDOWN if the channel is being closed, or -ENOMEM.
  */
@@ -70,7 +124,7 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	if (!vmbus_endpoint_tryget(chan->ep))
 		goto err_uncount;
 	ret = -ENOMEM;
-	r = kmem_cache_alloc(requests, GFP_KERNEL);
+	r = request_take(chan);
 	if (!r)
 		goto err_put;
 	r->chan = chan;
@@ -106,13 +160,16 @@ void vscsi_request_cancel(struct vscsi_request *r)
 
 /**
  * vscsi_request_release() - Free a request that is not counted any more
- * @r: the request
+ * @r: the request, which holds its channel still
  *
  * Context: process.
  */
 void vscsi_request_release(struct vscsi_request *r)
 {
-	kmem_cache_free(requests, r);
+	if (r->pooled)
+		llist_add(&r->free, &r->chan->freed);
+	else
+		kmem_cache_free(requests, r);
 }
 
 static struct vscsi_request *to_request(struct se_cmd *cmd)

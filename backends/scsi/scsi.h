@@ -30,6 +30,7 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -127,6 +128,9 @@ struct vscsi_use {
  * @ep: its endpoint
  * @dev: its device
  * @node: in device.channels
+ * @pool: requests of its own, as many as there can be commands
+ * @free: those that are free; for the work of the channel alone
+ * @freed: those that have become free since, in any context
  * @header_max: room of @header
  * @header: copy of the type header of the packet that is being received
  * @lock: protects what follows
@@ -142,6 +146,9 @@ struct vscsi_channel {
 	struct vmbus_endpoint *ep;
 	struct vscsi_device *dev;
 	struct list_head node;
+	struct vscsi_request *pool;
+	struct llist_node *free;
+	struct llist_head freed;
 	size_t header_max;
 	void *header;
 	spinlock_t lock;
@@ -157,6 +164,8 @@ struct vscsi_channel {
 /**
  * struct vscsi_request - a packet of the guest's that wants an answer
  * @answer: what the endpoint sends, once it is done
+ * @free: in channel.free or channel.freed, while it is none
+ * @pooled: it is the channel's own
  * @chan: the channel that it came on, of which it holds the endpoint
  * @desc: description of the packet
  * @packet: payload of the packet, zeroes behind it; then of the answer
@@ -177,6 +186,8 @@ struct vscsi_channel {
  */
 struct vscsi_request {
 	struct vmbus_completion answer;
+	struct llist_node free;
+	bool pooled;
 	struct vscsi_channel *chan;
 	struct vmbus_packet desc;
 	struct vstor_packet packet;
@@ -235,6 +246,8 @@ void vscsi_request_done(struct vscsi_request *r);
 /* request.c */
 int vscsi_requests_init(void);
 void vscsi_requests_exit(void);
+int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr);
+void vscsi_requests_destroy(struct vscsi_channel *chan);
 struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
 void vscsi_request_cancel(struct vscsi_request *r);
 void vscsi_request_release(struct vscsi_request *r);
