@@ -81,7 +81,7 @@ static void check_ranges(const u8 *from, size_t len, u32 bytes)
 
 		MUST(len >= 16);
 		memcpy(words, header, sizeof(words));
-		/* One, and no more of it than the command has; its pages are for others to check. */
+		/* One, as long as the command; its pages are for others to check. */
 		MUST(words[1] == 1 && words[2] == bytes);
 	}
 	free(header);
