@@ -484,13 +484,14 @@ static bool block_is_idle(const struct gpadl_region_table *table, const struct g
 /**
  * gpadl_regions_drop_stale() - Unpin pages that have been replaced
  * @mem: the memory
+ * @only: look at this block, of which the caller keeps a share; NULL: at all that have such pages
  *
  * Those of blocks of which nothing is mapped. The others stay until the last mapping of a
  * region that shares the block goes.
  *
  * Context: process, may sleep.
  */
-void gpadl_regions_drop_stale(struct gpadl_mem *mem)
+void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only)
 {
 	struct gpadl_stale *stale[2] = {};
 	struct gpadl_region_table *table;
@@ -502,10 +503,15 @@ void gpadl_regions_drop_stale(struct gpadl_mem *mem)
 	mutex_lock(&mem->block_lock);
 	/* Pairs with gpadl_region_table_is_current(): a map from here on sees the new pages. */
 	smp_mb();
-	list_for_each_entry_safe(b, next, &mem->stale_blocks, stale_node) {
-		if (block_is_idle(table, b))
-			gpadl_block_take_stale(b, &stale[b->write]);
-		cond_resched();
+	if (only) {
+		if (only->stale && block_is_idle(table, only))
+			gpadl_block_take_stale(only, &stale[only->write]);
+	} else {
+		list_for_each_entry_safe(b, next, &mem->stale_blocks, stale_node) {
+			if (block_is_idle(table, b))
+				gpadl_block_take_stale(b, &stale[b->write]);
+			cond_resched();
+		}
 	}
 	mutex_unlock(&mem->block_lock);
 	gpadl_region_table_put(table);
@@ -523,7 +529,7 @@ void gpadl_regions_stale_work(struct work_struct *work)
 {
 	struct gpadl_mem *mem = container_of(work, struct gpadl_mem, stale_work);
 
-	gpadl_regions_drop_stale(mem);
+	gpadl_regions_drop_stale(mem, NULL);
 	mem_work_done(mem);
 }
 
@@ -585,5 +591,5 @@ void gpadl_regions_trim(struct gpadl_mem *mem)
 	}
 	mutex_unlock(&mem->block_lock);
 	gpadl_region_table_put(table);
-	gpadl_regions_drop_stale(mem);
+	gpadl_regions_drop_stale(mem, NULL);
 }

@@ -16,6 +16,7 @@
 #include "notifier.h"
 #include "vmbus_gpadl_map.h"
 
+struct gpadl_block;
 struct gpadl_resident;
 struct gpadl_pfn_list;
 
@@ -82,7 +83,7 @@ int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);
 void gpadl_region_retire(struct gpadl_region *region);
 void gpadl_region_unuse(struct gpadl_region *region);
-void gpadl_regions_drop_stale(struct gpadl_mem *mem);
+void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only);
 void gpadl_regions_trim(struct gpadl_mem *mem);
 void gpadl_regions_stale_work(struct work_struct *work);
 

@@ -263,7 +263,7 @@ static int relook_all(struct relook *l)
 		struct gpadl_part part = gpadl_resident_block_part(r, i);
 
 		ret = relook_range(l, part.hva, part.nr);
-		gpadl_regions_drop_stale(l->mem);
+		gpadl_regions_drop_stale(l->mem, r->blocks[i]);
 	}
 	return ret;
 }
