@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What a request to a disk costs the host: vmbus_scsi beside vhost-scsi, which takes the same
+# way to the same backstores of the kernel's SCSI target.
+#
+#	bench-disk.sh			the table, on stdout and in tests/disk/results.csv
+#
+# Debian's own kernel runs under QEMU's -icount, where a nanosecond is an instruction, whatever
+# else the machine does: two runs tell the same. There is no guest in it: tests/disk drives both
+# disks out of a process, as the drivers of Linux do. REQUESTS of each kind (2000) are counted.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+dir=$out/bench-disk
+logs=$dir/log
+results=$top/tests/disk/results.csv
+
+"$top/scripts/deps.sh"
+kernel=$("$top/scripts/kernel.sh" stock)
+
+measure()
+{
+	say "Building the modules and the program ..."
+	build_modules "$kernel/build" "$dir/build"
+	nice make -s -C "$dir/build/tests/disk" >&2 || die "tests/disk does not build" "see above"
+	rm -rf "$dir/ko"
+	collect_modules "$dir/ko" "configfs target_core_iblock null_blk vhost_scsi vmbus_scsi" \
+		"$dir/build" "$kernel/modules"
+	echo "${REQUESTS:-2000}" >"$dir/requests"
+	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/requests" \
+		"$dir/build/tests/disk/bin/disk" "$top/scripts/guest/lib.sh" \
+		"$top/scripts/guest/bench-disk.sh=/run"
+	say "Measuring ..."
+	ICOUNT=1 MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" "$kernel/vmlinuz" \
+		"$dir/initramfs" "$logs"
+}
+
+# A line for each kind of request: both, and ours to the other
+report()
+{
+	echo "backstore,op,bytes,depth,vhost,vmbus,ratio,vhost_kicks,vmbus_kicks,vhost_calls,vmbus_calls"
+	awk -F, '
+		{ key = $2 "," $3 "," $4 "," $5 }
+		$1 == "vhost" { ns[key] = $6; kicks[key] = $7; calls[key] = $8 }
+		$1 == "vmbus" { printf "%s,%d,%d,%.2f,%s,%s,%s,%s\n", key, ns[key], $6,
+				$6 / ns[key], kicks[key], $7, calls[key], $8 }' \
+		"$logs/vhost.csv" "$logs/vmbus.csv"
+}
+
+run()
+{
+	measure
+	report >"$results"
+	column -s, -t "$results"
+}
+
+with_lock "$(echo "$dir" | tr / _)" run
