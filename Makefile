@@ -31,6 +31,13 @@ qemu:
 demo-qemu:
 	VERSION=$(VERSION) scripts/demo-qemu.sh
 
+# sg3-utils in a guest, and in its host on the same disk
+sg3:
+	scripts/demo-disk.sh sg3
+
+bench-disk:
+	scripts/bench-disk.sh
+
 check:
 	scripts/check.sh
 
@@ -92,9 +99,10 @@ help:
 	@echo
 	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
 	@echo "  make demo         boot a stock guest whose GPADLs the modules map"
-	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, a LUN comes and goes; VMM killed"
 	@echo "  make qemu         build QEMU with these devices; VERSION=7.2 or 10.0"
 	@echo "  make demo-qemu    that QEMU: disks come and go, resets, hot plug; it is killed"
+	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, hot plug; VMM killed, unplugged"
+	@echo "  make sg3          sg3-utils in a guest, and in its host on the same disk"
 	@echo "  make check        every test; ends with 'N passed, N failed'"
 	@echo
 	@echo "One stage of make check:"
@@ -113,6 +121,7 @@ help:
 	@echo "  make fault        let fail what can, one after the other, in each operation"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
 	@echo "  make bench        what a map costs, in instructions, beside the kernel's own way"
+	@echo "  make bench-disk   what a request to a disk costs the host, beside vhost-scsi"
 	@echo "  make bench-wall   the same in time (ACCEL=kvm, or MACHINE=1: on this machine)"
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
@@ -125,6 +134,6 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo demo-disk qemu demo-qemu check check-full check-newest check-old \
+.PHONY: modules modules_install clean demo demo-disk sg3 bench-disk qemu demo-qemu check check-full check-newest check-old \
 	check-arm64 static tools wire kunit selftest iommu fuzz proof model fault stress bench \
 	bench-wall coverage mutants htmldocs distclean help

@@ -6,15 +6,18 @@
 #
 #	demo-disk.sh [CASE]...
 #
-# CASE: disk, killed; without, both, in two minutes. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are
-# those of demo.sh. Logs stay in out/demo-disk*/.
+# CASE: disk, killed, unplug; verify, root, sg3, which need root for the Debian system on a disk
+# (disk-image.sh) and Debian's own kernel. Without, the first three. ROUNDS: how often verify
+# kills, resets, unplugs (1). CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs
+# stay in out/demo-disk*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 dir=$out/demo-disk${CONFIG:+-$CONFIG}
 logs=$dir/log
 cases=("$@")
-[ $# -gt 0 ] || cases=(disk killed)
+[ $# -gt 0 ] || cases=(disk killed unplug)
+system=
 
 "$top/scripts/deps.sh"
 kernel=$("$top/scripts/kernel.sh" stock)
@@ -29,6 +32,13 @@ else
 	kvm="kvm-amd kvm-intel"
 	found=("$kernel/modules")
 fi
+case " ${cases[*]} " in
+*" verify "* | *" root "* | *" sg3 "*)
+	[ -z "${CONFIG-}" ] || die "CONFIG=$CONFIG has no driver for the disk of verify, root and sg3" \
+		"name other cases"
+	system=$("$top/scripts/disk-image.sh")
+	;;
+esac
 
 # What the guest needs besides busybox
 programs()
@@ -57,7 +67,9 @@ make_guest()
 		"$kernel/modules"
 	INIT=$top/scripts/guest/demo-disk-guest.sh "$top/scripts/initramfs.sh" \
 		"$dir/guest.img" "$dir/guest=/ko" "$dir/programs=/" \
-		"$dir/build/tests/nested/bin/ack=/sbin/ack"
+		"$dir/build/tests/nested/bin/ack=/sbin/ack" \
+		"$top/scripts/guest/verify.fio" "$top/scripts/guest/verify-again.fio" \
+		"$top/scripts/guest/sg3.sh"
 }
 
 run()
@@ -67,16 +79,21 @@ run()
 	rm -rf "$dir/ko" "$dir/kvm"
 	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
 	collect_modules "$dir/ko" "configfs loop crc32c_generic ext4 target_core_file \
+		${system:+virtio_pci virtio_blk target_core_iblock tcm_loop sd_mod} \
 		vmbus_heartbeat vmbus_scsi" "$dir/build" "${found[@]}"
-	printf '%s\n' "${cases[@]}" >"$dir/arguments"
+	printf "%s ${ROUNDS:-1}\n" "${cases[@]}" >"$dir/arguments"
 	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$dir/build/tools/vmm/vmm" "$dir/build/tests/nested/bin/ack" \
 		"$dir/host-programs=/" "$dir/arguments" \
 		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
 		"$top/scripts/guest/lib.sh" "$top/scripts/guest/demo-lib.sh" \
+		"$top/scripts/guest/sg3.sh" "$top/scripts/guest/sg3-differs.txt" \
 		"$top/scripts/guest/demo-disk-host.sh=/run"
 
 	say "Booting the host in QEMU, and the guests in it ..."
+	[ -z "$system" ] || export QEMU_ARGS="-drive \
+		if=none,id=system,format=raw,snapshot=on,file=$system \
+		-device virtio-blk-pci,drive=system"
 	FOLLOW=demo-disk.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-1500} \
 		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
 }

@@ -6,6 +6,11 @@
 #
 #	case=disk	partition the disk, make a file system, write, trim; then a LUN that
 #			comes and goes
+#	case=unplug	write until the disk is gone, with its controller; and when it is back
+#	case=verify	write by fio, verify; then write on and on
+#	case=verify-again	verify first what another guest has written
+#	case=sg3	ask the disk all that sg3-utils can ask
+#	case=root	mount the system that is on the disk, and become it
 #	case=ack	write, and say what the disk has acknowledged, for ever
 #	case=check-N	is all there, up to write N?
 #
@@ -108,6 +113,149 @@ second_lun()
 	say "sda can be read"
 }
 
+# Writers that go on until the disk refuses
+write_for_ever()
+{
+	for i in 1 2 3 4; do
+		while dd if=/dev/zero of=/dev/sda bs=16k count=64 seek=$((i * 100)) \
+			conv=notrunc,fsync 2>/dev/null; do
+			echo "$i" >>/tmp/written
+		done &
+	done
+}
+
+unplugged()
+{
+	# Or dd would make a file of that name when the device is gone
+	mount -o remount,bind,ro /dev
+	write_for_ever
+	until [ "$(wc -l </tmp/written 2>/dev/null || echo 0)" -ge 8 ]; do
+		sleep 0.1
+	done
+	say "writes"
+	until_gone /sys/block/sda
+	# Processes that wait for a disk are in state D, and cannot be waited for
+	wait
+	say "sda is gone, and so are those who wrote to it"
+	until [ -z "$(ls /sys/class/scsi_host)" ]; do
+		sleep 0.1
+	done
+	say "so is its controller"
+	until_there /dev/sda
+	must dd if=/dev/sda of=/dev/null bs=1M count=4 iflag=direct 2>/tmp/dd
+	say "sda is there again, and can be read"
+}
+
+# ---- fio, which the other disk has: a Debian system ----
+
+# disk_of MIB: the one of that size
+disk_of()
+{
+	for d in /sys/block/sd*; do
+		[ ! -e "$d" ] || [ "$(cat "$d/size")" -ne $(($1 * 2048)) ] || echo "${d##*/}"
+	done
+}
+
+mount_system()
+{
+	until [ -n "$(disk_of 1024)" ]; do
+		sleep 0.1
+	done
+	until_there "/dev/$(disk_of 1024)1"
+	mkdir -p /system
+	must mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system
+}
+
+mount_fio()
+{
+	mount_system ro
+	for d in dev proc sys tmp; do
+		must mount --bind "/$d" "/system/$d"
+	done
+	# The job files: fio sees no other directory of this one's
+	cp /verify*.fio /tmp
+}
+
+# run_fio JOBS [OPTION]...
+run_fio()
+{
+	jobs=$1
+	shift
+	chroot /system /usr/bin/env -i PATH=/usr/bin \
+		DISK="/dev/$(disk_of 64)" fio "$@" --output=/tmp/fio.out "/tmp/$jobs.fio"
+}
+
+must_fio()
+{
+	run_fio "$@" >/tmp/fio.err 2>&1 || {
+		tail -n 20 /tmp/fio.err /tmp/fio.out
+		say "FAILED: fio $*"
+		sleep 1
+		poweroff -f
+	}
+}
+
+written_mib()
+{
+	echo $(($(sed -n 's/^size=\([0-9]*\)m$/\1/p' /tmp/verify.fio | tr '\n' '+')0))
+}
+
+# For ever, or until the disk is taken away: fio, and beside it one who says each write
+write_on()
+{
+	ack write "/dev/$(disk_of 64)" 58720256 512 &
+	while run_fio verify --do_verify=0 --randrepeat=0 >/dev/null 2>&1; do
+		:
+	done &
+}
+
+verify()
+{
+	mount_fio
+	if [ "$1" = first ]; then
+		must_fio verify --do_verify=1
+		say "verified $(written_mib) MiB that were written"
+	else
+		must_fio verify-again
+		say "verified $(written_mib) MiB that another had written"
+	fi
+	write_on
+	read -r how
+	[ "$how" != reset ] || echo b >/proc/sysrq-trigger
+	# The disk is taken away
+	wait
+	say "nobody writes any more"
+	until [ -z "$(disk_of 64)" ]; do
+		sleep 0.1
+	done
+	until [ -n "$(disk_of 64)" ]; do
+		sleep 0.1
+	done
+	until_there "/dev/$(disk_of 64)"
+	must_fio verify-again
+	say "verified once more"
+}
+
+# What the kernel says would stand in the middle of it
+ask_by_sg3()
+{
+	mount_fio
+	cp /sg3.sh /tmp
+	dmesg -n 1
+	echo "sg3 begins"
+	chroot /system sh /tmp/sg3.sh "/dev/$(disk_of 16)"
+	echo "sg3 ends"
+}
+
+become_system()
+{
+	mount_system rw
+	for d in dev proc sys; do
+		must mount --move "/$d" "/system/$d"
+	done
+	exec switch_root /system /sbin/init
+}
+
 while read -r m; do
 	case $m in
 	hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
@@ -132,6 +280,21 @@ disk)
 	trim
 	read -r _
 	second_lun
+	;;
+unplug)
+	unplugged
+	;;
+verify)
+	verify first
+	;;
+verify-again)
+	verify again
+	;;
+sg3)
+	ask_by_sg3
+	;;
+root)
+	become_system
 	;;
 ack)
 	ack write /dev/sda 8388608 512

@@ -16,8 +16,9 @@
 . /demo-lib.sh
 
 log_as_well events
-core=/sys/kernel/config/target/core
-fabric=/sys/kernel/config/target/vmbus
+target=/sys/kernel/config/target
+core=$target/core
+fabric=$target/vmbus
 wwpn=naa.6001405000000001
 nexus=naa.6001405000000002
 group=$fabric/$wwpn/tpgt_1
@@ -109,6 +110,11 @@ no_partition()
 	[ -z "$(ls /sys/kernel/debug/vmbus_gpadl)" ]
 }
 
+channels_are()
+{
+	[ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq "$1" ]
+}
+
 all_gone()
 {
 	await 40 "nothing stays pinned" nothing_pinned
@@ -133,11 +139,11 @@ sum_of_data()
 
 # ---- The story ----
 
-# start CASE: a guest of three processors, for sub-channels
+# start CASE [DISK]: a guest of three processors, for sub-channels
 start()
 {
 	start_vmm "case=$1" --cpus 3 --memory 320 --offer heartbeat \
-		--disk "$wwpn:1"
+		--disk "${2:-$wwpn:1}" ${3:+--disk "$3"} --control /tmp/control
 	await 180 "the guest has a disk" guest_says 'channels: '
 }
 
@@ -195,6 +201,27 @@ disk_case()
 	tell guest "powers off; nothing is pinned, no partition is left"
 }
 
+# The disk is the second device that the VMM was given
+unplug_case()
+{
+	headline "3. The controller is unplugged while the guest writes"
+	start unplug
+	await 120 "the guest writes" guest_says 'writes'
+	echo "unplug 2" >/tmp/control
+	tell host "the VMM is asked to unplug the controller, to which four processes write"
+	await 120 "the guest loses the disk" guest_says 'sda is gone'
+	await 60 "the guest loses the controller" guest_says 'so is its controller'
+	tell guest "sda is gone, and so are they, and the controller: nobody waits for ever"
+	await 40 "the controller is destroyed" channels_are 1
+	echo "plug 2" >/tmp/control
+	await 120 "the guest finds it again" guest_says 'sda is there again'
+	tell guest "plugged in again, sda can be read"
+	await 20 "the guest is done" guest_says 'done'
+	press_return
+	end_vmm 0
+	all_gone
+}
+
 acknowledged()
 {
 	# A whole line: the VMM may have been killed in the middle of one
@@ -234,14 +261,231 @@ killed_case()
 	tell guest "the next one finds it as well"
 }
 
+# ---- fio, and a root ----
+
+# The disk that QEMU gives this machine: a Debian system
+make_system()
+{
+	[ ! -e "$core/iblock_0/system" ] || return 0
+	expect "there is a disk with a system" [ -b /dev/vda ]
+	expect "a backstore of it" mkdir -p "$core/iblock_0/system"
+	echo "udev_path=/dev/vda" >"$core/iblock_0/system/control"
+	echo /dev/vda >"$core/iblock_0/system/udev_path"
+	echo 1 >"$core/iblock_0/system/enable"
+	group=$fabric/$wwpn/tpgt_2
+	expect "a second portal group" mkdir -p "$group"
+	expect "its nexus" sh -c "echo $nexus >$group/nexus"
+	add_lun 0 iblock_0/system
+	backstore fio /tmp/fio 64
+	group=$fabric/$wwpn/tpgt_3
+	expect "a third portal group" mkdir -p "$group"
+	expect "its nexus" sh -c "echo $nexus >$group/nexus"
+	add_lun 0 fileio_0/fio
+	group=$fabric/$wwpn/tpgt_1
+}
+
+remove_system()
+{
+	[ -e "$core/iblock_0/system" ] || return 0
+	for tag in 2 3; do
+		group=$fabric/$wwpn/tpgt_$tag
+		remove_lun 0
+		expect "the nexus goes" sh -c "echo NULL >$group/nexus"
+		expect "the portal group goes" rmdir "$group"
+	done
+	expect "the backstores go" rmdir "$core/iblock_0/system" "$core/fileio_0/fio"
+	rmdir "$core"/iblock_0
+	group=$fabric/$wwpn/tpgt_1
+}
+
+# Its session would not let the nexus go
+session_is_gone()
+{
+	echo NULL >"$fabric/$wwpn/tpgt_3/nexus" 2>/dev/null &&
+		echo "$nexus" >"$fabric/$wwpn/tpgt_3/nexus"
+}
+
+start_fio()
+{
+	start "$1" "$wwpn:3" "$wwpn:2"
+}
+
+# check_fio: what ack has said is there
+check_fio()
+{
+	last=$(acknowledged)
+	save_logs
+	all_gone
+	await 40 "the session is gone" session_is_gone
+	expect "what was acknowledged is in the image" /ack check /tmp/fio 58720256 512 "$last"
+	tell host "nothing is pinned, the session is gone; all $last acknowledged writes are there"
+}
+
+fio_is_killed()
+{
+	# At another moment each time
+	sleep "0.$(head -c 2 /dev/urandom | od -An -tu2 | tr -d " ")"
+	kill -9 "$vmm"
+	wait "$vmm"
+	status=$? vmm=
+	expect "the VMM dies of SIGKILL and not with status $status" [ "$status" -eq 137 ]
+	tell host "the VMM is killed"
+	check_fio
+}
+
+fio_is_reset()
+{
+	echo reset >/tmp/keyboard
+	wait "$vmm"
+	status=$? vmm=
+	expect "the VMM ends with status 2 and not $status" [ "$status" -eq 2 ]
+	tell guest "resets itself"
+	check_fio
+}
+
+fio_is_unplugged()
+{
+	press_return
+	echo "unplug 2" >/tmp/control
+	await 120 "fio and ack end" guest_says 'nobody writes any more'
+	await 60 "the controller is destroyed" channels_are 4
+	tell host "the controller is unplugged, and plugged in again"
+	echo "plug 2" >/tmp/control
+	await 240 "the guest finds it, and all is there" guest_says 'verified once more'
+	tell guest "fio: verified once more"
+	await 20 "the guest is done" guest_says 'done'
+	press_return
+	wait "$vmm"
+	status=$? vmm=
+	expect "the VMM ends with status 0 and not $status" [ "$status" -eq 0 ]
+	check_fio
+}
+
+verify_case()
+{
+	headline "4. fio writes and verifies, while it is killed, reset, unplugged"
+	make_system
+	case=verify
+	while [ "$rounds" -gt 0 ]; do
+		rounds=$((rounds - 1))
+		for how in killed reset unplugged; do
+			start_fio "$case"
+			await 600 "fio verifies" guest_says 'verified '
+			tell guest "fio: verified $(said 'verified ')"
+			await 120 "the guest writes" acked_many 50
+			"fio_is_$how"
+			case=verify-again
+		done
+	done
+}
+
+root_case()
+{
+	headline "5. Debian boots from the disk"
+	make_system
+	run=fio,--name=root,--filename=/var/tmp/fio,--size=8m,--bs=64k,--rw=randwrite
+	run=$run,--verify=crc32c,--end_fsync=1,\>/tmp/fio,\&\&,echo,guest:,fio,verified
+	start "root demo.run=$run" "$wwpn:2"
+	await 600 "systemd has booted" guest_says 'root is '
+	tell guest "systemd has booted; its root is $(said 'root is ')"
+	await 300 "fio verifies a file" guest_says 'fio verified'
+	tell guest "fio: a file of 8 MiB verifies"
+	end_vmm 0
+	all_gone
+	expect "e2fsck finds nothing" sh -c "/sbin/e2fsck -fn /dev/vda1 >/tmp/fsck 2>&1"
+	tell host "powered off; e2fsck -f of the disk finds nothing to mend"
+}
+
+# The same backstore as a disk of this machine's, by the target's own fabric for that, in a
+# portal group of the same name
+ask_in_host()
+{
+	group=$target/loopback/$wwpn/tpgt_4
+	expect "a portal group of this machine's own" mkdir -p "$group"
+	expect "its nexus" sh -c "echo $nexus >$group/nexus"
+	add_lun 0 fileio_0/sg
+	await 20 "the disk is there" [ -b /dev/sda ]
+	mkdir -p /tmp/system
+	expect "the system is mounted" mount -t ext4 -o ro /dev/vda1 /tmp/system
+	for d in dev proc sys tmp; do
+		mount --bind "/$d" "/tmp/system/$d"
+	done
+	cp /sg3.sh /tmp
+	chroot /tmp/system sh /tmp/sg3.sh /dev/sda >/tmp/sg3.host
+	for d in dev proc sys tmp; do
+		umount "/tmp/system/$d"
+	done
+	umount /tmp/system
+	remove_lun 0
+	echo NULL >"$group/nexus"
+	rmdir "$group" "${group%/*}" "$target/loopback"
+}
+
+ask_in_guest()
+{
+	group=$fabric/$wwpn/tpgt_4
+	expect "a fourth portal group" mkdir -p "$group"
+	expect "its nexus" sh -c "echo $nexus >$group/nexus"
+	add_lun 0 fileio_0/sg
+	start sg3 "$wwpn:4" "$wwpn:2"
+	await 600 "sg3-utils are done" console '^sg3 ends'
+	sed '1,/^sg3 begins/d; /^sg3 ends/,$d' /tmp/console | tr -d '\r' >/tmp/sg3.guest
+	await 20 "the guest is done" guest_says 'done'
+	press_return
+	end_vmm 0
+	all_gone
+	remove_lun 0
+	echo NULL >"$group/nexus"
+	rmdir "$group"
+	group=$fabric/$wwpn/tpgt_1
+}
+
+# A line for each command, with its answer
+answers()
+{
+	awk '/^\$ / { if (NR > 1) print answer; answer = $0; next }
+	     { answer = answer "|" $0 } END { print answer }' "$1"
+}
+
+# other_answers FILE FILE: the commands whose answers differ
+other_answers()
+{
+	answers "$1" >/tmp/answers.1
+	answers "$2" >/tmp/answers.2
+	awk -F '|' 'NR == FNR { first[FNR] = $0; next }
+		    first[FNR] != $0 { print $1 }' /tmp/answers.1 /tmp/answers.2
+}
+
+sg3_case()
+{
+	headline "6. sg3-utils ask the disk in the guest, and the same disk in the host"
+	backstore sg /tmp/sg 16
+	ask_in_host
+	result sg3.host </tmp/sg3.host
+	make_system
+	ask_in_guest
+	result sg3.guest </tmp/sg3.guest
+	expect "many answers" [ "$(grep -c '^\$' /tmp/sg3.guest)" -gt 80 ]
+	other_answers /tmp/sg3.host /tmp/sg3.guest >/tmp/sg3.differs
+	result sg3.differs </tmp/sg3.differs
+	tell guest "$(grep -c '^\$' /tmp/sg3.guest) commands, good ones and bad ones"
+	grep '^\$' /sg3-differs.txt | sort >/tmp/sg3.expected
+	sort /tmp/sg3.differs >/tmp/sg3.sorted
+	expect "no other answers than in the host" cmp /tmp/sg3.expected /tmp/sg3.sorted
+	tell host "the same answers to the same, but for $(wc -l </tmp/sg3.expected) that are accounted for"
+	expect "the backstore goes" rmdir "$core/fileio_0/sg"
+}
+
 echo "@@ demo-disk.txt" >/dev/results
 load_kvm
 load_all
 headline "A host, Linux $(uname -r), with vmbus_scsi; pages pinned: $(pinned_pages)"
 make_target
-while read -r what; do
+mkfifo /tmp/control
+while read -r what rounds; do
 	"${what}_case"
 done </arguments
+remove_system
 remove_target
 unload_all
 check_pins "after the modules are gone"
