@@ -199,11 +199,11 @@ static int pool_install(struct gpa_pool *pool)
  *
  * Return: 0, or
  *
- * * %-EINVAL: no requests or no bytes; more than 4096, than 31 MiB each, or 8 GiB in all
- * * %-EBUSY: the channel has a pool, or something of the one before is still mapped
- * * %-ENOSPC: the requests of all pools of the partition, one of each, would have too many
- *   pages
- * * %-ENOMEM: no memory
+ *   * %-EINVAL: no requests or no bytes; more than 4096, than 31 MiB each, or 8 GiB in all
+ *   * %-EBUSY: the channel has a pool, or something of the one before is still mapped
+ *   * %-ENOSPC: the requests of all pools of the partition, one of each, would have too many
+ *     pages
+ *   * %-ENOMEM: no memory
  */
 int vmbus_gpa_pool_create(struct vmbus_gpadl_channel *chan, unsigned int nr_requests,
 			  size_t max_bytes)

@@ -340,19 +340,19 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  *
  * Return: 0, or
  *
- * * %-EINVAL: slot too large or named twice; gpa, bytes or hva not a multiple of
- *   PAGE_SIZE, or out of the address space
- * * %-EOPNOTSUPP: unknown flag bit, of a region or in @flags
- * * %-ENOENT: removal of a slot that is not set
- * * %-EEXIST: two regions would overlap in guest physical addresses
- * * %-EBUSY: a page that is mapped would be at another address, or at none, or read-only
- * * %-ESRCH: a region is to be resident, and the VMM's address space is gone
- * * %-EFAULT: a region is to be resident, and its memory cannot be pinned
- * * %-ENOMEM: no memory, or, for a resident region, the owner's RLIMIT_MEMLOCK would be
- *   exceeded
- * * %-EINTR: fatal signal
- * * %-ERESTARTNOINTR: another signal came when the first region was to be watched: call
- *   again when it has been handled
+ *   * %-EINVAL: slot too large or named twice; gpa, bytes or hva not a multiple of
+ *     PAGE_SIZE, or out of the address space
+ *   * %-EOPNOTSUPP: unknown flag bit, of a region or in @flags
+ *   * %-ENOENT: removal of a slot that is not set
+ *   * %-EEXIST: two regions would overlap in guest physical addresses
+ *   * %-EBUSY: a page that is mapped would be at another address, or at none, or read-only
+ *   * %-ESRCH: a region is to be resident, and the VMM's address space is gone
+ *   * %-EFAULT: a region is to be resident, and its memory cannot be pinned
+ *   * %-ENOMEM: no memory, or, for a resident region, the owner's RLIMIT_MEMLOCK would be
+ *     exceeded
+ *   * %-EINTR: fatal signal
+ *   * %-ERESTARTNOINTR: another signal came when the first region was to be watched: call
+ *     again when it has been handled
  */
 int vmbus_partition_set_regions(struct vmbus_partition *p,
 				const struct vmbus_gpa_region *changes, unsigned int nr,

@@ -227,9 +227,9 @@ static int worker_start_kthread(struct gpadl_worker *w, const char *name)
  * Context: process, may sleep.
  * Return: 0, or
  *
- * * %-EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max)
- * * %-ENOMEM: no memory
- * * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
+ *   * %-EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max)
+ *   * %-ENOMEM: no memory
+ *   * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
  */
 int gpadl_worker_create(struct gpadl_worker *w, const char *name)
 {
