@@ -15,10 +15,8 @@ static void limit_owner(struct vm *vm, unsigned long pages)
 	vm_limit(vm, pages);
 }
 
-static void owner_over_limit(struct kunit *test)
+VM_CASE(owner_over_limit)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], 1, VM_LOW_PFN, 8);
 	vm_establish(vm, &vm->c[0], 2, VM_LOW_PFN, 3);
 	limit_owner(vm, 10);
@@ -35,10 +33,8 @@ static void owner_over_limit(struct kunit *test)
 }
 
 /* It is the owner's limit that counts, not that of the thread that maps. */
-static void owner_over_limit_in_kernel_thread(struct kunit *test)
+VM_CASE(owner_over_limit_in_kernel_thread)
 {
-	struct vm *vm = test->priv;
-
 	vm_fill(vm, VM_LOW_PFN, 8);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
 	limit_owner(vm, 7);
@@ -47,10 +43,8 @@ static void owner_over_limit_in_kernel_thread(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map_in_thread(vm, vm_task_map), 0);
 }
 
-static void privileged_owner_over_limit(struct kunit *test)
+VM_CASE(privileged_owner_over_limit)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
 	limit_owner(vm, 0);
 	vm_unlimit(vm);
@@ -98,9 +92,8 @@ static void partitions_let_go_of_their_owner(struct kunit *test)
 	KUNIT_EXPECT_LT(test, atomic_read(&vm->mm->mm_count), mms + 16);
 }
 
-static void page_of_channel_layer(struct kunit *test)
+VM_CASE(page_of_channel_layer)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_LOW_PFN);
 	struct page *page;
 
@@ -117,9 +110,8 @@ static void page_of_channel_layer(struct kunit *test)
 }
 
 /* A page that the channel layer writes to, and nobody else has. */
-static void page_of_channel_layer_is_dirty(struct kunit *test)
+VM_CASE(page_of_channel_layer_is_dirty)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
 	struct page *page;
 
@@ -132,9 +124,8 @@ static void page_of_channel_layer_is_dirty(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
 }
 
-static void page_of_channel_layer_not_writable(struct kunit *test)
+VM_CASE(page_of_channel_layer_not_writable)
 {
-	struct vm *vm = test->priv;
 	struct page *page;
 
 	KUNIT_EXPECT_EQ(test, vmbus_partition_pin_page(vm->p, vm_hva(vm, VM_NOWRITE_PFN),
@@ -153,9 +144,8 @@ static int users_after_map(struct vm_task *t)
 }
 
 /* While it is mapped too, the VMM's address space goes with its last user. */
-static void map_does_not_stay_a_user(struct kunit *test)
+VM_CASE(map_does_not_stay_a_user)
 {
-	struct vm *vm = test->priv;
 	int before = atomic_read(&vm->mm->mm_users);
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -192,10 +182,8 @@ static int memcg_after_map(struct vm_task *t)
 }
 
 /* What another thread allocates for the VMM is charged to the VMM; and no more than that. */
-static void map_charges_the_owner_meanwhile(struct kunit *test)
+VM_CASE(map_charges_the_owner_meanwhile)
 {
-	struct vm *vm = test->priv;
-
 	vm->pin = pin_while_charging;
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, 0,

@@ -469,12 +469,11 @@ static bool attempt(struct vm *vm, struct attempt *a)
 	return ret;
 }
 
-static void each_allocation_fails(struct kunit *test)
+VM_CASE(each_allocation_fails)
 {
 	const struct call *call = test->param_value;
 	struct attempt a = { .call = call };
 	u32 idle = 0, points = 0, failures = 0;
-	struct vm *vm = test->priv;
 
 	if (!IS_ENABLED(CONFIG_FAILSLAB))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
@@ -572,7 +571,7 @@ static u32 pins_short(struct vm *vm, const struct call *call, long pin, int expe
 	return at;
 }
 
-static void each_pin_comes_back_short(struct kunit *test)
+VM_CASE(each_pin_comes_back_short)
 {
 	static const struct {
 		long pin;
@@ -584,7 +583,6 @@ static void each_pin_comes_back_short(struct kunit *test)
 	};
 	const struct pinning *p = test->param_value;
 	const struct call *call = call_find(p->call);
-	struct vm *vm = test->priv;
 	u32 places = 0;
 	int i;
 

@@ -17,20 +17,16 @@
 
 /* ---- What is mapped ---- */
 
-static void one_page(struct kunit *test)
+VM_CASE(one_page)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 1);
 	gpa_expect_maps(vm, 0);
 	gpa_expect_maps(vm, READ_ONLY);
 }
 
-static void up_and_down(struct kunit *test)
+VM_CASE(up_and_down)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 100);
 	gpa_expect_maps(vm, 0);
@@ -41,20 +37,16 @@ static void up_and_down(struct kunit *test)
 }
 
 /* As many as a request may have, each apart from the next. */
-static void scattered(struct kunit *test)
+VM_CASE(scattered)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, GPA_PAGES * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_BIG_PFN, 17, GPA_PAGES);
 	gpa_expect_maps(vm, 0);
 }
 
-static void parts_of_pages(struct kunit *test)
+VM_CASE(parts_of_pages)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 1, GUEST_PAGE - 1);
 	guest_pfns(&vm->s, VM_LOW_PFN + 7, 0, 1);
@@ -66,10 +58,8 @@ static void parts_of_pages(struct kunit *test)
 }
 
 /* Two regions that adjoin for the guest only, and a read-only one. */
-static void several_regions(struct kunit *test)
+VM_CASE(several_regions)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_HIGH_PFN - 2, 4);
 	gpa_expect_maps(vm, 0);
@@ -77,10 +67,8 @@ static void several_regions(struct kunit *test)
 	gpa_expect_maps(vm, READ_ONLY);
 }
 
-static void page_named_twice(struct kunit *test)
+VM_CASE(page_named_twice)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 3 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_LOW_PFN, 0, 2);
@@ -88,9 +76,8 @@ static void page_named_twice(struct kunit *test)
 	gpa_expect_maps(vm, 0);
 }
 
-static void most_ranges(struct kunit *test)
+VM_CASE(most_ranges)
 {
-	struct vm *vm = test->priv;
 	u32 i;
 
 	vm_begin(vm);
@@ -102,9 +89,8 @@ static void most_ranges(struct kunit *test)
 }
 
 /* As old versions of Linux send it; whatever they are. */
-static void words_behind_are_ignored(struct kunit *test)
+VM_CASE(words_behind_are_ignored)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -124,9 +110,8 @@ static void words_behind_are_ignored(struct kunit *test)
 }
 
 /* The copy need not be aligned: it may begin anywhere in a packet. */
-static void ranges_at_any_address(struct kunit *test)
+VM_CASE(ranges_at_any_address)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	char copy[128];
 
@@ -140,9 +125,8 @@ static void ranges_at_any_address(struct kunit *test)
 	vmbus_gpa_unmap(map);
 }
 
-static void direction(struct kunit *test)
+VM_CASE(direction)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -157,9 +141,8 @@ static void direction(struct kunit *test)
 }
 
 /* Entries of a page at most, of which each may be the last that there is room for. */
-static void segments(struct kunit *test)
+VM_CASE(segments)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	struct scatterlist *sg;
 	u32 i, sum = 0;
@@ -194,10 +177,8 @@ static int task_map_unmap(struct vm_task *t)
 }
 
 /* A thread that is not the VMM's */
-static void in_kernel_thread(struct kunit *test)
+VM_CASE(in_kernel_thread)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 5);
 	vm_fill_gpadl(vm);
@@ -206,9 +187,8 @@ static void in_kernel_thread(struct kunit *test)
 
 /* ---- What is refused ---- */
 
-static void einval_flags(struct kunit *test)
+VM_CASE(einval_flags)
 {
-	struct vm *vm = test->priv;
 	int bit;
 
 	vmbus_gpa_pool_destroy(vm->c[0].chan);
@@ -216,10 +196,8 @@ static void einval_flags(struct kunit *test)
 		gpa_expect_refused(vm, BIT(bit), -EINVAL);
 }
 
-static void enxio_no_pool(struct kunit *test)
+VM_CASE(enxio_no_pool)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vmbus_gpa_pool_destroy(vm->c[0].chan);
 	gpa_expect_refused(vm, 0, -ENXIO);
@@ -263,9 +241,8 @@ static const struct bad_ranges bad_ranges[] = {
 	{ "read-only region", 8192, 0, 2, VM_RO_PFN, 1, -EACCES },
 };
 
-static void bad_ranges_are_refused(struct kunit *test)
+VM_CASE(bad_ranges_are_refused)
 {
-	struct vm *vm = test->priv;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad_ranges); i++) {
@@ -289,10 +266,8 @@ static void bad_ranges_are_refused(struct kunit *test)
 }
 
 /* A bad range behind a good one; and what lies between them is not skipped. */
-static void second_range_counts(struct kunit *test)
+VM_CASE(second_range_counts)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 2);
 	guest_range(&vm->s, 0, 0);
@@ -306,20 +281,16 @@ static void second_range_counts(struct kunit *test)
 	gpa_expect_refused(vm, 0, -EBADMSG);
 }
 
-static void eshutdown_rescinded(struct kunit *test)
+VM_CASE(eshutdown_rescinded)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 1);
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
 	gpa_expect_refused(vm, 0, -ESHUTDOWN);
 }
 
-static void esrch_worker_killed(struct kunit *test)
+VM_CASE(esrch_worker_killed)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 1);
 	WRITE_ONCE(vm->c[0].chan->worker.orphaned, true);
@@ -327,10 +298,8 @@ static void esrch_worker_killed(struct kunit *test)
 	WRITE_ONCE(vm->c[0].chan->worker.orphaned, false);
 }
 
-static void eintr_killed(struct kunit *test)
+VM_CASE(eintr_killed)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 3);
 	vm_kill();
@@ -341,10 +310,8 @@ static void eintr_killed(struct kunit *test)
 }
 
 /* Some pages are pinned when it fails: they are not left so. */
-static void fails_half_way(struct kunit *test)
+VM_CASE(fails_half_way)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 3);
 	vm_range(vm, VM_NOVMA_PFN, 1);

@@ -53,9 +53,8 @@ static int set_regions(struct vm *vm, u32 slot, u64 hva, u32 flags)
 
 /* ---- Rescind ---- */
 
-static void rescind_waits_for_the_unmap(struct kunit *test)
+VM_CASE(rescind_waits_for_the_unmap)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map, *more;
 	int wakes = atomic_read(&vm->wakes);
 	struct vm_task *t;
@@ -77,9 +76,8 @@ static void rescind_waits_for_the_unmap(struct kunit *test)
 	vm_check(vm);
 }
 
-static void rescind_while_mapping(struct kunit *test)
+VM_CASE(rescind_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *mapper, *t;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -95,9 +93,8 @@ static void rescind_while_mapping(struct kunit *test)
 }
 
 /* What an unmap has left to a work item is in flight until that is through. */
-static void rescind_waits_for_late_work(struct kunit *test)
+VM_CASE(rescind_waits_for_late_work)
 {
-	struct vm *vm = test->priv;
 	struct vm_blocker_wq b;
 	struct vmbus_mapping *map;
 	struct vm_task *t;
@@ -121,9 +118,8 @@ static void rescind_waits_for_late_work(struct kunit *test)
  * All the backend has unmapped is late: nothing would have it try again. So a caller that may
  * wait does, and one that may not is told so.
  */
-static void map_waits_for_late_work(struct kunit *test)
+VM_CASE(map_waits_for_late_work)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map[GPA_REQUESTS], *more;
 	struct vm_blocker_wq b;
 	struct vm_task *t;
@@ -153,9 +149,8 @@ static void map_waits_for_late_work(struct kunit *test)
 }
 
 /* Another request of the channel, and a GPADL, count as well. */
-static void rescind_waits_for_all(struct kunit *test)
+VM_CASE(rescind_waits_for_all)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *a, *b;
 	struct vm_task *t;
 
@@ -177,9 +172,8 @@ static void rescind_waits_for_all(struct kunit *test)
 
 /* ---- Reset ---- */
 
-static void reset_waits_for_what_it_has_found(struct kunit *test)
+VM_CASE(reset_waits_for_what_it_has_found)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *before, *after;
 	struct vm_task *t;
 
@@ -199,9 +193,8 @@ static void reset_waits_for_what_it_has_found(struct kunit *test)
 	vm_check(vm);
 }
 
-static void reset_while_mapping(struct kunit *test)
+VM_CASE(reset_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *mapper, *t;
 	struct vmbus_mapping *map;
 
@@ -221,9 +214,8 @@ static void reset_while_mapping(struct kunit *test)
 }
 
 /* Twice: it is counted once. */
-static void reset_again(struct kunit *test)
+VM_CASE(reset_again)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -242,9 +234,8 @@ static void reset_again(struct kunit *test)
 /* ---- Everything goes ---- */
 
 /* The channel and the partition are put: what is mapped keeps what it needs. */
-static void all_is_put(struct kunit *test)
+VM_CASE(all_is_put)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_partition *p = vm->p;
 	struct vmbus_mapping *map;
 
@@ -264,9 +255,8 @@ static void all_is_put(struct kunit *test)
 }
 
 /* The last of it is a work item's. */
-static void all_is_put_and_late(struct kunit *test)
+VM_CASE(all_is_put_and_late)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	packet(vm, VM_LOW_PFN, 1);
@@ -282,9 +272,8 @@ static void all_is_put_and_late(struct kunit *test)
  * The end of a region may take as long as the VMM likes. Freeing the partition, in a work queue
  * that all partitions share, begins when that is over.
  */
-static void all_is_put_and_a_region_takes_long(struct kunit *test)
+VM_CASE(all_is_put_and_a_region_takes_long)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_partition *p = vm->p;
 	struct vmbus_mapping *map;
 	struct vm_blocker_wq b;
@@ -308,9 +297,8 @@ static void all_is_put_and_a_region_takes_long(struct kunit *test)
 	/* vm_exit() waits for the partition to be released. */
 }
 
-static void channel_is_put_while_mapping(struct kunit *test)
+VM_CASE(channel_is_put_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *mapper;
 	unsigned int i;
 
@@ -329,9 +317,8 @@ static void channel_is_put_while_mapping(struct kunit *test)
 }
 
 /* The guest releases the channel, and may use it again. */
-static void relid_is_released(struct kunit *test)
+VM_CASE(relid_is_released)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map, *after;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -347,9 +334,8 @@ static void relid_is_released(struct kunit *test)
 
 /* ---- Regions ---- */
 
-static void region_of_a_request_stays(struct kunit *test)
+VM_CASE(region_of_a_request_stays)
 {
-	struct vm *vm = test->priv;
 	u64 hva = vm->memory[VM_LOW].hva, other = vm->memory[VM_HIGH].hva;
 	struct vmbus_mapping *map;
 
@@ -368,9 +354,8 @@ static void region_of_a_request_stays(struct kunit *test)
 }
 
 /* A split around it moves nothing. */
-static void region_is_split(struct kunit *test)
+VM_CASE(region_is_split)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region half[2] = { vm->memory[VM_LOW], vm->memory[VM_LOW] };
 	struct vmbus_mapping *map;
 
@@ -392,9 +377,8 @@ static void region_is_split(struct kunit *test)
 	vm_check(vm);
 }
 
-static void region_while_mapping(struct kunit *test)
+VM_CASE(region_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *mapper;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -408,9 +392,8 @@ static void region_while_mapping(struct kunit *test)
 }
 
 /* With the VMM's word for it: it goes, and what is mapped stays until it is unmapped. */
-static void region_is_retired(struct kunit *test)
+VM_CASE(region_is_retired)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map, *more;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -430,9 +413,8 @@ static void region_is_retired(struct kunit *test)
 }
 
 /* The place of one that was retired is used again: it is another request. */
-static void retired_is_forgotten(struct kunit *test)
+VM_CASE(retired_is_forgotten)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	packet(vm, VM_LOW_PFN, 3);
@@ -446,9 +428,8 @@ static void retired_is_forgotten(struct kunit *test)
 }
 
 /* It ends while it is looked at: its place is free only after. */
-static void ends_while_looked_at(struct kunit *test)
+VM_CASE(ends_while_looked_at)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map, *more;
 	struct gpa_request *r;
 
@@ -469,9 +450,8 @@ static void ends_while_looked_at(struct kunit *test)
 }
 
 /* All that there is room for is being looked at: a map waits for the end of that. */
-static void map_waits_for_a_look(struct kunit *test)
+VM_CASE(map_waits_for_a_look)
 {
-	struct vm *vm = test->priv;
 	struct gpa_pool *pool = vm->c[0].chan->pool;
 	struct vmbus_mapping *map[GPA_REQUESTS];
 	struct vm_task *t;
@@ -505,9 +485,8 @@ static void map_waits_for_a_look(struct kunit *test)
 }
 
 /* While a change is decided a map waits; one that does not wait says so. */
-static void map_waits_for_a_change(struct kunit *test)
+VM_CASE(map_waits_for_a_change)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	struct vm_task *t;
 

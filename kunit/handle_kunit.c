@@ -23,19 +23,15 @@ static void expect_collision(struct vm *vm, struct vm_channel *c)
 	vm_check(vm);
 }
 
-static void handle_ready_here(struct kunit *test)
+VM_CASE(handle_ready_here)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	expect_collision(vm, &vm->c[0]);
 	KUNIT_EXPECT_EQ(test, vm_gpadl(&vm->c[0], VM_HANDLE)->pfns.nr_pages, 3);
 }
 
-static void handle_mapped_here(struct kunit *test)
+VM_CASE(handle_mapped_here)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	expect_collision(vm, &vm->c[0]);
@@ -93,9 +89,8 @@ static void handle_in_teardown_elsewhere(struct kunit *test)
 	teardown_collides(test, &((struct vm *)test->priv)->c[1]);
 }
 
-static void handle_ready_elsewhere(struct kunit *test)
+VM_CASE(handle_ready_elsewhere)
 {
-	struct vm *vm = test->priv;
 	int i;
 
 	/* Linux numbers its GPADLs over all channels, but others need not. */
@@ -125,9 +120,8 @@ static void expect_quota_exceeded(struct vm *vm, const struct guest_msg *m)
 	vm_check(vm);
 }
 
-static void more_gpadls_than_allowed(struct kunit *test)
+VM_CASE(more_gpadls_than_allowed)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 i;
 
@@ -147,10 +141,9 @@ static void more_gpadls_than_allowed(struct kunit *test)
 }
 
 /* Charged by what the HEADER announces: no page has to be named. */
-static void more_pages_than_allowed(struct kunit *test)
+VM_CASE(more_pages_than_allowed)
 {
 	const u32 pages = 8190, most = 524288;
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 i;
 
@@ -197,9 +190,8 @@ static void expect_again(struct vm *vm)
 	vm_check(vm);
 }
 
-static void replies_never_read(struct kunit *test)
+VM_CASE(replies_never_read)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i, wakes;
 
@@ -227,9 +219,8 @@ static void replies_never_read(struct kunit *test)
 }
 
 /* The last slot was taken for a message that needed none: waiters for room are told. */
-static void slot_that_was_not_needed(struct kunit *test)
+VM_CASE(slot_that_was_not_needed)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i, wakes;
 
@@ -246,9 +237,8 @@ static void slot_that_was_not_needed(struct kunit *test)
 }
 
 /* Replies that belong to a GPADL take no slot: the guest's own GPADLs bound them. */
-static void unread_replies_of_gpadls(struct kunit *test)
+VM_CASE(unread_replies_of_gpadls)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 i, nr = 2 * GPADL_REPLY_SLOTS;
 
@@ -268,9 +258,8 @@ static void unread_replies_of_gpadls(struct kunit *test)
 }
 
 /* Now one allocation fails, now another: then nothing has changed. */
-static void out_of_memory(struct kunit *test)
+VM_CASE(out_of_memory)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 handle = 0, failed = 0;
 	struct alloc_fault f = {};
@@ -334,10 +323,8 @@ static void expect_no_room(struct vm *vm, struct xarray *xa)
 }
 
 /* An xarray that has no memory tries again: what fails once does not make it fail. */
-static void no_room_in_a_table(struct kunit *test)
+VM_CASE(no_room_in_a_table)
 {
-	struct vm *vm = test->priv;
-
 	kunit_activate_static_stub(test, gpadl_store, store_unless_full);
 	expect_no_room(vm, &vm->p->handles);
 	expect_no_room(vm, &vm->c[0].chan->gpadls);
@@ -348,9 +335,8 @@ static void no_room_in_a_table(struct kunit *test)
 
 /* ---- TEARDOWN ---- */
 
-static void teardown_while_assembling(struct kunit *test)
+VM_CASE(teardown_while_assembling)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -364,19 +350,16 @@ static void teardown_while_assembling(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void teardown_of_unknown_handle(struct kunit *test)
+VM_CASE(teardown_of_unknown_handle)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
 	vm_expect_silence(vm);
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void teardown_of_full_length(struct kunit *test)
+VM_CASE(teardown_of_full_length)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -388,10 +371,8 @@ static void teardown_of_full_length(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
-static void teardown_on_wrong_channel(struct kunit *test)
+VM_CASE(teardown_on_wrong_channel)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[1], VM_HANDLE), 0);
 	vm_expect_silence(vm);
@@ -400,10 +381,8 @@ static void teardown_on_wrong_channel(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void second_teardown_while_first_waits(struct kunit *test)
+VM_CASE(second_teardown_while_first_waits)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
@@ -418,10 +397,8 @@ static void second_teardown_while_first_waits(struct kunit *test)
 	vm_expect_silence(vm);
 }
 
-static void teardown_after_teardown(struct kunit *test)
+VM_CASE(teardown_after_teardown)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
@@ -434,9 +411,8 @@ static void teardown_after_teardown(struct kunit *test)
  * A thread that has found a GPADL by its handle, or in a walk, comes to its lock just after
  * an unmap has ended it.
  */
-static void dead_when_it_is_reached(struct kunit *test)
+VM_CASE(dead_when_it_is_reached)
 {
-	struct vm *vm = test->priv;
 	struct gpadl *g;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -458,10 +434,8 @@ static void dead_when_it_is_reached(struct kunit *test)
 
 /* ---- A channel that goes ---- */
 
-static void header_on_rescinded_channel(struct kunit *test)
+VM_CASE(header_on_rescinded_channel)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -ESHUTDOWN);
@@ -471,9 +445,8 @@ static void header_on_rescinded_channel(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 0);
 }
 
-static void header_on_released_channel(struct kunit *test)
+VM_CASE(header_on_released_channel)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
@@ -483,10 +456,8 @@ static void header_on_released_channel(struct kunit *test)
 }
 
 /* Released, but not rescinded: it is there for the next driver that the guest loads. */
-static void header_after_release(struct kunit *test)
+VM_CASE(header_after_release)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
 	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
 	vm_expect_silence(vm);
@@ -497,10 +468,8 @@ static void header_after_release(struct kunit *test)
 }
 
 /* The largest handle there can be: a walk ends after it, and not before. */
-static void release_of_last_handle(struct kunit *test)
+VM_CASE(release_of_last_handle)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], U32_MAX - 1, VM_LOW_PFN, 2);
 	vm_establish(vm, &vm->c[0], U32_MAX, VM_LOW_PFN, 2);
 	vmbus_gpadl_channel_relid_released(vm->c[0].chan);
@@ -510,9 +479,8 @@ static void release_of_last_handle(struct kunit *test)
 }
 
 /* Replies that wait go with their channel, those of others stay. */
-static void release_takes_replies_along(struct kunit *test)
+VM_CASE(release_takes_replies_along)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i;
 
@@ -529,9 +497,8 @@ static void release_takes_replies_along(struct kunit *test)
 }
 
 /* An answer to what a channel was asked, which came when it had been put already */
-static void reset_takes_replies_of_put_channel(struct kunit *test)
+VM_CASE(reset_takes_replies_of_put_channel)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
 	struct gpadl_reply *r;
 

@@ -49,10 +49,9 @@ static void bad_field_desc(const struct bad_field *b, char *desc)
 
 KUNIT_ARRAY_PARAM(bad_field, bad_fields, bad_field_desc);
 
-static void header_with_bad_field(struct kunit *test)
+VM_CASE(header_with_bad_field)
 {
 	const struct bad_field *b = test->param_value;
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -68,7 +67,7 @@ static void header_with_bad_field(struct kunit *test)
 }
 
 /* The same in a later message: the range begins in the BODY. */
-static void body_with_bad_range(struct kunit *test)
+VM_CASE(body_with_bad_range)
 {
 	static const struct {
 		u64 word[3];
@@ -81,7 +80,6 @@ static void body_with_bad_range(struct kunit *test)
 		{ { 8192, VM_LOW_PFN, 1ull << 40 }, GPADL_REASON_BAD_PFN },
 		{ { 8192, VM_LOW_PFN, VM_HOLE_PFN }, GPADL_REASON_NO_REGION },
 	};
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i;
 
@@ -126,10 +124,9 @@ static void length_desc(const struct length *l, char *desc)
 
 KUNIT_ARRAY_PARAM(bad_length, bad_lengths, length_desc);
 
-static void message_of_bad_length(struct kunit *test)
+VM_CASE(message_of_bad_length)
 {
 	const struct length *l = test->param_value;
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u8 *exact;
 
@@ -144,12 +141,11 @@ static void message_of_bad_length(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void message_of_another_type(struct kunit *test)
+VM_CASE(message_of_another_type)
 {
 	static const u32 types[] = {
 		0, 1, 2, 3, 4, 5, 6, 7, 10, 12, 13, 14, 15, 16, 17, 22, 24, 0x108, ~0u
 	};
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i;
 
@@ -164,9 +160,8 @@ static void message_of_another_type(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void header_for_unknown_relid(struct kunit *test)
+VM_CASE(header_for_unknown_relid)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -174,9 +169,8 @@ static void header_for_unknown_relid(struct kunit *test)
 	vm_expect_refused(vm, &m, -ENXIO, GPADL_REASON_NO_CHANNEL);
 }
 
-static void teardown_for_unknown_relid(struct kunit *test)
+VM_CASE(teardown_for_unknown_relid)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -185,9 +179,8 @@ static void teardown_for_unknown_relid(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, vm_gpadl(&vm->c[0], VM_HANDLE));
 }
 
-static void body_for_unknown_handle(struct kunit *test)
+VM_CASE(body_for_unknown_handle)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u64 pfn = VM_LOW_PFN;
 
@@ -196,9 +189,8 @@ static void body_for_unknown_handle(struct kunit *test)
 	vm_expect_refused(vm, &m, -ENOENT, GPADL_REASON_NO_HEADER);
 }
 
-static void body_for_complete_gpadl(struct kunit *test)
+VM_CASE(body_for_complete_gpadl)
 {
-	struct vm *vm = test->priv;
 	struct sg_table *sgt;
 	struct guest_msg m;
 	u64 pfn = VM_HOLE_PFN;
@@ -216,9 +208,8 @@ static void body_for_complete_gpadl(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void unknown_receive_flag(struct kunit *test)
+VM_CASE(unknown_receive_flag)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -227,9 +218,8 @@ static void unknown_receive_flag(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void reply_buffer_too_small(struct kunit *test)
+VM_CASE(reply_buffer_too_small)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u8 reply[VMBUS_GPADL_MAX_REPLY];
 
@@ -245,9 +235,8 @@ static void reply_buffer_too_small(struct kunit *test)
 
 /* ---- Unusual, but right ---- */
 
-static void header_of_full_length(struct kunit *test)
+VM_CASE(header_of_full_length)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -257,9 +246,8 @@ static void header_of_full_length(struct kunit *test)
 	vm_expect_established(vm, &vm->c[0], VM_HANDLE);
 }
 
-static void header_with_surplus_buflen(struct kunit *test)
+VM_CASE(header_with_surplus_buflen)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	/* All declared ranges are there, so it is complete. */
@@ -269,9 +257,8 @@ static void header_with_surplus_buflen(struct kunit *test)
 	vm_expect_established(vm, &vm->c[0], VM_HANDLE);
 }
 
-static void header_with_odd_bytes(struct kunit *test)
+VM_CASE(header_with_odd_bytes)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 odd;
 
@@ -284,9 +271,8 @@ static void header_with_odd_bytes(struct kunit *test)
 	}
 }
 
-static void header_with_padding_set(struct kunit *test)
+VM_CASE(header_with_padding_set)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -340,9 +326,8 @@ static void bodies_with_odd_bytes(struct kunit *test)
 	send_cut(test->priv, (const u32[]) { 1, 1, 1 }, 3, 7);
 }
 
-static void range_begins_in_body(struct kunit *test)
+VM_CASE(range_begins_in_body)
 {
-	struct vm *vm = test->priv;
 	struct sg_table *sgt;
 
 	/* Linux's HEADER holds 27 words: the second range's first is the BODY's. */
@@ -358,9 +343,8 @@ static void range_begins_in_body(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void body_past_the_end(struct kunit *test)
+VM_CASE(body_past_the_end)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -374,10 +358,9 @@ static void body_past_the_end(struct kunit *test)
 	vm_expect_established(vm, &vm->c[0], VM_HANDLE);
 }
 
-static void body_of_any_msgnumber(struct kunit *test)
+VM_CASE(body_of_any_msgnumber)
 {
 	static const u32 numbers[] = { 0, 1, 7, ~0u };
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	int i;
 
@@ -393,9 +376,8 @@ static void body_of_any_msgnumber(struct kunit *test)
 	}
 }
 
-static void body_that_adds_nothing(struct kunit *test)
+VM_CASE(body_that_adds_nothing)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 	u32 odd;
 
@@ -412,9 +394,8 @@ static void body_that_adds_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->counts[GPADL_REASON_NOTHING_ADDED]), 2);
 }
 
-static void first_and_last_handle(struct kunit *test)
+VM_CASE(first_and_last_handle)
 {
-	struct vm *vm = test->priv;
 	static const u32 handles[] = { 0, ~0u };
 	int i;
 
@@ -429,9 +410,8 @@ static void first_and_last_handle(struct kunit *test)
 	vm_expect_no_gpadl(vm, &vm->c[0]);
 }
 
-static void last_page_of_all(struct kunit *test)
+VM_CASE(last_page_of_all)
 {
-	struct vm *vm = test->priv;
 	struct sg_table *sgt;
 
 	vm_fill(vm, VM_TOP_PFN, VM_TOP_PAGES);

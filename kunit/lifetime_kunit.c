@@ -54,12 +54,11 @@ static struct vm_task *start_late(struct vm *vm, int (*fn)(struct vm_task *t))
 }
 
 /* The state holds still under the lock: a thread that would change it waits. */
-static void state_changes_under_the_lock(struct kunit *test)
+VM_CASE(state_changes_under_the_lock)
 {
 	static int (*const fns[])(struct vm_task *t) = {
 		task_map_late, task_unmap_late, task_tear_down_late,
 	};
-	struct vm *vm = test->priv;
 	int i, before, after;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
@@ -91,9 +90,8 @@ static void let_end(struct vm *vm, struct vm_task *t)
 }
 
 /* For KASAN: that is there which a reader has found, for as long as it reads. */
-static void gpadl_goes_after_its_readers(struct kunit *test)
+VM_CASE(gpadl_goes_after_its_readers)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *t;
 	struct gpadl *g;
 	int refs;
@@ -109,9 +107,8 @@ static void gpadl_goes_after_its_readers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs, 0);
 }
 
-static void region_table_goes_after_its_readers(struct kunit *test)
+VM_CASE(region_table_goes_after_its_readers)
 {
-	struct vm *vm = test->priv;
 	struct gpadl_region_table *table;
 	struct vm_task *t;
 	int refs;
@@ -196,10 +193,9 @@ static struct vm_task *bring_to(struct vm *vm, struct vm_channel *c, enum when w
  * All that the VMM has goes, and no put waits: if one did, this case would not end. What
  * is busy stays until it is given back; then the last release() comes. Replies are unread.
  */
-static void put_in_every_state(struct kunit *test)
+VM_CASE(put_in_every_state)
 {
 	const struct leave *l = test->param_value;
-	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
 	struct vmbus_partition *p = vm->p;
 	bool mapped = l->when == MAPPED || l->when == LEAVING;
@@ -232,9 +228,8 @@ static void put_in_every_state(struct kunit *test)
 }
 
 /* The channels' own end may be long in coming. */
-static void gpadls_go_with_partition(struct kunit *test)
+VM_CASE(gpadls_go_with_partition)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_partition *p = vm->p;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
@@ -243,9 +238,8 @@ static void gpadls_go_with_partition(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -ENOENT);
 }
 
-static void channel_after_partition(struct kunit *test)
+VM_CASE(channel_after_partition)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_partition *p = vm->p;
 	static const struct vmbus_gpadl_channel_ops ops;
 

@@ -17,9 +17,8 @@
 #define READ_ONLY	VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY
 
 /* From the guest's message to the last reply. */
-static void whole_life(struct kunit *test)
+VM_CASE(whole_life)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct sg_table *sgt;
 
@@ -70,9 +69,8 @@ static void establish_read_only(struct vm *vm, u64 pfn)
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 }
 
-static void einval_unknown_flag(struct kunit *test)
+VM_CASE(einval_unknown_flag)
 {
-	struct vm *vm = test->priv;
 	int bit;
 
 	/* No such GPADL: that would be -ENOENT. */
@@ -82,25 +80,20 @@ static void einval_unknown_flag(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], READ_ONLY | BIT(31), -EINVAL);
 }
 
-static void enoent_unknown_handle(struct kunit *test)
+VM_CASE(enoent_unknown_handle)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
 	expect_map_fails(vm, &vm->c[0], 0, -ENOENT);
 }
 
-static void enoent_other_channel(struct kunit *test)
+VM_CASE(enoent_other_channel)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
 	expect_map_fails(vm, &vm->c[1], 0, -ENOENT);
 }
 
-static void enoent_incomplete(struct kunit *test)
+VM_CASE(enoent_incomplete)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
@@ -110,20 +103,16 @@ static void enoent_incomplete(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], 0, -ENOENT);
 }
 
-static void enoent_torn_down(struct kunit *test)
+VM_CASE(enoent_torn_down)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	expect_map_fails(vm, &vm->c[0], 0, -ENOENT);
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
-static void eshutdown_teardown_begun(struct kunit *test)
+VM_CASE(eshutdown_teardown_begun)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
@@ -133,20 +122,16 @@ static void eshutdown_teardown_begun(struct kunit *test)
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
-static void eshutdown_channel_rescinded(struct kunit *test)
+VM_CASE(eshutdown_channel_rescinded)
 {
-	struct vm *vm = test->priv;
-
 	/* Created read-only, too. */
 	establish_read_only(vm, VM_LOW_PFN);
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_channel_rescind(vm->c[0].chan), 0);
 	expect_map_fails(vm, &vm->c[0], 0, -ESHUTDOWN);
 }
 
-static void ebusy_mapped(struct kunit *test)
+VM_CASE(ebusy_mapped)
 {
-	struct vm *vm = test->priv;
-
 	establish_read_only(vm, VM_LOW_PFN);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], READ_ONLY, VM_HANDLE, NULL), 0);
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EBUSY);
@@ -155,19 +140,15 @@ static void ebusy_mapped(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void eacces_created_read_only(struct kunit *test)
+VM_CASE(eacces_created_read_only)
 {
-	struct vm *vm = test->priv;
-
 	/* Its memory cannot be pinned either. */
 	establish_read_only(vm, VM_NOVMA_PFN);
 	expect_map_fails(vm, &vm->c[0], 0, -EACCES);
 }
 
-static void eacces_read_only_region(struct kunit *test)
+VM_CASE(eacces_read_only_region)
 {
-	struct vm *vm = test->priv;
-
 	/* One page of many; and another lies in no region any more. */
 	vm_begin(vm);
 	vm_range(vm, VM_HIGH_PFN, 10);
@@ -181,10 +162,8 @@ static void eacces_read_only_region(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EFAULT);
 }
 
-static void efault_no_region(struct kunit *test)
+VM_CASE(efault_no_region)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 2, 4);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 	/* There is no room for its pins, too. */
@@ -193,10 +172,8 @@ static void efault_no_region(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EFAULT);
 }
 
-static void efault_no_memory_behind_region(struct kunit *test)
+VM_CASE(efault_no_memory_behind_region)
 {
-	struct vm *vm = test->priv;
-
 	/* Some of its pages can be pinned. */
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 10);
@@ -207,20 +184,16 @@ static void efault_no_memory_behind_region(struct kunit *test)
 	expect_map_fails(vm, &vm->c[0], READ_ONLY, -EFAULT);
 }
 
-static void efault_memory_not_writable(struct kunit *test)
+VM_CASE(efault_memory_not_writable)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_NOWRITE_PFN, 3);
 	expect_map_fails(vm, &vm->c[0], 0, -EFAULT);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], READ_ONLY, VM_HANDLE, NULL), 0);
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void enomem_over_limit(struct kunit *test)
+VM_CASE(enomem_over_limit)
 {
-	struct vm *vm = test->priv;
-
 	/* Its memory cannot be pinned either, but nobody has tried. */
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_NOVMA_PFN, 4);
 	vm_limit(vm, 3);
@@ -237,10 +210,9 @@ static long pin_killed(struct vm *vm, unsigned long hva, unsigned long nr,
 	return vm->pin_result;
 }
 
-static void eintr_killed_while_pinning(struct kunit *test)
+VM_CASE(eintr_killed_while_pinning)
 {
 	static const long pins[] = { -EINTR, -ERESTARTSYS, -EFAULT, -EAGAIN, 0 };
-	struct vm *vm = test->priv;
 	int i;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
@@ -258,10 +230,8 @@ static void eintr_killed_while_pinning(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void eintr_killed_while_rescinding(struct kunit *test)
+VM_CASE(eintr_killed_while_rescinding)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	vm_kill();
@@ -375,13 +345,12 @@ static void unmap_when_vmm_gone(struct kunit *test)
 
 /* ---- Direction ---- */
 
-static void dma_direction(struct kunit *test)
+VM_CASE(dma_direction)
 {
 	static const struct {
 		u32 flags;
 		enum dma_data_direction dir;
 	} maps[] = { { 0, DMA_BIDIRECTIONAL }, { READ_ONLY, DMA_TO_DEVICE } };
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	int i;
 
@@ -437,9 +406,8 @@ fault:
 	return false;
 }
 
-static void vmap_of_writable_map(struct kunit *test)
+VM_CASE(vmap_of_writable_map)
 {
-	struct vm *vm = test->priv;
 	u64 value = 0;
 	char *addr;
 
@@ -459,9 +427,8 @@ static void vmap_of_writable_map(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void vmap_of_read_only_map(struct kunit *test)
+VM_CASE(vmap_of_read_only_map)
 {
-	struct vm *vm = test->priv;
 	char *addr;
 
 	establish_scattered(vm);
@@ -480,10 +447,8 @@ static void expect_vmap_fails(struct vm *vm, int error)
 			PTR_ERR_OR_ZERO(vm_vmap(&vm->c[0], VM_HANDLE)));
 }
 
-static void vmap_eopnotsupp_several_ranges(struct kunit *test)
+VM_CASE(vmap_eopnotsupp_several_ranges)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 1);
 	vm_range(vm, VM_LOW_PFN + 1, 1);
@@ -494,9 +459,8 @@ static void vmap_eopnotsupp_several_ranges(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void vmap_ebusy(struct kunit *test)
+VM_CASE(vmap_ebusy)
 {
-	struct vm *vm = test->priv;
 	int i;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
@@ -509,9 +473,8 @@ static void vmap_ebusy(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void vmap_out_of_memory(struct kunit *test)
+VM_CASE(vmap_out_of_memory)
 {
-	struct vm *vm = test->priv;
 	struct alloc_fault f = {};
 	u32 failed = 0;
 	void *addr;
@@ -549,9 +512,8 @@ static void expected_warning_over(void)
 	pr_info("gpadl-test: expected WARNING over\n");
 }
 
-static void unmap_of_vmapped(struct kunit *test)
+VM_CASE(unmap_of_vmapped)
 {
-	struct vm *vm = test->priv;
 	void *addr;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
@@ -567,10 +529,8 @@ static void unmap_of_vmapped(struct kunit *test)
 	vm_check(vm);
 }
 
-static void vunmap_of_unvmapped(struct kunit *test)
+VM_CASE(vunmap_of_unvmapped)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	expect_warning();
@@ -582,9 +542,8 @@ static void vunmap_of_unvmapped(struct kunit *test)
 
 /* ---- Channels of a partition ---- */
 
-static void channels_of_one_relid(struct kunit *test)
+VM_CASE(channels_of_one_relid)
 {
-	struct vm *vm = test->priv;
 	static const struct vmbus_gpadl_channel_ops ops;
 
 	KUNIT_EXPECT_EQ(test, -EBUSY,

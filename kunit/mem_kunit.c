@@ -29,20 +29,17 @@ static void size_desc(const struct size *s, char *desc)
 
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
-static void map_of_size(struct kunit *test)
+VM_CASE(map_of_size)
 {
 	const struct size *s = test->param_value;
-	struct vm *vm = test->priv;
 
 	vm_begin(vm);
 	vm_range(vm, VM_BIG_PFN, s->nr);
 	vm_expect_maps(vm, 0);
 }
 
-static void map_of_run_down(struct kunit *test)
+VM_CASE(map_of_run_down)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 600 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_BIG_PFN + 700, -1, 600);
@@ -50,10 +47,8 @@ static void map_of_run_down(struct kunit *test)
 }
 
 /* Up, down, up from where it came, single pages; in one range. */
-static void map_of_runs(struct kunit *test)
+VM_CASE(map_of_runs)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 53 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_BIG_PFN + 10, 1, 10);
@@ -65,18 +60,14 @@ static void map_of_runs(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
-static void map_of_shuffled_pages(struct kunit *test)
+VM_CASE(map_of_shuffled_pages)
 {
-	struct vm *vm = test->priv;
-
 	vm_shuffled_range(vm, 1000, 4711);
 	vm_expect_maps(vm, 0);
 }
 
-static void map_of_repeated_page(struct kunit *test)
+VM_CASE(map_of_repeated_page)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 100 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_LOW_PFN + 3, 0, 50);
@@ -124,10 +115,9 @@ static void add_piece(struct vm *vm, const struct piece *p, u64 pfn, s64 step)
 	guest_pfns(&vm->s, pfn, step, nr);
 }
 
-static void map_of_piece(struct kunit *test)
+VM_CASE(map_of_piece)
 {
 	const struct piece *p = test->param_value;
-	struct vm *vm = test->priv;
 	s64 step;
 
 	for (step = -1; step <= 1; step++) {
@@ -138,9 +128,8 @@ static void map_of_piece(struct kunit *test)
 }
 
 /* All of them in one GPADL; each begins where the one before ended, or in its page. */
-static void map_of_many_ranges(struct kunit *test)
+VM_CASE(map_of_many_ranges)
 {
-	struct vm *vm = test->priv;
 	u64 pfn = VM_LOW_PFN + 20;
 	int i, pass;
 
@@ -155,10 +144,8 @@ static void map_of_many_ranges(struct kunit *test)
 }
 
 /* Two ranges in one page are two entries, though they adjoin to the byte. */
-static void map_of_ranges_that_adjoin(struct kunit *test)
+VM_CASE(map_of_ranges_that_adjoin)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	add_piece(vm, &(struct piece) { .offset = 0, .count = 0x800 }, VM_LOW_PFN, 1);
 	add_piece(vm, &(struct piece) { .offset = 0x800, .count = 0x800 }, VM_LOW_PFN, 1);
@@ -168,9 +155,8 @@ static void map_of_ranges_that_adjoin(struct kunit *test)
 }
 
 /* As many ranges as a GPADL can have: one page each. */
-static void map_of_most_ranges(struct kunit *test)
+VM_CASE(map_of_most_ranges)
 {
-	struct vm *vm = test->priv;
 	u32 i;
 
 	vm_begin(vm);
@@ -181,10 +167,8 @@ static void map_of_most_ranges(struct kunit *test)
 }
 
 /* Adjoining for the guest, but not for the VMM. */
-static void map_across_regions(struct kunit *test)
+VM_CASE(map_across_regions)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_HIGH_PFN - 5, 10);
 	vm_expect_maps(vm, 0);
@@ -195,10 +179,8 @@ static void map_across_regions(struct kunit *test)
 }
 
 /* The rest of a run is in the next region; pages of the first one come behind it. */
-static void map_of_run_before_pages_apart(struct kunit *test)
+VM_CASE(map_of_run_before_pages_apart)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	guest_range(&vm->s, 13 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_HIGH_PFN - 4, 1, 8);
@@ -208,9 +190,8 @@ static void map_of_run_before_pages_apart(struct kunit *test)
 }
 
 /* Among pages that are apart: first few, then so many that they are pinned by the block */
-static void map_of_page_behind_region(struct kunit *test)
+VM_CASE(map_of_page_behind_region)
 {
-	struct vm *vm = test->priv;
 	u32 nr;
 
 	for (nr = 2; nr <= 64; nr *= 2) {
@@ -225,10 +206,8 @@ static void map_of_page_behind_region(struct kunit *test)
 }
 
 /* Two guest addresses for the same memory. */
-static void map_of_aliases(struct kunit *test)
+VM_CASE(map_of_aliases)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_ALIAS_PFN, 10);
 	vm_range(vm, VM_LOW_PFN, 10);
@@ -236,10 +215,8 @@ static void map_of_aliases(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
-static void read_only_map_of_anything(struct kunit *test)
+VM_CASE(read_only_map_of_anything)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 10);
 	vm_range(vm, VM_RO_PFN, 10);
@@ -248,9 +225,8 @@ static void read_only_map_of_anything(struct kunit *test)
 
 /* ---- The same memory as the guest's ---- */
 
-static void writes_go_both_ways(struct kunit *test)
+VM_CASE(writes_go_both_ways)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
 	struct sg_table *sgt;
 	u64 value = 0;
@@ -267,9 +243,8 @@ static void writes_go_both_ways(struct kunit *test)
 }
 
 /* Memory that nobody has touched before the map: not the kernel's page of zeroes. */
-static void read_only_map_sees_later_writes(struct kunit *test)
+VM_CASE(read_only_map_sees_later_writes)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_LOW_PFN + 1);
 	struct sg_table *sgt;
 	u64 value = 1;
@@ -316,10 +291,9 @@ static u32 dirty_pages(struct vm *vm, const struct dirty *d)
 	return nr;
 }
 
-static void only_a_writable_map_makes_dirty(struct kunit *test)
+VM_CASE(only_a_writable_map_makes_dirty)
 {
 	const struct dirty *d = test->param_value;
-	struct vm *vm = test->priv;
 
 	vm_begin(vm);
 	guest_range(&vm->s, d->nr * GUEST_PAGE, 0);
@@ -332,10 +306,8 @@ static void only_a_writable_map_makes_dirty(struct kunit *test)
 
 /* ---- Who maps ---- */
 
-static void map_by_kernel_thread(struct kunit *test)
+VM_CASE(map_by_kernel_thread)
 {
-	struct vm *vm = test->priv;
-
 	vm_fill(vm, VM_LOW_PFN, 5);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
 	KUNIT_EXPECT_EQ(test, vm_map_in_thread(vm, vm_task_map), 0);
@@ -353,10 +325,8 @@ static int task_map_with_other_mm(struct vm_task *t)
 	return vm_task_map(t);
 }
 
-static void map_by_another_process(struct kunit *test)
+VM_CASE(map_by_another_process)
 {
-	struct vm *vm = test->priv;
-
 	vm_fill(vm, VM_LOW_PFN, 5);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
 	KUNIT_EXPECT_EQ(test, vm_map_in_thread(vm, task_map_with_other_mm), 0);
@@ -387,10 +357,8 @@ static u32 maps_out_of_memory(struct vm *vm)
 	return failed;
 }
 
-static void out_of_memory(struct kunit *test)
+VM_CASE(out_of_memory)
 {
-	struct vm *vm = test->priv;
-
 	if (!IS_ENABLED(CONFIG_FAILSLAB))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
 	/* Untouched memory: page tables and pages too are allocated in the map. */
@@ -400,10 +368,8 @@ static void out_of_memory(struct kunit *test)
 }
 
 /* One run says nothing of how many entries it takes: if it goes down, one for each page. */
-static void out_of_memory_as_the_list_grows(struct kunit *test)
+VM_CASE(out_of_memory_as_the_list_grows)
 {
-	struct vm *vm = test->priv;
-
 	if (!IS_ENABLED(CONFIG_FAILSLAB))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
 	vm_begin(vm);

@@ -29,9 +29,8 @@ static int task_map_and_linger(struct vm_task *t)
 	return ret;
 }
 
-static void revoke_waits_until_armed(struct kunit *test)
+VM_CASE(revoke_waits_until_armed)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -55,9 +54,8 @@ static void revoke_waits_until_armed(struct kunit *test)
 }
 
 /* A backend that unmaps at once is never told anything. */
-static void never_revoked_if_not_armed(struct kunit *test)
+VM_CASE(never_revoked_if_not_armed)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vmbus_mapping *map;
 
@@ -115,9 +113,8 @@ static int task_tell_revoked(struct vm_task *t)
 }
 
 /* revoke() is for the mapping that was wanted back, not for what has its handle now. */
-static void revoke_of_a_handle_made_anew(struct kunit *test)
+VM_CASE(revoke_of_a_handle_made_anew)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_blocker b;
 
@@ -165,9 +162,8 @@ static void unmap_twice(struct vm_channel *c, struct vmbus_mapping *map)
 }
 
 /* It was the last reference, but for that of revoke(). */
-static void second_unmap_in_revoke(struct kunit *test)
+VM_CASE(second_unmap_in_revoke)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 3);
@@ -222,9 +218,8 @@ static int task_backend_done(struct vm_task *t)
 }
 
 /* Whichever of the two is first, the other finds it done. */
-static void two_threads_unmap(struct kunit *test)
+VM_CASE(two_threads_unmap)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 	int i;
@@ -265,9 +260,8 @@ static int task_linger_and_unmap(struct vm_task *t)
 	return 0;
 }
 
-static void unmapped_while_revoked(struct kunit *test)
+VM_CASE(unmapped_while_revoked)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vmbus_mapping *map;
 
@@ -319,13 +313,12 @@ static void spoil(struct sg_table *sgt)
 }
 
 /* What was pinned is unpinned, whatever has become of the list. */
-static void unmap_of_spoilt_list(struct kunit *test)
+VM_CASE(unmap_of_spoilt_list)
 {
 	static const struct {
 		u32 nr;
 		int step;
 	} lists[] = { { 1, 1 }, { 8, 1 }, { 8, -1 }, { 8, 3 }, { 64, 1 }, { 64, 3 } };
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	int i;
 
@@ -370,11 +363,10 @@ static void expect_same_bytes(struct kunit *test, struct sg_table *sgt,
 #define SEGMENT_PAGES	37
 
 /* In memory whose pages all adjoin: one entry, if nothing is said. */
-static void entries_are_limited(struct kunit *test)
+VM_CASE(entries_are_limited)
 {
 	static const u32 limits[] = { SZ_4K, SZ_8K, SZ_16K, SZ_64K, SZ_64K + 1, UINT_MAX };
 	static phys_addr_t pages[SEGMENT_PAGES];
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	struct sg_page_iter iter;
 	unsigned int i, n;
@@ -407,9 +399,8 @@ static void entries_are_limited(struct kunit *test)
 	}
 }
 
-static void limit_of_less_than_a_page(struct kunit *test)
+VM_CASE(limit_of_less_than_a_page)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
 
 	KUNIT_EXPECT_EQ(test, vmbus_gpadl_set_max_segment(chan, 0), -EINVAL);
@@ -428,10 +419,9 @@ static long pin_after_a_while(struct vm *vm, unsigned long hva, unsigned long nr
 	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 
-static void pin_fails_for_a_while(struct kunit *test)
+VM_CASE(pin_fails_for_a_while)
 {
 	static const long pins[] = { 0, -EAGAIN, -EBUSY, -ENOMEM };
-	struct vm *vm = test->priv;
 	int i;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);

@@ -16,10 +16,8 @@ static long pin_notes_flags(struct vm *vm, unsigned long hva, unsigned long nr,
 	return -EFAULT;
 }
 
-static void pins_are_long_term(struct kunit *test)
+VM_CASE(pins_are_long_term)
 {
-	struct vm *vm = test->priv;
-
 	vm->pin = pin_notes_flags;
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
@@ -33,10 +31,8 @@ static void pins_are_long_term(struct kunit *test)
  * Never a call per page where pages adjoin: 512 at a time, no more than a block, and one
  * page first to see what kind of memory it is.
  */
-static void adjoining_pages_are_pinned_together(struct kunit *test)
+VM_CASE(adjoining_pages_are_pinned_together)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, VM_BIG_PFN, 1024);
 	vm_expect_maps(vm, 0);
@@ -55,20 +51,17 @@ static void adjoining_pages_are_pinned_together(struct kunit *test)
 }
 
 /* Nor where they adjoin but for the order in which the guest names them. */
-static void shuffled_pages_are_pinned_together(struct kunit *test)
+VM_CASE(shuffled_pages_are_pinned_together)
 {
-	struct vm *vm = test->priv;
-
 	vm_shuffled_range(vm, 1024, 815);
 	vm_expect_maps(vm, 0);
 	KUNIT_EXPECT_LE(test, atomic_read(&vm->pins), 3 + 1);
 }
 
 /* So few pages, so far apart, that each is pinned by itself. */
-static void pages_far_apart(struct kunit *test)
+VM_CASE(pages_far_apart)
 {
 	const u32 step = VM_BIG_PAGES / 64;
-	struct vm *vm = test->priv;
 
 	vm_begin(vm);
 	guest_range(&vm->s, 64 * GUEST_PAGE, 0);
@@ -107,10 +100,9 @@ static void spread_desc(const struct spread *s, char *desc)
 KUNIT_ARRAY_PARAM(spread, spreads, spread_desc);
 
 /* By the block a call pins what adjoins; by the run it does not, in that order. */
-static void pages_spread_over_blocks(struct kunit *test)
+VM_CASE(pages_spread_over_blocks)
 {
 	const struct spread *s = test->param_value;
-	struct vm *vm = test->priv;
 	u64 pfn = first_block_pfn(vm);
 	u32 i;
 
@@ -216,10 +208,9 @@ static void lucky_end(void)
 }
 
 /* They are unpinned as a range if there is no hole in it, and exactly those pinned. */
-static void pages_that_follow_by_luck(struct kunit *test)
+VM_CASE(pages_that_follow_by_luck)
 {
 	const struct luck *l = test->param_value;
-	struct vm *vm = test->priv;
 	u64 pfn = first_block_pfn(vm);
 	struct sg_table *sgt;
 
@@ -260,10 +251,9 @@ static void dma_pages_desc(const u32 *nr, char *desc)
 KUNIT_ARRAY_PARAM(dma_pages, dma_pages, dma_pages_desc);
 
 /* Behind an IOMMU, dma_map_sgtable() leaves one entry in nents, and dma_unmap_sgtable() too. */
-static void dma_map_merges_entries(struct kunit *test)
+VM_CASE(dma_map_merges_entries)
 {
 	const u32 nr = *(const u32 *)test->param_value;
-	struct vm *vm = test->priv;
 	u64 pfn = first_block_pfn(vm);
 	struct sg_table *sgt;
 
@@ -285,10 +275,8 @@ static long pin_short(struct vm *vm, unsigned long hva, unsigned long nr,
 	return pin_user_pages_fast(hva, min(nr, 3ul), gup_flags, pages);
 }
 
-static void short_pins_go_on(struct kunit *test)
+VM_CASE(short_pins_go_on)
 {
-	struct vm *vm = test->priv;
-
 	vm->pin = pin_short;
 	vm_begin(vm);
 	vm_range(vm, VM_BIG_PFN, 100);
@@ -307,7 +295,7 @@ static long pin_then_fail(struct vm *vm, unsigned long hva, unsigned long nr,
 	return pin_short(vm, hva, nr, gup_flags, pages);
 }
 
-static void failed_pin_drops_the_others(struct kunit *test)
+VM_CASE(failed_pin_drops_the_others)
 {
 	static const struct {
 		long pin;
@@ -322,7 +310,6 @@ static void failed_pin_drops_the_others(struct kunit *test)
 		{ -EAGAIN, -EFAULT, GPADL_PIN_TRIES },
 		{ -EBUSY, -EFAULT, GPADL_PIN_TRIES },
 	};
-	struct vm *vm = test->priv;
 	int i;
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 50);

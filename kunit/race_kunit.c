@@ -55,9 +55,8 @@ static int task_map_when_created(struct vm_task *t)
  * When the guest can know that its GPADL is there, it can be mapped. A thread that comes to
  * a lock is not sure to be the next to have it: hence often.
  */
-static void map_as_soon_as_created(struct kunit *test)
+VM_CASE(map_as_soon_as_created)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 	int i;
@@ -100,9 +99,8 @@ static int task_rescind_and_act(struct vm_task *t)
 }
 
 /* When nothing is mapped any more, the guest can have been told so. */
-static void rescind_ends_after_torndown(struct kunit *test)
+VM_CASE(rescind_ends_after_torndown)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -121,9 +119,8 @@ static void rescind_ends_after_torndown(struct kunit *test)
 }
 
 /* What the backend was never given is never asked back. */
-static void teardown_while_mapping(struct kunit *test)
+VM_CASE(teardown_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -143,9 +140,8 @@ static void teardown_while_mapping(struct kunit *test)
 }
 
 /* Two threads map one GPADL: one gets it. */
-static void map_while_mapping(struct kunit *test)
+VM_CASE(map_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -160,9 +156,8 @@ static void map_while_mapping(struct kunit *test)
 }
 
 /* Not when the unmap begins, and not as long as a page is pinned. */
-static void torndown_after_the_last_unpin(struct kunit *test)
+VM_CASE(torndown_after_the_last_unpin)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -189,9 +184,8 @@ static void torndown_after_the_last_unpin(struct kunit *test)
 }
 
 /* It was mapped when it was asked for, but is not any more when the backend is told. */
-static void unmap_before_revoke(struct kunit *test)
+VM_CASE(unmap_before_revoke)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_blocker b;
 	struct vm_task *t;
@@ -212,9 +206,8 @@ static void unmap_before_revoke(struct kunit *test)
 }
 
 /* A backend that keeps what it was asked for is not asked for it with the next. */
-static void revokes_of_two(struct kunit *test)
+VM_CASE(revokes_of_two)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	int i;
 
@@ -255,9 +248,8 @@ static void post_late(struct gpadl_reply_queue *q, struct gpadl_reply *r,
 }
 
 /* No reply comes after a reset, not even of a GPADL that the reset did not find. */
-static void reset_while_dying(struct kunit *test)
+VM_CASE(reset_while_dying)
 {
-	struct vm *vm = test->priv;
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
@@ -297,9 +289,8 @@ static void let_die_under_lock(struct vm *vm, struct gpadl *g)
 }
 
 /* A GPADL leaves the list of its handle when nobody else can change it. */
-static void unlink_while_list_changes(struct kunit *test)
+VM_CASE(unlink_while_list_changes)
 {
-	struct vm *vm = test->priv;
 	struct gpadl *first, *second;
 	struct vm_task *t;
 	int i;
@@ -324,9 +315,8 @@ static void unlink_while_list_changes(struct kunit *test)
 }
 
 /* A slow map holds nothing that other GPADLs, or the guest's messages, need. */
-static void others_while_mapping(struct kunit *test)
+VM_CASE(others_while_mapping)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *t;
 	int i;
 
@@ -349,9 +339,8 @@ static void others_while_mapping(struct kunit *test)
 }
 
 /* Rescind and reset come back by themselves if the backend does as it is told. */
-static void waits_end_when_backend_obeys(struct kunit *test)
+VM_CASE(waits_end_when_backend_obeys)
 {
-	struct vm *vm = test->priv;
 	u32 handle;
 	int i;
 
@@ -379,9 +368,8 @@ static void waits_end_when_backend_obeys(struct kunit *test)
  * A reset does not wait for what the guest makes after it: there would always be something
  * that is wanted back.
  */
-static void reset_waits_for_what_it_found(struct kunit *test)
+VM_CASE(reset_waits_for_what_it_found)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *t, *again;
 	int i;
 
@@ -412,9 +400,8 @@ static void reset_waits_for_what_it_found(struct kunit *test)
 }
 
 /* A channel that its layer has put has a GPADL mapped all the same. */
-static void reset_waits_for_channel_put(struct kunit *test)
+VM_CASE(reset_waits_for_channel_put)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[1].chan;
 	struct vm_task *t;
 

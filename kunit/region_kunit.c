@@ -91,10 +91,9 @@ static void bad_region_desc(const struct bad_region *b, char *desc)
 KUNIT_ARRAY_PARAM(bad_region, bad_regions, bad_region_desc);
 
 /* Alone, and behind one that is right: then that one does not come about either. */
-static void region_with_bad_field(struct kunit *test)
+VM_CASE(region_with_bad_field)
 {
 	const struct bad_region *b = test->param_value;
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 64), .bytes = PAGE_SIZE },
 		b->what,
@@ -113,9 +112,8 @@ static void region_with_bad_field(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN + 64), 0);
 }
 
-static void slot_named_twice(struct kunit *test)
+VM_CASE(slot_named_twice)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = PAGE_SIZE },
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
@@ -125,9 +123,8 @@ static void slot_named_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
 }
 
-static void new_regions_overlap(struct kunit *test)
+VM_CASE(new_regions_overlap)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = 2 * PAGE_SIZE },
 		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
@@ -148,9 +145,8 @@ static int task_remove_low_killed(struct vm_task *t)
 }
 
 /* A change that has to wait for another gives up when it is killed. */
-static void fatal_signal_while_waiting(struct kunit *test)
+VM_CASE(fatal_signal_while_waiting)
 {
-	struct vm *vm = test->priv;
 	struct vm_task *t;
 
 	mutex_lock(&vm->p->mem.change_lock);
@@ -162,10 +158,8 @@ static void fatal_signal_while_waiting(struct kunit *test)
 
 /* ---- What is changed ---- */
 
-static void region_removed(struct kunit *test)
+VM_CASE(region_removed)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
@@ -179,9 +173,8 @@ static void region_removed(struct kunit *test)
 }
 
 /* A map finds the region that is there then. */
-static void region_replaced(struct kunit *test)
+VM_CASE(region_replaced)
 {
-	struct vm *vm = test->priv;
 	struct sg_table *sgt;
 
 	vm_fill(vm, VM_LOW_PFN, 1);
@@ -198,9 +191,8 @@ static void region_replaced(struct kunit *test)
 }
 
 /* Nothing else is changed. */
-static void region_moved_in_the_vmm(struct kunit *test)
+VM_CASE(region_moved_in_the_vmm)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region moved = vm->memory[VM_LOW];
 
 	moved.hva = vm->memory[VM_HIGH].hva;
@@ -211,9 +203,8 @@ static void region_moved_in_the_vmm(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
-static void region_made_read_only(struct kunit *test)
+VM_CASE(region_made_read_only)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region read_only = vm->memory[VM_LOW];
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
@@ -226,9 +217,8 @@ static void region_made_read_only(struct kunit *test)
 }
 
 /* Two regions change places: in between, they would overlap. */
-static void regions_swapped(struct kunit *test)
+VM_CASE(regions_swapped)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = { vm->memory[VM_LOW], vm->memory[VM_HIGH] };
 
 	swap(changes[0].gpa, changes[1].gpa);
@@ -240,9 +230,8 @@ static void regions_swapped(struct kunit *test)
 	vm_expect_maps(vm, 0);
 }
 
-static void every_slot(struct kunit *test)
+VM_CASE(every_slot)
 {
-	struct vm *vm = test->priv;
 	u32 slot;
 
 	for (slot = VM_NR_SLOTS; slot < VMBUS_GPA_REGION_SLOTS; slot++)
@@ -258,9 +247,8 @@ static void every_slot(struct kunit *test)
 
 /* ---- While something is mapped ---- */
 
-static void busy_region(struct kunit *test)
+VM_CASE(busy_region)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region smaller = vm->memory[VM_LOW];
 
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
@@ -282,9 +270,8 @@ static void busy_region(struct kunit *test)
 }
 
 /* Each region that a GPADL has pages in is busy; all or none of a change is done. */
-static void busy_among_others(struct kunit *test)
+VM_CASE(busy_among_others)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[VM_NR_SLOTS] = {};
 	u32 i;
 
@@ -309,10 +296,9 @@ static void busy_among_others(struct kunit *test)
 }
 
 /* Whatever their order in the GPADL, and in the table */
-static void busy_one_and_all(struct kunit *test)
+VM_CASE(busy_one_and_all)
 {
 	static const u32 slots[] = { VM_TOP, VM_HIGH, VM_BIG, VM_LOW };
-	struct vm *vm = test->priv;
 	int i;
 
 	vm_begin(vm);
@@ -332,9 +318,8 @@ static void busy_one_and_all(struct kunit *test)
  * It is being decided whether the regions change. A map that comes meanwhile sleeps, is a
  * user of none, and has not become one for each look when it goes on.
  */
-static void map_while_regions_change(struct kunit *test)
+VM_CASE(map_while_regions_change)
 {
-	struct vm *vm = test->priv;
 	struct gpadl_region *low = vm_region(vm, VM_LOW), *high = vm_region(vm, VM_HIGH);
 	struct vm_task *t;
 
@@ -356,9 +341,8 @@ static void map_while_regions_change(struct kunit *test)
 }
 
 /* Its last holder goes between a map's look at the table and its hold: not for long. */
-static void map_while_table_goes(struct kunit *test)
+VM_CASE(map_while_table_goes)
 {
-	struct vm *vm = test->priv;
 	struct gpadl_region_table *table;
 	struct vm_task *t;
 
@@ -375,10 +359,8 @@ static void map_while_table_goes(struct kunit *test)
 }
 
 /* Two GPADLs keep a region until the second is unmapped. */
-static void region_of_two_gpadls(struct kunit *test)
+VM_CASE(region_of_two_gpadls)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], 1, PFN, 1);
 	vm_establish(vm, &vm->c[1], 2, PFN, 2);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), 0);
@@ -390,10 +372,8 @@ static void region_of_two_gpadls(struct kunit *test)
 }
 
 /* A map that fails keeps no region. */
-static void region_after_failed_map(struct kunit *test)
+VM_CASE(region_after_failed_map)
 {
-	struct vm *vm = test->priv;
-
 	vm_begin(vm);
 	vm_range(vm, PFN, 1);
 	vm_range(vm, VM_NOVMA_PFN, 1);
@@ -405,9 +385,8 @@ static void region_after_failed_map(struct kunit *test)
 }
 
 /* Now one allocation fails, now another: then nothing has changed. */
-static void out_of_memory(struct kunit *test)
+VM_CASE(out_of_memory)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = PAGE_SIZE },
 		{ .slot = VM_LOW },

@@ -21,9 +21,8 @@
 
 /* ---- Limits ---- */
 
-static void eagain_pool_is_used_up(struct kunit *test)
+VM_CASE(eagain_pool_is_used_up)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map[GPA_REQUESTS], *more;
 	unsigned int i;
 
@@ -46,9 +45,8 @@ static void eagain_pool_is_used_up(struct kunit *test)
 }
 
 /* Pages in flight: what is over the limit waits, but never the only request of a channel. */
-static void eagain_pages_in_flight(struct kunit *test)
+VM_CASE(eagain_pages_in_flight)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *first, *second, *other;
 	atomic_t *nr = &vm->p->nr_request_pages;
 
@@ -77,9 +75,8 @@ static void eagain_pages_in_flight(struct kunit *test)
 }
 
 /* Pages that are resident are pinned by nobody, and count for nothing. */
-static void resident_pages_do_not_count(struct kunit *test)
+VM_CASE(resident_pages_do_not_count)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	int pins = atomic_read(&vm->pins);
 
@@ -102,10 +99,8 @@ static long pin_and_see(struct vm *vm, unsigned long hva, unsigned long nr,
 	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 
-static void pins_are_short(struct kunit *test)
+VM_CASE(pins_are_short)
 {
-	struct vm *vm = test->priv;
-
 	vm->pin = pin_and_see;
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 5);
@@ -120,10 +115,9 @@ static void pins_are_short(struct kunit *test)
 }
 
 /* Not to one byte of memory beyond what the pool has; of pages that are there. */
-static void allocates_nothing(struct kunit *test)
+VM_CASE(allocates_nothing)
 {
 	struct alloc_fault f = { .n = 1 };
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	int ret;
 
@@ -141,10 +135,9 @@ static void allocates_nothing(struct kunit *test)
 }
 
 /* Pages that are not there yet: of all that is allocated to bring them in, one is refused. */
-static void maps_without_memory(struct kunit *test)
+VM_CASE(maps_without_memory)
 {
 	struct alloc_fault f = {};
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	unsigned int refused = 0;
 	int ret;
@@ -190,9 +183,8 @@ static u32 dirty_pages(struct vm *vm)
 	return nr;
 }
 
-static void written_pages_are_dirty(struct kunit *test)
+VM_CASE(written_pages_are_dirty)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -211,9 +203,8 @@ static void written_pages_are_dirty(struct kunit *test)
 }
 
 /* Cleaned while it was mapped: an unmap with interrupts off leaves that to somebody else. */
-static void pages_cleaned_meanwhile(struct kunit *test)
+VM_CASE(pages_cleaned_meanwhile)
 {
-	struct vm *vm = test->priv;
 	struct vm_blocker_wq b;
 	struct vmbus_mapping *map;
 
@@ -240,9 +231,8 @@ static void pages_cleaned_meanwhile(struct kunit *test)
 
 /* ---- Unmapping anywhere ---- */
 
-static void with_interrupts_off(struct kunit *test)
+VM_CASE(with_interrupts_off)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -302,9 +292,8 @@ static void in_hardirq_of_timer(struct kunit *test)
 }
 
 /* The last user of a region that is gone, and of its table. */
-static void last_of_a_region_with_interrupts_off(struct kunit *test)
+VM_CASE(last_of_a_region_with_interrupts_off)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region gone = { .slot = VM_BIG };
 	struct vmbus_mapping *map;
 
@@ -322,9 +311,8 @@ static void last_of_a_region_with_interrupts_off(struct kunit *test)
 	vm_check(vm);
 }
 
-static void twice_is_a_bug(struct kunit *test)
+VM_CASE(twice_is_a_bug)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -346,9 +334,8 @@ static int gpa_send_nowait(struct vm *vm, u32 flags, struct vmbus_mapping **map)
 				    vm->s.nr * sizeof(u64), vm->s.nr_ranges, map);
 }
 
-static void nowait_finds_what_is_there(struct kunit *test)
+VM_CASE(nowait_finds_what_is_there)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -365,9 +352,8 @@ static void nowait_finds_what_is_there(struct kunit *test)
 }
 
 /* Not in the page tables: nothing is brought in, and nothing tried again and again. */
-static void nowait_brings_nothing_in(struct kunit *test)
+VM_CASE(nowait_brings_nothing_in)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	int pins;
 
@@ -387,9 +373,8 @@ static void nowait_brings_nothing_in(struct kunit *test)
 	vmbus_gpa_unmap(map);
 }
 
-static void nowait_tells_what_is_wrong(struct kunit *test)
+VM_CASE(nowait_tells_what_is_wrong)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -405,9 +390,8 @@ static void nowait_tells_what_is_wrong(struct kunit *test)
 }
 
 /* A resident page that may be another one by now is to be looked at first. */
-static void nowait_does_not_look_again(struct kunit *test)
+VM_CASE(nowait_does_not_look_again)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 
 	vm_begin(vm);
@@ -424,9 +408,8 @@ static void nowait_does_not_look_again(struct kunit *test)
 
 /* ---- The pool ---- */
 
-static void pool_sizes(struct kunit *test)
+VM_CASE(pool_sizes)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpadl_channel *chan = vm->c[1].chan;
 
 	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(chan, 0, 4096), -EINVAL);
@@ -448,10 +431,9 @@ static void pool_sizes(struct kunit *test)
 	atomic_sub(GPADL_POOL_PAGES - GPA_PAGES - 1, &vm->p->nr_pool_pages);
 }
 
-static void pool_without_memory(struct kunit *test)
+VM_CASE(pool_without_memory)
 {
 	struct alloc_fault f = {};
-	struct vm *vm = test->priv;
 	int ret;
 
 	while (alloc_fault_next(&f)) {
@@ -466,9 +448,8 @@ static void pool_without_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), GPA_PAGES);
 }
 
-static void pool_goes_with_its_last_request(struct kunit *test)
+VM_CASE(pool_goes_with_its_last_request)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map, *more;
 
 	vm_begin(vm);
@@ -485,9 +466,8 @@ static void pool_goes_with_its_last_request(struct kunit *test)
 }
 
 /* As SET_REGIONS does, and the look for what is stuck: nobody's next open may fail by it. */
-static void pool_is_looked_at(struct kunit *test)
+VM_CASE(pool_is_looked_at)
 {
-	struct vm *vm = test->priv;
 	struct gpa_pool *pool = gpadl_pool_get(vm->c[0].chan);
 
 	vmbus_gpa_pool_destroy(vm->c[0].chan);
@@ -507,9 +487,8 @@ static int task_destroy_pool(struct vm_task *t)
 }
 
 /* What an unmap has left to a work item may take as long as the VMM likes. */
-static void pool_is_destroyed_before_late_work(struct kunit *test)
+VM_CASE(pool_is_destroyed_before_late_work)
 {
-	struct vm *vm = test->priv;
 	struct vm_blocker_wq b;
 	struct vmbus_mapping *map;
 	struct vm_task *t;

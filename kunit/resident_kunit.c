@@ -37,10 +37,8 @@ static u32 pinned(struct vm *vm)
 
 /* ---- When it is pinned ---- */
 
-static void pinned_when_set(struct kunit *test)
+VM_CASE(pinned_when_set)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
 	KUNIT_EXPECT_EQ(test, pinned(vm), 1000);
 	KUNIT_EXPECT_EQ(test, charged(vm), 1000);
@@ -54,10 +52,8 @@ static void pinned_when_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charged(vm), 0);
 }
 
-static void replaced_by_each_kind(struct kunit *test)
+VM_CASE(replaced_by_each_kind)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), 0);
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
 	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
@@ -71,10 +67,8 @@ static void replaced_by_each_kind(struct kunit *test)
 	/* vm_exit() sees that the end of the partition unpins it. */
 }
 
-static void busy_region_stays_pinned(struct kunit *test)
+VM_CASE(busy_region_stays_pinned)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
@@ -88,10 +82,8 @@ static void busy_region_stays_pinned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
 }
 
-static void map_neither_pins_nor_charges(struct kunit *test)
+VM_CASE(map_neither_pins_nor_charges)
 {
-	struct vm *vm = test->priv;
-
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
 	vm_limit(vm, 0);
 	atomic_set(&vm->pins, 0);
@@ -115,9 +107,8 @@ static void set_map_and_remove(struct vm *vm, u32 flags)
 	KUNIT_ASSERT_EQ(vm->test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 }
 
-static void only_a_writable_map_makes_dirty(struct kunit *test)
+VM_CASE(only_a_writable_map_makes_dirty)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
 
 	set_map_and_remove(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
@@ -136,9 +127,8 @@ static long pin_last_elsewhere(struct vm *vm, unsigned long hva, unsigned long n
 	return nr;
 }
 
-static void last_page_is_elsewhere(struct kunit *test)
+VM_CASE(last_page_is_elsewhere)
 {
-	struct vm *vm = test->priv;
 	unsigned long hva = vm_hva(vm, VM_LOW_PFN);
 	struct sg_table *sgt;
 	u64 value = 0;
@@ -156,9 +146,8 @@ static void last_page_is_elsewhere(struct kunit *test)
 }
 
 /* One GPADL with pages in both kinds of region: only the one kind is pinned for it. */
-static void map_of_both_kinds(struct kunit *test)
+VM_CASE(map_of_both_kinds)
 {
-	struct vm *vm = test->priv;
 	struct sg_table *sgt;
 	int i;
 
@@ -196,10 +185,8 @@ static void expect_nothing_done(struct vm *vm)
 	vm_check(vm);
 }
 
-static void owner_over_limit(struct kunit *test)
+VM_CASE(owner_over_limit)
 {
-	struct vm *vm = test->priv;
-
 	vm_limit(vm, 999);
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
@@ -211,10 +198,8 @@ static void owner_over_limit(struct kunit *test)
 }
 
 /* A limit that was lowered since holds for what is not pinned yet. */
-static void limit_is_lowered(struct kunit *test)
+VM_CASE(limit_is_lowered)
 {
-	struct vm *vm = test->priv;
-
 	vm_limit(vm, 1000);
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
 	vm_limit(vm, 10);
@@ -238,10 +223,8 @@ static void expect_cheap(struct vm *vm, int error)
 	expect_nothing_done(vm);
 }
 
-static void no_memory_for_what_cannot_be(struct kunit *test)
+VM_CASE(no_memory_for_what_cannot_be)
 {
-	struct vm *vm = test->priv;
-
 	if (!IS_ENABLED(CONFIG_FAILSLAB))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
 	expect_cheap(vm, -EFAULT);
@@ -249,9 +232,8 @@ static void no_memory_for_what_cannot_be(struct kunit *test)
 	expect_cheap(vm, -ENOMEM);
 }
 
-static void memory_that_cannot_be_pinned(struct kunit *test)
+VM_CASE(memory_that_cannot_be_pinned)
 {
-	struct vm *vm = test->priv;
 	u64 hva = vm_hva(vm, VM_NOWRITE_PFN);
 
 	KUNIT_EXPECT_EQ(test, -EFAULT, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN,
@@ -282,7 +264,7 @@ static long pin_then_die(struct vm *vm, unsigned long hva, unsigned long nr,
 	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 
-static void pin_fails_half_way(struct kunit *test)
+VM_CASE(pin_fails_half_way)
 {
 	static const struct {
 		long pin;
@@ -293,7 +275,6 @@ static void pin_fails_half_way(struct kunit *test)
 		{ 0, -EFAULT, GPADL_PIN_TRIES },
 		{ -ENOMEM, -ENOMEM, GPADL_PIN_TRIES },
 	};
-	struct vm *vm = test->priv;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -309,10 +290,8 @@ static void pin_fails_half_way(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pinned(vm), 1200);
 }
 
-static void killed_half_way(struct kunit *test)
+VM_CASE(killed_half_way)
 {
-	struct vm *vm = test->priv;
-
 	/* The kernel itself would give up where it has to make pages. */
 	vm_fill(vm, VM_BIG_PFN, 1200);
 	vm->pin = pin_then_die;
@@ -322,9 +301,8 @@ static void killed_half_way(struct kunit *test)
 }
 
 /* The second of two: the first goes too. */
-static void one_of_two_fails(struct kunit *test)
+VM_CASE(one_of_two_fails)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .flags = RESIDENT, .bytes = 600 * PAGE_SIZE,
 		  .gpa = (u64)VM_HOLE_PFN << PAGE_SHIFT, .hva = vm_hva(vm, VM_BIG_PFN) },
@@ -336,9 +314,8 @@ static void one_of_two_fails(struct kunit *test)
 	expect_nothing_done(vm);
 }
 
-static void out_of_memory(struct kunit *test)
+VM_CASE(out_of_memory)
 {
-	struct vm *vm = test->priv;
 	struct alloc_fault f = {};
 	u32 failed = 0;
 	int ret;
@@ -376,10 +353,8 @@ static long pin_shows_progress(struct vm *vm, unsigned long hva, unsigned long n
 	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 
-static void progress(struct kunit *test)
+VM_CASE(progress)
 {
-	struct vm *vm = test->priv;
-
 	vm->pin = pin_shows_progress;
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1200), 0);
 	KUNIT_EXPECT_EQ(test, READ_ONCE(vm->p->mem.pin_total), 0);

@@ -158,11 +158,10 @@ static struct arena *arena_create(struct kunit *test)
 }
 
 /* 10,000 maps: two threads map and unmap, two make GPADLs and tear them down. */
-static void ten_thousand_races(struct kunit *test)
+VM_CASE(ten_thousand_races)
 {
 	struct arena *a = arena_create(test);
 	struct vm_task *guests[VM_CHANNELS], *backends[VM_CHANNELS];
-	struct vm *vm = test->priv;
 	int i, lives = 0;
 
 	atomic_set(&a->backends, VM_CHANNELS);
@@ -203,9 +202,8 @@ static int task_teardown(struct vm_task *t)
 }
 
 /* Whichever writer comes first, the guest reads CREATED first, once, and TORNDOWN then, once. */
-static void several_writers(struct kunit *test)
+VM_CASE(several_writers)
 {
-	struct vm *vm = test->priv;
 	int i, cancelled = 0;
 
 	for (i = 0; i < 500; i++) {
@@ -270,11 +268,10 @@ static int task_map_again_and_again(struct vm_task *t)
 	return 0;
 }
 
-static void maps_against_region_changes(struct kunit *test)
+VM_CASE(maps_against_region_changes)
 {
 	struct arena *a = arena_create(test);
 	struct vm_task *backends[VM_CHANNELS], *regions;
-	struct vm *vm = test->priv;
 	int i, removed;
 
 	atomic_set(&a->backends, VM_CHANNELS);

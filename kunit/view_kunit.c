@@ -69,9 +69,8 @@ static u32 view_ranges(struct vm *vm)
 	return 300 + 2 * 4096 + 50;
 }
 
-static void view_of_a_gpadl(struct kunit *test)
+VM_CASE(view_of_a_gpadl)
 {
-	struct vm *vm = test->priv;
 	u32 total = view_ranges(vm);
 
 	KUNIT_ASSERT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
@@ -81,9 +80,8 @@ static void view_of_a_gpadl(struct kunit *test)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }
 
-static void view_of_a_packet(struct kunit *test)
+VM_CASE(view_of_a_packet)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	u32 total = view_ranges(vm);
 
@@ -93,9 +91,8 @@ static void view_of_a_packet(struct kunit *test)
 }
 
 /* Inside of an entry of many pages: the entry of the view begins with the page. */
-static void view_inside_an_entry(struct kunit *test)
+VM_CASE(view_inside_an_entry)
 {
-	struct vm *vm = test->priv;
 	struct vmbus_mapping *map;
 	struct scatterlist sg;
 	struct page *first;

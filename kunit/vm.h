@@ -185,6 +185,15 @@ struct vm_task {
 	struct list_head node;
 };
 
+/* A case of a suite that has vm_init(): @test is the case, and @vm its guest */
+#define VM_CASE(name)							\
+static void name##_on(struct kunit *test, struct vm *vm);		\
+static void name(struct kunit *test)					\
+{									\
+	name##_on(test, test->priv);					\
+}									\
+static void name##_on(struct kunit *test, struct vm *vm)
+
 int vm_init(struct kunit *test);
 int vm_init_resident(struct kunit *test);
 void vm_exit(struct kunit *test);
