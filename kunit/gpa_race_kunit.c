@@ -61,9 +61,7 @@ VM_CASE(rescind_waits_for_the_unmap)
 
 	packet(vm, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
-	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, vm_task_rescind, &vm->c[0], 0, 0);
 	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -ESHUTDOWN);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
 	vm_expect_sg(vm, vmbus_mapping_sgt(map));
@@ -82,9 +80,7 @@ VM_CASE(rescind_while_mapping)
 
 	packet(vm, VM_LOW_PFN, 3);
 	mapper = start_mapping(vm);
-	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, vm_task_rescind, &vm->c[0], 0, 0);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -104,9 +100,7 @@ VM_CASE(rescind_waits_for_late_work)
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
 	gpa_block_wq(&b, vm->p->drop_wq);
 	vmbus_gpa_unmap(map);
-	t = vm_start(vm, vm_task_rescind, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, vm_task_rescind, &vm->c[0], 0, 0);
 	vm_check(vm);
 	gpa_unblock_wq(&b);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -140,7 +134,7 @@ VM_CASE(map_waits_for_late_work)
 			vmbus_gpa_map_nowait(vm->c[0].chan, 0, vm->s.words,
 					     vm->s.nr * sizeof(u64), 1, &more));
 	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
-	msleep(100);
+	vm_wait_blocked(t);
 	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
 	gpa_unblock_wq(&b);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -200,9 +194,7 @@ VM_CASE(reset_while_mapping)
 
 	packet(vm, VM_LOW_PFN, 3);
 	mapper = start_mapping(vm);
-	t = vm_start(vm, vm_task_reset, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, vm_task_reset, &vm->c[0], 0, 0);
 	vm_stall_end(&vm->in_pin);
 	/* The guest that sent it is not there any more. */
 	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
@@ -466,9 +458,7 @@ VM_CASE(map_waits_for_a_look)
 		to_gpa_request(map[i])->looked_at = true;
 		vmbus_gpa_unmap(map[i]);
 	}
-	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, task_send, &vm->c[0], 0, 0);
 	for (i = 0; i < GPA_REQUESTS; i++) {
 		struct gpa_request *r = to_gpa_request(map[i]);
 
@@ -496,9 +486,7 @@ VM_CASE(map_waits_for_a_change)
 	KUNIT_EXPECT_EQ(test, -EAGAIN,
 			vmbus_gpa_map_nowait(vm->c[0].chan, 0, vm->s.words,
 					     vm->s.nr * sizeof(u64), 1, &map));
-	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, task_send, &vm->c[0], 0, 0);
 	WRITE_ONCE(vm->p->mem.switching, false);
 	up_write(&vm->p->mem.switch_sem);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);

@@ -80,22 +80,13 @@ VM_CASE(map_as_soon_as_created)
 }
 
 /*
- * The waiters would go on by now if they could. The first wake() is that of TORNDOWN; another
- * comes when they can.
+ * The first wake() is that of TORNDOWN; another comes when the waiter can go on. Until then it
+ * sleeps.
  */
 static void wake_and_look(struct vm *vm)
 {
 	vm->on_wake = NULL;
-	mdelay(20);
-	at_wake.late = READ_ONCE(at_wake.acts);
-}
-
-static int task_rescind_and_act(struct vm_task *t)
-{
-	int ret = vm_task_rescind(t);
-
-	WRITE_ONCE(at_wake.acts, true);
-	return ret;
+	at_wake.late = !(READ_ONCE(at_wake.task->__state) & TASK_WAKEKILL);
 }
 
 /* When nothing is mapped any more, the guest can have been told so. */
@@ -108,8 +99,9 @@ VM_CASE(rescind_ends_after_torndown)
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
 	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
-	t = vm_start(vm, task_rescind_and_act, c, 0, 0);
+	t = vm_start(vm, vm_task_rescind, c, 0, 0);
 	vm_wait_asleep(t);
+	at_wake.task = t->task;
 	vm->on_wake = wake_and_look;
 	vm_unmap(c, VM_HANDLE);
 	vm->on_wake = NULL;
@@ -408,9 +400,7 @@ VM_CASE(reset_waits_for_channel_put)
 	vm_establish(vm, &vm->c[1], VM_HANDLE, VM_LOW_PFN, PAGES);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[1], 0, VM_HANDLE, NULL), 0);
 	vm_put_channel(&vm->c[1]);
-	t = vm_start(vm, vm_task_reset, NULL, 0, 0);
-	vm_wait_asleep(t);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
+	t = vm_start_waiting(vm, vm_task_reset, NULL, 0, 0);
 	vmbus_gpadl_unmap(vm_mapping(chan, VM_HANDLE));
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);

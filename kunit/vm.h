@@ -263,6 +263,8 @@ struct vm_task *vm_start(struct vm *vm, int (*fn)(struct vm_task *t),
 			 struct vm_channel *c, u32 flags, u32 handle);
 struct vm_task *vm_start_with(struct vm *vm, int (*fn)(struct vm_task *t),
 			      struct vm_channel *c, u32 flags, u32 handle, void *arg);
+struct vm_task *vm_start_waiting(struct vm *vm, int (*fn)(struct vm_task *t),
+				 struct vm_channel *c, u32 flags, u32 handle);
 int vm_join(struct vm_task *t);
 int vm_task_map(struct vm_task *t);
 int vm_task_unmap(struct vm_task *t);
@@ -271,6 +273,7 @@ int vm_task_reset(struct vm_task *t);
 int vm_map_in_thread(struct vm *vm, int (*fn)(struct vm_task *t));
 bool vm_is_done(struct vm_task *t);
 void vm_wait_asleep(struct vm_task *t);
+void vm_wait_blocked(struct vm_task *t);
 void vm_forget_tasks(struct vm *vm);
 void vm_stall_init(struct vm_stall *s);
 void vm_stall_here(struct vm_stall *s);
@@ -340,6 +343,8 @@ void vm_unkill(void);
 #define vm_expect_refused(vm, ...)	VM_CALL(vm_expect_refused, vm, __VA_ARGS__)
 #define vm_expect_established(vm, ...)	VM_CALL(vm_expect_established, vm, __VA_ARGS__)
 #define vm_expect_maps(vm, ...)	VM_CALL(vm_expect_maps, vm, __VA_ARGS__)
+#define vm_start_waiting(vm, ...)	VM_CALL(vm_start_waiting, vm, __VA_ARGS__)
+#define vm_map_in_thread(vm, ...)	VM_CALL(vm_map_in_thread, vm, __VA_ARGS__)
 #define vm_check(vm)	VM_CALL(vm_check, vm)
 #endif /* VM_HELPERS */
 

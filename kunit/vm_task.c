@@ -7,6 +7,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#define VM_HELPERS
 #include "vm.h"
 
 /* ---- Where threads can be held up ---- */
@@ -111,6 +112,24 @@ bool vm_is_done(struct vm_task *t)
 void vm_wait_asleep(struct vm_task *t)
 {
 	while (!(READ_ONCE(t->task->__state) & TASK_WAKEKILL) && !vm_is_done(t))
+		usleep_range(500, 1000);
+}
+
+/* Run @fn, which cannot go on: the thread sleeps when this returns. */
+struct vm_task *vm_start_waiting(struct vm *vm, int (*fn)(struct vm_task *t),
+				 struct vm_channel *c, u32 flags, u32 handle)
+{
+	struct vm_task *t = vm_start(vm, fn, c, flags, handle);
+
+	vm_wait_asleep(t);
+	KUNIT_EXPECT_FALSE_MSG(vm->test, vm_is_done(t), VM_AT(vm));
+	return t;
+}
+
+/* Wait until a thread sleeps, and does not mind SIGKILL. It may be a short sleep only. */
+void vm_wait_blocked(struct vm_task *t)
+{
+	while (!(READ_ONCE(t->task->__state) & TASK_UNINTERRUPTIBLE) && !vm_is_done(t))
 		usleep_range(500, 1000);
 }
 
