@@ -212,7 +212,7 @@ void vm_unblock(struct vm_blocker *b)
 
 /* ---- Life ---- */
 
-/* Ends by vm_destroy(), which also takes one that is half made. */
+/* Ends by vm_destroy(). NULL if a part of it cannot be made: no case runs on half a guest. */
 struct vm *vm_create(struct kunit *test, u32 resident)
 {
 	struct vm *vm;
@@ -231,7 +231,7 @@ struct vm *vm_create(struct kunit *test, u32 resident)
 	vm_stall_init(&vm->in_unmap);
 	vm_stall_init(&vm->after_unmap);
 	vm_stall_init(&vm->linger);
-	vm->page = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	vm->page = kunit_kmalloc(test, GUEST_PAGE, GFP_KERNEL);
 	vm->s.words = kunit_kmalloc_array(test, GPADL_MAX_WORDS, sizeof(u64), GFP_KERNEL);
 	/* The first one attaches an address space. */
 	if (!vm->page || !vm->s.words ||
@@ -249,7 +249,10 @@ struct vm *vm_create(struct kunit *test, u32 resident)
 		vm->c[i].relid = VM_RELID(i);
 		vm_new_channel(vm, &vm->c[i]);
 	}
-	KUNIT_EXPECT_EQ(test, vm_memory_init(vm), 0);
+	if (vm_memory_init(vm)) {
+		vm_destroy(vm);
+		return NULL;
+	}
 	return vm;
 }
 

@@ -34,10 +34,10 @@ int vm_memory_init(struct vm *vm)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(areas); i++)
-		bytes += (areas[i].nr + 1) * PAGE_SIZE;
+		bytes += areas[i].nr * GUEST_PAGE + PAGE_SIZE;
 	hva = kunit_vm_mmap(vm->test, NULL, 0, bytes, PROT_READ | PROT_WRITE,
 			    MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	nowrite = kunit_vm_mmap(vm->test, NULL, 0, VM_NOWRITE_PAGES * PAGE_SIZE, PROT_READ,
+	nowrite = kunit_vm_mmap(vm->test, NULL, 0, VM_NOWRITE_PAGES * GUEST_PAGE, PROT_READ,
 				MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	/* An error may come back as an address. */
 	if (!hva || hva >= TASK_SIZE || !nowrite || nowrite >= TASK_SIZE)
@@ -45,21 +45,21 @@ int vm_memory_init(struct vm *vm)
 
 	for (i = 0; i < ARRAY_SIZE(areas); i++) {
 		vm->memory[areas[i].slot] = (struct vmbus_gpa_region) {
-			.gpa = areas[i].pfn << PAGE_SHIFT,
-			.bytes = (u64)areas[i].nr << PAGE_SHIFT,
+			.gpa = areas[i].pfn << GPADL_PAGE_SHIFT,
+			.bytes = (u64)areas[i].nr << GPADL_PAGE_SHIFT,
 			.hva = hva,
 		};
-		hva += (areas[i].nr + 1) * PAGE_SIZE;
+		hva += areas[i].nr * GUEST_PAGE + PAGE_SIZE;
 	}
 	vm->memory[VM_RO].flags = VMBUS_GPA_REGION_READ_ONLY;
 	vm->memory[VM_ALIAS] = vm->memory[VM_LOW];
-	vm->memory[VM_ALIAS].gpa = (u64)VM_ALIAS_PFN << PAGE_SHIFT;
-	vm->memory[VM_ALIAS].bytes = VM_ALIAS_PAGES << PAGE_SHIFT;
-	vm->memory[VM_NOWRITE].gpa = (u64)VM_NOWRITE_PFN << PAGE_SHIFT;
-	vm->memory[VM_NOWRITE].bytes = VM_NOWRITE_PAGES << PAGE_SHIFT;
+	vm->memory[VM_ALIAS].gpa = (u64)VM_ALIAS_PFN << GPADL_PAGE_SHIFT;
+	vm->memory[VM_ALIAS].bytes = VM_ALIAS_PAGES << GPADL_PAGE_SHIFT;
+	vm->memory[VM_NOWRITE].gpa = (u64)VM_NOWRITE_PFN << GPADL_PAGE_SHIFT;
+	vm->memory[VM_NOWRITE].bytes = VM_NOWRITE_PAGES << GPADL_PAGE_SHIFT;
 	vm->memory[VM_NOWRITE].hva = nowrite;
-	vm->memory[VM_NOVMA].gpa = (u64)VM_NOVMA_PFN << PAGE_SHIFT;
-	vm->memory[VM_NOVMA].bytes = VM_NOVMA_PAGES << PAGE_SHIFT;
+	vm->memory[VM_NOVMA].gpa = (u64)VM_NOVMA_PFN << GPADL_PAGE_SHIFT;
+	vm->memory[VM_NOVMA].bytes = VM_NOVMA_PAGES << GPADL_PAGE_SHIFT;
 	vm->memory[VM_NOVMA].hva = PAGE_SIZE;
 	for (i = 0; i < VM_NR_SLOTS; i++) {
 		vm->memory[i].slot = i;
@@ -76,8 +76,8 @@ int vm_set_region(struct vm *vm, u32 slot, u32 flags, u64 pfn, u64 pages, u64 hv
 	struct vmbus_gpa_region region = {
 		.slot = slot,
 		.flags = flags | vm->resident,
-		.gpa = pfn << PAGE_SHIFT,
-		.bytes = pages << PAGE_SHIFT,
+		.gpa = pfn << GPADL_PAGE_SHIFT,
+		.bytes = pages << GPADL_PAGE_SHIFT,
 		.hva = hva,
 	};
 
@@ -113,7 +113,7 @@ void vm_unlimit(struct vm *vm)
 /* Where a guest page lies by what vm_init() set; 0: nowhere. */
 unsigned long vm_hva(struct vm *vm, u64 pfn)
 {
-	u64 gpa = pfn << PAGE_SHIFT;
+	u64 gpa = pfn << GPADL_PAGE_SHIFT;
 	unsigned int i;
 
 	for (i = 0; i < VM_NR_SLOTS; i++) {
@@ -125,12 +125,12 @@ unsigned long vm_hva(struct vm *vm, u64 pfn)
 	return 0;
 }
 
-/* What vm_fill() writes to the page at @hva. */
+/* What vm_fill() writes to the guest page at @hva. */
 void vm_page_content(unsigned long hva, u64 *words)
 {
 	unsigned int i;
 
-	for (i = 0; i < PAGE_SIZE / sizeof(u64); i++)
+	for (i = 0; i < GUEST_PAGE / sizeof(u64); i++)
 		words[i] = (hva + i) * 0x9e3779b97f4a7c15ull;
 }
 
@@ -144,7 +144,7 @@ void vm_fill(struct vm *vm, u64 pfn, u32 nr)
 
 		vm_page_content(hva, vm->page);
 		KUNIT_EXPECT_EQ(vm->test, 0,
-				copy_to_user((void __user *)hva, vm->page, PAGE_SIZE));
+				copy_to_user((void __user *)hva, vm->page, GUEST_PAGE));
 	}
 }
 
@@ -277,6 +277,7 @@ static bool cursor_take(struct vm *vm, struct sg_cursor *at, unsigned long hva, 
 	struct page *page;
 	char *addr;
 	bool same;
+	u64 phys;
 
 	if (new_entry) {
 		at->end = sg_phys(at->sg) + at->sg->length;
@@ -291,13 +292,14 @@ static bool cursor_take(struct vm *vm, struct sg_cursor *at, unsigned long hva, 
 	if (new_entry && !new_range && sg_phys(at->sg) == at->end)
 		return false;
 	if (at->sg->length - at->done < len ||
-	    offset_in_page(at->sg->offset + at->done) != from)
+	    (at->sg->offset + at->done) % GUEST_PAGE != from)
 		return false;
 
-	page = pfn_to_page(PHYS_PFN(sg_phys(at->sg) + at->done));
+	phys = sg_phys(at->sg) + at->done;
+	page = pfn_to_page(PHYS_PFN(phys));
 	vm_page_content(hva, vm->page);
 	addr = kmap_local_page(page);
-	same = !memcmp(addr + from, (char *)vm->page + from, len);
+	same = !memcmp(addr + offset_in_page(phys), (char *)vm->page + from, len);
 	kunmap_local(addr);
 	at->done += len;
 	return same && folio_maybe_dma_pinned(page_folio(page));
