@@ -9,7 +9,6 @@
 #	check DISK N	is all there, up to write N?
 #	disks		which there are
 #	fill DISK	write 1 MiB of 0xaa to its beginning
-#	use		have more of sda under way than memory was there at boot
 #	cpu N		take a processor that was plugged in; mem: likewise, memory
 #	off		power off
 
@@ -68,15 +67,6 @@ obey()
 	fill)	until_there "/dev/$2"
 		head -c 1048576 /dev/zero | tr '\0' '\252' >/tmp/filled
 		dd if=/tmp/filled of="/dev/$2" bs=64k oflag=direct 2>/tmp/dd && say "filled" ;;
-	use)	# A file of this size does not fit into what there was
-		mount -o remount,size=90% /tmp
-		head -c 340000000 /dev/zero | tr '\0' 'x' >/tmp/big
-		for n in 0 1 2 3 4 5 6 7; do
-			dd if=/tmp/big of=/dev/sda bs=1M skip=$((n * 40)) seek=44 count=16 \
-				oflag=direct 2>/tmp/dd || say "FAILED: $(cat /tmp/dd)"
-		done
-		rm /tmp/big
-		say "used" ;;
 	cpu)	take "/sys/devices/system/cpu/cpu$2/online" 1 "cpu $2" ;;
 	mem)	until [ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -gt "$2" ]; do
 			sleep 0.1

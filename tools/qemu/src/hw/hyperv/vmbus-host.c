@@ -458,8 +458,9 @@ bool vmbus_host_hear(VMBusHostDevice *dev,
         }
         break;
     case VMBUS_HOST_EVENT_BROKEN:
-        warn_report("vmbus-host: the guest has spoilt a ring of channel %u",
-                    event->relid);
+        /* once: it can do so as often as it likes */
+        warn_report_once("vmbus-host: the guest has spoilt a ring of channel "
+                         "%u", event->relid);
         break;
     }
     return true;
