@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
+#include "gpa.h"
 #include "suites.h"
 #include "vm.h"
 
@@ -249,6 +250,106 @@ VM_CASE(channel_after_partition)
 			PTR_ERR_OR_ZERO(vmbus_gpadl_channel_create(p, 99, &ops, NULL)));
 }
 
+/* ---- What is queued when a channel is put ---- */
+
+#define QUEUED	4
+
+/* Work that says how often release() had come when it ran */
+struct late_item {
+	struct vmbus_gpadl_work work;
+	struct vm_channel *c;
+	int releases;
+	unsigned int runs;
+};
+
+static void late_item_run(struct vmbus_gpadl_work *work)
+{
+	struct late_item *item = container_of(work, struct late_item, work);
+
+	item->releases = atomic_read(&item->c->releases);
+	item->runs++;
+}
+
+/* All of it runs, and release() comes after the last, however long the first takes. */
+VM_CASE(release_comes_last)
+{
+	struct vmbus_partition *p = vm->p;
+	struct vm_channel *c = &vm->c[0];
+	struct late_item items[QUEUED] = {};
+	struct vm_blocker b;
+	unsigned int i;
+
+	vm_block(&b, c);
+	for (i = 0; i < QUEUED; i++) {
+		items[i].c = c;
+		vmbus_gpadl_work_init(&items[i].work, late_item_run);
+		vmbus_gpadl_channel_queue_work(c->chan, &items[i].work);
+	}
+	vm_put_channel(c);
+	vm_flush_frees(p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->releases), 0);
+	vm_unblock(&b);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&vm->released, VM_TIMEOUT), 0);
+	/* For vm_destroy() */
+	complete(&vm->released);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->releases), 1);
+	for (i = 0; i < QUEUED; i++) {
+		KUNIT_EXPECT_EQ(test, items[i].runs, 1);
+		KUNIT_EXPECT_EQ(test, items[i].releases, 0);
+	}
+}
+
+/* ---- Two partitions ---- */
+
+static struct workqueue_struct *drop_wq_of(struct vmbus_partition *p)
+{
+	return p->drop_wq;
+}
+
+static struct workqueue_struct *free_wq_of(struct vmbus_partition *p)
+{
+	return p->free_wq;
+}
+
+struct hold_up {
+	const char *name;
+	struct workqueue_struct *(*wq)(struct vmbus_partition *p);
+};
+
+/* Where what is done for a partition may wait for its VMM */
+static const struct hold_up hold_ups[] = {
+	{ "regions that go", drop_wq_of },
+	{ "a worker that is stopped", free_wq_of },
+};
+
+static void hold_up_desc(const struct hold_up *h, char *desc)
+{
+	strscpy(desc, h->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(hold_up, hold_ups, hold_up_desc);
+
+/* A VMM that is waited for holds up its own partition, and no other one. */
+VM_CASE(goes_beside_one_that_waits)
+{
+	const struct hold_up *h = test->param_value;
+	struct vm *other;
+	struct vm_blocker_wq b;
+
+	other = vm_create(test, VMBUS_GPA_REGION_RESIDENT);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	gpa_block_wq(&b, h->wq(vm->p));
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	/* It waits until all is gone. */
+	vm_destroy(other);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->releases), 0);
+	gpa_unblock_wq(&b);
+}
+
 static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE(state_changes_under_the_lock),
 	KUNIT_CASE(gpadl_goes_after_its_readers),
@@ -256,6 +357,8 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),
 	KUNIT_CASE(gpadls_go_with_partition),
 	KUNIT_CASE(channel_after_partition),
+	KUNIT_CASE(release_comes_last),
+	KUNIT_CASE_PARAM(goes_beside_one_that_waits, hold_up_gen_params),
 	{}
 };
 
