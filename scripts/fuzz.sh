@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fuzz the wire format and the SCSI controller's protocol in user space, and the device and the
-# rings on the debug kernel; see tests/fuzz/README.
+# Fuzz the wire format and the SCSI controller's protocol in user space, and the device, its
+# packets and its rings on the debug kernel; see tests/fuzz/README.
 #
 #	fuzz.sh [SECONDS]		all of them, SECONDS in all (60), a third each
-#	fuzz.sh wire|vstor|device|ring [SECONDS]	one of them
-#	FUZZ_SEED=n FUZZ_OPS=n fuzz.sh device|ring	that life, and no other
+#	fuzz.sh wire|vstor|device|packet|ring [SECONDS]	one of them
+#	FUZZ_SEED=n FUZZ_OPS=n fuzz.sh device|packet|ring	that life, and no other
 #
 # FUZZER_OPTIONS are passed to libFuzzer. FUZZ_BASE is the first seed of device and ring,
 # the time if not told; FUZZ_TRACE=1 has every operation said. The last line on stdout is
@@ -16,7 +16,7 @@
 
 what=all
 case ${1-} in
-wire|vstor|device|ring)
+wire|vstor|device|packet|ring)
 	what=$1
 	shift ;;
 esac
@@ -116,7 +116,7 @@ on_kernel()
 	say "Fuzzing $2 on the debug kernel, $3 s each ..."
 	last=$(CONFIG=debug FUZZ_SECONDS=$3 FUZZ_BASE=${FUZZ_BASE:-$(date +%s)} \
 		TIMEOUT=$(($3 * 3 + 900)) "$top/scripts/selftest.sh" "$1" | tail -n 1) || true
-	grep -hE '^# (FUZZ_SEED|device:|ring:|senders:)' "$kernel_logs"/fuzz_*.tap >&2 || true
+	grep -hE '^# (FUZZ_SEED|device:|packet:|ring:|senders:)' "$kernel_logs"/fuzz_*.tap >&2 || true
 	say "  what operations returned: $kernel_logs/fuzz_*.tap"
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
@@ -131,10 +131,11 @@ run()
 	case $what in
 	wire | vstor)	in_user_space "$what" "$seconds" ;;
 	device)	on_kernel fuzz_device_test "the device" "$seconds" ;;
+	packet)	on_kernel fuzz_packet_test "packets" "$seconds" ;;
 	ring)	on_kernel 'fuzz_ring*_test' "the rings" "$((seconds / 2))" ;;
 	all)	in_user_space wire $((seconds / 6))
 		in_user_space vstor $((seconds / 6))
-		on_kernel 'fuzz_*_test' "the device and the rings" $((seconds / 3)) ;;
+		on_kernel 'fuzz_*_test' "the device, packets and the rings" $((seconds / 3)) ;;
 	esac
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]

@@ -21,7 +21,8 @@
 #include "gpadl/compat.h"
 #include "vmbus_gpa_test.h"
 
-#define VIEW_ENTRIES	8
+/* As many pages as a test names in one part of a GPADL */
+#define VIEW_ENTRIES	16
 
 struct gpa_test_request {
 	struct list_head node;

@@ -33,3 +33,13 @@ SENDERS_SEED(7, 500)
 SENDERS_SEED(8, 500)
 SENDERS_SEED(9, 500)
 #endif
+
+#ifdef PACKET_SEED
+/* The first one is lived twice, and must come to its end. */
+PACKET_SEED(1, 300)
+PACKET_SEED(2, 300)
+PACKET_SEED(3, 300)
+PACKET_SEED(4, 300)
+PACKET_SEED(5, 300)
+PACKET_SEED(6, 300)
+#endif
