@@ -6,6 +6,8 @@
 
 . /lib.sh
 
+mount -t configfs configfs /sys/kernel/config || fail "no configfs"
+
 spare_no_allocation
 load_all
 run_programs

@@ -197,6 +197,42 @@ FIXTURE_VARIANT_ADD(operation, vunmap) {
 	.op = &op_vunmap,
 };
 
+FIXTURE_VARIANT_ADD(operation, pool) {
+	.op = &op_pool,
+};
+
+FIXTURE_VARIANT_ADD(operation, pool_large) {
+	.op = &op_pool_large,
+};
+
+FIXTURE_VARIANT_ADD(operation, pool_destroy) {
+	.op = &op_pool_destroy,
+};
+
+FIXTURE_VARIANT_ADD(operation, map_packet) {
+	.op = &op_map_packet,
+};
+
+FIXTURE_VARIANT_ADD(operation, map_packet_resident) {
+	.op = &op_map_packet_resident,
+};
+
+FIXTURE_VARIANT_ADD(operation, unmap_packet) {
+	.op = &op_unmap_packet,
+};
+
+FIXTURE_VARIANT_ADD(operation, view) {
+	.op = &op_view,
+};
+
+FIXTURE_VARIANT_ADD(operation, disk_create) {
+	.op = &op_disk_create,
+};
+
+FIXTURE_VARIANT_ADD(operation, disk_open) {
+	.op = &op_disk_open,
+};
+
 FIXTURE_VARIANT_ADD(operation, debugfs) {
 	.op = &op_debugfs,
 };
@@ -231,6 +267,8 @@ static void rig_stop(struct rig *r)
 
 static struct fault_code where_of(const struct operation *op)
 {
+	if (op->by_workers && op->disk)
+		return code_of_modules("vmbus_gpadl", "vmbus_scsi");
 	if (op->by_workers)
 		return code_of_modules("vmbus_gpadl", "vmbus_host");
 	if (op->mapper_only)
@@ -475,6 +513,8 @@ TEST_F_TIMEOUT(operation, all_fail, 300)
 		all_below_kernel(_metadata, s);
 	all_below_module(_metadata, s, "vmbus_gpadl");
 	all_below_module(_metadata, s, "vmbus_host");
+	if (s->op->disk)
+		all_below_module(_metadata, s, "vmbus_scsi");
 	expect_held(_metadata, s->before);
 	tell(s, "all");
 	if (s->op->may & MAY_ENOMEM)

@@ -8,16 +8,6 @@
 #include "vmm.h"
 #include "operation.h"
 
-/* What allocates in the mapper alone, for a backend whose channel is open */
-#define MAPPER_OPERATION(_name, ...)						\
-const struct operation op_##_name = {						\
-	.name = #_name,								\
-	.may = MAY_ENOMEM,							\
-	.mapper_only = true,							\
-	.open = true,								\
-	__VA_ARGS__								\
-}
-
 static int establish_spare(struct rig *r)
 {
 	gpadl_simple(&r->gpadl, HANDLE, SPARE_GPA, SPARE_BYTES);

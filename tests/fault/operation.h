@@ -47,6 +47,7 @@ struct rig {
  * @mapper_only: only what vmbus_gpadl.ko allocates is to fail, not what the backend of
  *	the tests does before it calls
  * @open: the channel is open, and this test its backend
+ * @disk: the backend of disks takes part
  */
 struct operation {
 	const char *name;
@@ -60,7 +61,18 @@ struct operation {
 	bool by_workers;
 	bool mapper_only;
 	bool open;
+	bool disk;
 };
+
+/* What allocates in the mapper alone, for a backend whose channel is open */
+#define MAPPER_OPERATION(_name, ...)						\
+const struct operation op_##_name = {						\
+	.name = #_name,								\
+	.may = MAY_ENOMEM,							\
+	.mapper_only = true,							\
+	.open = true,								\
+	__VA_ARGS__								\
+}
 
 /* What operations have in common: operation.c */
 char *spare_alloc(void);	/* the memory of spare; NULL if there is none */
@@ -125,6 +137,15 @@ extern const struct operation op_unmap;
 extern const struct operation op_vmap;
 extern const struct operation op_vmap_large;
 extern const struct operation op_vunmap;
+extern const struct operation op_pool;
+extern const struct operation op_pool_large;
+extern const struct operation op_pool_destroy;
+extern const struct operation op_map_packet;
+extern const struct operation op_map_packet_resident;
+extern const struct operation op_unmap_packet;
+extern const struct operation op_view;
+extern const struct operation op_disk_create;
+extern const struct operation op_disk_open;
 extern const struct operation op_debugfs;
 extern const struct operation op_close_file;
 

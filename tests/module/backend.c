@@ -105,7 +105,10 @@ void mapping_undo(struct mapping *m)
 		edu_unmap(vmbus_mapping_sgt(m->map), vmbus_mapping_dma_dir(m->map));
 	if (m->vaddr)
 		vmbus_mapping_vunmap(m->map);
-	vmbus_gpadl_unmap(m->map);
+	if (m->is_packet)
+		vmbus_gpa_unmap(m->map);
+	else
+		vmbus_gpadl_unmap(m->map);
 	m->vaddr = NULL;
 	m->dma = false;
 	m->map = NULL;
@@ -208,6 +211,7 @@ static void test_close(struct vmbus_endpoint *ep)
 	instance_hang(inst, VMBUS_GPADL_TEST_HANG_CLOSE);
 	close_wait(inst);
 	instance_drop(inst, false);
+	vmbus_gpa_pool_destroy(vmbus_endpoint_channel(ep));
 	inst->ep = NULL;
 	if (inst->session)
 		inst->session->inst = NULL;

@@ -44,12 +44,16 @@ struct session {
 };
 
 /**
- * struct mapping - a GPADL that is mapped, or on the way there
+ * struct mapping - a GPADL or a packet that is mapped, or on the way there
  * @ref: the list's, and that of the thread that waits for the map
  * @node: in instance.mappings; empty if in no list any more
  * @inst: the instance
- * @handle: the GPADL
+ * @handle: the GPADL; of a packet, what the test calls it
  * @flags: of the map
+ * @ranges: of a packet, while it is mapped; NULL for a GPADL
+ * @len: bytes of @ranges
+ * @nr_ranges: how many ranges
+ * @is_packet: it is one
  * @map: once it is mapped; NULL before, and if the map failed
  * @vaddr: where it is vmapped, or NULL
  * @dma: mapped for the device (see edu.h) as well
@@ -65,6 +69,10 @@ struct mapping {
 	struct instance *inst;
 	u32 handle;
 	u32 flags;
+	const void *ranges;
+	size_t len;
+	unsigned int nr_ranges;
+	bool is_packet;
 	struct vmbus_mapping *map;
 	void *vaddr;
 	bool dma;
@@ -95,6 +103,7 @@ void instance_unhang(struct session *s);
 
 /* operation.c */
 int op_map(struct session *s, const struct vmbus_gpadl_test_op *op);
+int op_map_packet(struct session *s, const struct vmbus_gpadl_test_op *op);
 int op_wait(struct session *s, const struct vmbus_gpadl_test_op *op);
 int op_with_data(struct session *s, struct vmbus_gpadl_test_op *op);
 

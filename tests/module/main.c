@@ -29,6 +29,8 @@ static int test_ioctl_op(struct session *s, void __user *arg)
 		return -EFAULT;
 	if (op.op == VMBUS_GPADL_TEST_MAP)
 		return op_map(s, &op);
+	if (op.op == VMBUS_GPADL_TEST_MAP_PACKET)
+		return op_map_packet(s, &op);
 	if (op.op == VMBUS_GPADL_TEST_WAIT)
 		return op_wait(s, &op);
 	ret = op_with_data(s, &op);

@@ -16,17 +16,21 @@
 #include "edu.h"
 
 #define MAX_DATA	(64 * 1024 * 1024)
+#define MAX_ENTRIES	32
 
 /* ---- Mapping ---- */
 
 /* Without the lock. The instance stays: close() waits until every map has returned. */
 static void mapping_do(struct mapping *m)
 {
+	struct vmbus_gpadl_channel *chan = vmbus_endpoint_channel(m->inst->ep);
 	struct vmbus_mapping *map = NULL;
 	int ret;
 
-	ret = vmbus_gpadl_map(vmbus_endpoint_channel(m->inst->ep), m->flags, m->handle,
-			      &map);
+	if (m->is_packet)
+		ret = vmbus_gpa_map(chan, m->flags, m->ranges, m->len, m->nr_ranges, &map);
+	else
+		ret = vmbus_gpadl_map(chan, m->flags, m->handle, &map);
 
 	guard(mutex)(&test_lock);
 	m->result = ret;
@@ -34,9 +38,9 @@ static void mapping_do(struct mapping *m)
 	m->map = map;
 	if (map && m->unwanted)
 		mapping_undo(m);
-	else if (map)
+	else if (map && !m->is_packet)
 		vmbus_mapping_arm(map, m);
-	else if (!m->kept)
+	else if (!map && !m->kept)
 		mapping_unlink(m);
 	wake_up_all(&test_wait);
 }
@@ -97,6 +101,33 @@ int op_map(struct session *s, const struct vmbus_gpadl_test_op *op)
 		ret = m->result;
 	}
 	mapping_put(m);
+	return ret;
+}
+
+int op_map_packet(struct session *s, const struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *m;
+	void *ranges;
+	int ret;
+
+	if (op->flags || op->len > VMBUS_GPADL_TEST_PACKET_BYTES)
+		return -EINVAL;
+	ranges = memdup_user(u64_to_user_ptr(op->data), op->len);
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+	m = mapping_start(s, op);
+	if (IS_ERR(m)) {
+		kfree(ranges);
+		return PTR_ERR(m);
+	}
+	m->is_packet = true;
+	m->ranges = ranges;
+	m->len = op->len;
+	m->nr_ranges = op->value;
+	mapping_do(m);
+	ret = m->result;
+	mapping_put(m);
+	kfree(ranges);
 	return ret;
 }
 
@@ -309,6 +340,32 @@ static int op_dma_copy(struct instance *inst, const struct vmbus_gpadl_test_op *
 
 /* ---- Packets ---- */
 
+static int op_pool(struct instance *inst, const struct vmbus_gpadl_test_op *op)
+{
+	struct vmbus_gpadl_channel *chan = vmbus_endpoint_channel(inst->ep);
+
+	if (op->len)
+		return vmbus_gpa_pool_create(chan, op->len, op->value);
+	vmbus_gpa_pool_destroy(chan);
+	return 0;
+}
+
+static int op_view(struct instance *inst, struct vmbus_gpadl_test_op *op)
+{
+	struct mapping *m = mapping_find(inst, op->handle);
+	/* With the lock; large for a stack */
+	static struct scatterlist sgl[MAX_ENTRIES];
+	int ret;
+
+	if (!m)
+		return -ENOENT;
+	ret = vmbus_mapping_view(m->map, op->offset, op->len, sgl, ARRAY_SIZE(sgl));
+	if (ret < 0)
+		return ret;
+	op->value = ret;
+	return 0;
+}
+
 static int op_send(struct instance *inst, const struct vmbus_gpadl_test_op *op,
 		   const void *buf)
 {
@@ -359,6 +416,10 @@ static int op_locked(struct instance *inst, struct vmbus_gpadl_test_op *op, void
 		return op_dma_info(inst, op, buf);
 	case VMBUS_GPADL_TEST_DMA_COPY:
 		return op_dma_copy(inst, op);
+	case VMBUS_GPADL_TEST_POOL:
+		return op_pool(inst, op);
+	case VMBUS_GPADL_TEST_VIEW:
+		return op_view(inst, op);
 	case VMBUS_GPADL_TEST_SEND:
 		return op_send(inst, op, buf);
 	case VMBUS_GPADL_TEST_RECV:

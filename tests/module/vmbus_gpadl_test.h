@@ -46,7 +46,15 @@ enum vmbus_gpadl_test_ops {
 	VMBUS_GPADL_TEST_DMA_UNMAP,
 	VMBUS_GPADL_TEST_DMA_INFO,	/* as SG_INFO, of what the device gets */
 	VMBUS_GPADL_TEST_DMA_COPY,	/* len bytes at offset, by the device; value: to there */
+	/* Packets: room for len requests of value bytes each; len 0: no room any more */
+	VMBUS_GPADL_TEST_POOL,
+	/* data, len: ranges, so many as value says; afterwards as a GPADL called handle */
+	VMBUS_GPADL_TEST_MAP_PACKET,
+	VMBUS_GPADL_TEST_VIEW,		/* len bytes at offset; value: number of entries */
 };
+
+/* MAP_PACKET: so much at most */
+#define VMBUS_GPADL_TEST_PACKET_BYTES	4096
 
 /* MAP: in a kernel thread instead of the caller's */
 #define VMBUS_GPADL_TEST_KTHREAD	0x1

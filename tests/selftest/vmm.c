@@ -267,6 +267,44 @@ int backend_map_end(int fd, __u32 handle)
 	return simple_op(fd, VMBUS_GPADL_TEST_WAIT, handle);
 }
 
+int backend_pool(int fd, __u32 requests, size_t bytes)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_POOL,
+		.len = requests,
+		.value = bytes,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_map_packet(int fd, __u32 name, __u32 map_flags, const __u64 *words,
+		       __u32 nr_words, __u32 nr_ranges)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_MAP_PACKET,
+		.handle = name,
+		.map_flags = map_flags,
+		.len = nr_words * sizeof(*words),
+		.data = PTR(words),
+		.value = nr_ranges,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_view(int fd, __u32 handle, __u64 offset, size_t len)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_VIEW,
+		.handle = handle,
+		.offset = offset,
+		.len = len,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)arg.value;
+}
+
 int backend_unmap(int fd, __u32 handle)
 {
 	return simple_op(fd, VMBUS_GPADL_TEST_UNMAP, handle);

@@ -75,6 +75,11 @@ int backend_map(int fd, __u32 handle, __u32 map_flags);
 int backend_map_by_kthread(int fd, __u32 handle, __u32 map_flags);
 int backend_map_begin(int fd, __u32 handle, __u32 map_flags);	/* by a kernel thread */
 int backend_map_end(int fd, __u32 handle);			/* waits for it */
+/* A packet, that has no handle: @name is one. See VMBUS_GPADL_TEST_MAP_PACKET */
+int backend_pool(int fd, __u32 requests, size_t bytes);
+int backend_map_packet(int fd, __u32 name, __u32 map_flags, const __u64 *words,
+		       __u32 nr_words, __u32 nr_ranges);
+int backend_view(int fd, __u32 handle, __u64 offset, size_t len);	/* entries */
 int backend_unmap(int fd, __u32 handle);
 int backend_vmap(int fd, __u32 handle);
 int backend_vunmap(int fd, __u32 handle);
