@@ -8,8 +8,8 @@
 	bench.py kicks CSV LOCKS	two channels that are kicked, alone and among many
 	bench.py without NAMES LOGS	what each part of the mapper buys, as CSV on stdout
 	bench.py bars DEST		what the picture shows, for gnuplot, on stdout
-	bench.py ratios CSV		ours to the yardstick, case by case, on stdout
-	bench.py check CSV RATIOS RESULTS	compare with those, and with the table that was
+	bench.py ratios LOGS		ours to the yardstick, case by case, on stdout
+	bench.py check LOGS RATIOS RESULTS	compare with those, and with the table that was
 					written; ends with 'N passed, N failed'
 
 LOGS has the CSV files of tests/bench/bin/bench, in instructions.
@@ -39,6 +39,11 @@ GOALS = [
     ("demand shmem contiguous 8", 1.15, None),
     ("demand thp contiguous 8", 1.15, None),
     ("demand hugetlb contiguous 8", 1.15, None),
+    *[(f"packet demand {memory} contiguous {pages}", most, None)
+      for memory, most in (("shmem", 1.00), ("thp", 1.00), ("hugetlb", 0.50))
+      for pages in (8, 64, 256)],
+    *[(f"packet demand {memory} contiguous 1", 1.10, None) for memory in MEMORIES],
+    *[(f"packet resident {memory} contiguous 64", 0.25, None) for memory in MEMORIES],
     ("establish contiguous 7936", None, 120),
     ("establish reversed 7936", None, 120),
     ("establish shuffled 7936", None, 120),
@@ -99,6 +104,8 @@ def read(*path):
 
 def case_name(line):
     name = "{holding} {memory} {layout} {pages}".format(**line)
+    if line["source"] == "packet":
+        name = "packet " + name
     if line["access"] == "ro":
         name += " read-only"
     if line["thread"] != "own":
@@ -161,6 +168,7 @@ def region_rows(lines):
 
 def rows_of(logs):
     yield from case_rows(read(logs, "cases.csv"))
+    yield from case_rows(read(logs, "packets.csv"))
     yield from establish_rows(read(logs, "establish.csv"))
     yield from lookup_rows(read(logs, "lookup.csv"))
     yield from idle_rows(read(logs, "idle.csv"))
@@ -252,8 +260,13 @@ def bars(dest):
                   resident["ours"])
 
 
-def ratios(path):
-    for row in case_rows(read(path)):
+def smallest(logs):
+    yield from case_rows(read(logs, "quick.csv"))
+    yield from case_rows(read(logs, "packets.csv"))
+
+
+def ratios(logs):
+    for row in smallest(logs):
         print(f"{row.ratio:.3f} {row.case}")
 
 
@@ -278,8 +291,8 @@ def told(found, results):
                    f"{row.case}: {row.ratio:.3f}; {results} tells {line['ratio']}")
 
 
-def check(path, ratios_file, results):
-    found = {row.case: row for row in case_rows(read(path))}
+def check(logs, ratios_file, results):
+    found = {row.case: row for row in smallest(logs)}
     passed = failed = 0
     for good, what in [*worse(found, ratios_file), *told(found, results)]:
         passed += good

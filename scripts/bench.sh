@@ -18,7 +18,7 @@
 #	bench.sh profile CASE	where the instructions go, by function, of map and of unmap;
 #				CASE is HOLDING,MEMORY,LAYOUT,PAGES,WHO, for example
 #				demand,hugetlb,shuffled,7936,ours
-#	bench.sh raw WHAT...	cases quick ways establish lookup idle region ring: CSV in out/bench/log
+#	bench.sh raw WHAT...	cases quick packets ways establish lookup idle region ring: CSV in out/bench/log
 #
 # Under QEMU's -icount a nanosecond of the guest is an instruction, whatever else the
 # machine does: two runs tell the same. The wall time of two threads is the exception.
@@ -68,15 +68,15 @@ rounds=20
 
 instructions()
 {
-	count cases establish lookup idle region
+	count cases packets establish lookup idle region
 	"$report" report "$logs" "$bench"
-	count quick
+	count quick packets
 	{
 		cat <<-END
 		# Ours to the yardstick, of the smallest cases, as make bench measured it.
 		# make check fails if one has become 5 % worse.
 		END
-		"$report" ratios "$logs/quick.csv"
+		"$report" ratios "$logs"
 	} >"$bench/ratios.txt"
 	picture
 }
@@ -158,11 +158,11 @@ picture()
 check()
 {
 	[ -e "$bench/ratios.txt" ] || die "there is no tests/bench/ratios.txt" "make bench"
-	count quick >&2 || {
+	count quick packets >&2 || {
 		echo "0 passed, 1 failed"
 		exit 1
 	}
-	"$report" check "$logs/quick.csv" "$bench/ratios.txt" "$bench/results.csv"
+	"$report" check "$logs" "$bench/ratios.txt" "$bench/results.csv"
 }
 
 # ---- Wall time ----
@@ -173,9 +173,9 @@ show_wall()
 			printf "%-36s %12s %9s %7s\n", "case", "yardstick ns", "ours ns", "ratio"
 		}
 		NR > 1 {
-			yard = ($9 + $10) / $4; ours = ($12 + $13) / $4
+			yard = ($10 + $11) / $5; ours = ($13 + $14) / $5
 			printf "%-36s %12.1f %9.1f %7.3f\n", \
-				$1 " " $2 " " $3 " " $4 " " $5 " " $6, yard, ours, ours / yard
+				$2 " " $3 " " $4 " " $5 " " $6 " " $7, yard, ours, ours / yard
 		}' "$1"
 }
 
@@ -233,7 +233,7 @@ raw()
 	count "$@"
 	for what in "$@"; do
 		case $what in
-		cases | quick)	show_raw "$logs/$what.csv" ;;
+		cases | quick | packets)	show_raw "$logs/$what.csv" ;;
 		*)		column -s, -t "$logs/$what.csv" ;;
 		esac
 	done
@@ -243,11 +243,11 @@ raw()
 show_raw()
 {
 	awk -F, 'NR > 1 {
-		yard = ($9 + $10) / $4; ours = ($12 + $13) / $4
-		printf "%-8s %-7s %-10s %5d %s %-7s %7.1f (%s, %s) %7.1f %6.3f" \
+		yard = ($10 + $11) / $5; ours = ($13 + $14) / $5
+		printf "%-6s %-8s %-7s %-10s %5d %s %-7s %7.1f (%s, %s) %7.1f %6.3f" \
 			"  [%.1f %.1f | %.1f %.1f] entries %d %d\n", \
-			$1, $2, $3, $4, $5, $6, yard, $7, $8, ours, ours / yard, \
-			$9 / $4, $10 / $4, $12 / $4, $13 / $4, $11, $14
+			$1, $2, $3, $4, $5, $6, $7, yard, $8, $9, ours, ours / yard, \
+			$10 / $5, $11 / $5, $13 / $5, $14 / $5, $12, $15
 	}' "$1"
 }
 

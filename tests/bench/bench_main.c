@@ -21,6 +21,7 @@
 
 #include "gpadl/compat.h"
 #include "kick.h"
+#include "packet.h"
 #include "vmbus_gpadl_map.h"
 #include "ring_bench.h"
 #include "watch.h"
@@ -35,6 +36,7 @@
  * @gone: completed when nothing is left of it
  * @chan: its channel
  * @yard: the same guest by the yardstick
+ * @packet: what it has sent last
  * @kicks: more channels
  */
 struct bench {
@@ -42,6 +44,7 @@ struct bench {
 	struct completion gone;
 	struct vmbus_gpadl_channel *chan;
 	struct yardstick yard;
+	struct packet packet;
 	struct kick_channels kicks;
 };
 
@@ -76,18 +79,27 @@ static const struct vmbus_gpadl_channel_ops bench_channel_ops = {
 struct bench_mapped {
 	struct sg_table *sgt;
 	struct vmbus_mapping *map;
+	struct packet_request *request;
 };
 
 static int bench_map(struct bench *b, const struct bench_time *t, struct bench_mapped *m)
 {
 	struct yardstick_how how = { .sg = t->sg, .unpin = t->unpin };
+	const bool write = !t->read_only;
 	int ret;
 
-	if (t->what == BENCH_YARD)
-		return yardstick_map(&b->yard, t->handle, !t->read_only, how, &m->sgt);
-	ret = vmbus_gpadl_map(b->chan,
-			      t->read_only ? VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY : 0,
-			      t->handle, &m->map);
+	switch (t->what) {
+	case BENCH_YARD:
+		return yardstick_map(&b->yard, t->handle, write, how, &m->sgt);
+	case BENCH_PACKET_YARD:
+		return packet_yard_map(&b->packet, write, how, &m->request, &m->sgt);
+	case BENCH_PACKET:
+		ret = packet_map(&b->packet, b->chan, write, &m->map);
+		break;
+	default:
+		ret = vmbus_gpadl_map(b->chan, write ? 0 : VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY,
+				      t->handle, &m->map);
+	}
 	if (!ret)
 		m->sgt = vmbus_mapping_sgt(m->map);
 	return ret;
@@ -96,10 +108,19 @@ static int bench_map(struct bench *b, const struct bench_time *t, struct bench_m
 static void bench_unmap(struct bench *b, const struct bench_time *t,
 			const struct bench_mapped *m)
 {
-	if (t->what == BENCH_YARD)
+	switch (t->what) {
+	case BENCH_YARD:
 		yardstick_unmap(&b->yard, t->handle);
-	else
+		break;
+	case BENCH_PACKET_YARD:
+		packet_yard_unmap(&b->packet, m->request);
+		break;
+	case BENCH_PACKET:
+		vmbus_gpa_unmap(m->map);
+		break;
+	default:
 		vmbus_gpadl_unmap(m->map);
+	}
 }
 
 /* Lists of the same pages in the same order have the same hash. */
@@ -207,8 +228,10 @@ static int bench_do_by_kthread(struct bench *b, struct bench_time *t)
 	return w.ret;
 }
 
-static bool bench_time_valid(const struct bench_time *t)
+static bool bench_time_valid(const struct bench *b, const struct bench_time *t)
 {
+	if (!b->packet.words && (t->what == BENCH_PACKET || t->what == BENCH_PACKET_YARD))
+		return false;
 	return t->what <= BENCH_LOOKUP && t->sg < BENCH_NR_SG &&
 	       t->unpin < BENCH_NR_UNPIN;
 }
@@ -220,7 +243,7 @@ static int bench_ioctl_time(struct bench *b, void __user *arg)
 
 	if (copy_from_user(&t, arg, sizeof(t)))
 		return -EFAULT;
-	if (!bench_time_valid(&t))
+	if (!bench_time_valid(b, &t))
 		return -EINVAL;
 	t.map_ns = 0;
 	t.unmap_ns = 0;
@@ -276,7 +299,7 @@ static int bench_ioctl_profile(struct bench *b, void __user *arg)
 
 	if (copy_from_user(&p, arg, sizeof(p)))
 		return -EFAULT;
-	if (!bench_time_valid(&p.time))
+	if (!bench_time_valid(b, &p.time))
 		return -EINVAL;
 	prof = profile_create();
 	if (!prof)
@@ -295,7 +318,7 @@ static int bench_ioctl_allocs(void __user *arg)
 	struct bench_allocs a;
 	int ret;
 
-	ret = allocs_end(&a.asked, &a.taken);
+	ret = allocs_end(&a);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
@@ -344,6 +367,15 @@ static int bench_ioctl_yardstick(struct bench *b, void __user *arg)
 	return ret;
 }
 
+static int bench_ioctl_set_packet(struct bench *b, void __user *arg)
+{
+	struct bench_packet p;
+
+	if (copy_from_user(&p, arg, sizeof(p)))
+		return -EFAULT;
+	return packet_set(&b->packet, b->chan, &p);
+}
+
 static int bench_set_up(struct bench *b, const struct bench_create *c)
 {
 	struct vmbus_gpa_region region = {
@@ -379,6 +411,8 @@ static int bench_ioctl_create(struct bench *b, void __user *arg)
 	if (ret)
 		goto err_put;
 	yardstick_init(&b->yard);
+	b->packet.hva = c.hva;
+	b->packet.bytes = c.bytes;
 	return 0;
 
 err_put:
@@ -424,6 +458,8 @@ static long bench_fop_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	switch (cmd) {
 	case BENCH_YARDSTICK:
 		return bench_ioctl_yardstick(b, uarg);
+	case BENCH_SET_PACKET:
+		return bench_ioctl_set_packet(b, uarg);
 	case BENCH_TIME:
 		return bench_ioctl_time(b, uarg);
 	case BENCH_PROFILE:
@@ -483,6 +519,7 @@ static int bench_fop_release(struct inode *inode, struct file *file)
 
 	if (b->p) {
 		yardstick_destroy(&b->yard);
+		packet_end(&b->packet);
 		kick_channels_put(&b->kicks);
 		vmbus_gpadl_channel_put(b->chan);
 		vmbus_partition_put(b->p);

@@ -76,6 +76,8 @@ int bench_guest(const void *mem, bool resident);
 /* Its GPADL @handle, with the yardstick's beside it, or not */
 void bench_gpadl(int fd, __u32 handle, const struct list *l, const void *mem);
 void bench_gpadl_end(int fd, __u32 handle);
+/* The guest sends a packet with these pages. */
+void bench_packet(int fd, const struct list *l);
 void bench_time(int fd, struct bench_time *t);
 
 /* Between the two, what is allocated for this thread is watched */
@@ -91,6 +93,7 @@ void gpadl_tear_down(int fd, __u32 relid, __u32 handle);
 /* ---- What is measured ---- */
 
 void cases_run(bool quick);
+void packets_run(void);
 void ways_run(void);
 void establish_run(void);
 void lookup_run(void);
@@ -99,7 +102,7 @@ void region_run(void);
 void ring_run(void);
 void parallel_run(void);
 void kicks_run(void);
-/* HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
+/* [packet,]HOLDING,MEMORY,LAYOUT,PAGES,WHO: where the instructions go; WHO is ours or yardstick */
 void profile_run(const char *name);
 /* ring,WAY,BYTES,BATCH: the same */
 void ring_profile(const char *way, __u32 len, __u32 nr);

@@ -33,10 +33,12 @@ struct result {
 	__u64 tried[NR_WAYS];
 };
 
+/* @packet: a packet names the pages, and not a GPADL */
 struct point {
 	enum layout layout;
 	__u32 pages;
 	bool read_only;
+	bool packet;
 	enum thread thread;
 };
 
@@ -82,13 +84,13 @@ static void time_both(int fd, const struct point *p, struct result *r)
 
 	if (!r->yard.rounds) {
 		r->yard = t;
-		r->yard.what = BENCH_YARD;
+		r->yard.what = p->packet ? BENCH_PACKET_YARD : BENCH_YARD;
 		bench_time(fd, &r->yard);
 		if (!ours_only)
 			time_yardstick(fd, r);
 	}
 	r->ours = t;
-	r->ours.what = BENCH_OURS;
+	r->ours.what = p->packet ? BENCH_PACKET : BENCH_OURS;
 	bench_time(fd, &r->ours);
 	r->ours.rounds = rounds_for(r->pages);
 	bench_time(fd, &r->ours);
@@ -122,12 +124,16 @@ static void result_of(int fd, const struct point *p, const struct list *l,
 		      const void *mem, struct result *r)
 {
 	r->pages = l->nr;
-	bench_gpadl(fd, HANDLE, l, mem);
+	if (p->packet)
+		bench_packet(fd, l);
+	else
+		bench_gpadl(fd, HANDLE, l, mem);
 	if (p->thread == THREAD_FOREIGN)
 		time_foreign(fd, p, r);
 	else
 		time_both(fd, p, r);
-	bench_gpadl_end(fd, HANDLE);
+	if (!p->packet)
+		bench_gpadl_end(fd, HANDLE);
 }
 
 /* ---- Cases ---- */
@@ -136,7 +142,7 @@ static void print_head(void)
 {
 	int i;
 
-	printf("holding,memory,layout,pages,access,thread,yard_sg,yard_unpin,");
+	printf("source,holding,memory,layout,pages,access,thread,yard_sg,yard_unpin,");
 	printf("yard_map,yard_unmap,yard_entries,map,unmap,entries");
 	for (i = 0; i < NR_WAYS; i++)
 		printf(",%s+%s", sg_names[i / BENCH_NR_UNPIN],
@@ -149,8 +155,8 @@ static void print(enum holding holding, const char *memory, const char *layout,
 {
 	int i;
 
-	printf("%s,%s,%s,%u,%s,%s,%s,%s,%llu,%llu,%u,%llu,%llu,%u",
-	       holding_names[holding], memory, layout, r->pages,
+	printf("%s,%s,%s,%s,%u,%s,%s,%s,%s,%llu,%llu,%u,%llu,%llu,%u",
+	       p->packet ? "packet" : "gpadl", holding_names[holding], memory, layout, r->pages,
 	       p->read_only ? "ro" : "rw", thread_names[p->thread],
 	       sg_names[r->yard.sg], unpin_names[r->yard.unpin],
 	       r->yard.map_ns, r->yard.unmap_ns, r->yard.entries,
@@ -281,6 +287,50 @@ void cases_run(bool quick)
 	}
 }
 
+/* ---- Packets ---- */
+
+/* Whatever is in a packet, to map it allocates nothing. */
+static void expect_no_allocation(int fd)
+{
+	struct bench_time t = { .what = BENCH_PACKET, .rounds = 100 };
+	struct bench_allocs a;
+
+	allocs_watch(fd);
+	bench_time(fd, &t);
+	a = allocs_seen(fd);
+	if (a.calls)
+		die("%llu allocations in %u maps of a packet", a.calls, t.rounds);
+}
+
+void packets_run(void)
+{
+	static const __u32 pages[] = { 1, 8, 64, 256 };
+	static const enum layout layouts[] = { LAYOUT_CONTIGUOUS, LAYOUT_SHUFFLED };
+	struct point p = { .packet = true };
+	unsigned int i, j, k;
+
+	print_head();
+	for (i = 0; i < NR_MEMORIES; i++) {
+		struct pair pair = { .memory = memories[i].name };
+
+		pair.mem = guest_memory(memories[i].kind);
+		pair.fd[HOLD_DEMAND] = bench_guest(pair.mem, false);
+		pair.fd[HOLD_RESIDENT] = bench_guest(pair.mem, true);
+		for (j = 0; j < ARRAY_SIZE(layouts); j++) {
+			p.layout = layouts[j];
+			for (k = !!j; k < ARRAY_SIZE(pages); k++) {
+				p.pages = pages[k];
+				run_point(&pair, &p);
+				expect_no_allocation(pair.fd[HOLD_DEMAND]);
+				expect_no_allocation(pair.fd[HOLD_RESIDENT]);
+			}
+		}
+		close(pair.fd[HOLD_DEMAND]);
+		close(pair.fd[HOLD_RESIDENT]);
+		guest_memory_free(pair.mem);
+	}
+}
+
 /*
  * What real guests have, rings and large buffers, and for each way of the mapper the list that
  * is best for it: to be compared with a mapper that lacks that way.
@@ -352,6 +402,7 @@ void profile_run(const char *name)
 	char holding[16], memory[16], layout[16], who[16];
 	const char *names[NR_MEMORIES];
 	static struct list l;
+	struct point p = {};
 	struct result r = {};
 	unsigned int i;
 	__u32 pages, len, nr;
@@ -362,19 +413,26 @@ void profile_run(const char *name)
 		ring_profile(who, len, nr);
 		return;
 	}
+	p.packet = !strncmp(name, "packet,", 7);
+	if (p.packet)
+		name += 7;
 	if (sscanf(name, "%15[^,],%15[^,],%15[^,],%u,%15s", holding, memory, layout, &pages,
 		   who) != 5 || pages > MAX_PAGES)
-		die("a profile is HOLDING,MEMORY,LAYOUT,PAGES,WHO or ring,WAY,BYTES,BATCH");
+		die("a profile: [packet,]HOLDING,MEMORY,LAYOUT,PAGES,WHO or ring,WAY,BYTES,BATCH");
 	for (i = 0; i < NR_MEMORIES; i++)
 		names[i] = memories[i].name;
 	mem = guest_memory(memories[find(memory, names, NR_MEMORIES)].kind);
 	fd = bench_guest(mem, find(holding, holding_names, 2) == HOLD_RESIDENT);
 	list_named(&l, layout, pages);
-	bench_gpadl(fd, HANDLE, &l, mem);
+	if (p.packet)
+		bench_packet(fd, &l);
+	else
+		bench_gpadl(fd, HANDLE, &l, mem);
 	r.pages = l.nr;
-	time_both(fd, &(struct point) {}, &r);
+	time_both(fd, &p, &r);
 	step(fd, strcmp(who, "ours") ? &r.yard : &r.ours);
-	bench_gpadl_end(fd, HANDLE);
+	if (!p.packet)
+		bench_gpadl_end(fd, HANDLE);
 	close(fd);
 	guest_memory_free(mem);
 }

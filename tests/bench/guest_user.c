@@ -139,11 +139,33 @@ void bench_gpadl_end(int fd, __u32 handle)
 	gpadl_tear_down(fd, BENCH_RELID, handle);
 }
 
+void bench_packet(int fd, const struct list *l)
+{
+	static __u64 words[MAX_PAGES + 1];
+	struct bench_packet p = {
+		.nr_words = l->nr + 1,
+		.nr_ranges = 1,
+		.words = PTR(words),
+	};
+
+	words[0] = range_word(0, l->nr * HV_PAGE);
+	memcpy(words + 1, l->pfn, l->nr * sizeof(*words));
+	if (ioctl(fd, BENCH_SET_PACKET, &p))
+		die("a packet: %s", strerror(errno));
+}
+
 void bench_time(int fd, struct bench_time *t)
 {
+	static const char *const names[] = {
+		[BENCH_OURS] = "a GPADL",
+		[BENCH_YARD] = "the yardstick's GPADL",
+		[BENCH_PACKET] = "a packet",
+		[BENCH_PACKET_YARD] = "the yardstick's packet",
+		[BENCH_LOOKUP] = "a GPADL",
+	};
+
 	if (ioctl(fd, BENCH_TIME, t))
-		die("%s cannot be mapped: %s", t->what == BENCH_YARD ? "The yardstick" :
-		    "GPADL", strerror(errno));
+		die("%s cannot be mapped: %s", names[t->what], strerror(errno));
 }
 
 void allocs_watch(int fd)

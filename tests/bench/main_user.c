@@ -44,6 +44,7 @@ static const struct {
 } measures[] = {
 	{ "cases", all_cases },
 	{ "quick", quick_cases },
+	{ "packets", packets_run },
 	{ "ways", ways_run },
 	{ "establish", establish_run },
 	{ "lookup", lookup_run },
@@ -71,5 +72,7 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	die("bench cases|quick|ways|establish|lookup|idle|region|ring|parallel|kicks|profile CASE");
+	for (i = 0; i < ARRAY_SIZE(measures); i++)
+		fprintf(stderr, "%s ", measures[i].name);
+	die("\nbench one of these, or bench profile CASE");
 }

@@ -44,6 +44,8 @@ struct bench_yardstick {
 enum bench_what {
 	BENCH_OURS,		/* vmbus_gpadl_map() and vmbus_gpadl_unmap() */
 	BENCH_YARD,		/* the same by the yardstick */
+	BENCH_PACKET,		/* vmbus_gpa_map() and vmbus_gpa_unmap() of BENCH_SET_PACKET */
+	BENCH_PACKET_YARD,	/* the same by its yardstick */
 	BENCH_LOOKUP,		/* vmbus_gpadl_map() of a mapped GPADL, @rounds in one */
 };
 
@@ -94,8 +96,21 @@ struct bench_profile {
 
 #define BENCH_PROFILE	_IOWR(0xBD, 3, struct bench_profile)
 
-/* Between the two, what the caller's thread kmalloc()s is watched: what is left of it */
+/* The packet that the guest sends: its ranges, as they stand in the ring */
+struct bench_packet {
+	__u32 nr_words;
+	__u32 nr_ranges;
+	__aligned_u64 words;
+};
+
+#define BENCH_SET_PACKET	_IOW(0xBD, 9, struct bench_packet)
+
+/*
+ * Between the two, what the caller's thread allocates is watched: how often, and what is left
+ * of what it has kmalloc()ed
+ */
 struct bench_allocs {
+	__aligned_u64 calls;	/* out: of kmalloc() and kmem_cache_alloc() */
 	__aligned_u64 asked;	/* out: bytes that were asked for */
 	__aligned_u64 taken;	/* out: bytes with what allocations are rounded up to */
 };

@@ -176,6 +176,7 @@ struct alloc {
 static struct task_struct *allocs_task;
 static struct alloc allocs[256];
 static bool allocs_lost;
+static u64 allocs_calls;
 
 /* A large one is told twice. */
 static void allocs_enter(const void *ptr, size_t asked, size_t taken)
@@ -194,8 +195,17 @@ static void allocs_enter(const void *ptr, size_t asked, size_t taken)
 static void allocs_kmalloc(void *data, unsigned long call_site, const void *ptr,
 			   size_t asked, size_t taken, gfp_t gfp, int node)
 {
-	if (current == READ_ONCE(allocs_task) && in_task() && ptr)
-		allocs_enter(ptr, asked, taken);
+	if (current != READ_ONCE(allocs_task) || !in_task() || !ptr)
+		return;
+	allocs_calls++;
+	allocs_enter(ptr, asked, taken);
+}
+
+static void allocs_cache(void *data, unsigned long call_site, const void *ptr,
+			 struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	if (current == READ_ONCE(allocs_task) && in_task())
+		allocs_calls++;
 }
 
 static void allocs_kfree(void *data, unsigned long call_site, const void *ptr)
@@ -217,36 +227,44 @@ int allocs_begin(void)
 		return -EBUSY;
 	memset(allocs, 0, sizeof(allocs));
 	allocs_lost = false;
+	allocs_calls = 0;
 	ret = register_trace_kmalloc(allocs_kmalloc, NULL);
 	if (ret)
 		return ret;
 	ret = register_trace_kfree(allocs_kfree, NULL);
-	if (ret) {
-		unregister_trace_kmalloc(allocs_kmalloc, NULL);
-		return ret;
-	}
+	if (ret)
+		goto err_kmalloc;
+	ret = register_trace_kmem_cache_alloc(allocs_cache, NULL);
+	if (ret)
+		goto err_kfree;
 	WRITE_ONCE(allocs_task, current);
 	return 0;
+
+err_kfree:
+	unregister_trace_kfree(allocs_kfree, NULL);
+err_kmalloc:
+	unregister_trace_kmalloc(allocs_kmalloc, NULL);
+	return ret;
 }
 
-/* What was allocated since allocs_begin(), by this thread, and has not been freed. */
-int allocs_end(u64 *asked, u64 *taken)
+/* What was allocated since allocs_begin(), by this thread, and how much is not freed. */
+int allocs_end(struct bench_allocs *a)
 {
 	u32 i;
 
 	if (allocs_task != current)
 		return -EINVAL;
 	WRITE_ONCE(allocs_task, NULL);
+	unregister_trace_kmem_cache_alloc(allocs_cache, NULL);
 	unregister_trace_kfree(allocs_kfree, NULL);
 	unregister_trace_kmalloc(allocs_kmalloc, NULL);
 	tracepoint_synchronize_unregister();
-	*asked = 0;
-	*taken = 0;
+	*a = (struct bench_allocs) { .calls = allocs_calls };
 	for (i = 0; i < ARRAY_SIZE(allocs); i++) {
 		if (!allocs[i].ptr)
 			continue;
-		*asked += allocs[i].asked;
-		*taken += allocs[i].taken;
+		a->asked += allocs[i].asked;
+		a->taken += allocs[i].taken;
 	}
 	return allocs_lost ? -ENOSPC : 0;
 }

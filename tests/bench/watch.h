@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "vmbus_gpadl_bench.h"
+
 /**
  * enum watch_phase - what the stepped instructions belong to
  * @WATCH_MAP: the map
@@ -26,6 +28,6 @@ void profile_end(struct profile *prof);
 ssize_t profile_print(const struct profile *prof, char *buf, size_t len);
 
 int allocs_begin(void);
-int allocs_end(u64 *asked, u64 *taken);
+int allocs_end(struct bench_allocs *a);
 
 #endif /* _BENCH_WATCH_H */
