@@ -9,10 +9,15 @@
 
 #include "host.h"
 
-/* Called with the device's lock held. */
+/*
+ * Called with the device's lock held. One that is removed has nothing left to do, and whoever
+ * removed it may have put its channel: it stays in the device's list until that is freed.
+ */
 static inline void endpoint_queue(struct vmbus_endpoint *ep)
 {
-	vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
+	lockdep_assert_held(&ep->dev->lock);
+	if (ep->state != ENDPOINT_REMOVED)
+		vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
 }
 
 static inline bool endpoint_is_in_use(const struct vmbus_endpoint *ep)
