@@ -111,6 +111,33 @@ void vmbus_host_events_closed(struct vmbus_guest *guest, u32 relid)
 }
 
 /**
+ * vmbus_host_event_withdraw() - What was to be told is not so any more
+ * @guest: the guest
+ * @type: what
+ * @relid: of which channel; 0 if of none
+ * @value: as vmbus_host_event_post()
+ *
+ * Nothing happens if the event is not there, or was read already.
+ *
+ * Context: any, also under spinlocks.
+ */
+void vmbus_host_event_withdraw(struct vmbus_guest *guest, enum vmbus_host_event_type type,
+			       u32 relid, u32 value)
+{
+	struct host_events *events = &guest->events;
+	int kind = event_kind(type, value);
+	unsigned long irq;
+
+	if (WARN_ON_ONCE(kind < 0 || relid > HOST_MAX_RELID))
+		return;
+	spin_lock_irqsave(&events->lock, irq);
+	events->kinds[relid] &= ~BIT(kind);
+	if (!events->kinds[relid])
+		__clear_bit(relid, events->relids);
+	spin_unlock_irqrestore(&events->lock, irq);
+}
+
+/**
  * vmbus_host_events_forget() - Drop what was not read of a channel that is gone
  * @guest: the guest
  * @relid: the channel

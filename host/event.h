@@ -41,6 +41,8 @@ void vmbus_host_events_init(struct host_events *events);
 void vmbus_host_event_post(struct vmbus_guest *guest, enum vmbus_host_event_type type, u32 relid,
 			   u32 value);
 void vmbus_host_events_closed(struct vmbus_guest *guest, u32 relid);
+void vmbus_host_event_withdraw(struct vmbus_guest *guest, enum vmbus_host_event_type type,
+			       u32 relid, u32 value);
 void vmbus_host_events_forget(struct vmbus_guest *guest, u32 relid);
 bool vmbus_host_events_pending(struct vmbus_guest *guest);
 unsigned int vmbus_host_events_count(struct vmbus_guest *guest);

@@ -109,6 +109,10 @@ static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum e
 		list_add_tail(&ep->asked_node, &guest->asked);
 	}
 	ep->asked |= what;
+	/* One that was not read is of a channel before with this relid. */
+	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				  what == ENDPOINT_ASKED_DESTROY ? VMBUS_HOST_CHANNEL_DESTROY :
+								   VMBUS_HOST_CHANNEL_RESCIND);
 	/* It may have become idle before it was in the list. */
 	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
@@ -146,11 +150,11 @@ static void host_finish_channel(struct vmbus_guest *guest, struct vmbus_endpoint
 
 static void host_finish_reset(struct vmbus_guest *guest)
 {
-	scoped_guard(mutex, &guest->lock) {
-		if (!guest->asked_reset || !host_is_reset(guest))
-			return;
-		guest->asked_reset = false;
-	}
+	/* Posted under the lock: whoever asks anew withdraws it. */
+	guard(mutex)(&guest->lock);
+	if (!guest->asked_reset || !host_is_reset(guest))
+		return;
+	guest->asked_reset = false;
 	vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 }
 
@@ -284,6 +288,8 @@ static int host_ask_reset(struct vmbus_guest *guest)
 	if (!guest->asked_reset && host_is_reset(guest))
 		return 0;
 	guest->asked_reset = true;
+	/* One that was not read is of a reset before. */
+	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
 }

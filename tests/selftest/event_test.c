@@ -113,6 +113,28 @@ TEST_F(request, repeated_is_told_once)
 	EXPECT_NO_EVENT(self->vmm.fd);
 }
 
+/* A DONE that nobody has read does not answer what is asked for after it. */
+TEST_F(request, done_is_of_the_last_one)
+{
+	int fd = self->vmm.fd;
+
+	EXPECT_EQ(-EINPROGRESS, start(fd, variant->cmd));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(fd)));
+	if (variant->cmd == VMBUS_HOST_CHANNEL_RESCIND)
+		EXPECT_EQ(0, vmm_destroy_start(fd, RELID));
+	if (variant->cmd != VMBUS_HOST_RESET)
+		EXPECT_EQ(0, vmm_channel(fd, RELID, 0, NULL));
+	hold_a_gpadl(_metadata, &self->vmm);
+
+	EXPECT_EQ(-EINPROGRESS, start(fd, variant->cmd));
+	EXPECT_NO_EVENT(fd);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(fd)));
+	EXPECT_DONE(fd, variant->relid, variant->cmd);
+	EXPECT_NO_EVENT(fd);
+}
+
 static int do_wait_for_event(void *arg)
 {
 	struct pollfd p = { .fd = *(int *)arg, .events = POLLPRI };
