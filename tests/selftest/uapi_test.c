@@ -31,7 +31,7 @@ TEST_F(file, unknown_ioctl)
 {
 	__u32 size = sizeof(size);
 
-	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x0a), &size);
+	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0x0b), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC, 0xff), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IO(VMBUS_HOST_IOC + 1, 0), &size);
 	EXPECT_IOCTL_ERRNO(ENOTTY, self->vmm.fd, _IOW(VMBUS_HOST_IOC, 7, __u32), &size);
