@@ -24,12 +24,12 @@ demo:
 demo-disk:
 	scripts/demo-disk.sh
 
-# QEMU with the devices of tools/qemu, of Debian's source; VERSION=7.2 or 10.0
+# QEMU with the devices of tools/qemu, of Debian's source; QEMU_VERSION=7.2 or 10.0
 qemu:
-	scripts/qemu-build.sh show $(VERSION)
+	scripts/qemu-build.sh show $(QEMU_VERSION)
 
 demo-qemu:
-	VERSION=$(VERSION) scripts/demo-qemu.sh
+	QEMU_VERSION=$(QEMU_VERSION) scripts/demo-qemu.sh
 
 # sg3-utils in a guest, and in its host on the same disk
 sg3:

@@ -6,20 +6,20 @@
 #
 #	demo-qemu.sh [CASE]...
 #
-# CASE: boot, plug, hotplug, resets, killed, qtest; without, all of them. VERSION is qemu-build.sh's; RESETS=10, how
-# many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs stay in
+# CASE: boot, plug, hotplug, resets, killed, qtest; without, all of them. QEMU_VERSION is
+# qemu-build.sh's VERSION; RESETS=10, how many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs stay in
 # out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-dir=$out/demo-qemu-${VERSION:=7.2}${CONFIG:+-$CONFIG}
+dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${CONFIG:+-$CONFIG}
 logs=$dir/log
 cases=("$@")
 [ $# -gt 0 ] || cases=(boot plug hotplug resets killed qtest)
 
 "$top/scripts/deps.sh"
 kernel=$("$top/scripts/kernel.sh" stock)
-qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$VERSION")}
+qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
 if [ -n "${CONFIG-}" ]; then
 	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
 	image=$(built_image "$kdir")

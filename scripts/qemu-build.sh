@@ -207,6 +207,7 @@ build_qemu()
 {
 	local version=$1 source system meson hash dir
 
+	suite_of "$version" >/dev/null
 	source=$(source_qemu "$version")
 	system=$(system)
 	meson=$(meson "$(suite_of "$version")")
