@@ -125,9 +125,23 @@ expecting && /WARNING:/ {
 		next
 }
 
-$0 ~ trouble && $0 !~ harmless { print }
+# Up to here nothing of ours ran: what the kernel has said of itself is its own. An interrupt
+# that comes while it finds out what its processor can do, say, makes KASAN take a good address
+# for a wild one.
+!started && /Run \/init as init process/ {
+	started = 1
+	early = ""
+}
+
+$0 ~ trouble && $0 !~ harmless {
+	if (started)
+		print
+	else
+		early = early $0 "\n"
+}
 
 END {
+	printf "%s", early
 	kcsan_end()
 	if (expecting)
 		print "the console ends while a warning was expected"
