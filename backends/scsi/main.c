@@ -11,12 +11,9 @@ static int __init vscsi_init(void)
 {
 	int ret;
 
-	ret = vscsi_requests_init();
-	if (ret)
-		return ret;
 	ret = vscsi_unplug_module_init();
 	if (ret)
-		goto err_requests;
+		return ret;
 	ret = vscsi_fabric_register();
 	if (ret)
 		goto err_unplug;
@@ -30,8 +27,6 @@ err_fabric:
 	vscsi_fabric_unregister();
 err_unplug:
 	vscsi_unplug_module_exit();
-err_requests:
-	vscsi_requests_exit();
 	return ret;
 }
 
@@ -40,7 +35,6 @@ static void __exit vscsi_exit(void)
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
 	vscsi_unplug_module_exit();
-	vscsi_requests_exit();
 }
 
 module_init(vscsi_init);

@@ -28,31 +28,7 @@
 #include "gpadl/compat.h"
 #include "scsi.h"
 
-static struct kmem_cache *requests;
-
 /* ---- Life ---- */
-
-/**
- * vscsi_requests_init() - Prepare for requests
- *
- * Context: process, may sleep.
- * Return: 0; -ENOMEM.
- */
-int vscsi_requests_init(void)
-{
-	requests = KMEM_CACHE(vscsi_request, SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN);
-	return requests ? 0 : -ENOMEM;
-}
-
-/**
- * vscsi_requests_exit() - Undo vscsi_requests_init()
- *
- * Context: process, may sleep. There is no request any more.
- */
-void vscsi_requests_exit(void)
-{
-	kmem_cache_destroy(requests);
-}
 
 /**
  * vscsi_requests_create() - Make the requests that a channel has of its own
@@ -100,7 +76,7 @@ static struct vscsi_request *request_take(struct vscsi_channel *chan)
 		chan->free = chan->free->next;
 		return r;
 	}
-	r = kmem_cache_alloc(requests, GFP_KERNEL);
+	r = kmalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 	if (r)
 		r->pooled = false;
 	return r;
@@ -169,7 +145,7 @@ void vscsi_request_release(struct vscsi_request *r)
 	if (r->pooled)
 		llist_add(&r->free, &r->chan->freed);
 	else
-		kmem_cache_free(requests, r);
+		kfree(r);
 }
 
 static struct vscsi_request *to_request(struct se_cmd *cmd)

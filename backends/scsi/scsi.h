@@ -244,8 +244,6 @@ bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
 
 /* request.c */
-int vscsi_requests_init(void);
-void vscsi_requests_exit(void);
 int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr);
 void vscsi_requests_destroy(struct vscsi_channel *chan);
 struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
