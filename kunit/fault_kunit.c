@@ -475,8 +475,7 @@ VM_CASE(each_allocation_fails)
 	struct attempt a = { .call = call };
 	u32 idle = 0, points = 0, failures = 0;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	if (call->setup)
 		call->setup(vm);
 	for (a.fault.n = 1; idle < IDLE && a.fault.n < POINTS_MOST; a.fault.n++) {

@@ -264,8 +264,7 @@ VM_CASE(out_of_memory)
 	u32 handle = 0, failed = 0;
 	struct alloc_fault f = {};
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	while (alloc_fault_next(&f)) {
 		u8 reply[VMBUS_GPADL_MAX_REPLY];
 		u32 status;

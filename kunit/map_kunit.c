@@ -479,8 +479,7 @@ VM_CASE(vmap_out_of_memory)
 	u32 failed = 0;
 	void *addr;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	while (alloc_fault_next(&f)) {

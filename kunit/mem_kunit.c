@@ -359,8 +359,7 @@ static u32 maps_out_of_memory(struct vm *vm)
 
 VM_CASE(out_of_memory)
 {
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	/* Untouched memory: page tables and pages too are allocated in the map. */
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 20);
 	/* The list of pages and the scatterlist at least. */
@@ -370,8 +369,7 @@ VM_CASE(out_of_memory)
 /* One run says nothing of how many entries it takes: if it goes down, one for each page. */
 VM_CASE(out_of_memory_as_the_list_grows)
 {
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	vm_begin(vm);
 	guest_range(&vm->s, 60 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_LOW_PFN + 100, -1, 60);

@@ -2,7 +2,7 @@
 /*
  * Suite vmbus_gpadl_region: changes of the regions of guest memory, all or none.
  */
-#include <linux/delay.h>
+#include <linux/timer.h>
 
 #include "suites.h"
 #include "vm.h"
@@ -340,22 +340,61 @@ VM_CASE(map_while_regions_change)
 	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 1);
 }
 
+/* ---- A table that goes ---- */
+
+/* Brings the table back while a map looks for it. */
+struct return_of_table {
+	struct timer_list timer;
+	struct gpadl_region_table *table;
+	bool looks;		/* the map is about to begin */
+	bool mapped;		/* it has come to its end */
+	bool too_early;		/* before the table was back */
+};
+
+#define TABLE_IS_AWAY	msecs_to_jiffies(20)
+
+static int task_map_meanwhile(struct vm_task *t)
+{
+	struct return_of_table *r = t->arg;
+	int ret;
+
+	WRITE_ONCE(r->looks, true);
+	ret = vm_task_map(t);
+	WRITE_ONCE(r->mapped, true);
+	return ret;
+}
+
+/* In an interrupt: the map does not sleep, and there may be no other processor. */
+static void table_returns(struct timer_list *timer)
+{
+	struct return_of_table *r = container_of(timer, struct return_of_table, timer);
+
+	if (!READ_ONCE(r->looks)) {
+		mod_timer(timer, jiffies + TABLE_IS_AWAY);
+		return;
+	}
+	r->too_early = READ_ONCE(r->mapped);
+	refcount_set(&r->table->ref, 1);
+}
+
 /* Its last holder goes between a map's look at the table and its hold: not for long. */
 VM_CASE(map_while_table_goes)
 {
-	struct gpadl_region_table *table;
+	struct return_of_table *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
 	struct vm_task *t;
 
+	KUNIT_ASSERT_NOT_NULL(test, r);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 2);
-	table = rcu_dereference_protected(vm->p->mem.table, true);
-	KUNIT_ASSERT_TRUE(test, refcount_dec_if_one(&table->ref));
-	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	msleep(20);
-	KUNIT_EXPECT_FALSE(test, vm_is_done(t));
-	refcount_set(&table->ref, 1);
+	r->table = rcu_dereference_protected(vm->p->mem.table, true);
+	KUNIT_ASSERT_TRUE(test, refcount_dec_if_one(&r->table->ref));
+	timer_setup(&r->timer, table_returns, 0);
+	mod_timer(&r->timer, jiffies + TABLE_IS_AWAY);
+	t = vm_start_with(vm, task_map_meanwhile, &vm->c[0], 0, VM_HANDLE, r);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	timer_shutdown_sync(&r->timer);
+	KUNIT_EXPECT_FALSE(test, r->too_early);
 	vm_unmap(&vm->c[0], VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, refcount_read(&table->ref), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&r->table->ref), 1);
 }
 
 /* Two GPADLs keep a region until the second is unmapped. */
@@ -395,8 +434,7 @@ VM_CASE(out_of_memory)
 	u32 failed = 0;
 	int ret;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	changes[0].hva = vm_hva(vm, PFN);
 	while (alloc_fault_next(&f)) {
 		alloc_fault_begin(&f);

@@ -225,8 +225,7 @@ static void expect_cheap(struct vm *vm, int error)
 
 VM_CASE(no_memory_for_what_cannot_be)
 {
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	expect_cheap(vm, -EFAULT);
 	vm_limit(vm, 999);
 	expect_cheap(vm, -ENOMEM);
@@ -320,8 +319,7 @@ VM_CASE(out_of_memory)
 	u32 failed = 0;
 	int ret;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB))
-		kunit_skip(test, "the kernel cannot make an allocation fail");
+	alloc_fault_need(test);
 	vm_begin(vm);
 	vm_range(vm, VM_BIG_PFN, 1200);
 	vm_fill_gpadl(vm);

@@ -311,6 +311,7 @@ struct alloc_fault {
 	bool injected;
 };
 
+void alloc_fault_need(struct kunit *test);
 bool alloc_fault_next(struct alloc_fault *f);
 void alloc_fault_begin(struct alloc_fault *f);
 void alloc_fault_end(struct alloc_fault *f);

@@ -2,7 +2,10 @@
 /*
  * Threads of a test: begun, held up, made to fail, killed, joined; see vm.h.
  */
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -193,16 +196,64 @@ bool alloc_fault_next(struct alloc_fault *f)
 	return f->tries++ < 200;
 }
 
+/* What a file of fault injection in debugfs sets; NULL if there is none. */
+static void *fault_setting(const char *dir, const char *name)
+{
+	struct dentry *parent = debugfs_lookup(dir, NULL);
+	struct dentry *file = parent ? debugfs_lookup(name, parent) : NULL;
+	void *setting = file ? d_inode(file)->i_private : NULL;
+
+	dput(file);
+	dput(parent);
+	return setting;
+}
+
+static void spare_none(const char *dir)
+{
+	static const char * const spared[] = { "ignore-gfp-wait", "ignore-gfp-highmem" };
+	unsigned long *verbose = fault_setting(dir, "verbose");
+	u32 *min_order = fault_setting(dir, "min-order");
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(spared); i++) {
+		bool *spare = fault_setting(dir, spared[i]);
+
+		if (spare)
+			*spare = false;
+	}
+	if (min_order)
+		*min_order = 0;
+	if (verbose)
+		*verbose = 0;
+}
+
+/*
+ * Skips the case if no allocation can be made to fail. Unless told otherwise, fault injection
+ * spares what may sleep and single pages: nearly all that is allocated here. Files in debugfs
+ * tell it so, which nobody writes under kunit.py: there is no user space.
+ */
+void alloc_fault_need(struct kunit *test)
+{
+	if (!fault_setting("failslab", "ignore-gfp-wait"))
+		kunit_skip(test, "the kernel cannot make an allocation fail");
+	spare_none("failslab");
+	spare_none("fail_page_alloc");
+}
+
 /* Between these two, the allocation fails. */
 void alloc_fault_begin(struct alloc_fault *f)
 {
+#ifdef CONFIG_FAULT_INJECTION
 	current->fail_nth = f->n;
+#endif
 }
 
 void alloc_fault_end(struct alloc_fault *f)
 {
+#ifdef CONFIG_FAULT_INJECTION
 	f->injected = !current->fail_nth;
 	current->fail_nth = 0;
+#endif
 	if (f->injected)
 		f->most = max(f->most, f->n);
 }

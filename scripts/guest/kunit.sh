@@ -5,9 +5,6 @@
 
 . /lib.sh
 
-# Cases set current->fail_nth
-spare_no_allocation
-
 load_all
 
 for s in /sys/kernel/debug/kunit/*/results; do
