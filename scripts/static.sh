@@ -199,6 +199,25 @@ check_install()
 	[ ! -e "$dest" ] || find "$dest"
 }
 
+# The tarball of a commit is the same whoever makes it, and there is none of what is not committed
+check_release()
+{
+	local clone
+
+	for clone in one two; do
+		rm -rf "${dir:?}/$clone"
+		git clone -q "$top" "$dir/$clone" || return
+	done
+	GPADL_OUT=$dir/one/out "$dir/one/scripts/release.sh" >"$dir/one.sum" || return
+	(umask 077 && TZ=Asia/Tokyo GPADL_OUT=$dir/two/out "$dir/two/scripts/release.sh") \
+		>"$dir/two.sum" || return
+	cmp "$dir/one.sum" "$dir/two.sum" || return
+	echo >>"$dir/two/README.md"
+	! GPADL_OUT=$dir/two/out "$dir/two/scripts/release.sh" >/dev/null 2>&1 ||
+		{ echo "it made one of a tree with changes"; return 1; }
+	rm -rf "${dir:?}/one" "$dir/two"
+}
+
 # What is in Documentation/, and the comments that it takes out of the sources
 check_docs()
 {
@@ -244,7 +263,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions masks install docs commands)
+	shellcheck uapi versions masks install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
