@@ -13,6 +13,7 @@ set -euo pipefail
 gpadlctl=$1
 root=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+version=$(cat "$here/../../VERSION")
 n=0
 failed=0
 
@@ -125,6 +126,17 @@ check_advises()
 	{ run check || true; } | grep -A 1 -E "^FAILED +$1 +$2" | grep -E "^ +next: $3"
 }
 
+# loaded VERSION PATTERN: what check says of modules of that version
+loaded()
+{
+	local status=0
+
+	echo "$1" >"$root/sys/module/vmbus_gpadl/version"
+	says "$2" check || status=1
+	rm "$root/sys/module/vmbus_gpadl/version"
+	return "$status"
+}
+
 # In a tree that is no configfs the first write fails: nothing of it is left
 create_undoes_itself()
 {
@@ -167,6 +179,9 @@ ok "check: no KVM, and what to do" check_advises kvm '/dev/kvm: No such file' \
 ok "check: no device, and what to do" check_advises device '/dev/vmbus-host: No such file' \
 	'modprobe vmbus_host'
 ok "check: the modules" says '^ok +modules' check
+ok "check: the modules are of this version" loaded "$version" '^ok +modules'
+ok "check: they are of another" loaded 0.0.1 '^warning +modules +version 0\.0\.1 .*gpadlctl '"$version\$"
+ok "--version" says "^gpadlctl $version\$" --version
 ok "metrics can be read" metrics_can_be_read
 ok "metrics: a counter of a channel" \
 	says '^vmbus_channel_kicks_total\{partition="1",pid="200",process="odd_name_",channel="3",backend="vmbus_scsi",instance="6f1d.*"\} 11$' metrics

@@ -131,6 +131,23 @@ static void check_kvm(struct checks *c)
 
 /* ---- Our modules ---- */
 
+/* After an upgrade, the modules of before are loaded until somebody takes them away. */
+static void check_version(struct checks *c)
+{
+	char *version = read_file(rooted("/sys/module/vmbus_gpadl/version"));
+
+	if (version)
+		version[strcspn(version, "\n")] = '\0';
+	if (version && strcmp(version, GPADLCTL_VERSION))
+		report(c, "modules", WARNING,
+		       "when no guest runs: modprobe -r vmbus_host vmbus_gpadl, then modprobe vmbus_host",
+		       "version %s of the modules is loaded; this is gpadlctl " GPADLCTL_VERSION,
+		       version);
+	else
+		report(c, "modules", OK, NULL, "vmbus_gpadl and vmbus_host are loaded");
+	free(version);
+}
+
 static void check_modules(struct checks *c)
 {
 	if (!exists("/sys/module/vmbus_gpadl"))
@@ -139,7 +156,7 @@ static void check_modules(struct checks *c)
 	else if (!exists("/sys/module/vmbus_host"))
 		report(c, "modules", FAILED, "modprobe vmbus_host", "vmbus_host is not loaded");
 	else
-		report(c, "modules", OK, NULL, "vmbus_gpadl and vmbus_host are loaded");
+		check_version(c);
 }
 
 static void check_device(struct checks *c)

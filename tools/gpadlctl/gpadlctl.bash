@@ -40,7 +40,7 @@ _gpadlctl()
 		;;
 	esac
 	case $command in
-	"") words="$commands --json --root --help" ;;
+	"") words="$commands --json --root --help --version" ;;
 	show) words="$(_gpadlctl_guests) --json" ;;
 	trace) words="$(_gpadlctl_channels) --seconds --file --json" ;;
 	disk)

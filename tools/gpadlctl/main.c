@@ -71,6 +71,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "root", required_argument, NULL, 'r' },
+		{ "version", no_argument, NULL, 'v' },
 		{}
 	};
 	size_t i;
@@ -80,6 +81,9 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		if (c == 'r') {
 			root = optarg;
+		} else if (c == 'v') {
+			puts("gpadlctl " GPADLCTL_VERSION);
+			return 0;
 		} else {
 			print_usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
