@@ -95,13 +95,23 @@ static bool host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint
 
 /* ---- What is asked for without waiting ---- */
 
+static void host_withdraw_done(struct vmbus_guest *guest, const struct vmbus_endpoint *ep,
+			       enum endpoint_asked what)
+{
+	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				  what == ENDPOINT_ASKED_DESTROY ? VMBUS_HOST_CHANNEL_DESTROY :
+								   VMBUS_HOST_CHANNEL_RESCIND);
+}
+
 /*
  * Note a request, unless it is done. The note comes before the look, so that a later change finds
- * it.
+ * it. A DONE that was not read answers an earlier call, perhaps of a channel before with this
+ * relid: none follows a 0, and another one follows -EINPROGRESS.
  */
 static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
 {
 	guard(mutex)(&guest->lock);
+	host_withdraw_done(guest, ep, what);
 	if (!ep->asked) {
 		if (vmbus_ep_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
 			return 0;
@@ -109,10 +119,6 @@ static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum e
 		list_add_tail(&ep->asked_node, &guest->asked);
 	}
 	ep->asked |= what;
-	/* One that was not read is of a channel before with this relid. */
-	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				  what == ENDPOINT_ASKED_DESTROY ? VMBUS_HOST_CHANNEL_DESTROY :
-								   VMBUS_HOST_CHANNEL_RESCIND);
 	/* It may have become idle before it was in the list. */
 	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
@@ -285,11 +291,10 @@ static int host_wait_reset(struct vmbus_guest *guest)
 static int host_ask_reset(struct vmbus_guest *guest)
 {
 	guard(mutex)(&guest->lock);
+	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 	if (!guest->asked_reset && host_is_reset(guest))
 		return 0;
 	guest->asked_reset = true;
-	/* One that was not read is of a reset before. */
-	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
 	wake_up_all(&guest->wait);
 	return -EINPROGRESS;
 }

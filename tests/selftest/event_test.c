@@ -142,6 +142,24 @@ static int do_wait_for_event(void *arg)
 	return poll(&p, 1, 20000) == 1 ? p.revents : -ETIMEDOUT;
 }
 
+/* 0 says that it is done, and nothing says so again. */
+TEST_F(request, done_is_not_told_twice)
+{
+	int fd = self->vmm.fd;
+
+	EXPECT_EQ(-EINPROGRESS, start(fd, variant->cmd));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(fd)));
+	if (variant->cmd == VMBUS_HOST_CHANNEL_DESTROY) {
+		/* It is gone: another one with its relid, which is idle */
+		EXPECT_EQ(0, vmm_channel(fd, RELID, 0, NULL));
+		EXPECT_EQ(0, start(fd, variant->cmd));
+	} else {
+		EXPECT_EQ(0, start(fd, variant->cmd));
+	}
+	EXPECT_NO_EVENT(fd);
+}
+
 TEST_F(request, end_wakes_poll)
 {
 	struct task t;
