@@ -10,9 +10,13 @@
  * list and go. So nothing is sent with a lock held, and the order is that of the calls. What
  * is sent together is reserved together. When the channel closes nobody waits for room any
  * more: what does not fit is dropped.
+ *
+ * A guest that asks and reads quickly could keep a context sending for ever, perhaps one that
+ * answers other guests as well: after some batches it leaves the rest to the channel's work.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/percpu-refcount.h>
@@ -22,6 +26,9 @@
 #include "host.h"
 
 #define MAX_BATCH	16u
+
+/* What a context that is not the channel's own sends before it leaves the rest to that. */
+#define MAX_BATCHES	4u
 
 /* Count the first completions that go out together, and the room that they take. */
 static unsigned int unsent_batch(struct vmbus_endpoint *ep, unsigned int most, size_t *room)
@@ -118,8 +125,12 @@ static bool unsent_step(struct vmbus_endpoint *ep, unsigned long *irq)
 	return true;
 }
 
-/* Send what there is. The caller sees to it that the endpoint stays. */
-static void unsent_run(struct vmbus_endpoint *ep)
+/*
+ * Send what there is, @most batches of it. The caller sees to it that the endpoint stays. When
+ * the channel closes it is all sent: nothing is added to what is in flight, and there is no
+ * kick() to leave it to.
+ */
+static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 {
 	unsigned long irq;
 
@@ -128,7 +139,10 @@ static void unsent_run(struct vmbus_endpoint *ep)
 	if (!ep->unsent_busy) {
 		ep->unsent_busy = true;
 		while (!list_empty(&ep->unsent) && unsent_step(ep, &irq))
-			;
+			if (!--most && !ep->unsent_closing) {
+				vmbus_ep_queue_kick(ep);
+				break;
+			}
 		ep->unsent_busy = false;
 	}
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
@@ -155,7 +169,7 @@ void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep)
 {
 	if (!list_empty_careful(&ep->unsent))
-		unsent_run(ep);
+		unsent_run(ep, UINT_MAX);
 }
 
 /**
@@ -173,7 +187,7 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
 	ep->unsent_closing = closing;
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 	if (closing)
-		unsent_run(ep);
+		unsent_run(ep, UINT_MAX);
 }
 
 /**
@@ -204,7 +218,7 @@ void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion 
 	spin_lock_irqsave(&ep->unsent_lock, irq);
 	list_add_tail(&c->node, &ep->unsent);
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
-	unsent_run(ep);
+	unsent_run(ep, MAX_BATCHES);
 	percpu_ref_put(&ep->users);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete, VMBUS_HOST_NS);

@@ -9,10 +9,12 @@
  *
  *	log	what was called since the last look, a line each: "probe RELID",
  *		"open INDEX vp VP", "retarget INDEX vp VP", "close INDEX", "remove RELID"
- *	counts	"taken N done N stray N": requests taken out of the rings, completed, and
- *		completed when their channel was closed
+ *	counts	"taken N done N stray N chained N": requests taken out of the rings, completed,
+ *		completed when their channel was closed, and of the last chain those that the work
+ *		item sent itself
  *	control	is written to: "softirq", "work" or "kthread" completes there all requests
- *		that are held; "offer N" asks for sub-channels, "rescind" unplugs, each of
+ *		that are held; "chain" completes one in a work item, and in its done() the next,
+ *		and so on; "offer N" asks for sub-channels, "rescind" unplugs, each of
  *		the device that was probed last; "load", "unload" (un)registers a second
  *		backend, of VMBUS_DEVICE_TEST_OTHER_TYPE; "load confidential" as one whose rings
  *		the host could not read

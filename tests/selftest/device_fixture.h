@@ -45,7 +45,7 @@ static inline const char *backend_log(void)
 }
 
 struct counts {
-	unsigned int taken, done, stray;
+	unsigned int taken, done, stray, chained;
 };
 
 static inline struct counts counts(void)
@@ -54,7 +54,8 @@ static inline struct counts counts(void)
 	char text[128];
 
 	read_file("counts", text, sizeof(text));
-	if (sscanf(text, "taken %u done %u stray %u", &c.taken, &c.done, &c.stray) != 3)
+	if (sscanf(text, "taken %u done %u stray %u chained %u", &c.taken, &c.done, &c.stray,
+		   &c.chained) != 4)
 		c.taken = ~0u;
 	return c;
 }

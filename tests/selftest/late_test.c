@@ -290,6 +290,27 @@ TEST_F(full, last_close)
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
 }
 
+/* ---- Completions without an end ---- */
+
+/*
+ * Each that is sent brings the next, as with a guest that asks and reads as quickly as it is
+ * answered: the thread that sent the first, which others need too, leaves the rest to the VMM's.
+ */
+TEST(chain)
+{
+	struct late l = { .before = counts() };
+
+	late_start(_metadata, &l, VMBUS_DEVICE_TEST_COMPLETION);
+	EXPECT_EQ(0, control("chain"));
+	EXPECT_TRUE(WAIT_FOR(completions(l.rings) == NR_REQUESTS));
+	EXPECT_TRUE(WAIT_FOR(counts().done == l.before.done + NR_REQUESTS));
+	EXPECT_EQ(4, counts().chained);
+	EXPECT_ALL_COMPLETED(l.before);
+	close(l.fd);
+	expect_nothing_pinned(_metadata);
+	backend_log();
+}
+
 /* ---- The VMM dies ---- */
 
 FIXTURE(killed) {
