@@ -273,6 +273,7 @@ struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,
 			   const struct vmbus_gpadl_channel_ops *ops, void *priv);
 void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan);
+bool vmbus_gpadl_channel_is_orphaned(const struct vmbus_gpadl_channel *chan);
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 				    struct vmbus_gpadl_work *work);
 bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan);

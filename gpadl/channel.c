@@ -239,6 +239,24 @@ void *vmbus_gpadl_channel_priv(const struct vmbus_gpadl_channel *chan)
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_priv, VMBUS_GPADL_NS);
 
 /**
+ * vmbus_gpadl_channel_is_orphaned() - Has the channel lost the thread that worked for it?
+ * @chan: the channel
+ *
+ * The VMM was killed, has ended, or executes another program, and somebody else holds its file.
+ * What is queued still runs, in a kernel thread, at nobody's cost: only what has to be done to
+ * end should be done there. Once true it stays so; for a channel made by a kernel thread, and
+ * before Linux 6.10, it is never true.
+ *
+ * Context: any.
+ * Return: true if it has.
+ */
+bool vmbus_gpadl_channel_is_orphaned(const struct vmbus_gpadl_channel *chan)
+{
+	return gpadl_worker_is_orphaned(&chan->worker);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_orphaned, VMBUS_GPADL_NS);
+
+/**
  * vmbus_gpadl_channel_queue_work() - Queue work in the order of the channel
  * @chan: the channel, held by the caller
  * @work: the work

@@ -390,6 +390,9 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 
 	if (!ep->opened)
 		return;
+	/* Somebody else has the VMM's file: the guest gets no time, only its close(). */
+	if (vmbus_gpadl_channel_is_orphaned(ep->chan))
+		return;
 	atomic64_inc(&ep->counts.kicks);
 	vmbus_ep_rings_kicked(ep);
 	vmbus_ep_completions_kick(ep);
