@@ -12,7 +12,8 @@
  *
  * A request holds the endpoint until then; so close() waits for it, and nothing here is freed
  * under it. A mutex for each channel is held while a buffer is used: that is why revoke() can
- * unmap.
+ * unmap. It is not held while a buffer is mapped, which may take as long as the VMM likes:
+ * requests of other guests are in the same work queue, behind those that wait for the mutex.
  */
 #include <linux/bitmap.h>
 #include <linux/crc32.h>
@@ -50,8 +51,9 @@ struct crc_channel {
 
 static struct workqueue_struct *crc_wq;
 
-/* ---- Buffers; called with the lock held ---- */
+/* ---- Buffers ---- */
 
+/* Called with the lock held. */
 static int crc_unmap(struct crc_channel *c, u32 handle)
 {
 	struct vmbus_mapping *map = xa_erase(&c->buffers, handle);
@@ -72,6 +74,7 @@ static int crc_map(struct crc_channel *c, u32 handle)
 			      VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, handle, &map);
 	if (ret)
 		return ret;
+	guard(mutex)(&c->lock);
 	ret = xa_insert(&c->buffers, handle, map, GFP_KERNEL_ACCOUNT);
 	if (ret) {
 		vmbus_gpadl_unmap(map);
@@ -80,6 +83,12 @@ static int crc_map(struct crc_channel *c, u32 handle)
 	/* The last step: now revoke() can find what it needs. */
 	vmbus_mapping_arm(map, xa_mk_value(handle));
 	return 0;
+}
+
+static int crc_unmap_for_guest(struct crc_channel *c, u32 handle)
+{
+	guard(mutex)(&c->lock);
+	return crc_unmap(c, handle);
 }
 
 /* The guest may write to the pages meanwhile. It gets some CRC then: its own fault. */
@@ -99,6 +108,7 @@ static u32 crc_pages(struct sg_table *sgt, u32 offset, u32 len)
 	return ~crc;
 }
 
+/* Called with the lock held. */
 static int crc_sum(struct crc_channel *c, struct crc_request *r)
 {
 	u32 offset = le32_to_cpu(r->ask.offset), len = le32_to_cpu(r->ask.len);
@@ -152,12 +162,11 @@ static int crc_do_now(struct crc_channel *c, const struct vmbus_crc_request *ask
 {
 	u32 handle = le32_to_cpu(ask->buffer), len = le32_to_cpu(ask->len);
 
-	guard(mutex)(&c->lock);
 	switch (le32_to_cpu(ask->op)) {
 	case VMBUS_CRC_MAP:
 		return crc_map(c, handle);
 	case VMBUS_CRC_UNMAP:
-		return crc_unmap(c, handle);
+		return crc_unmap_for_guest(c, handle);
 	case VMBUS_CRC_SUBCHANNELS_WANTED:
 		if (vmbus_endpoint_index(c->ep) || len > U16_MAX)
 			return -EINVAL;
