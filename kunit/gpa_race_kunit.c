@@ -269,7 +269,6 @@ VM_CASE(all_is_put_and_a_region_takes_long)
 	struct vmbus_partition *p = vm->p;
 	struct vmbus_mapping *map;
 	struct vm_blocker_wq b;
-	unsigned int i;
 
 	packet(vm, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
@@ -279,9 +278,7 @@ VM_CASE(all_is_put_and_a_region_takes_long)
 	flush_workqueue(p->drop_wq);
 	gpa_block_wq(&b, p->drop_wq);
 	vmbus_gpa_unmap(map);
-	for (i = 0; i < 1000 && !atomic_read(&vm->c[0].releases); i++)
-		msleep(20);
-	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 1);
+	KUNIT_EXPECT_EQ(test, vm_await_release(&vm->c[0]), 1);
 	msleep(100);
 	KUNIT_EXPECT_EQ(test, refcount_read(&p->ref), 1);
 	KUNIT_EXPECT_EQ(test, work_busy(&p->free_work), 0);
@@ -292,7 +289,6 @@ VM_CASE(all_is_put_and_a_region_takes_long)
 VM_CASE(channel_is_put_while_mapping)
 {
 	struct vm_task *mapper;
-	unsigned int i;
 
 	packet(vm, VM_LOW_PFN, 3);
 	mapper = start_mapping(vm);
@@ -301,11 +297,7 @@ VM_CASE(channel_is_put_while_mapping)
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
 	/* The pool goes first, by a work item, then the channel, by its worker and others. */
-	for (i = 0; i < 1000 && !atomic_read(&vm->c[0].releases); i++) {
-		vm_flush_frees(vm->p);
-		msleep(20);
-	}
-	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 1);
+	KUNIT_EXPECT_EQ(test, vm_await_release(&vm->c[0]), 1);
 }
 
 /* The guest releases the channel, and may use it again. */

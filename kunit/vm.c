@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
+#include <linux/wait_bit.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/gpa.h"
@@ -52,6 +53,7 @@ static void vm_channel_released(void *priv)
 	struct vm_channel *c = priv;
 
 	atomic_inc(&c->releases);
+	wake_up_var(&c->releases);
 }
 
 static const struct vmbus_gpadl_channel_ops vm_channel_ops = {
@@ -78,6 +80,16 @@ void vm_put_channel(struct vm_channel *c)
 
 	c->chan = NULL;
 	vmbus_gpadl_channel_put(chan);
+}
+
+/*
+ * Wait for release() of a channel that was put: its worker does the last work, and a grace period
+ * later another thread frees it. Returns how often it was called.
+ */
+int vm_await_release(struct vm_channel *c)
+{
+	wait_var_event_timeout(&c->releases, atomic_read(&c->releases), VM_TIMEOUT);
+	return atomic_read(&c->releases);
 }
 
 void vm_put_partition(struct vm *vm)

@@ -201,6 +201,7 @@ struct vm *vm_create(struct kunit *test, u32 resident);
 void vm_destroy(struct vm *vm);
 void vm_new_channel(struct vm *vm, struct vm_channel *c);
 void vm_put_channel(struct vm_channel *c);
+int vm_await_release(struct vm_channel *c);
 void vm_put_partition(struct vm *vm);
 
 /* Memory: vm_memory.c */
