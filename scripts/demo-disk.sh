@@ -20,18 +20,7 @@ cases=("$@")
 system=
 
 "$top/scripts/deps.sh"
-kernel=$("$top/scripts/kernel.sh" stock)
-if [ -n "${CONFIG-}" ]; then
-	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-	image=$(built_image "$kdir")
-	kvm=				# is in the kernel
-	found=()
-else
-	kdir=$kernel/build
-	image=$kernel/vmlinuz
-	kvm="kvm-amd kvm-intel"
-	found=("$kernel/modules")
-fi
+choose_host
 case " ${cases[*]} " in
 *" verify "* | *" root "* | *" sg3 "*)
 	[ -z "${CONFIG-}" ] || die "CONFIG=$CONFIG has no driver for the disk of verify, root and sg3" \

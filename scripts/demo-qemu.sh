@@ -18,19 +18,8 @@ cases=("$@")
 [ $# -gt 0 ] || cases=(boot plug hotplug resets killed qtest)
 
 "$top/scripts/deps.sh"
-kernel=$("$top/scripts/kernel.sh" stock)
+choose_host
 qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
-if [ -n "${CONFIG-}" ]; then
-	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-	image=$(built_image "$kdir")
-	kvm=				# is in the kernel
-	found=()
-else
-	kdir=$kernel/build
-	image=$kernel/vmlinuz
-	kvm="kvm-amd kvm-intel"
-	found=("$kernel/modules")
-fi
 
 build()
 {

@@ -26,16 +26,7 @@ packages that are missing, which takes a minute or two more.
 
 END
 "$top/scripts/deps.sh"
-kernel=$("$top/scripts/kernel.sh" stock)
-if [ -n "${CONFIG-}" ]; then
-	kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-	image=$(built_image "$kdir")
-	kvm=				# is in the kernel
-else
-	kdir=$kernel/build
-	image=$kernel/vmlinuz
-	kvm="kvm-amd kvm-intel"
-fi
+choose_host
 
 run()
 {

@@ -203,6 +203,30 @@ built_image()
 	echo "$1/arch/$arch/boot/$image"
 }
 
+# choose_host: what the host (L1) of a demo's guests runs: Debian's kernel, or with CONFIG one
+# that is built here. Sets
+#
+#	kernel		Debian's, which the guests run
+#	kdir, image	what the host's modules are built against, and what it boots
+#	kvm		the modules that it loads to have KVM
+#	found		(kernel)/modules, where it takes modules from, or nothing
+# shellcheck disable=SC2034 # for those who call it
+choose_host()
+{
+	kernel=$("$top/scripts/kernel.sh" stock)
+	if [ -n "${CONFIG-}" ]; then
+		kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
+		image=$(built_image "$kdir")
+		kvm=			# is in the kernel
+		found=()
+	else
+		kdir=$kernel/build
+		image=$kernel/vmlinuz
+		kvm="kvm-amd kvm-intel"
+		found=("$kernel/modules")
+	fi
+}
+
 # name_of CONFIG SERIES: of a kernel that is built here, for directories
 name_of()
 {
