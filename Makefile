@@ -53,7 +53,7 @@ fuzz:
 proof:
 	scripts/proof.sh
 
-model fault:
+model fault nested:
 	scripts/check.sh $@
 
 check-newest check-old check-arm64:
@@ -119,6 +119,7 @@ help:
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo "  make model        check every interleaving of a GPADL's life with Spin"
 	@echo "  make fault        let fail what can, one after the other, in each operation"
+	@echo "  make nested       stock guests: sub-channels by uio; panics while a backend hangs"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
 	@echo "  make bench        what a map costs, in instructions, beside the kernel's own way"
 	@echo "  make bench-disk   what a request to a disk costs the host, beside vhost-scsi"
@@ -134,6 +135,6 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo demo-disk sg3 bench-disk qemu demo-qemu check check-full check-newest check-old \
-	check-arm64 static tools wire kunit selftest iommu fuzz proof model fault stress bench \
-	bench-wall coverage mutants htmldocs distclean help
+.PHONY: modules modules_install clean demo demo-disk sg3 bench-disk qemu demo-qemu check check-full \
+	check-newest check-old check-arm64 static tools wire kunit selftest iommu fuzz proof model \
+	fault nested stress bench bench-wall coverage mutants htmldocs distclean help

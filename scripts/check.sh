@@ -60,6 +60,7 @@ stages_full()
 	newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
 	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
+	nested|stock guests: sub-channels by uio; panics while a backend hangs|$scripts/nested.sh
 	watch|what the documents show with perf and bpftrace|$scripts/watch.sh
 	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|stage_intree
 	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|stage_install

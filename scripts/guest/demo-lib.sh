@@ -56,7 +56,10 @@ give_up()
 {
 	headline "This did not happen: $1"
 	fail "$1"
-	[ -z "$vmm" ] || { kill -9 "$vmm"; save_logs; } 2>/dev/null
+	# What the modules say of the guest's channels, before it is gone
+	log_as_well fdinfo
+	[ -z "$vmm" ] || { grep -h '^vmbus-' /proc/"$vmm"/fdinfo/* >/tmp/fdinfo
+			   kill -9 "$vmm"; save_logs; } 2>/dev/null
 	tail -n 5 "/tmp/round-$round.console" >/dev/results
 	finish
 }
