@@ -45,10 +45,15 @@ static bool is_ours(int fd)
 	return is;
 }
 
+void (*before_ioctl)(unsigned long cmd);
+
 int __wrap_ioctl(int fd, unsigned long cmd, void *arg)
 {
-	int ret = __real_ioctl(fd, cmd, arg);
+	int ret;
 
+	if (before_ioctl)
+		before_ioctl(cmd);
+	ret = __real_ioctl(fd, cmd, arg);
 	if (ret < 0 && is_ours(fd))
 		met(cmd == VMBUS_HOST_POST ? POST : IOCTL);
 	return ret;

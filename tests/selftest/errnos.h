@@ -12,4 +12,7 @@ ssize_t __real_readv(int fd, const struct iovec *v, int nr);
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __real_writev(int fd, const struct iovec *v, int nr);
 
+/* Called before each ioctl(), of whatever thread; NULL: nothing is */
+extern void (*before_ioctl)(unsigned long cmd);
+
 #endif /* _ERRNOS_H */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #undef __printf	/* the kernel has it as well */
 #include "kselftest_harness.h"
 #include "../module/vmbus_device_test.h"
+#include "errnos.h"
 #include "machine.h"
 #include "vmm.h"
 
@@ -517,6 +519,44 @@ TEST_F(loop, a_guest_comes_back_without_a_word)
 	open_subchannels(_metadata, self->relid, self->subs);
 }
 
+/* A backend whose probe() takes its time: half of a test's, unless the test ends it */
+static sem_t go_on;
+static bool creating, in_vain;
+
+static void wait_in_create(unsigned long cmd)
+{
+	struct timespec until;
+
+	if (cmd != VMBUS_HOST_CHANNEL_CREATE)
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 15;
+	__atomic_store_n(&creating, true, __ATOMIC_SEQ_CST);
+	in_vain = sem_timedwait(&go_on, &until);
+}
+
+TEST_F(loop, a_processor_does_not_wait_while_a_channel_is_made)
+{
+	EXPECT_EQ(0, operate("unplug 1\n"));
+	EXPECT_RESCINDED(self->relid);
+	called();
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->relid));
+	EXPECT_TRUE(WAIT_FOR(strstr(called(), "remove")));
+
+	ASSERT_EQ(0, sem_init(&go_on, 0, 0));
+	before_ioctl = wait_in_create;
+	EXPECT_EQ(0, operate("plug 1\n"));
+	EXPECT_TRUE(WAIT_FOR(__atomic_load_n(&creating, __ATOMIC_SEQ_CST)));
+	/* What the guest does meanwhile, processors' threads do. */
+	set_synic(0, false);
+	set_synic(0, true);
+	EXPECT_EQ(0, vmbus_signal_event(0x2000 + self->relid));
+	EXPECT_EQ(0, sem_post(&go_on));
+	EXPECT_OFFER(0);
+	EXPECT_FALSE(in_vain);
+	EXPECT_OPEN(self->relid, 0);
+}
+
 /* ---- Signals ---- */
 
 FIXTURE(signals) {
@@ -715,6 +755,38 @@ TEST_F(hangs, while_it_is_unplugged)
 	while (hear() != VMBUS_RESCIND_CHANNELOFFER)
 		ASSERT_NE(NOTHING, heard.header.type);
 	EXPECT_EQ(self->relid, heard.relid.relid);
+}
+
+/* ---- Last words ---- */
+
+/* How many lines a thousand warnings are, such as a guest can cause */
+static unsigned int lines_of_warnings(void)
+{
+	int out = open("/tmp/warnings", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int saved = dup(STDERR_FILENO);
+	unsigned int i, lines = 0;
+	char c;
+
+	dup2(out, STDERR_FILENO);
+	for (i = 0; i < 1000; i++)
+		warn("warning %u", i);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	lseek(out, 0, SEEK_SET);
+	while (read(out, &c, 1) == 1)
+		lines += c == '\n';
+	close(out);
+	unlink("/tmp/warnings");
+	return lines;
+}
+
+TEST(a_guest_does_not_fill_the_log)
+{
+	/* Ten, or twice that, and how many were left out, if the time is just over */
+	unsigned int lines = lines_of_warnings();
+
+	EXPECT_LE(10, lines);
+	EXPECT_GE(21, lines);
 }
 
 TEST_HARNESS_MAIN

@@ -71,7 +71,6 @@ struct channel *channel_next(struct channel *after);
 struct channel *channel_sub(const struct channel *primary, uint16_t index);
 void channel_opens(uint32_t relid, uint32_t vp);
 bool channel_set_target(uint32_t relid, uint32_t vp);
-int channel_create(struct channel *channel);
 
 /* kinds.c */
 void kind_offer(const char *what);

@@ -18,7 +18,8 @@ static struct channel channels[MAX_CHANNELS];
 /*
  * Whether a channel is there, its target, and that the kernel knows that; before
  * synic_lock. The delivery thread alone makes and frees channels, so what it has found
- * stays there without it.
+ * stays there without it. Processors take it: nobody asks the kernel for something that
+ * may take long, such as to make a channel, while he holds it.
  */
 static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -151,17 +152,6 @@ void vmbus_event_flags_moved(struct vcpu *cpu)
 		if (channel->target == cpu->id)
 			host_channel_signals(channel);
 	pthread_mutex_unlock(&target_lock);
-}
-
-/* Make a channel that has never been open. Return: 0 or the errno */
-int channel_create(struct channel *channel)
-{
-	int err;
-
-	pthread_mutex_lock(&target_lock);
-	err = host_channel_create(channel);
-	pthread_mutex_unlock(&target_lock);
-	return err;
 }
 
 static int find_kick_fd(uint64_t connection_id)

@@ -242,6 +242,11 @@ static void handle_exit(struct vcpu *cpu)
 	case KVM_EXIT_SHUTDOWN:
 		warn("the guest reset itself by a triple fault");
 		exit(VMM_RESET);
+	case KVM_EXIT_INTERNAL_ERROR:
+		/* The guest's doing: an instruction that KVM cannot emulate, for example */
+		warn("processor %u: KVM cannot go on with the guest, suberror %u: it is reset",
+		     cpu->id, run->internal.suberror);
+		exit(VMM_RESET);
 	case KVM_EXIT_INTR:
 		break;
 	default:

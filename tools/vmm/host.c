@@ -83,10 +83,22 @@ static struct vmbus_host_signals signals_of(const struct channel *channel)
 	return signals;
 }
 
-/* Return: 0 or the errno, which the header says the meaning of */
+/*
+ * Make a channel that has never been open. It has nobody to interrupt: where that is to go,
+ * the guest says when it opens the channel.
+ *
+ * The backend's probe() runs now, and may take its time.
+ *
+ * Return: 0 or the errno, which the header says the meaning of
+ */
 int host_channel_create(struct channel *channel)
 {
-	struct vmbus_host_signals signals = signals_of(channel);
+	struct vmbus_host_signals signals = {
+		.size = sizeof(signals),
+		.kick_fd = channel->kick_fd,
+		.call_fd = -1,
+		.flag = channel->relid,
+	};
 	struct vmbus_host_offer offer = { .size = sizeof(offer) };
 	struct vmbus_host_channel_create create = {
 		.size = sizeof(create),

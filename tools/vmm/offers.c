@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The life of a channel, as far as a VMM has to do with it. All of it is the delivery
- * thread's, which waits for no backend: what is not done at once is gone on with when the
- * kernel says that it is (VMBUS_HOST_EVENT_DONE).
+ * thread's, which waits for no backend to let go: what is not done at once is gone on with
+ * when the kernel says that it is (VMBUS_HOST_EVENT_DONE). To make a channel takes as long as
+ * its backend needs, and its module to be loaded, if that is not there any more.
  *
  *	NONE --> CREATED --> OFFERED --> RESCINDING --> RESCINDED --> DESTROYING --> NONE
  *	    create      offer     unplugged        told        released or     done
@@ -44,7 +45,7 @@ static void offer(struct channel *channel)
 /* Return: whether the channel is there now */
 static bool create(struct channel *channel)
 {
-	int err = channel_create(channel);
+	int err = host_channel_create(channel);
 
 	if (err) {
 		warn("channel %u is not offered: %s", channel->relid, strerror(err));
@@ -179,7 +180,7 @@ void offers_create(void)
 	int err;
 
 	while ((channel = channel_next(channel))) {
-		err = channel_create(channel);
+		err = host_channel_create(channel);
 		if (err == ENODEV)
 			die("nobody serves channel %u\n"
 			    "  next: as root: modprobe %s", channel->relid,

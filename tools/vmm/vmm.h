@@ -25,11 +25,13 @@
  * Threads: one per virtual processor, which does all that the guest asks for
  * and that needs no waiting; one (vmbus.c), a loop that delivers messages to the guest,
  * which means waiting for the guest to take them; one for the console's input. None
- * ever waits for a backend.
+ * ever waits for a backend to let go of what it has. The loop makes channels, too, for which
+ * a backend may need its time: no processor waits for that.
  *
  * One process is one guest, so what belongs to the guest is global. Whatever
- * cannot be set up ends the process with the reason (die()). Nothing that a guest
- * does ends it, except powering off.
+ * cannot be set up ends the process with the reason (die()). A guest ends it by powering
+ * off, or by a reset: it asks for one, has a triple fault, or does what KVM can neither run
+ * nor emulate. Nothing else that a guest does ends it.
  */
 #ifndef VMM_H
 #define VMM_H
