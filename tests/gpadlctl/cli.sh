@@ -14,31 +14,8 @@ gpadlctl=$1
 root=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(cat "$here/../../VERSION")
-n=0
-failed=0
-
-# ok NAME COMMAND...: a test, by the status of a command
-ok()
-{
-	local name=$1 said line
-	shift
-
-	n=$((n + 1))
-	if said=$("$@" 2>&1); then
-		echo "ok $n $name"
-	else
-		echo "not ok $n $name"
-		while read -r line; do
-			echo "# $line"
-		done <<<"$said"
-		failed=1
-	fi
-}
-
-run()
-{
-	"$gpadlctl" --root "$root" "$@"
-}
+# shellcheck source=tests/gpadlctl/lib.sh
+. "$here/lib.sh"
 
 # A host with two guests, one of which is stuck; a process that is none; a VMM that is gone;
 # a disk
@@ -47,17 +24,20 @@ make_root()
 	local core=$root/sys/kernel/config/target/core lun
 
 	rm -rf "$root"
-	mkdir -p "$root"/proc/{100,200,300,self}/{fd,fdinfo} "$root/dev" \
+	mkdir -p "$root"/proc/{100,150,200,300,self}/{fd,fdinfo} "$root/dev" \
 		"$root"/sys/module/{vmbus_gpadl/parameters,vmbus_host} \
 		"$root"/sys/kernel/debug/vmbus_gpadl/{0,1,9}
 	echo vmm >"$root/proc/100/comm"
 	printf 'odd"name\\\n' >"$root/proc/200/comm"
 	echo bash >"$root/proc/300/comm"
+	echo helper >"$root/proc/150/comm"
 	ln -s /dev/vmbus-host "$root/proc/100/fd/7"
 	ln -s /dev/vmbus-host "$root/proc/100/fd/8"
+	# One to whom the first has given its file
+	ln -s /dev/vmbus-host "$root/proc/150/fd/7"
 	ln -s /dev/vmbus-host "$root/proc/200/fd/3"
 	ln -s /dev/null "$root/proc/300/fd/7"
-	guest 0 100 >"$root/proc/100/fdinfo/7"
+	guest 0 100 | tee "$root/proc/100/fdinfo/7" >"$root/proc/150/fdinfo/7"
 	printf 'pos:\t0\nvmbus-version:\t1\n' >"$root/proc/100/fdinfo/8"
 	{
 		guest 1 200
@@ -84,40 +64,9 @@ guest()
 	printf 'vmbus-backend:\trelid=3 LUN 0 of naa.5001405: 3 "requests" \\ in flight\n'
 }
 
-# says PATTERN ARGUMENTS...: a line of the output matches
-says()
-{
-	local pattern=$1
-	shift
-	{ run "$@" 2>&1 || true; } | grep -E -- "$pattern"
-}
-
-# json PROGRAM ARGUMENTS...: the output is JSON, and the Python expression on d is true
-json()
-{
-	local expression=$1
-	shift
-	{ run --json "$@" 2>/dev/null || true; } |
-		python3 -c 'import json, sys; d = json.load(sys.stdin); assert eval(sys.argv[1]), d' \
-			"$expression"
-}
-
 metrics_can_be_read()
 {
 	run metrics | python3 "$here/prometheus.py"
-}
-
-# refuses PATTERN ARGUMENTS...: fails, says why, and what to do next
-refuses()
-{
-	local pattern=$1 said
-	shift
-
-	if said=$(run "$@" 2>&1); then
-		echo "it succeeds: $said"
-		return 1
-	fi
-	grep -E -- "$pattern" <<<"$said" && grep "next: ." <<<"$said"
 }
 
 # check_advises CHECK TEXT NEXT: that check has failed, for that reason, and the next step is that
@@ -137,15 +86,35 @@ loaded()
 	return "$status"
 }
 
-# In a tree that is no configfs the first write fails: nothing of it is left
-create_undoes_itself()
+# hidden COMMAND...: with another user's process
+hidden()
 {
-	local before after
+	FAKE_SECRET=/proc/200/fd "$@"
+}
 
-	before=$(find "$root/sys/kernel/config" | sort)
-	! run disk create data --file "$root/data.img" --size 1M || return 1
-	after=$(find "$root/sys/kernel/config" | sort)
-	[ "$before" = "$after" ] && [ ! -e "$root/data.img" ]
+# A trace that goes on until somebody ends it leaves nothing in tracefs
+hangs_up()
+{
+	local instances=$root/sys/kernel/tracing/instances pid status=0 i
+
+	mkdir -p "$instances"
+	"$gpadlctl" --root "$root" trace >/dev/null &
+	pid=$!
+	for ((i = 0; i < 100; i++)); do
+		grep -qs 1 "$instances"/*/events/vmbus_host/vmbus_host_send/enable && break
+		sleep 0.1
+	done
+	kill -HUP "$pid"
+	wait "$pid" || status=$?
+	[ "$status" -eq 0 ]
+	[ -z "$(ls "$instances")" ]
+}
+
+no_trace_pipe()
+{
+	mkdir -p "$root/sys/kernel/tracing/instances"
+	FAKE_NO_PIPE=1 refuses 'cannot read the trace: No such file' trace
+	[ -z "$(ls "$root/sys/kernel/tracing/instances")" ]
 }
 
 ends_with_q()
@@ -162,6 +131,8 @@ echo "TAP version 13"
 ok "list: a guest that is well" says '^ +0 +100 vmm +256 MiB +36 KiB +1 of 1 .*well$' list
 ok "list: one that is stuck" says '^ +1 +200 odd"name\\ .*1 stuck: gpadlctl show 1$' list
 ok "list: a file that is no guest yet" says '100 vmm +not a guest yet$' list
+ok "list: a guest whose file two processes have" \
+	json '[g["pid"] for g in d["guests"] if g["partition"] == 0 and g["is_partition"]] == [100]' list
 ok "list: a VMM that has ended" says '^Partition 9: its VMM has ended; 12 host pages' list
 ok "list: what that holds" says 'GPADL 0xe1e10, channel 3: mapped for 17 s' list
 ok "show: by partition" says '^Partition 1: process 200' show 1
@@ -185,28 +156,30 @@ ok "--version" says "^gpadlctl $version\$" --version
 ok "metrics can be read" metrics_can_be_read
 ok "metrics: a counter of a channel" \
 	says '^vmbus_channel_kicks_total\{partition="1",pid="200",process="odd_name_",channel="3",backend="vmbus_scsi",instance="6f1d.*"\} 11$' metrics
+ok "metrics: processes that cannot be looked at" \
+	hidden says '^vmbus_unreadable_processes 1$' metrics
+ok "metrics: all can be looked at" says '^vmbus_unreadable_processes 0$' metrics
+ok "metrics --json: processes that cannot be looked at" \
+	hidden json 'd["unreadable_processes"] == 1' metrics
+ok "list: says that there are such" hidden says '^Files of 1 processes of other users' list
 ok "metrics: refused messages by reason" says 'guest_rejects_total\{.*reason="quota"\} 7$' metrics
 ok "disk list" says '^system +naa.5001405000000001 +1 +0 fileio +/srv/system.img$' disk list
-ok "disk create: nothing is left of one that failed" create_undoes_itself
-ok "disk create: no size" refuses 'no size' disk create a --file /a --size 10X
-ok "disk create: nowhere" refuses 'where is the data' disk create a
-ok "disk create: a name that leads elsewhere" refuses 'no name' disk create ../a --memory 1M
-ok "disk create: a path with options in it" refuses 'cannot take' \
-	disk create a --file /a,fd_dev_size=1 --size 1M
-ok "disk create: no target's name" refuses 'no name of a target' \
-	disk create a --memory 1M --wwn naa.5
-ok "disk delete: no such disk" refuses 'there is no disk nothing' disk delete nothing
 ok "trace: a file" says 'backend maps GPADL 0x1: 8 pages' trace --file "$here/trace.txt"
-ok "trace: no channel" refuses 'is no channel' trace 3x
-ok "no such command" refuses 'there is no command' dance
-ok "list --json" json 'len(d["guests"]) == 3 and d["guests"][-1]["problems"][0].startswith("GPADL 0xe1e11") and d["orphans"][0]["partition"] == 9' list
+ok "trace: what is no file" refuses 'Is a directory' trace --file "$here"
+ok "trace: no trace_pipe" no_trace_pipe
+ok "trace: a hang-up leaves nothing" hangs_up
+ok "trace: no time" misused 'abc is no time' trace --seconds abc
+ok "trace: no time, either" misused '0 is no time' trace --seconds 0
+ok "trace: no channel" misused 'is no channel' trace 3x
+ok "list: no arguments" misused 'takes no arguments' list 3
+ok "no such command" misused 'there is no command' dance
+ok "list --json" json 'len(d["guests"]) == 3 and d["guests"][1]["problems"][0].startswith("GPADL 0xe1e11") and d["orphans"][0]["partition"] == 9' list
 ok "show --json" json '[g["partition"] for g in d["guests"]] == [1] and d["guests"][0]["channel_list"][0]["received_bytes"] == 6400' show 1
 ok "show --json: quotes" json 'd["guests"][0]["process"] == "odd\"name\\" and "\"requests\" \\" in d["guests"][0]["channel_list"][0]["words"]' show 1
 ok "top --json" json 'd["channels"][0]["backend"] == "vmbus_scsi"' top
 ok "check --json" json '{c["name"]: c["status"] for c in d["checks"]}["modules"] == "ok" and not d["ready"]' check
-ok "metrics --json" json 'd["guests"][-1]["rejects"]["quota"] == 7' metrics
-ok "disk list --json" json 'd["disks"][0] == {"name": "system", "wwn": "naa.5001405000000001", "tpgt": 1, "lun": 0, "backstore": "fileio_0/system", "path": "/srv/system.img"}' disk list
+ok "metrics --json" json 'd["guests"][1]["rejects"]["quota"] == 7' metrics
+ok "disk list --json" json 'd["disks"][0] == {"name": "system", "wwn": "naa.5001405000000001", "tpgt": 1, "lun": 0, "backstore": "fileio_0/system", "path": "/srv/system.img"} and not d["unused"] and not d["empty_targets"]' disk list
 ok "every JSON says version and command" json 'd["version"] == 1 and d["command"] == "list"' list
 ok "the manual has no error" "$here/manual.sh"
-echo "1..$n"
-exit $failed
+finish

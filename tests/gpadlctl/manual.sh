@@ -19,7 +19,7 @@ said=$(groff -man -Tutf8 -ww -z "$tool/gpadlctl.8" 2>&1) || true
 text=$(groff -man -Tascii -P-c "$tool/gpadlctl.8" | tr -s '\n ' ' ' | sed 's/.\x08//g')
 words=$(sed -n 's/^\t{ "\([a-z]*\)", command_.*/\1/p' "$tool/main.c"
 	sed -n 's/^\t\t{ "\([a-z-]*\)", \(no\|required\)_argument.*/--\1/p' \
-		"$tool/main.c" "$tool/disk.c"
+		"$tool"/{main,disk,disk_create}.c
 	grep -oE '"--[a-z]+"' "$tool/trace.c" | tr -d '"')
 [ "$(wc -w <<<"$words")" -gt 15 ] || complain "found only: $words"
 for word in $words; do

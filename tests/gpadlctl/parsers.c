@@ -18,6 +18,13 @@ int fail(const char *next, const char *format, ...)
 	return 1;
 }
 
+int misuse(const char *next, const char *format, ...)
+{
+	(void)next;
+	(void)format;
+	return 2;
+}
+
 static bool wrong;
 
 #define EXPECT(cond) do {						\
@@ -463,6 +470,44 @@ static void takes_whatever_comes(void)
 	free(t);
 }
 
+/* ---- Names of files ---- */
+
+static void tells_characters_from_bytes(void)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} texts[] = {
+		{ "a", 1 }, { "\x7f", 0 }, { "\x1b", 0 }, { "", 0 },
+		{ "\xc3\xa4", 2 }, { "\xe2\x82\xac", 3 }, { "\xf0\x9f\x92\xbe", 4 },
+		{ "\xc3", 0 }, { "\xe2\x82", 0 }, { "\xf0\x9f\x92", 0 }, { "\xa4", 0 },
+		{ "\xc2\x9b", 0 },			/* CSI, of terminals */
+		{ "\xc0\xaf", 0 }, { "\xe0\x80\xaf", 0 }, { "\xf0\x80\x80\xaf", 0 },
+		{ "\xed\xa0\x80", 0 }, { "\xf4\x90\x80\x80", 0 }, { "\xff", 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (printable_length(texts[i].text) == texts[i].len)
+			continue;
+		printf("# text %zu\n", i);
+		wrong = true;
+	}
+}
+
+static void writes_names_of_files(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct json j = { .out = out };
+
+	json_string(&j, NULL, "\xc3\xa4\xff\"\n\xe2\x82");
+	fclose(out);
+	EXPECT(!strcmp(text, "\"\xc3\xa4\\ufffd\\\"\\u000a\\ufffd\\ufffd\""));
+	free(text);
+}
+
 #define TEST(name)	{ #name, name }
 
 int main(int argc, char **argv)
@@ -488,6 +533,8 @@ int main(int argc, char **argv)
 		TEST(has_units),
 		TEST(reads_what_debugfs_shows),
 		TEST(tells_a_channel_s_life),
+		TEST(tells_characters_from_bytes),
+		TEST(writes_names_of_files),
 		TEST(takes_whatever_comes),
 	};
 	bool failed = false;

@@ -6,7 +6,7 @@ import re
 import sys
 
 LABELS = r'\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\}'
-SAMPLE = re.compile(r'([a-z_]+)(' + LABELS + r') (\d+)$')
+SAMPLE = re.compile(r'([a-z_]+)((?:' + LABELS + r')?) (\d+)$')
 
 
 def main():

@@ -281,7 +281,10 @@ TEST_F(gpadlctl, disk_of_a_file)
 	EXPECT_EQ(0, run(self->text, "disk delete data"));
 	EXPECT_TRUE(exists(GROUP "/lun/lun_1"));
 	EXPECT_FALSE(exists(GROUP "/lun/lun_0"));
-	EXPECT_EQ(0, run(self->text, "disk delete more"));
+	EXPECT_EQ(1, run(self->text, "disk delete more"));
+	EXPECT_TRUE(says(self->text, "the data of more is in memory, and would be gone"));
+	EXPECT_EQ(0, run(self->text, "disk delete more --force"));
+	EXPECT_TRUE(says(self->text, "^Disk more is gone, and so is its data"));
 	EXPECT_FALSE(exists(GROUP));
 	EXPECT_TRUE(exists(IMAGE));
 	EXPECT_EQ(0, unlink(IMAGE));
@@ -293,13 +296,55 @@ TEST_F(gpadlctl, disk_that_a_vmm_has)
 {
 	EXPECT_EQ(0, run(self->text, "disk create data --memory 1M --wwn " WWN));
 	EXPECT_EQ(0, take_group(self->vmm.fd));
-	EXPECT_EQ(0, run(self->text, "disk delete data"));
+	EXPECT_EQ(0, run(self->text, "disk delete --force data"));
 	EXPECT_TRUE(says(self->text, "next: when its VMM has ended, gpadlctl disk delete " WWN));
 	EXPECT_TRUE(exists(GROUP));
+	EXPECT_EQ(0, run(self->text, "disk list"));
+	EXPECT_TRUE(says(self->text, "^Target " WWN " has no disks.$"));
 	EXPECT_EQ(1, run(self->text, "disk delete " WWN));
 	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID + 1));
 	EXPECT_EQ(0, run(self->text, "disk delete " WWN));
 	EXPECT_FALSE(exists(GROUP));
+}
+
+#define CORE	"/sys/kernel/config/target/core/"
+#define HAND	CORE "fileio_7/hand"
+#define SECOND	GROUP "/lun/lun_1"
+
+/* A second backstore on the file, by hand: only the kernel says what its data is. */
+TEST_F(gpadlctl, file_that_has_a_backstore)
+{
+	unlink(IMAGE);
+	EXPECT_EQ(0, run(self->text, "disk create data --file " IMAGE " --size 1M --wwn " WWN));
+	EXPECT_EQ(1, run(self->text, "disk create other --file " IMAGE));
+	EXPECT_TRUE(says(self->text, IMAGE " is the data of backstore fileio_0/data already$"));
+	EXPECT_EQ(0, run(self->text, "disk delete data"));
+
+	EXPECT_EQ(0, system("mkdir -p " HAND));
+	EXPECT_EQ(0, system("echo fd_dev_name=" IMAGE ",fd_dev_size=1048576 >" HAND "/control"));
+	EXPECT_EQ(0, system("echo 1 >" HAND "/enable"));
+	EXPECT_EQ(1, run(self->text, "disk create other --file " IMAGE));
+	EXPECT_TRUE(says(self->text, IMAGE " is the data of backstore fileio_7/hand already$"));
+	EXPECT_EQ(0, run(self->text, "disk list"));
+	EXPECT_TRUE(says(self->text, "^hand +- +- +- fileio +" IMAGE " \\(not in use\\)$"));
+	EXPECT_EQ(0, run(self->text, "disk delete hand"));
+	EXPECT_FALSE(exists(CORE "fileio_7"));
+	EXPECT_EQ(0, unlink(IMAGE));
+}
+
+TEST_F(gpadlctl, backstore_with_two_luns)
+{
+	EXPECT_EQ(0, run(self->text, "disk create data --memory 1M --wwn " WWN));
+	EXPECT_EQ(0, mkdir(SECOND, 0755));
+	EXPECT_EQ(0, symlink(CORE "rd_mcp_0/data", SECOND "/data"));
+	EXPECT_EQ(1, run(self->text, "disk delete data"));
+	EXPECT_TRUE(says(self->text, "there are several disks data"));
+	EXPECT_EQ(0, run(self->text, "disk delete " WWN ":1:1"));
+	EXPECT_TRUE(says(self->text, "that of 1 other logical unit.$"));
+	EXPECT_FALSE(exists(SECOND));
+	EXPECT_TRUE(exists(GROUP "/lun/lun_0/data/udev_path"));
+	EXPECT_EQ(0, run(self->text, "disk delete data --force"));
+	EXPECT_FALSE(exists(CORE "rd_mcp_0"));
 }
 
 /* What the target does not take leaves nothing behind. */

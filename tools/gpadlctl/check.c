@@ -279,7 +279,7 @@ int command_check(int argc, char **argv)
 
 	(void)argv;
 	if (argc)
-		return fail("gpadlctl check", "check takes no arguments");
+		return misuse("gpadlctl check", "check takes no arguments");
 	if (want_json) {
 		json_begin(&c.json, "check");
 		json_open(&c.json, "checks", '[');

@@ -21,7 +21,7 @@ const char *root = "";
 
 const char *rooted(const char *format, ...)
 {
-	static char paths[4][512];
+	static char paths[4][1024];
 	static unsigned int next;
 	char *path = paths[next++ % ARRAY_SIZE(paths)];
 	va_list args;
@@ -166,6 +166,9 @@ static int compare_guests(const void *a, const void *b)
 {
 	const struct guest *x = a, *y = b;
 
+	/* A file that is no guest yet has no partition: its number says nothing. */
+	if (x->is_partition != y->is_partition)
+		return x->is_partition ? -1 : 1;
 	if (x->partition != y->partition)
 		return x->partition < y->partition ? -1 : 1;
 	if (x->pid != y->pid)

@@ -18,7 +18,9 @@ _gpadlctl_channels()
 
 _gpadlctl_disks()
 {
-	gpadlctl disk list 2>/dev/null | awk '/ naa\./ { print $1 }'
+	gpadlctl disk list 2>/dev/null | awk '
+		/^Target naa\./ { print $2 }
+		/ naa\./ && !/^ / && !/^Target / || /\(not in use\)$/ { print $1 }'
 }
 
 _gpadlctl()
@@ -46,7 +48,7 @@ _gpadlctl()
 	disk)
 		case ${COMP_WORDS[i + 1]-} in
 		create) words="--file --block --memory --size --wwn --lun --tpgt --read-only --json" ;;
-		delete) words="$(_gpadlctl_disks) --json" ;;
+		delete) words="$(_gpadlctl_disks) --force --json" ;;
 		list) words="--json" ;;
 		*) words="create list delete" ;;
 		esac

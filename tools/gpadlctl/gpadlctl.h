@@ -145,6 +145,9 @@ const char *bytes_text(__u64 bytes, char buf[32]);
 const char *time_text(__u64 ms, char buf[32]);
 const char *count_text(__u64 n, char buf[32]);
 
+/* Of the character of UTF-8 at @text, in bytes; 0 if it is none, or drives a terminal */
+size_t printable_length(const char *text);
+
 /* @fn is called for each sentence. Returns how many there are. */
 unsigned int guest_problems(const struct guest *g,
 			    void (*fn)(void *arg, const char *sentence), void *arg);
@@ -180,8 +183,11 @@ int command_metrics(int argc, char **argv);
 
 /* ---- main.c ---- */
 
-/* Say what is wrong and what to do about it. Returns 1, an exit status. */
+enum { STATUS_FAILED = 1, STATUS_MISUSE = 2 };
+
+/* Say what is wrong and what to do about it. Return an exit status */
 int fail(const char *next, const char *format, ...) __printf(2, 3);
+int misuse(const char *next, const char *format, ...) __printf(2, 3);	/* the command line is */
 
 /* ---- trace.c: one event as a person reads it ---- */
 

@@ -5,17 +5,23 @@
 
 #include "gpadlctl.h"
 
+/*
+ * All text is ASCII by now, but for names of files. These are bytes: UTF-8 stays what it is,
+ * and what is none becomes the character that stands for such.
+ */
 static void string(FILE *out, const char *s)
 {
+	size_t len;
+
 	putc('"', out);
-	for (; *s; s++) {
-		/* All text is ASCII by now, but for names of files. */
+	for (; *s; s += len ?: 1) {
+		len = printable_length(s);
 		if (*s == '"' || *s == '\\')
 			fprintf(out, "\\%c", *s);
-		else if (*s < ' ' || *s > '~')
-			fprintf(out, "\\u%04x", (unsigned char)*s);
+		else if (len)
+			fwrite(s, len, 1, out);
 		else
-			putc(*s, out);
+			fprintf(out, "\\u%04x", (signed char)*s < 0 ? 0xfffd : *s);
 	}
 	putc('"', out);
 }

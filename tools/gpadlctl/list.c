@@ -121,7 +121,7 @@ int command_list(int argc, char **argv)
 
 	(void)argv;
 	if (argc)
-		return fail("gpadlctl list", "list takes no arguments");
+		return misuse("gpadlctl list", "list takes no arguments");
 	if (look(&all, &orphans))
 		return 1;
 	if (want_json) {
@@ -231,7 +231,7 @@ int command_show(int argc, char **argv)
 	int ret = 0;
 
 	if (argc > 1)
-		return fail("gpadlctl show 0", "show takes one guest, or none for all");
+		return misuse("gpadlctl show 0", "show takes one guest, or none for all");
 	if (look(&all, &orphans))
 		return 1;
 	if (argc)

@@ -25,19 +25,34 @@ static const struct {
 	{ "metrics", command_metrics, "counters in Prometheus' text format" },
 };
 
+static void complain(const char *next, const char *format, va_list args)
+{
+	fflush(stdout);
+	fputs("gpadlctl: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	if (next)
+		fprintf(stderr, "  next: %s\n", next);
+}
+
 int fail(const char *next, const char *format, ...)
 {
 	va_list args;
 
-	fflush(stdout);
-	fputs("gpadlctl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(next, format, args);
 	va_end(args);
-	fputc('\n', stderr);
-	if (next)
-		fprintf(stderr, "  next: %s\n", next);
-	return 1;
+	return STATUS_FAILED;
+}
+
+int misuse(const char *next, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(next, format, args);
+	va_end(args);
+	return STATUS_MISUSE;
 }
 
 static void print_usage(FILE *to)
@@ -86,20 +101,19 @@ int main(int argc, char **argv)
 			return 0;
 		} else {
 			print_usage(c == 'h' ? stdout : stderr);
-			return c == 'h' ? 0 : 2;
+			return c == 'h' ? 0 : STATUS_MISUSE;
 		}
 	}
 	if (optind == argc) {
 		print_usage(stderr);
-		return 2;
+		return STATUS_MISUSE;
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[optind], commands[i].name))
 			break;
-	if (i == ARRAY_SIZE(commands)) {
-		fail("gpadlctl --help lists them", "there is no command %s", argv[optind]);
-		return 2;
-	}
+	if (i == ARRAY_SIZE(commands))
+		return misuse("gpadlctl --help lists them", "there is no command %s",
+			      argv[optind]);
 	argc -= optind + 1;
 	argv += optind + 1;
 	c = commands[i].run(argc, argv);

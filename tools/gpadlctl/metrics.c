@@ -137,6 +137,18 @@ static void of_channels(const struct guests *all, const struct metric *m)
 		}
 }
 
+/* Those may have guests: where it is not 0, what is above is not all there is. */
+static void of_unreadable(const struct guests *all)
+{
+	static const struct metric m = {
+		"unreadable_processes", "gauge",
+		"Processes of other users, whose guests are missing here.", NULL
+	};
+
+	head("", &m);
+	printf("vmbus_%s %u\n", m.name, all->nr_unreadable);
+}
+
 static void json_metrics(const struct guests *all)
 {
 	struct json j;
@@ -147,6 +159,7 @@ static void json_metrics(const struct guests *all)
 	for (i = 0; i < all->nr; i++)
 		json_guest(&j, &all->list[i]);
 	json_close(&j, ']');
+	json_number(&j, "unreadable_processes", all->nr_unreadable);
 	json_end(&j);
 }
 
@@ -158,7 +171,7 @@ int command_metrics(int argc, char **argv)
 
 	(void)argv;
 	if (argc)
-		return fail("gpadlctl metrics >FILE.prom", "metrics takes no arguments");
+		return misuse("gpadlctl metrics >FILE.prom", "metrics takes no arguments");
 	ret = guests_find(&all);
 	if (ret)
 		return fail("gpadlctl check", "cannot look at the processes: %s", strerror(-ret));
@@ -170,6 +183,7 @@ int command_metrics(int argc, char **argv)
 		of_rejects(&all);
 		for (m = channel_metrics; m->name; m++)
 			of_channels(&all, m);
+		of_unreadable(&all);
 	}
 	guests_free(&all);
 	return 0;

@@ -279,7 +279,7 @@ int command_top(int argc, char **argv)
 
 	(void)argv;
 	if (argc)
-		return fail("gpadlctl top", "top takes no arguments");
+		return misuse("gpadlctl top", "top takes no arguments");
 	ret = guests_find(&old);
 	if (ret)
 		return fail("gpadlctl check", "cannot look at the processes: %s", strerror(-ret));

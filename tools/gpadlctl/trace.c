@@ -366,6 +366,7 @@ static size_t tell_lines(struct trace_state *t, char *buf, size_t len, size_t si
 	return len;
 }
 
+/* Returns 0 at the end of a file, or of the time, or when it is ended; else a negative errno. */
 static int follow(int fd, double seconds)
 {
 	struct trace_state *t = trace_state_new();
@@ -374,6 +375,7 @@ static int follow(int fd, double seconds)
 	char buf[16384];
 	size_t len = 0;
 	ssize_t n = 0;
+	int ret = 0;
 
 	if (!t)
 		return -ENOMEM;
@@ -382,7 +384,9 @@ static int follow(int fd, double seconds)
 		n = read(fd, buf + len, sizeof(buf) - len);
 		if (n > 0)
 			len = tell_lines(t, buf, len + n, sizeof(buf));
-		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			ret = -errno;
+		if (!n || ret)
 			break;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (seconds && now.tv_sec - begin.tv_sec >= seconds)
@@ -391,7 +395,7 @@ static int follow(int fd, double seconds)
 			poll(&p, 1, 200);
 	}
 	free(t);
-	return 0;
+	return ret;
 }
 
 /* "3" or "0:3", as a filter of events; "" is everything. Returns whether it is one. */
@@ -410,31 +414,74 @@ static bool filter_of(const char *which, char *filter, size_t size)
 	return *filter;
 }
 
+/*
+ * So that the instance is removed, whoever ends it: also an ssh that breaks. What is ignored,
+ * by nohup for example, ends nothing.
+ */
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+	struct sigaction action = { .sa_handler = on_signal }, old;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+}
+
+/* An exit status */
+static int trace_instance(const char *instance, const char *filter, double seconds)
+{
+	int ret = enable_events(instance, filter), fd;
+
+	if (ret)
+		return fail("modprobe vmbus_host", "cannot switch the events on: %s",
+			    strerror(-ret));
+	fd = open(rooted("%s/trace_pipe", instance), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ret = fd < 0 ? -errno : follow(fd, seconds);
+	if (fd >= 0)
+		close(fd);
+	return ret ? fail("gpadlctl check", "cannot read the trace: %s", strerror(-ret)) : 0;
+}
+
 static int trace_live(const char *filter, double seconds)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	char instance[64];
-	int fd, ret;
+	int ret;
 
+	catch_signals();
 	snprintf(instance, sizeof(instance), "/sys/kernel/tracing/instances/gpadlctl.%d",
 		 getpid());
 	if (mkdir(rooted("%s", instance), 0700))
 		return fail(errno == EACCES || errno == EPERM ? "run it as root" :
 			    "mount -t tracefs none /sys/kernel/tracing",
 			    "cannot trace: %s: %s", instance, strerror(errno));
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGPIPE, &action, NULL);
-	ret = enable_events(instance, filter);
-	fd = open(rooted("%s/trace_pipe", instance), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (!ret && fd >= 0)
-		ret = follow(fd, seconds);
-	else
-		fail("modprobe vmbus_host", "cannot switch the events on: %s", strerror(-ret));
+	ret = trace_instance(instance, filter, seconds);
+	if (rmdir(rooted("%s", instance)))
+		ret = fail("rmdir it", "%s is left, and its events are on: %s", instance,
+			   strerror(errno));
+	return ret;
+}
+
+/* Of a copy; an exit status */
+static int trace_copy(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int ret = fd < 0 ? -errno : follow(fd, 0);
+
 	if (fd >= 0)
 		close(fd);
-	rmdir(rooted("%s", instance));
-	return ret ? 1 : 0;
+	return ret ? fail("give a file that was copied from /sys/kernel/tracing/trace", "%s: %s",
+			  file, strerror(-ret)) : 0;
+}
+
+/* More than 0, and a time that passes. Returns whether it is one. */
+static bool seconds_of(const char *text, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(text, &end);
+	return end != text && !*end && *seconds > 0 && *seconds < 1e9;
 }
 
 int command_trace(int argc, char **argv)
@@ -442,27 +489,21 @@ int command_trace(int argc, char **argv)
 	const char *which = NULL, *file = NULL;
 	double seconds = 0;
 	char filter[64];
-	int i, fd, ret;
+	int i;
 
 	for (i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
-			seconds = strtod(argv[++i], NULL);
-		else if (!strcmp(argv[i], "--file") && i + 1 < argc)
+		if (!strcmp(argv[i], "--seconds") && i + 1 < argc) {
+			if (!seconds_of(argv[++i], &seconds))
+				return misuse("--seconds 10", "%s is no time", argv[i]);
+		} else if (!strcmp(argv[i], "--file") && i + 1 < argc) {
 			file = argv[++i];
-		else if (*argv[i] != '-' && !which)
+		} else if (*argv[i] != '-' && !which) {
 			which = argv[i];
-		else
-			return fail("gpadlctl trace [PARTITION:]CHANNEL", "what is %s?", argv[i]);
+		} else {
+			return misuse("gpadlctl trace [PARTITION:]CHANNEL", "what is %s?", argv[i]);
+		}
 	}
 	if (!filter_of(which, filter, sizeof(filter)))
-		return fail("gpadlctl show lists the channels", "%s is no channel", which);
-	if (!file)
-		return trace_live(filter, seconds);
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fail("give a file that was copied from /sys/kernel/tracing/trace", "%s: %s",
-			    file, strerror(errno));
-	ret = follow(fd, 0);
-	close(fd);
-	return ret ? 1 : 0;
+		return misuse("gpadlctl show lists the channels", "%s is no channel", which);
+	return file ? trace_copy(file) : trace_live(filter, seconds);
 }

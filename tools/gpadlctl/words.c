@@ -50,6 +50,27 @@ const char *time_text(__u64 ms, char buf[32])
 	return buf;
 }
 
+/* ---- Text ---- */
+
+size_t printable_length(const char *text)
+{
+	static const __u32 least[] = { 0, ' ', 0xa0, 0x800, 0x10000 };
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = *s < 0x80 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+	__u32 c = len == 1 ? *s : *s & (0x7f >> len);
+	size_t i;
+
+	if ((*s >= 0x80 && *s < 0xc0) || *s > 0xf4 || *s == 0x7f)
+		return 0;
+	for (i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	/* Longer than need be, controls, halves of UTF-16, what is beyond Unicode */
+	return c < least[len] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : len;
+}
+
 /* ---- Sentences ---- */
 
 struct teller {

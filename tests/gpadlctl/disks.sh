@@ -1,0 +1,302 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# gpadlctl disk on a copy of a machine (--root) where configfs.c stands for the kernel: what is
+# made, what is refused, and that nothing is left half done.
+#
+#	disks.sh GPADLCTL DIRECTORY	TAP on stdout
+
+# shellcheck disable=SC2317 # ok() calls the functions below
+
+set -euo pipefail
+
+gpadlctl=$1
+root=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/gpadlctl/lib.sh
+. "$here/lib.sh"
+
+target=$root/sys/kernel/config/target
+wwn=naa.5001405000000001
+group=$target/vmbus/$wwn/tpgt_1
+image=$root/srv/data.img
+
+# A host that has no disks
+anew()
+{
+	rm -rf "$root"
+	mkdir -p "$target/core/alua/lu_gps" "$root/srv"
+	touch "$target/version"
+}
+
+nothing_is_left()
+{
+	local left
+
+	left=$(find "$target" -mindepth 1 ! -path "$target/core/alua*" ! -path "$target/version" \
+		! -path "$target/core" ! -path "$target/vmbus" -print)
+	echo "$left"
+	[ -z "$left" ]
+}
+
+create()
+{
+	run disk create "$@" --wwn "$wwn" >/dev/null
+}
+
+# backstore HBA NAME PATH: by hand, as the kernel shows one of a file
+backstore()
+{
+	mkdir -p "$target/core/$1/$2"
+	printf 'Status: DEACTIVATED  Max Queue Depth: 0\n        TCM FILEIO ID: 0        File: %s  Size: 4096  Mode: O_DSYNC Async: 0\n' \
+		"$3" >"$target/core/$1/$2/info"
+	touch "$target/core/$1/$2/udev_path"
+}
+
+# lun_of FABRIC TARGET LUN NAME BACKSTORE: by hand
+lun_of()
+{
+	local lun=$target/$1/$2/tpgt_1/lun/lun_$3
+
+	mkdir -p "$lun/statistics"
+	ln -s "$target/core/$5" "$lun/$4"
+}
+
+# ---- create ----
+
+says_how_to_name_it()
+{
+	anew
+	says "--disk $wwn:1\$" disk create data --memory 1M --wwn "$wwn"
+}
+
+comes_and_goes()
+{
+	anew
+	create data --file "$image" --size 1M
+	says "^data +$wwn +1 +0 fileio +$image\$" disk list
+	[ -L "$group/lun/lun_0/data" ]
+	[ -s "$target/core/fileio_0/data/enable" ]
+	says "^Disk data is gone; its data stays in $image.\$" disk delete data
+	[ "$(stat -c %s "$image")" = 1048576 ]
+	nothing_is_left
+}
+
+one_file_two_disks()
+{
+	anew
+	create data --file "$image" --size 1M
+	ln "$image" "$root/srv/hard.img"
+	ln -s "$image" "$root/srv/soft.img"
+	refuses "$image is the data of backstore fileio_0/data already" \
+		disk create other --file "$image"
+	refuses "hard.img is the data of backstore" disk create other --file "$root/srv/hard.img"
+	refuses "soft.img is the data of backstore" disk create other --file "$root/srv/soft.img"
+	[ ! -e "$target/core/fileio_1" ]
+	run disk create other --file "$root/srv/other.img" --size 1M
+}
+
+# Nobody had to write its path into udev_path, and nobody has to have a logical unit of it
+one_file_of_somebody_else()
+{
+	anew
+	touch "$image"
+	backstore fileio_7 theirs "$image"
+	refuses "is the data of backstore fileio_7/theirs already" disk create data --file "$image"
+}
+
+undone()
+{
+	anew
+	touch "$target/vmbus"
+	refuses 'cannot make .*/vmbus' disk create data --file "$image" --size 1M
+	rm "$target/vmbus"
+	[ ! -e "$image" ]
+	nothing_is_left
+}
+
+undo_that_fails()
+{
+	anew
+	touch "$target/vmbus"
+	FAKE_BUSY=/fileio_0 refuses 'core/fileio_0 was made, and cannot be removed: Device or' \
+		disk create data --file "$image" --size 1M
+}
+
+interrupted_create()
+{
+	local status=0
+
+	anew
+	FAKE_SIGNAL=/lun_0 run disk create data --file "$image" --size 1M --wwn "$wwn" || status=$?
+	[ "$status" -eq 143 ]
+	[ ! -e "$image" ]
+	nothing_is_left
+}
+
+# One that is ignored does not interrupt
+nohup_create()
+{
+	anew
+	(
+		trap "" TERM
+		FAKE_SIGNAL=/lun_0 create data --file "$image" --size 1M
+	)
+	[ -L "$group/lun/lun_0/data" ]
+}
+
+# ---- delete ----
+
+memory_is_to_be_wanted()
+{
+	anew
+	create data --memory 1M
+	refuses 'the data of data is in memory, and would be gone' disk delete data
+	[ -L "$group/lun/lun_0/data" ]
+	says '^Disk data is gone, and so is its data, which was in memory.$' \
+		disk delete --force data
+	nothing_is_left
+}
+
+interrupted_delete()
+{
+	local status=0
+
+	anew
+	create data --file "$image" --size 1M
+	FAKE_SIGNAL=/lun_0 run disk delete data || status=$?
+	[ "$status" -eq 143 ]
+	nothing_is_left
+}
+
+# Two logical units on one backstore, as Documentation/disks.rst makes them
+second_lun()
+{
+	anew
+	create data --memory 1M
+	lun_of vmbus "$wwn" 1 again rd_mcp_0/data
+	says 'its data stays: it is that of 1 other logical unit.$' disk delete again
+	[ -L "$group/lun/lun_0/data" ]
+	run disk delete --force data
+	nothing_is_left
+}
+
+by_place()
+{
+	anew
+	create data --file "$image" --size 1M
+	lun_of vmbus "$wwn" 1 data fileio_0/data
+	refuses 'there are several disks data' disk delete data
+	run disk delete "$wwn:1:1"
+	[ -L "$group/lun/lun_0/data" ]
+	[ ! -e "$group/lun/lun_1" ]
+}
+
+other_fabric()
+{
+	anew
+	create data --memory 1M
+	lun_of iscsi iqn.2003-01.org.example:a-target-with-a-long-name 0 theirs rd_mcp_0/data
+	says '1 other logical unit' disk delete data
+	[ -d "$target/core/rd_mcp_0/data" ]
+	json 'not d["disks"] and not d["unused"]' disk list
+}
+
+unused()
+{
+	anew
+	backstore fileio_7 left "$image"
+	says "^left +- +- +- fileio +$image \(not in use\)\$" disk list
+	json 'd["unused"] == [{"name": "left", "backstore": "fileio_7/left", "path": "'"$image"'"}]' \
+		disk list
+	refuses 'there is a disk left already' disk create left --memory 1M
+	says '^Disk left is gone' disk delete left
+	nothing_is_left
+}
+
+# Somebody has made more in it: what was begun can be ended later
+busy_backstore()
+{
+	anew
+	create data --file "$image" --size 1M
+	FAKE_BUSY=/fileio_0/data refuses 'cannot remove .*/core/fileio_0/data' disk delete data
+	says '^data .*not in use' disk list
+	run disk delete data
+	nothing_is_left
+}
+
+# What a kill in the middle of create leaves
+target_without_disks()
+{
+	anew
+	mkdir -p "$group/lun/lun_0/statistics"
+	touch "$group/nexus"
+	says "^Target $wwn has no disks.\$" disk list
+	json 'd["empty_targets"] == ["'"$wwn"'"]' disk list
+	says "^Target $wwn is gone.\$" disk delete "$wwn"
+	nothing_is_left
+}
+
+target_in_json()
+{
+	anew
+	mkdir -p "$group/lun"
+	touch "$group/nexus"
+	json 'd == {"version": 1, "command": "disk delete", "name": "'"$wwn"'"}' disk delete "$wwn"
+}
+
+disk_in_json()
+{
+	anew
+	create data --file "$image" --size 1M
+	json 'd["name"] == "data" and not d["target_stays"] and not d["backstore_stays"]' \
+		disk delete data
+}
+
+name_of_many_letters()
+{
+	anew
+	create data --file "$root/srv/größe-€.img" --size 1M
+	json 'd["disks"][0]["path"].endswith("/srv/größe-€.img")' disk list
+	says '/srv/größe-€.img$' disk list
+}
+
+echo "TAP version 13"
+anew
+ok "list: none" says '^There are no disks for VMBus guests.$' disk list
+ok "create: what the VMM is to be told" says_how_to_name_it
+ok "create, list, delete: a file" comes_and_goes
+ok "create: one file is not two disks" one_file_two_disks
+ok "create: nor the file of somebody else" one_file_of_somebody_else
+ok "create: nothing is left of one that failed" undone
+ok "create: says what is left" undo_that_fails
+ok "create: nothing is left of one that was interrupted" interrupted_create
+ok "create: an ignored signal does not interrupt" nohup_create
+anew
+ok "create: no size" misused 'no size' disk create a --file /a --size 10X
+ok "create: nowhere" misused 'where is the data' disk create a
+ok "create: a name that leads elsewhere" misused 'no name' disk create ../a --memory 1M
+ok "create: the name of a target" misused 'no name' disk create "$wwn" --memory 1M
+ok "create: a path with options in it" misused 'cannot take' \
+	disk create a --file /a,fd_dev_size=1 --size 1M
+ok "create: no target's name" misused 'no name of a target' disk create a --memory 1M --wwn naa.5
+ok "create: a LUN that no guest can name" misused '255 is none' \
+	disk create a --memory 1M --lun 255
+ok "create: a device has its size" misused 'length of a file' \
+	disk create a --block /dev/sda --size 1G
+ok "create: no such option" misused 'no option of disk create' disk create a --colour red
+ok "delete: no such disk" refuses 'there is no disk nothing' disk delete nothing
+ok "delete: no such target" refuses "there is no target $wwn" disk delete "$wwn"
+ok "delete: which?" misused 'which disk' disk delete
+ok "delete: data in memory is to be wanted" memory_is_to_be_wanted
+ok "delete: goes on when it is interrupted" interrupted_delete
+ok "delete: one of two logical units of a backstore" second_lun
+ok "delete: by its place" by_place
+ok "delete: a backstore that another fabric has" other_fabric
+ok "delete: a backstore that nobody has" unused
+ok "delete: again, after it failed half way" busy_backstore
+ok "delete: a target without disks" target_without_disks
+ok "delete --json: a target" target_in_json
+ok "delete --json: a disk" disk_in_json
+ok "list: a file's name is UTF-8" name_of_many_letters
+finish

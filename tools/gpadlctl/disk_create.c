@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * disk create: a backstore of the kernel's SCSI target, and a portal group of its fabric
+ * "vmbus" that has it as a logical unit. All of it is made, or nothing.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "target.h"
+
+/* ---- The order ---- */
+
+/* A guest can name LUNs 0 to 254. */
+#define MAX_LUN		254
+
+enum store {
+	STORE_NONE,
+	STORE_FILE,
+	STORE_BLOCK,
+	STORE_MEMORY,
+};
+
+struct disk {
+	enum store store;
+	const char *path;
+	__u64 bytes;
+	char name[NAME_MAX_LEN + 1];
+	char wwn[21];		/* naa. and 16 digits */
+	unsigned int tpgt, lun;
+	bool read_only;
+	char backstore[PATH_LEN];
+};
+
+/* 10G and the like; 0 if it is none */
+static __u64 size_of(const char *text)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	__u64 n;
+
+	if (!isdigit((unsigned char)*text))
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno)
+		return 0;
+	if (!*end)
+		return n;
+	unit = strchr(units, toupper((unsigned char)*end));
+	if (!unit || end[1])
+		return 0;
+	for (unit++; unit > units; unit--) {
+		if (n > ~0ull >> 10)
+			return 0;
+		n <<= 10;
+	}
+	return n;
+}
+
+/* A directory's name, and nothing that leads elsewhere, nor what names a target */
+static bool name_is_good(const char *name)
+{
+	size_t i, len = strlen(name);
+
+	if (!len || len > NAME_MAX_LEN || *name == '.' || wwn_is_good(name))
+		return false;
+	for (i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+			return false;
+	return true;
+}
+
+/* naa.5001405: of the Linux SCSI target */
+static void random_wwn(char wwn[21])
+{
+	__u64 n = 0;
+
+	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+		n = getpid();
+	snprintf(wwn, 21, "naa.5001405%09llx", n & 0xfffffffff);
+}
+
+/* The target takes options that are parted by commas. */
+static bool path_is_good(const char *path)
+{
+	const char *c;
+
+	if (*path != '/' || strlen(path) >= 256)
+		return false;
+	for (c = path; *c; c++)
+		if (*c == ',' || *c == '\n' || iscntrl((unsigned char)*c))
+			return false;
+	return true;
+}
+
+/* ---- Steps ---- */
+
+static void run_modprobe(const char *module)
+{
+	char *const argv[] = { "modprobe", "-q", (char *)module, NULL };
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+}
+
+static bool target_is_there(void)
+{
+	if (*root)
+		return true;
+	if (access(TARGET, F_OK))
+		run_modprobe("target_core_mod");
+	if (access("/sys/module/vmbus_scsi", F_OK))
+		run_modprobe("vmbus_scsi");
+	if (!access(TARGET, F_OK) && !access("/sys/module/vmbus_scsi", F_OK))
+		return true;
+	fail("gpadlctl check", "the kernel's SCSI target or vmbus_scsi is not loaded");
+	return false;
+}
+
+static bool make_file(struct made *made, struct disk *d)
+{
+	struct stat st;
+	int fd;
+
+	if (!stat(d->path, &st)) {
+		if (!S_ISREG(st.st_mode)) {
+			fail("--block for devices", "%s is no file", d->path);
+			return false;
+		}
+		if (d->bytes && d->bytes != (__u64)st.st_size) {
+			fail("leave --size out, or name another file",
+			     "%s is there already, and has another size", d->path);
+			return false;
+		}
+		d->bytes = st.st_size;
+		return true;
+	}
+	if (!d->bytes) {
+		fail("--size 10G, for example", "%s is not there, and is to be how long?",
+		     d->path);
+		return false;
+	}
+	fd = open(d->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return step_failed("make", d->path);
+	made_add(made, MADE_FILE, d->path);
+	if (ftruncate(fd, d->bytes)) {
+		close(fd);
+		return step_failed("make", d->path);
+	}
+	close(fd);
+	return true;
+}
+
+/* 0 if that is not known; what is no device, the target refuses. */
+static __u64 device_bytes(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+
+	if (fd >= 0)
+		close(fd);
+	return size < 0 ? 0 : size;
+}
+
+/* A number that no other backstore of the kind has, as the other tools for it do */
+static bool make_hba(struct made *made, const char *kind, char *hba, size_t size)
+{
+	const char *path;
+	unsigned int i;
+
+	for (i = 0; i < 10000; i++) {
+		snprintf(hba, size, "%s/core/%s_%u", TARGET, kind, i);
+		path = rooted("%s", hba);
+		if (!mkdir(path, 0755)) {
+			made_add(made, MADE_DIR, path);
+			return true;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return step_failed("make", hba);
+}
+
+static void control_of(const struct disk *d, char *buf, size_t size)
+{
+	if (d->store == STORE_FILE)
+		snprintf(buf, size, "fd_dev_name=%s,fd_dev_size=%llu", d->path, d->bytes);
+	else if (d->store == STORE_BLOCK)
+		snprintf(buf, size, "udev_path=%s%s", d->path,
+			 d->read_only ? ",readonly=1" : "");
+	else
+		snprintf(buf, size, "rd_pages=%llu", d->bytes / sysconf(_SC_PAGESIZE));
+}
+
+static bool make_backstore(struct made *made, struct disk *d)
+{
+	static const char *const kinds[] = { NULL, "fileio", "iblock", "rd_mcp" };
+	char hba[PATH_LEN - NAME_MAX_LEN - 1], control[320], serial[40];
+	__u64 n[2] = {};
+
+	if (!make_hba(made, kinds[d->store], hba, sizeof(hba)))
+		return false;
+	snprintf(d->backstore, sizeof(d->backstore), "%s/%s", hba, d->name);
+	if (!step_dir(made, rooted("%s", d->backstore), false))
+		return false;
+	control_of(d, control, sizeof(control));
+	if (!step_write(rooted("%s/control", d->backstore), control))
+		return false;
+	/* For listings; the target itself needs it of no file. */
+	if (d->store == STORE_FILE && !step_write(rooted("%s/udev_path", d->backstore), d->path))
+		return false;
+	if (!step_write(rooted("%s/enable", d->backstore), "1"))
+		return false;
+	if (getrandom(n, sizeof(n), 0) != sizeof(n))
+		return true;
+	snprintf(serial, sizeof(serial), "%016llx%016llx", n[0], n[1]);
+	return step_write(rooted("%s/wwn/vpd_unit_serial", d->backstore), serial);
+}
+
+/* The portal group; one that is new has no nexus yet. */
+static bool make_group(struct made *made, const struct disk *d, const char *group)
+{
+	bool is_new = access(rooted("%s", group), F_OK);
+	char initiator[21];
+
+	if (!step_dir(made, rooted("%s/vmbus", TARGET), true) ||
+	    !step_dir(made, rooted("%s/vmbus/%s", TARGET, d->wwn), true) ||
+	    !step_dir(made, rooted("%s", group), true))
+		return false;
+	random_wwn(initiator);
+	return !is_new || step_write(rooted("%s/nexus", group), initiator);
+}
+
+static bool make_lun(struct made *made, const struct disk *d)
+{
+	char group[128], target[PATH_LEN];
+	const char *link;
+
+	snprintf(group, sizeof(group), "%s/vmbus/%s/tpgt_%u", TARGET, d->wwn, d->tpgt);
+	if (!make_group(made, d, group) ||
+	    !step_dir(made, rooted("%s/lun/lun_%u", group, d->lun), false))
+		return false;
+	snprintf(target, sizeof(target), "%s", rooted("%s", d->backstore));
+	link = rooted("%s/lun/lun_%u/%s", group, d->lun, d->name);
+	return step_link(made, target, link);
+}
+
+static void say_created(const struct disk *d)
+{
+	struct json j;
+	char size[32];
+
+	if (want_json) {
+		json_begin(&j, "disk create");
+		json_string(&j, "name", d->name);
+		json_string(&j, "wwn", d->wwn);
+		json_number(&j, "tpgt", d->tpgt);
+		json_number(&j, "lun", d->lun);
+		json_number(&j, "bytes", d->bytes);
+		json_end(&j);
+		return;
+	}
+	printf("Disk %s%s%s is LUN %u of %s, portal group %u.\n", d->name, d->bytes ? ", " : "",
+	       d->bytes ? bytes_text(d->bytes, size) : "", d->lun, d->wwn, d->tpgt);
+	printf("  next: give the VMM wwpn %s and tpgt %u, for example: vmm --disk %s:%u\n", d->wwn,
+	       d->tpgt, d->wwn, d->tpgt);
+}
+
+static int set_number(unsigned int *number, unsigned int max, const char *value)
+{
+	unsigned long n;
+	char *end;
+
+	n = strtoul(value, &end, 10);
+	if (!isdigit((unsigned char)*value) || *end || n > max) {
+		char next[40];
+
+		snprintf(next, sizeof(next), "a number up to %u", max);
+		return misuse(next, "%s is none", value);
+	}
+	*number = n;
+	return 0;
+}
+
+/* Of an option that takes one; an exit status */
+static int set_option(struct disk *d, int option, const char *value)
+{
+	switch (option) {
+	case 'f':
+	case 'b':
+	case 'm':
+		if (d->store)
+			return misuse("--file, --block or --memory",
+				      "a disk is in one place only");
+		d->store = option == 'f' ? STORE_FILE : option == 'b' ? STORE_BLOCK :
+			   STORE_MEMORY;
+		d->path = value;
+		return 0;
+	case 's':
+		d->bytes = size_of(value);
+		return d->bytes ? 0 : misuse("--size 10G", "%s is no size", value);
+	case 'w':
+		if (!wwn_is_good(value))
+			return misuse("naa. and 16 hexadecimal digits",
+				      "%s is no name of a target", value);
+		memcpy(d->wwn, value, sizeof(d->wwn));
+		return 0;
+	case 'l':
+		return set_number(&d->lun, MAX_LUN, value);
+	default:
+		return set_number(&d->tpgt, 0xffff, value);
+	}
+}
+
+/* @argv: behind "create", which is argv[-1] */
+static int parse_create(int argc, char **argv, struct disk *d)
+{
+	static const struct option options[] = {
+		{ "file", required_argument, NULL, 'f' },
+		{ "block", required_argument, NULL, 'b' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "size", required_argument, NULL, 's' },
+		{ "wwn", required_argument, NULL, 'w' },
+		{ "lun", required_argument, NULL, 'l' },
+		{ "tpgt", required_argument, NULL, 't' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{}
+	};
+	int c, ret = 0;
+
+	optind = 0;
+	while (!ret && (c = getopt_long(argc + 1, argv - 1, "", options, NULL)) != -1) {
+		if (c == '?')
+			return misuse("man gpadlctl", "that is no option of disk create");
+		if (c == 'r')
+			d->read_only = true;
+		else
+			ret = set_option(d, c, optarg);
+	}
+	if (ret || optind == argc + 1)
+		return ret;
+	if (optind != argc || !name_is_good(argv[optind - 1]))
+		return misuse("gpadlctl disk create NAME --file /srv/NAME.img --size 10G",
+			      "%s is no name for a disk: letters, digits, ._-",
+			      argv[optind - 1]);
+	snprintf(d->name, sizeof(d->name), "%s", argv[optind - 1]);
+	return 0;
+}
+
+/* An exit status */
+static int check_create(struct disk *d)
+{
+	if (!d->store)
+		return misuse("--file PATH, --block DEVICE or --memory SIZE",
+			      "where is the data of the disk to be?");
+	if (d->bytes && d->store != STORE_FILE)
+		return misuse("leave --size out", "--size is the length of a file");
+	if (d->store == STORE_MEMORY) {
+		d->bytes = size_of(d->path);
+		if (d->bytes < (__u64)sysconf(_SC_PAGESIZE))
+			return misuse("--memory 256M", "%s is no size", d->path);
+	} else if (!path_is_good(d->path)) {
+		return misuse("a path that begins with / and has no comma",
+			      "the SCSI target cannot take %s", d->path);
+	}
+	if (d->read_only && d->store != STORE_BLOCK)
+		return misuse("--block", "only a block device can be read-only");
+	if (!*d->wwn)
+		random_wwn(d->wwn);
+	if (!*d->name)
+		snprintf(d->name, sizeof(d->name), "disk-%s", d->wwn + 11);
+	return 0;
+}
+
+/* ---- What there is already ---- */
+
+struct taken {
+	const struct disk *d;
+	struct stat st;		/* of what is to have the data */
+	bool by_name, by_data;
+	char backstore[300];	/* that has the data */
+};
+
+static int lun_takes(const struct lun *l, void *arg)
+{
+	struct taken *t = arg;
+
+	t->by_name = !strcmp(l->name, t->d->name);
+	return t->by_name;
+}
+
+static int unused_takes(const char *backstore, void *arg)
+{
+	struct taken *t = arg;
+
+	t->by_name = !strcmp(backstore_name(backstore), t->d->name);
+	return t->by_name;
+}
+
+/* Whatever leads there: two names of one file, two nodes of one device */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int backstore_takes(const char *backstore, void *arg)
+{
+	struct taken *t = arg;
+	char path[512];
+	struct stat st;
+
+	backstore_path(backstore, path, sizeof(path));
+	t->by_data = *path && !stat(path, &st) && is_same(&t->st, &st);
+	if (t->by_data)
+		snprintf(t->backstore, sizeof(t->backstore), "%s", backstore);
+	return t->by_data;
+}
+
+/*
+ * The target itself opens a file as often as it is told to: two guests would write to it,
+ * each with a cache and a file system of its own.
+ */
+static bool is_taken(const struct disk *d)
+{
+	struct taken t = { .d = d };
+
+	walk_luns(&(struct lun_walk){ lun_takes, &t, FABRIC });
+	if (!t.by_name)
+		walk_unused(&(struct backstore_walk){ unused_takes, &t });
+	if (t.by_name) {
+		fail("another name; gpadlctl disk list", "there is a disk %s already", d->name);
+		return true;
+	}
+	if (d->store == STORE_MEMORY || stat(d->path, &t.st))
+		return false;
+	walk_backstores(&(struct backstore_walk){ backstore_takes, &t });
+	if (t.by_data)
+		fail("gpadlctl disk list; one more LUN on it: Documentation/disks.rst",
+		     "%s is the data of backstore %s already", d->path, t.backstore);
+	return t.by_data;
+}
+
+/* All of it, or nothing */
+static bool make_disk(struct disk *d)
+{
+	struct made made = {};
+	bool done;
+
+	changes_begin();
+	if (d->store == STORE_BLOCK)
+		d->bytes = device_bytes(d->path);
+	done = (d->store != STORE_FILE || make_file(&made, d)) && make_backstore(&made, d) &&
+	       make_lun(&made, d);
+	if (done && changes_interrupted()) {
+		fail("gpadlctl disk create, again", "interrupted: the disk is not made");
+		done = false;
+	}
+	if (done)
+		say_created(d);
+	else
+		made_undo(&made);
+	changes_end();
+	return done;
+}
+
+int disk_create(int argc, char **argv)
+{
+	struct disk d = { .tpgt = 1 };
+	int ret;
+
+	ret = parse_create(argc, argv, &d) ?: check_create(&d);
+	if (ret)
+		return ret;
+	if (!target_is_there())
+		return 1;
+	changes_alone();
+	return is_taken(&d) || !make_disk(&d);
+}
