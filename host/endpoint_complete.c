@@ -205,7 +205,8 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
  * done() may be called before this returns, and in any context in which another completion of
  * the channel is handed over, or in the channel's work: it frees the request, no more.
  *
- * A completion that the ring can never hold is dropped, too.
+ * A completion that the ring can never hold is dropped, too. A call sends what others have
+ * handed over meanwhile as well, four batches at most: the channel's work sends the rest.
  *
  * Context: any, interrupts included (threaded ones on PREEMPT_RT).
  */
