@@ -94,14 +94,19 @@ int main(int argc, char **argv)
 
 	argc = take_json(argc, argv);
 	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
-		if (c == 'r') {
+		switch (c) {
+		case 'r':
 			root = optarg;
-		} else if (c == 'v') {
+			break;
+		case 'v':
 			puts("gpadlctl " GPADLCTL_VERSION);
 			return 0;
-		} else {
-			print_usage(c == 'h' ? stdout : stderr);
-			return c == 'h' ? 0 : STATUS_MISUSE;
+		case 'h':
+			print_usage(stdout);
+			return 0;
+		default:
+			print_usage(stderr);
+			return STATUS_MISUSE;
 		}
 	}
 	if (optind == argc) {
