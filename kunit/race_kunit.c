@@ -18,6 +18,12 @@ static void unmap_in_revoke(struct vm_channel *c, struct vmbus_mapping *map)
 	vmbus_gpadl_unmap(map);
 }
 
+/* While the caller has a spin lock */
+static bool others_run(void)
+{
+	return num_online_cpus() > 1;
+}
+
 /*
  * What happens while wake() is called: the reply can be read, and the lock of the GPADL
  * that it is about is held.
@@ -33,8 +39,7 @@ static void wake_and_let_act(struct vm *vm)
 {
 	unsigned long end = jiffies + HZ;
 
-	/* It comes to no lock while the only processor is held by this one. */
-	if (current == READ_ONCE(at_wake.task) || num_online_cpus() == 1)
+	if (current == READ_ONCE(at_wake.task) || !others_run())
 		return;
 	while (!READ_ONCE(at_wake.acts) && time_before(jiffies, end))
 		cpu_relax();
@@ -231,7 +236,7 @@ static void post_late(struct gpadl_reply_queue *q, struct gpadl_reply *r,
 	unsigned int ms;
 
 	atomic_set(&dying, 1);
-	for (ms = 0; ms < 10000 && !atomic_read(&resetting); ms++)
+	for (ms = 0; others_run() && ms < 10000 && !atomic_read(&resetting); ms++)
 		mdelay(1);
 	/* It goes on, as far as it comes. */
 	mdelay(100);
@@ -288,7 +293,7 @@ VM_CASE(unlink_while_list_changes)
 	struct vm_task *t;
 	int i;
 
-	if (num_online_cpus() == 1)
+	if (!others_run())
 		kunit_skip(test, "nobody runs beside a spin lock on the only processor");
 	for (i = 0; i < VM_CHANNELS; i++)
 		vm_establish(vm, &vm->c[i], VM_HANDLE, VM_LOW_PFN, PAGES);

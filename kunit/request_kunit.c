@@ -121,6 +121,7 @@ VM_CASE(allocates_nothing)
 	struct vmbus_mapping *map;
 	int ret;
 
+	alloc_fault_need(test);
 	vm_begin(vm);
 	guest_range(&vm->s, (GPA_PAGES - 1) * GUEST_PAGE, 1);
 	guest_pfns(&vm->s, VM_BIG_PFN, 3, GPA_PAGES);
@@ -142,6 +143,7 @@ VM_CASE(maps_without_memory)
 	unsigned int refused = 0;
 	int ret;
 
+	alloc_fault_need(test);
 	while (alloc_fault_next(&f)) {
 		vm_begin(vm);
 		vm_range(vm, VM_BIG_PFN + 8 * f.tries, 3);
@@ -436,6 +438,7 @@ VM_CASE(pool_without_memory)
 	struct alloc_fault f = {};
 	int ret;
 
+	alloc_fault_need(test);
 	while (alloc_fault_next(&f)) {
 		alloc_fault_begin(&f);
 		ret = vmbus_gpa_pool_create(vm->c[1].chan, 4, 1 << 20);

@@ -234,7 +234,8 @@ static void spare_none(const char *dir)
  */
 void alloc_fault_need(struct kunit *test)
 {
-	if (!fault_setting("failslab", "ignore-gfp-wait"))
+	if (!fault_setting("failslab", "ignore-gfp-wait") ||
+	    !fault_setting("fail_page_alloc", "ignore-gfp-wait"))
 		kunit_skip(test, "the kernel cannot make an allocation fail");
 	spare_none("failslab");
 	spare_none("fail_page_alloc");
