@@ -7,9 +7,10 @@
 #
 # An older version of them is installed there: DKMS builds the modules, for the kernel that the
 # release has and for the one of its backports, and a backend is compiled by what is installed.
-# Then the system boots in QEMU, as it comes: guest/install-system.sh runs the demo's guest on
-# it, upgrades the packages meanwhile, makes a disk, and purges them. What a system is made of
-# is kept in the cache for a week. Needs root. The last line on stdout is 'N passed, N failed'.
+# Then the system boots in QEMU: guest/install-system.sh runs the demo's guest on it, upgrades the
+# packages meanwhile, makes a disk, and purges them. There DKMS does all that it does anywhere; but
+# each compiler's answer is in a cache, as the same source was compiled here before. What a system
+# is made of is kept for a week. Needs root. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"
@@ -18,6 +19,7 @@ release=${1:-bookworm}
 dir=$out/install-$release
 root=$dir/root
 tarball=$cache/root-$release.tar
+compiled=$cache/ccache-$release
 old_version=0.0.1
 passed=0 failed=0
 
@@ -27,7 +29,7 @@ passed=0 failed=0
 
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
-packages+=,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache
+packages+=,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl
 
 make_tarball()
 {
@@ -89,12 +91,24 @@ count()
 	return "$status"
 }
 
-# In the system, with what DKMS looks for there; the mounts go with the command
+# A header is the same if size and time are: to read a thousand for each object takes a second
+# where processors are emulated. An image of a file system has another ctime
+ccache_settings()
+{
+	echo "max_size = 200M"
+	echo "sloppiness = file_stat_matches, file_stat_matches_ctime, include_file_ctime"
+}
+
+# In the system, with what DKMS looks for there; the mounts go with the command. Compilers are asked
+# through a cache that outlives the system: what they said of the same source before is true still
 inside()
 {
 	# shellcheck disable=SC2016 # the inner shell expands them
 	unshare -m sh -c 'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" &&
-		exec chroot "$0" env DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"' "$root" "$@"
+		mount --bind "$1" "$0/var/cache/ccache" && root=$0 && shift &&
+		exec chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C \
+			DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/var/cache/ccache "$@"' \
+		"$root" "$compiled" "$@"
 }
 
 # The kernel that boots
@@ -135,30 +149,56 @@ compile_vmm()
 	return $built
 }
 
-# dkms_builds HEADERS: for a kernel that is not installed, whose headers are in this directory
+# headers_in HEADERS: for a kernel that is not installed, whose headers are in this directory
+headers_in()
+{
+	(cd "$1" && find . -depth -type d | sed 's,^\./lib/,./usr/lib/,') |
+		while read -r place; do
+			[ -e "$root/$place" ] || echo "$place"
+		done >"$dir/directories"
+	cp -a "$1/usr/." "$root/usr/"
+	[ ! -d "$1/lib" ] || cp -a "$1/lib/." "$root/usr/lib/"
+}
+
+headers_out()
+{
+	local place
+
+	(cd "$1" && find . ! -type d) | sed 's,^\./lib/,./usr/lib/,' |
+		while read -r place; do rm -f "$root/$place"; done
+	rm -rf "$root/usr/lib/modules/$2"
+	while read -r place; do
+		[ ! -e "$root/$place" ] || rmdir "$root/$place"
+	done <"$dir/directories"
+}
+
+# built KERNEL: DKMS has each module for it
+built()
+{
+	local place=$root/var/lib/dkms/vmbus-gpadl/$old_version name
+
+	for name in vmbus_gpadl vmbus_host vmbus_scsi; do
+		find "$place/$1" -name "$name.ko*" | grep -q . ||
+			{ echo "there is no $name"; cat "$place/build/make.log"; return 1; }
+	done
+}
+
+# dkms_builds HEADERS
 dkms_builds()
 {
-	local headers=$1 kernel place status=0
+	local headers=$1 kernel status=0
 
 	kernel=$(basename "$headers"/usr/src/linux-headers-*-amd64 | sed 's/^linux-headers-//')
-	cp -a "$headers/usr/." "$root/usr/"
-	[ ! -d "$headers/lib" ] || cp -a "$headers/lib/." "$root/usr/lib/"
-	inside dkms build "vmbus-gpadl/$old_version" -k "$kernel" ||
-		{ cat "$root/var/lib/dkms/vmbus-gpadl/$old_version/build/make.log"; status=1; }
-	for m in vmbus_gpadl vmbus_host vmbus_scsi; do
-		find "$root/var/lib/dkms/vmbus-gpadl/$old_version/$kernel" -name "$m.ko*" |
-			grep -q . || { echo "there is no $m"; status=1; }
-	done
+	headers_in "$headers"
+	inside dkms build "vmbus-gpadl/$old_version" -k "$kernel" || status=1
+	built "$kernel" || status=1
 	inside dkms remove "vmbus-gpadl/$old_version" -k "$kernel" || status=1
-	(cd "$headers" && find . ! -type d) | sed 's,^\./lib/,./usr/lib/,' |
-		while read -r place; do rm -f "$root/$place"; done
-	rm -rf "$root/usr/lib/modules/$kernel" "$root"/usr/src/linux-headers-"${kernel%-amd64}"*
+	headers_out "$headers" "$kernel"
 	return $status
 }
 
-# The new version is built here once, and taken away again. What the compiler has made of it stays
-# in a cache, which Debian's kernel headers ask if they are told to: an emulated processor takes
-# ten times as long, and has to do it in the upgrade
+# The new version is built here once, and taken away again. What the compiler says of it goes with
+# the system, for the upgrade to find it: an emulated processor takes ten times as long
 dkms_builds_new()
 {
 	local new status=0 unpacked=$dir/unpacked
@@ -168,11 +208,27 @@ dkms_builds_new()
 	dpkg-deb -x "$root"/new/vmbus-gpadl-dkms_*.deb "$unpacked"
 	cp -a "$unpacked/usr/src/vmbus-gpadl-$new" "$root/usr/src/"
 	inside dkms add "vmbus-gpadl/$new" &&
-	inside env DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/var/cache/ccache \
-		dkms build "vmbus-gpadl/$new" -k "$(kernel_of_root)" || status=1
+	inside dkms build "vmbus-gpadl/$new" -k "$(kernel_of_root)" || status=1
 	inside dkms remove "vmbus-gpadl/$new" --all || status=1
 	rm -rf "$root/usr/src/vmbus-gpadl-$new" "$unpacked"
+	cp -a "$compiled/." "$root/var/cache/ccache/"
 	return $status
+}
+
+# depmod reads all modules that there are, and an upgrade runs it twice: minutes of an emulated
+# processor. What no virtual machine needs goes
+thin()
+{
+	local place kernel
+
+	kernel=$(kernel_of_root)
+	for place in "$root/usr/lib/modules/$kernel"/kernel/{drivers/*,sound}; do
+		case ${place##*/} in
+		block | char | scsi | target | vhost | virt | virtio)	;;
+		*)	rm -rf "$place" ;;
+		esac
+	done
+	inside depmod "$kernel"
 }
 
 # What the system has beside the packages: those to come, the demo's guest, and a service that
@@ -182,8 +238,10 @@ furnish()
 	local stock demo=$root/opt/gpadl-demo
 
 	rm -rf "$root" "$dir/guest"
-	mkdir -p "$root/old" "$root/new" "$demo"
+	mkdir -p "$root/old" "$root/new" "$demo" "$root/var/cache/ccache"
 	tar -C "$root" -xf "$tarball"
+	ccache_settings >"$compiled/ccache.conf"
+	thin
 	cp "$(with_lock packages packages_of "$old_version")"/*.deb "$root/old/"
 	cp "$(with_lock packages packages_of "$(cat "$top/VERSION")")"/*.deb "$root/new/"
 	rm "$root"/{old,new}/*-dbgsym_*
@@ -233,7 +291,7 @@ make_image()
 	rm -rf "$root"
 }
 
-mkdir -p "$dir"
+mkdir -p "$dir" "$compiled"
 with_lock "root-$release" make_tarball
 headers=$(with_lock "headers-$release" backports_headers)
 if prepare "$headers"; then

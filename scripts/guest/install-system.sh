@@ -61,6 +61,26 @@ version_on_disk()
 	[ "$(modinfo -F version vmbus_gpadl)" = "$1" ]
 }
 
+signed_by_dkms()
+{
+	modinfo -F signer vmbus_gpadl | tee /dev/stderr | grep '^DKMS module signing key$'
+}
+
+# As under Secure Boot, of a machine that does not know DKMS's key. There is no way back
+refused_for_its_key()
+{
+	echo Y >/sys/module/module/parameters/sig_enforce
+	! modprobe vmbus_gpadl >/tmp/refused 2>&1 || return 1
+	cat /tmp/refused
+	grep 'Key was rejected by service' /tmp/refused
+}
+
+says_what_is_loaded()
+{
+	gpadlctl check | tee /dev/stderr |
+		grep "^warning  modules  *version 0.0.1 of the modules is loaded; .* $new\$"
+}
+
 # For group kvm, and nobody else
 permissions()
 {
@@ -146,12 +166,24 @@ host_is_ready()
 
 # ---- Upgrade ----
 
+# When each line came
+stamp()
+{
+	while IFS= read -r line; do
+		echo "$SECONDS s: $line"
+	done
+}
+
 # DKMS finds what the compiler said before, on a processor that was not emulated
 upgrade()
 {
 	local -x DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/var/cache/ccache
 
-	dpkg -i /new/*.deb </dev/null
+	ccache -z
+	dpkg -i /new/*.deb </dev/null 2>&1 | stamp | tee /tmp/upgrade
+	status=${PIPESTATUS[0]}
+	ccache -s | tee -a /tmp/upgrade
+	return "$status"
 }
 
 reload()
@@ -214,6 +246,7 @@ new=$(dpkg-deb -f /new/vmbus-gpadl-dkms_*.deb Version)
 new=${new%-*}
 check "the modules are loaded at boot" loaded_at_boot
 check "they are of the version that is installed" version_loaded 0.0.1
+check "DKMS has signed them" signed_by_dkms
 check "/dev/vmbus-host is for group kvm" permissions
 check "gpadlctl check: this host is ready" host_is_ready
 check "a guest's heartbeats are answered" start_guest
@@ -223,6 +256,7 @@ check "an upgrade succeeds while that guest runs" upgrade
 check "the guest runs on" beats_on
 check "with the modules that it had" version_loaded 0.0.1
 check "the new ones are installed" version_on_disk "$new"
+check "gpadlctl check says that they are not loaded" says_what_is_loaded
 check "the guest ends" end_guest
 check "the new modules take their place" reload
 check "the new ones are loaded" version_loaded "$new"
@@ -233,9 +267,12 @@ check "and deletes it" deletes_a_disk
 check "there are manual pages and documents" manual
 check "the modules can be unloaded" \
 	modprobe -r vmbus_heartbeat vmbus_scsi vmbus_host vmbus_gpadl
+check "a kernel that demands a key it knows refuses them" refused_for_its_key
 check "the packages can be purged" purge
 check "nothing is left of them" no_trace
 echo "1..$n"
+echo "@@ upgrade"
+cat /tmp/upgrade
 echo "@@ said"
 cat /tmp/said
 echo "@@@ verdict $failed"
