@@ -24,7 +24,7 @@ demo:
 demo-disk:
 	scripts/demo-disk.sh
 
-# QEMU with the devices of tools/qemu, of Debian's source; QEMU_VERSION=7.2 or 10.0
+# QEMU with the devices of tools/qemu, of Debian's source; QEMU_VERSION=7.2, 10.0 or newest
 qemu:
 	scripts/qemu-build.sh show $(QEMU_VERSION)
 
@@ -99,7 +99,7 @@ help:
 	@echo
 	@echo "The whole of it, in virtual machines (nothing is loaded on this machine):"
 	@echo "  make demo         boot a stock guest whose GPADLs the modules map"
-	@echo "  make qemu         build QEMU with these devices; VERSION=7.2 or 10.0"
+	@echo "  make qemu         build QEMU with these devices; QEMU_VERSION=7.2, 10.0, newest"
 	@echo "  make demo-qemu    that QEMU: disks come and go, resets, hot plug; it is killed"
 	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, hot plug; VMM killed, unplugged"
 	@echo "  make sg3          sg3-utils in a guest, and in its host on the same disk"

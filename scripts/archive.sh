@@ -64,11 +64,11 @@ archive_ask_sources()
 	archive_ask "$1" source
 }
 
-# source_version PACKAGE: the newest that the suite has
-source_version()
+# source_versions PACKAGE: those that the suite lists, the newest first
+source_versions()
 {
 	apt-cache "${apt_options[@]}" showsrc --only-source "$1" 2>/dev/null |
-		sed -n 's/^Version: //p' | sort -V | tail -n 1
+		sed -n 's/^Version: //p' | sort -rV
 }
 
 # unpack_source DIR PACKAGE VERSION: what Debian builds its package from, with its patches
@@ -81,8 +81,9 @@ unpack_source()
 	(cd "$tmp" && apt-get "${apt_options[@]}" source --download-only "$2=$3") \
 		>"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; die "cannot download $2 $3" "$apt_next"; }
 	mkdir -p "$dir"
-	tar -xf "$tmp"/*.orig.tar.* -C "$dir" --strip-components=1
-	tar -xf "$tmp"/*.debian.tar.* -C "$dir"
+	tar -xf "$tmp"/*.orig.tar.* -C "$dir" --strip-components=1 ||
+		die "cannot unpack $2 $3" "is there room?"
+	tar -xf "$tmp"/*.debian.tar.* -C "$dir" || die "cannot unpack $2 $3" "is there room?"
 	grep -v '^ *\(#\|$\)' "$dir/debian/patches/series" | while read -r patch; do
 		patch -d "$dir" -p1 -sfi "$dir/debian/patches/$patch" >&2
 	done

@@ -5,10 +5,12 @@
 #
 #	qemu-build.sh [VERSION]		build it, print the directory where it is
 #	qemu-build.sh show [VERSION]	the same for people: how to run it
+#	qemu-build.sh series DIR	make the patches, as QEMU's list wants them, in DIR
 #
-# VERSION is 7.2, which Debian 12 has, or 10.0, which Debian 13 has. In the directory:
-# bin/qemu-system-x86_64, its libraries in lib/, its firmware in share/qemu. ASAN=1 builds it
-# with AddressSanitizer. KEEP=DIR builds in DIR and leaves it there, for those who change it.
+# VERSION is 7.2, which Debian 12 has; 10.0, which Debian 13 has; or newest, the newest that the
+# archive gives out. In the directory: bin/qemu-system-x86_64, its libraries in lib/, its firmware
+# in share/qemu. QEMU_SANITIZE=1 builds it with AddressSanitizer and UBSan. KEEP=DIR builds in DIR
+# and leaves it there, for those who change it.
 #
 # It is not the system's QEMU: it has KVM, a PC, serial ports and VMBus, and nothing else.
 # Nothing is installed, and root is not needed: what it is built with is downloaded, unpacked and
@@ -29,7 +31,8 @@ suite_of()
 	case $1 in
 	7.2)	echo bookworm ;;
 	10.0)	echo trixie ;;
-	*)	die "VERSION=$1: 7.2 or 10.0" ;;
+	newest)	echo sid ;;
+	*)	die "VERSION=$1: 7.2, 10.0 or newest" ;;
 	esac
 }
 
@@ -55,28 +58,36 @@ meson()
 	answer "$dir"
 }
 
+# In a subshell, as unpack_source() gives up where there is another version to try
 source_qemu_make()
 {
 	local dir=$1 tmp
 
 	[ ! -e "$dir" ] || return 0
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-	unpack_source "$tmp" qemu "$2"
+	if ! (unpack_source "$tmp" qemu "$2"); then
+		rm -rf "$tmp"
+		return 1
+	fi
 	chmod 755 "$tmp"
 	mv -T "$tmp" "$dir"
 	prune "$dir" "qemu-source-$3-*"
 }
 
+# The newest of a suite. A mirror may list what it does not have any more, or not yet.
 source_qemu()
 {
 	local full dir
 
 	archive_ask_sources "$(suite_of "$1")"
-	full=$(source_version qemu)
-	[ -n "$full" ] || die "the archive has no source of QEMU $1" "$apt_next"
-	dir=$cache/qemu-source-$1-${full#*:}
-	with_lock "qemu-source-$1" source_qemu_make "$dir" "$full" "$1"
-	answer "$dir"
+	for full in $(source_versions qemu); do
+		dir=$cache/qemu-source-$1-${full#*:}
+		if with_lock "qemu-source-$1" source_qemu_make "$dir" "$full" "$1"; then
+			answer "$dir"
+			return
+		fi
+	done
+	die "the archive has no source of QEMU $1" "$apt_next"
 }
 
 system_make()
@@ -105,19 +116,44 @@ system()
 	answer "$dir"
 }
 
+# Which patches to tools/qemu/src, which is written for the newest, a VERSION takes
+backports_of()
+{
+	case $1 in
+	7.2)	echo 10.0 7.2 ;;
+	10.0)	echo 10.0 ;;
+	esac
+}
+
+# patch_for FILE VERSION: before 10.1, hw/hyperv was compiled for each target, and so was in
+# another list; and fewer pointers were to what is constant
+patch_for()
+{
+	case $2 in
+	7.2 | 10.0)
+		sed -e 's/^\([ +]\)system_ss/\1specific_ss/' -e 's/^\( .*\)const void \*data)/\1void *data)/' \
+			-e 's/(const InterfaceInfo\[\])/(InterfaceInfo[])/' "$1" ;;
+	*)
+		cat "$1" ;;
+	esac
+}
+
 # add_tree TREE VERSION: our files and patches
 add_tree()
 {
-	local patch
+	local patch backport
 
 	for patch in "$top/tools/qemu/patches"/{fixes,vmbus}/*.patch; do
-		patch -d "$1" -p1 -sfi "$patch" >&2 || die "${patch##*/} does not apply to QEMU $2"
+		patch_for "$patch" "$2" | patch -d "$1" -p1 -sf >&2 ||
+			die "${patch##*/} does not apply to QEMU $2"
 	done
 	cp -r "$top/tools/qemu/src/." "$1"
 	cp "$top"/include/uapi/linux/vmbus_host*.h "$1/linux-headers/linux/"
-	for patch in "$top/tools/qemu/patches/$2"/*.patch; do
-		[ ! -e "$patch" ] || patch -d "$1" -p1 -sfi "$patch" >&2 ||
-			die "${patch##*/} does not apply to tools/qemu/src"
+	for backport in $(backports_of "$2"); do
+		for patch in "$top/tools/qemu/patches/$backport"/*.patch; do
+			patch -d "$1" -p1 -sfi "$patch" >&2 ||
+				die "${patch##*/} does not apply to tools/qemu/src"
+		done
 	done
 }
 
@@ -142,9 +178,13 @@ configure_and_build()
 	local lib=$system/usr/lib/x86_64-linux-gnu
 	local python=$system/usr/lib/python3/dist-packages
 	local extra=(--disable-install-blobs --disable-download)
+	local sanitize=(--enable-asan --enable-ubsan)
 
-	[ "$version" != 7.2 ] || extra=("--meson=$meson/usr/bin/meson" "--ninja=$system/usr/bin/ninja")
-	[ -z "${ASAN-}" ] || extra+=(--enable-sanitizers)
+	if [ "$version" = 7.2 ]; then
+		extra=("--meson=$meson/usr/bin/meson" "--ninja=$system/usr/bin/ninja")
+		sanitize=(--enable-sanitizers)
+	fi
+	[ -z "${QEMU_SANITIZE-}" ] || extra+=("${sanitize[@]}")
 	mkdir -p "$build" && cd "$build"
 	# It needs its library, which the machine may not have
 	printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/bin/pkgconf "$@"\n' "$lib" "$system" \
@@ -162,30 +202,60 @@ configure_and_build()
 	nice ninja qemu-system-x86_64 tests/qtest/vmbus-host-test
 }
 
-# What runs without what it was built with
+# collect_program SYSTEM FILE DIR: what runs without what it was built with. The sanitizers'
+# libraries are the compiler's; with them, reports need the names of functions.
+collect_program()
+{
+	local system=$1 file=$2 dir=$3 name
+
+	if [ -z "${QEMU_SANITIZE-}" ]; then
+		strip -o "$dir/bin/${file##*/}" "$file"
+	else
+		strip --strip-debug -o "$dir/bin/${file##*/}" "$file"
+		for name in libstdc++ libasan libubsan; do
+			name=$(gcc -print-file-name="$name.so")
+			cp -L "$name" "$dir/lib/$(readelf -d "$name" |
+				sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')"
+			copy_needed "$system" "$name" "$dir/lib"
+		done
+	fi
+	copy_needed "$system" "$file" "$dir/lib"
+}
+
 collect()
 {
 	local build=$1 system=$2 dir=$3
 
 	mkdir -p "$dir"/{bin,lib,share/qemu}
-	strip -o "$dir/bin/qemu-system-x86_64" "$build/qemu-system-x86_64"
-	cp "$build/tests/qtest/vmbus-host-test" "$dir/bin/"
-	[ -n "${ASAN-}" ] || {
-		copy_needed "$system" "$dir/bin/qemu-system-x86_64" "$dir/lib"
-		cp -L "$(find_library "$system" 'ld-linux-x86-64.so.2')" "$dir/lib/"
-	}
+	collect_program "$system" "$build/qemu-system-x86_64" "$dir"
+	collect_program "$system" "$build/tests/qtest/vmbus-host-test" "$dir"
+	cp -L "$(find_library "$system" 'ld-linux-x86-64.so.2')" "$dir/lib/"
 	cp "$system/usr/share/seabios/bios-256k.bin" \
 		"$system"/usr/share/qemu/{kvmvapic,linuxboot_dma}.bin "$dir/share/qemu/"
+}
+
+# Where it is built. A directory that KEEP names is emptied, so it is one that this has made.
+work_directory()
+{
+	local work=$1.tmp
+
+	if [ -n "${KEEP-}" ]; then
+		work=$(realpath -m "$KEEP")
+		[ ! -e "$work" ] || [ -e "$work/made-by-qemu-build" ] ||
+			die "KEEP=$KEEP is there, and this has not made it" "name another directory"
+	fi
+	rm -rf "$work"
+	mkdir -p "$work"
+	touch "$work/made-by-qemu-build"
+	echo "$work"
 }
 
 build_qemu_make()
 {
 	local dir=$1 version=$2 source=$3 system=$4 meson=$5 work
 
-	[ ! -e "$dir" ] || return 0
-	work=${KEEP:-$dir.tmp}
-	rm -rf "$work"
-	mkdir -p "$work"
+	[ ! -e "$dir" ] || [ -n "${KEEP-}" ] || return 0
+	work=$(work_directory "$dir")
 	say "Building QEMU $version, some minutes ..."
 	cp -r "$source" "$work/tree"
 	add_tree "$work/tree" "$version"
@@ -197,7 +267,7 @@ build_qemu_make()
 		"$version" || die "QEMU $version did not build" "read $work.log"
 	collect "$work/build" "$system" "$work/new"
 	mv "$work.log" "$work/new/build.log"
-	mv -T "$work/new" "$dir"
+	[ -e "$dir" ] || mv -T "$work/new" "$dir"
 	[ -n "${KEEP-}" ] || rm -rf "$work"
 	say "Built QEMU $version in $SECONDS s"
 	prune "$dir" "qemu-$version-????????????"
@@ -211,7 +281,8 @@ build_qemu()
 	source=$(source_qemu "$version")
 	system=$(system)
 	meson=$(meson "$(suite_of "$version")")
-	hash=$({ echo "$source $system $meson ${ASAN-}"; declare -f configure_and_build collect
+	hash=$({ echo "$source $system $meson ${QEMU_SANITIZE-}"
+		declare -f configure_and_build collect collect_program add_tree patch_for
 		cd "$top" && find tools/qemu include/uapi/linux -type f -print0 | sort -z |
 			xargs -0 sha256sum; } | sha256sum | cut -c 1-12)
 	dir=$cache/qemu-$version-$hash
@@ -237,8 +308,34 @@ show()
 	END
 }
 
+# The patches for the newest QEMU, of which the last one has the files of tools/qemu/src; git
+# allows no fuzz
+series()
+{
+	local dir source tree git
+	dir=$(realpath -m "$1")
+	source=$(source_qemu newest)
+	tree=$(mktemp -d)
+	git=(git -C "$tree" -c user.name=maintainers -c user.email=maintainers@localhost)
+	mkdir -p "$dir"
+	cp -r "$source/." "$tree"
+	"${git[@]}" init -q
+	"${git[@]}" add -fA
+	"${git[@]}" commit -q -m "QEMU ${source##*-newest-}"
+	"${git[@]}" tag base
+	"${git[@]}" am -q "$top"/tools/qemu/patches/{fixes,vmbus}/*.patch >&2
+	cp -r "$top/tools/qemu/src/." "$tree"
+	cp "$top"/include/uapi/linux/vmbus_host*.h "$tree/linux-headers/linux/"
+	"${git[@]}" add -fA
+	"${git[@]}" commit -q --amend --no-edit
+	"${git[@]}" format-patch -q --cover-letter -o "$dir" base
+	rm -rf "$tree"
+	answer "$dir"
+}
+
 mkdir -p "$cache"
 case ${1-} in
+series)	series "${2:?DIR}" ;;
 show)	show "${2:-7.2}" ;;
 *)	build_qemu "${1:-7.2}" ;;
 esac

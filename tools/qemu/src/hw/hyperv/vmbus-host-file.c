@@ -18,11 +18,11 @@
 #include "qemu/bswap.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
-#include "exec/address-spaces.h"
-#include "exec/memory.h"
 #include "hw/hyperv/hyperv.h"
 #include "migration/blocker.h"
 #include "monitor/monitor.h"
+#include "system/address-spaces.h"
+#include "system/memory.h"
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "trace.h"
@@ -43,13 +43,18 @@ struct VMBusHost {
     GArray *regions;
     /* end of the run of overlays that began at the end of the last region */
     hwaddr overlay_end;
-    /* -errno if the kernel did not take the last change */
+    /*
+     * -errno if the kernel did not take a change.  Backends have nothing of the
+     * guest's since then, and the machine does not run before it is reset.
+     */
     int stale;
 
     /* the last reset is not done */
     bool resetting;
     /* and so the machine, which was reset, may not run yet */
     bool held;
+    /* but shall when it may */
+    bool resume;
 };
 
 /* There is one VMBus, so there is one of these. */
@@ -210,20 +215,37 @@ static int host_set_regions(VMBusHost *host)
 }
 
 /*
- * If the kernel went on with memory that is not the guest's any more, backends
- * would write to it: stop.  After a reset it can be tried again.
+ * If backends went on with memory that is not the guest's any more, they would
+ * write to it: take all back that they have, and stop.  A reset of the machine
+ * tries again.
  */
+static void host_memory_is_stale(VMBusHost *host, int err)
+{
+    struct vmbus_host_reset reset = { .size = sizeof(reset) };
+    int ret = vmbus_host_ioctl(host, VMBUS_HOST_RESET, &reset);
+
+    trace_vmbus_host_reset(ret);
+    host->stale = err;
+    host->resetting = ret == -EINPROGRESS;
+    error_report("vmbus-host: the kernel does not take the change of guest "
+                 "memory: %s; the machine is stopped until it is reset",
+                 strerror(-err));
+    qemu_system_vmstop_request_prepare();
+    qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+}
+
 static void host_listener_commit(MemoryListener *listener)
 {
     VMBusHost *host = container_of(listener, VMBusHost, listener);
+    int ret = host_set_regions(host);
 
-    host->stale = host_set_regions(host);
-    if (host->stale && host == the_host) {
-        error_report("vmbus-host: the kernel does not take the change of guest "
-                     "memory: %s; the machine is stopped",
-                     strerror(-host->stale));
-        qemu_system_vmstop_request_prepare();
-        qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    if (!ret) {
+        return;
+    }
+    if (host == the_host) {
+        host_memory_is_stale(host, ret);
+    } else {
+        host->stale = ret;
     }
 }
 
@@ -271,6 +293,33 @@ static uint32_t host_read(void *opaque, void *msg, uint32_t maxlen)
 
 /* ---- Reset ---- */
 
+/*
+ * A bottom half, as a reset may be done in the middle of one of the machine;
+ * one that no nested event loop runs.  The host may be gone by then.
+ */
+static void host_release(void *opaque)
+{
+    VMBusHost *host = the_host;
+
+    if (!host || !host->held || host->resetting) {
+        return;
+    }
+    host->held = false;
+    if (host->resume) {
+        host->resume = false;
+        vm_start();
+    }
+}
+
+static void host_set_resetting(VMBusHost *host, bool resetting)
+{
+    host->resetting = resetting;
+    if (!resetting) {
+        aio_bh_schedule_oneshot(iohandler_get_aio_context(), host_release,
+                                NULL);
+    }
+}
+
 static void host_reset(void *opaque)
 {
     VMBusHost *host = opaque;
@@ -283,7 +332,7 @@ static void host_reset(void *opaque)
         error_report("vmbus-host: VMBUS_HOST_RESET: %s", strerror(-ret));
     }
     /* after an error nothing is known, and so nothing is waited for */
-    host->resetting = ret == -EINPROGRESS;
+    host_set_resetting(host, ret == -EINPROGRESS);
     QLIST_FOREACH(dev, &host->devices, next) {
         vmbus_host_begin_anew(dev, !ret);
     }
@@ -306,30 +355,49 @@ static const VMBusRelayOps host_relay_ops = {
 /*
  * The machine is reset, of which the guest knows nothing: as long as a backend
  * has requests of before, it would write into the memory of the next guest.
+ * A machine that does not run now must not do so before that, either.
  */
 static void host_machine_reset(void *opaque)
 {
     VMBusHost *host = opaque;
 
     if (host->stale) {
-        host_listener_commit(&host->listener);
+        host->stale = host_set_regions(host);
+        if (host->stale) {
+            error_report("vmbus-host: the kernel still does not take guest "
+                         "memory: %s", strerror(-host->stale));
+            qemu_system_vmstop_request_prepare();
+            qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+        }
     }
     host_reset(host);
-    if (host->resetting && runstate_is_running()) {
+    host->held = host->resetting;
+    if (host->held && runstate_is_running()) {
         warn_report("vmbus-host: a backend still has memory of the guest; "
                     "the machine goes on when it has let go of that");
-        host->held = true;
+        host->resume = true;
         vm_stop(RUN_STATE_PAUSED);
     }
 }
 
+/* There is no refusing: stop it again */
 static void host_vm_state(void *opaque, bool running, RunState state)
 {
     VMBusHost *host = opaque;
 
-    if (running && host->held) {
+    if (!running) {
+        return;
+    }
+    if (host->stale) {
+        error_report("vmbus-host: the kernel has not taken guest memory as it "
+                     "is: the machine has to be reset");
+        qemu_system_vmstop_request_prepare();
+        qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    } else if (host->held) {
         error_report("vmbus-host: a backend still has memory of the guest "
-                     "before the reset: the machine cannot go on yet");
+                     "before the reset: the machine goes on when it has let go "
+                     "of that");
+        host->resume = true;
         qemu_system_vmstop_request_prepare();
         qemu_system_vmstop_request(RUN_STATE_PAUSED);
     }
@@ -337,12 +405,8 @@ static void host_vm_state(void *opaque, bool running, RunState state)
 
 static void host_reset_is_done(VMBusHost *host)
 {
-    host->resetting = false;
+    host_set_resetting(host, false);
     vmbus_relay_wakeup(host->vmbus);
-    if (host->held) {
-        host->held = false;
-        vm_start();
-    }
 }
 
 /* ---- Events ---- */
@@ -411,7 +475,8 @@ static int host_open(VMBusHostDevice *dev, Error **errp)
             return -1;
         }
     } else {
-        fd = qemu_open(dev->path, O_RDWR | O_NONBLOCK, errp);
+        fd = qemu_open(dev->path ?: "/dev/vmbus-host", O_RDWR | O_NONBLOCK,
+                       errp);
         if (fd < 0) {
             error_append_hint(errp, "The host's module vmbus_host makes it.\n");
             return -1;
@@ -476,8 +541,9 @@ VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp)
     int ret;
 
     if (host) {
-        if (dev->fdname) {
-            error_setg(errp, "fd is for the first device: a file is a guest");
+        if (dev->fdname || dev->path) {
+            error_setg(errp, "path and fd are for the first device: a file is "
+                       "a guest");
             return NULL;
         }
         QLIST_INSERT_HEAD(&host->devices, dev, next);
@@ -523,7 +589,7 @@ void vmbus_host_put(VMBusHostDevice *dev)
     qemu_unregister_reset(host_machine_reset, host);
     migrate_del_blocker(&host->migration_blocker);
     memory_listener_unregister(&host->listener);
-    if (host->held) {
+    if (host->held && host->resume) {
         /* there is nobody left who has memory of the guest */
         vm_start();
     }

@@ -45,6 +45,20 @@ static void *vmbus_host_scsi_config(VMBusHostDevice *dev, Error **errp)
     return config;
 }
 
+static const char *vmbus_host_scsi_explain(int err)
+{
+    switch (err) {
+    case ENOENT:
+        return "there is no such target, or no such portal group of it";
+    case EBUSY:
+        return "the portal group is in use";
+    case ENOTCONN:
+        return "the portal group has no nexus";
+    default:
+        return NULL;
+    }
+}
+
 /* The kernel gives a portal group to one device, so that names it. */
 static char *vmbus_host_scsi_instance_name(VMBusHostDevice *dev)
 {
@@ -57,7 +71,8 @@ static bool vmbus_host_scsi_prepare(VMBusHostDevice *dev, Error **errp)
 {
     VMBusHostSCSI *scsi = VMBUS_HOST_SCSI(dev);
 
-    if (!scsi->wwpn || strlen(scsi->wwpn) >= VMBUS_HOST_SCSI_WWPN_MAX) {
+    if (!scsi->wwpn || !*scsi->wwpn ||
+        strlen(scsi->wwpn) >= VMBUS_HOST_SCSI_WWPN_MAX) {
         error_setg(errp, "wwpn has to be the name of a target, of less than %u "
                    "characters", VMBUS_HOST_SCSI_WWPN_MAX);
         return false;
@@ -86,7 +101,7 @@ static void vmbus_host_scsi_instance_init(Object *obj)
     VMBUS_HOST_BASE(obj)->if_type = qemu_uuid_bswap(le);
 }
 
-static void vmbus_host_scsi_class_init(ObjectClass *klass, void *data)
+static void vmbus_host_scsi_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_CLASS(klass);
@@ -96,6 +111,7 @@ static void vmbus_host_scsi_class_init(ObjectClass *klass, void *data)
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     hdc->prepare = vmbus_host_scsi_prepare;
     hdc->config = vmbus_host_scsi_config;
+    hdc->explain = vmbus_host_scsi_explain;
     hdc->instance_name = vmbus_host_scsi_instance_name;
 }
 

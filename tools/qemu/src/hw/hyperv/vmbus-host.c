@@ -27,6 +27,16 @@
 /* until device_del may be repeated */
 #define VMBUS_HOST_UNPLUG_MS 10000
 
+/* of any interface type, by its number */
+#define TYPE_VMBUS_HOST_ANY "vmbus-host"
+OBJECT_DECLARE_SIMPLE_TYPE(VMBusHostAny, VMBUS_HOST_ANY)
+
+struct VMBusHostAny {
+    VMBusHostDevice parent_obj;
+
+    char *config;
+};
+
 static VMBusChannel *vmbus_host_chan(VMBusHostDevice *dev, unsigned idx)
 {
     return vmbus_device_channel(VMBUS_DEVICE(dev), idx);
@@ -66,14 +76,28 @@ static int vmbus_host_set_signals(VMBusChannel *chan, int kick_fd, int call_fd,
     return ret;
 }
 
+/*
+ * The target may be a vCPU whose SynIC the guest has not enabled: Linux does
+ * not, for one that was plugged in.  It looks through the flags of any vCPU, so
+ * signal the one that gets the messages.
+ */
 static int vmbus_host_open_channel(VMBusChannel *chan)
 {
     HvSintRoute *route = vmbus_channel_sint_route(chan);
     EventNotifier *kick = vmbus_channel_notifier(chan);
-    EventNotifier *call;
+    EventNotifier *call = NULL;
     void *flags = NULL;
 
-    call = route ? hyperv_sint_route_direct(route, &flags) : NULL;
+    if (route) {
+        call = hyperv_sint_route_direct(route, &flags);
+        if (!call) {
+            call = hyperv_sint_route_direct(vmbus_messages_sint_route(chan),
+                                            &flags);
+        }
+        if (!call) {
+            return -ENXIO;
+        }
+    }
     return vmbus_host_set_signals(chan, event_notifier_get_fd(kick),
                                   call ? event_notifier_get_fd(call) : -1,
                                   flags);
@@ -116,11 +140,12 @@ static bool vmbus_host_create(VMBusHostDevice *dev, unsigned idx, Error **errp)
     ERRP_GUARD();
     VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_GET_CLASS(dev);
     g_autofree void *config = NULL;
+    const char *hint;
     int ret;
 
     if (!idx && hdc->config) {
         config = hdc->config(dev, errp);
-        if (!config) {
+        if (*errp) {
             return false;
         }
     }
@@ -128,9 +153,11 @@ static bool vmbus_host_create(VMBusHostDevice *dev, unsigned idx, Error **errp)
     if (ret) {
         error_setg_errno(errp, -ret, "VMBUS_HOST_CHANNEL_CREATE %u",
                          vmbus_host_relid(dev, idx));
-        if (ret == -ENODEV) {
-            error_append_hint(errp, "Nobody in the host's kernel serves this "
-                              "interface type.\n");
+        hint = ret == -ENODEV ? "nobody in the host's kernel serves this "
+                                "interface type" :
+               hdc->explain ? hdc->explain(-ret) : NULL;
+        if (hint) {
+            error_append_hint(errp, "That is, %s.\n", hint);
         }
         return false;
     }
@@ -232,12 +259,13 @@ static void vmbus_host_unplug(void *opaque)
     vmbus_device_unplug(VMBUS_DEVICE(opaque));
 }
 
-/* Later: the bus may be at it */
+/* Later, and in no nested event loop: the bus, or a reset, may be at it */
 static void vmbus_host_schedule_unplug(VMBusHostDevice *dev)
 {
     if (!dev->unplug_scheduled) {
         dev->unplug_scheduled = true;
-        aio_bh_schedule_oneshot(qemu_get_aio_context(), vmbus_host_unplug, dev);
+        aio_bh_schedule_oneshot(iohandler_get_aio_context(), vmbus_host_unplug,
+                                dev);
     }
 }
 
@@ -394,6 +422,10 @@ void vmbus_host_begin_anew(VMBusHostDevice *dev, bool clean)
     } else if (dev->chan[0].state != VMBUS_HOST_CREATED || !clean ||
                dev->unplugging) {
         vmbus_host_destroy(dev, 0);
+    }
+    if (dev->chan[0].state != VMBUS_HOST_CREATED) {
+        /* not to be offered before it is there */
+        vmbus_channel_rescind(vmbus_host_chan(dev, 0));
     }
 }
 
@@ -578,12 +610,11 @@ static const Property vmbus_host_base_props[] = {
 
 static void vmbus_host_base_instance_init(Object *obj)
 {
-    VMBUS_HOST_BASE(obj)->path = g_strdup("/dev/vmbus-host");
     /* not the random one of all VMBus devices; see vmbus_host_realize() */
     VMBUS_DEVICE(obj)->instanceid = (QemuUUID) { };
 }
 
-static void vmbus_host_base_class_init(ObjectClass *klass, void *data)
+static void vmbus_host_base_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     VMBusDeviceClass *vdc = VMBUS_DEVICE_CLASS(klass);
@@ -606,20 +637,56 @@ static void vmbus_host_base_class_init(ObjectClass *klass, void *data)
     vdc->fill_offer = vmbus_host_fill_offer;
 }
 
-/* ---- Any interface type, for a backend without a configuration ---- */
+/* ---- Any interface type ---- */
 
-static const Property vmbus_host_props[] = {
+/*
+ * The backend's structure as it is in memory, in hexadecimal digits: QEMU knows
+ * nothing of it, but for its size, by which the kernel reads it.
+ */
+static void *vmbus_host_any_config(VMBusHostDevice *dev, Error **errp)
+{
+    VMBusHostAny *any = VMBUS_HOST_ANY(dev);
+    g_autofree uint8_t *config = NULL;
+    size_t i, len;
+    int high, low;
+
+    if (!any->config) {
+        return NULL;
+    }
+    len = strlen(any->config) / 2;
+    config = g_malloc0(len + sizeof(uint32_t));
+    for (i = 0; i < len; i++) {
+        high = g_ascii_xdigit_value(any->config[2 * i]);
+        low = g_ascii_xdigit_value(any->config[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            error_setg(errp, "config has to be hexadecimal digits");
+            return NULL;
+        }
+        config[i] = high << 4 | low;
+    }
+    if (strlen(any->config) % 2 || len < sizeof(uint32_t) ||
+        len > VMBUS_HOST_CONFIG_MAX || ldl_he_p(config) != len) {
+        error_setg(errp, "config has to begin with its size, 32 bits, and to "
+                   "have %u bytes at most", VMBUS_HOST_CONFIG_MAX);
+        return NULL;
+    }
+    return g_steal_pointer(&config);
+}
+
+static const Property vmbus_host_any_props[] = {
     DEFINE_PROP_UUID_NODEFAULT("if-type", VMBusHostDevice, if_type),
     DEFINE_PROP_UINT16("subchannels", VMBusHostDevice, subchannels, 0),
+    DEFINE_PROP_STRING("config", VMBusHostAny, config),
 };
 
-static void vmbus_host_class_init(ObjectClass *klass, void *data)
+static void vmbus_host_any_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
 
-    device_class_set_props(dc, vmbus_host_props);
+    device_class_set_props(dc, vmbus_host_any_props);
     dc->desc = "VMBus device with a backend in the host's kernel";
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+    VMBUS_HOST_BASE_CLASS(klass)->config = vmbus_host_any_config;
 }
 
 static const TypeInfo vmbus_host_types[] = {
@@ -632,9 +699,10 @@ static const TypeInfo vmbus_host_types[] = {
         .class_size = sizeof(VMBusHostDeviceClass),
         .class_init = vmbus_host_base_class_init,
     }, {
-        .name = "vmbus-host",
+        .name = TYPE_VMBUS_HOST_ANY,
         .parent = TYPE_VMBUS_HOST_BASE,
-        .class_init = vmbus_host_class_init,
+        .instance_size = sizeof(VMBusHostAny),
+        .class_init = vmbus_host_any_class_init,
     },
 };
 

@@ -56,9 +56,11 @@ struct VMBusHostDeviceClass {
     bool (*prepare)(VMBusHostDevice *dev, Error **errp);
     /*
      * What is configured becomes the kernel's structure, which begins with its
-     * size; NULL if it has none
+     * size; NULL if there is none, or with an error
      */
     void *(*config)(VMBusHostDevice *dev, Error **errp);
+    /* What an errno of the kernel means when there is such a configuration */
+    const char *(*explain)(int err);
     /* What an instance id that is not given is made of; NULL: it is random */
     char *(*instance_name)(VMBusHostDevice *dev);
 };

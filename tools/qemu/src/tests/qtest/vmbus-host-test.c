@@ -69,6 +69,31 @@ static void test_file(void)
     qtest_quit(qts);
 }
 
+/* A configuration has to be whole, whoever looks into it */
+static void test_config(void)
+{
+    static const char *const bad[] = { "", "0", "04", "08000000", "0400000",
+                                       "0400zz00", "040000000" };
+    QTestState *qts;
+    int i;
+
+    if (!have_kernel()) {
+        return;
+    }
+    qts = qtest_init(MACHINE);
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_autofree char *args =
+            g_strdup_printf("'driver': 'vmbus-host', 'config': '%s',"
+                            " 'if-type': '" HEARTBEAT "'", bad[i]);
+
+        assert_refused(qts, args, "config has to");
+    }
+    /* This one is whole, but the heartbeat wants none */
+    assert_refused(qts, "'driver': 'vmbus-host', 'config': '04000000',"
+                        " 'if-type': '" HEARTBEAT "'", "Invalid argument");
+    qtest_quit(qts);
+}
+
 static void test_no_backend(void)
 {
     QTestState *qts;
@@ -98,7 +123,10 @@ static void test_hotplug(void)
                              "{'if-type': '" HEARTBEAT "'}");
         assert_refused(qts, "'driver': 'vmbus-host', 'fd': '0',"
                             " 'if-type': '" HEARTBEAT "'",
-                       "fd is for the first device");
+                       "path and fd are for the first device");
+        assert_refused(qts, "'driver': 'vmbus-host', 'path': '/dev/null',"
+                            " 'if-type': '" HEARTBEAT "'",
+                       "path and fd are for the first device");
         qtest_qmp_device_del(qts, "dev");
     }
     qtest_quit(qts);
@@ -120,6 +148,16 @@ static void test_reset(void)
     qtest_quit(qts);
 }
 
+static bool migration_is(QTestState *qts, const char *status)
+{
+    QDict *response = qtest_qmp(qts, "{'execute': 'query-migrate'}");
+    QDict *ret = qdict_get_qdict(response, "return");
+    bool is = !g_strcmp0(qdict_get_try_str(ret, "status"), status);
+
+    qobject_unref(response);
+    return is;
+}
+
 static void test_migration(void)
 {
     QTestState *qts;
@@ -138,6 +176,36 @@ static void test_migration(void)
     qtest_quit(qts);
 }
 
+/* The state of a bus without such devices is not for one that has them */
+static void test_incoming(void)
+{
+    g_autofree char *file = g_strdup_printf("/tmp/vmbus-host-%d", getpid());
+    g_autofree char *save = g_strdup_printf("exec:cat >%s", file);
+    g_autofree char *load = g_strdup_printf("exec:cat %s", file);
+    QTestState *qts;
+
+    if (!have_kernel()) {
+        return;
+    }
+    qts = qtest_init(MACHINE);
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate',"
+                                  " 'arguments': {'uri': %s}}", save);
+    while (!migration_is(qts, "completed")) {
+        g_assert(!migration_is(qts, "failed"));
+        g_usleep(10000);
+    }
+    qtest_quit(qts);
+
+    qts = qtest_init(MACHINE "-incoming defer"
+                     " -device vmbus-host,if-type=" HEARTBEAT);
+    qtest_set_expected_status(qts, EXIT_FAILURE);
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
+                                  " 'arguments': {'uri': %s}}", load);
+    qtest_wait_qemu(qts);
+    qtest_quit(qts);
+    unlink(file);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -148,9 +216,11 @@ int main(int argc, char **argv)
     }
     qtest_add_func("/vmbus-host/properties", test_properties);
     qtest_add_func("/vmbus-host/file", test_file);
+    qtest_add_func("/vmbus-host/config", test_config);
     qtest_add_func("/vmbus-host/no-backend", test_no_backend);
     qtest_add_func("/vmbus-host/hotplug", test_hotplug);
     qtest_add_func("/vmbus-host/reset", test_reset);
     qtest_add_func("/vmbus-host/migration", test_migration);
+    qtest_add_func("/vmbus-host/incoming", test_incoming);
     return g_test_run();
 }
