@@ -61,6 +61,7 @@ stages_full()
 	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	nested|stock guests: sub-channels by uio; panics while a backend hangs|$scripts/nested.sh
+	qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
 	watch|what the documents show with perf and bpftrace|$scripts/watch.sh
 	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|stage_intree
 	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|stage_install
@@ -159,6 +160,16 @@ stage_demo()
 	else
 		echo "0 passed, 1 failed"
 	fi
+}
+
+# Each of its cases is a test; the first that fails is the last
+stage_qemu()
+{
+	local cases bad=0
+
+	"$scripts/demo-qemu.sh" >&2 || bad=1
+	cases=$(grep -cE '^[0-9]+\. ' "$out/demo-qemu-7.2/log/demo-qemu.txt") || bad=1
+	echo "$((cases - bad)) passed, $bad failed"
 }
 
 # run_stage COMMAND LAST-LINE-FILE: what it says of its own goes to stderr

@@ -6,56 +6,90 @@
 #
 #	demo-qemu.sh [CASE]...
 #
-# CASE: boot, plug, hotplug, resets, killed, qtest; without, all of them. QEMU_VERSION is
-# qemu-build.sh's VERSION; RESETS=10, how many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs stay in
-# out/demo-qemu*/.
+# CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile; and, which need root for
+# the Debian system on a disk (disk-image.sh) and Debian's own kernel, hotplug and root. Without,
+# all that are possible. QEMU_VERSION is qemu-build.sh's VERSION, QEMU_SANITIZE its option; RESETS=10, how
+# many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs stay in out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${CONFIG:+-$CONFIG}
+dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}${CONFIG:+-$CONFIG}
 logs=$dir/log
 cases=("$@")
-[ $# -gt 0 ] || cases=(boot plug hotplug resets killed qtest)
+if [ $# -eq 0 ]; then
+	cases=(boot plug resets killed qtest kdump stop regions uio hostile)
+	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
+fi
+system=
 
 "$top/scripts/deps.sh"
 choose_host
 qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
 
+case " ${cases[*]} " in
+*" root "* | *" hotplug "*)
+	[ -z "${CONFIG-}" ] || die "CONFIG=$CONFIG has no driver for the disk of root and hotplug" \
+		"name other cases"
+	system=$("$top/scripts/disk-image.sh")
+	;;
+esac
+
 build()
 {
 	say "Building the modules and the programs ..."
 	build_modules "$kdir" "$dir/build"
-	nice make -s -C "$dir/build/tests/nested" >&2 ||
-		die "tests/nested does not build" "see above"
+	for d in tests/nested samples/guest; do
+		nice make -s -C "$dir/build/$d" >&2 || die "$d does not build" "see above"
+	done
+	nice make -s -C "$kernel/build" M="$dir/build/tests/nested/guest" modules >&2 ||
+		die "tests/nested/guest does not build" "see above"
+	"$top/scripts/programs.sh" "$dir/programs" kexec-tools kexec
+	"$top/scripts/programs.sh" "$dir/host-programs" e2fsprogs e2fsck
 }
 
-make_guest()
+# The guest; and one that has a crash kernel besides
+make_guests()
 {
+	local -x INIT=$top/scripts/guest/demo-qemu-guest.sh
+	local bin=$dir/build/tests/nested/bin
+
 	rm -rf "$dir/guest"
-	collect_modules "$dir/guest" "hv_vmbus hv_utils sd_mod hv_storvsc" "$kernel/modules"
-	INIT=$top/scripts/guest/demo-qemu-guest.sh "$top/scripts/initramfs.sh" \
-		"$dir/guest.img" "$dir/guest=/ko" "$dir/build/tests/nested/bin/ack=/sbin/ack"
+	collect_modules "$dir/guest" "hv_vmbus hv_utils sd_mod crc32c_generic ext4 hv_storvsc \
+		uio_hv_generic" "$kernel/modules"
+	"$top/scripts/initramfs.sh" "$dir/guest.img" "$dir/guest=/ko" \
+		"$bin/ack=/sbin/ack" "$dir/build/samples/guest/crc=/sbin/crc" \
+		"$dir/build/tests/nested/guest/hostile.ko"
+	"$top/scripts/initramfs.sh" "$dir/guest-kdump.img" "$dir/guest=/ko" \
+		"$bin/ack=/sbin/ack" "$dir/programs=/" \
+		"$kernel/vmlinuz=/crash/vmlinuz" "$dir/guest.img=/crash/initramfs"
 }
 
 run()
 {
 	build
-	make_guest
+	make_guests
 	rm -rf "$dir/ko" "$dir/kvm"
 	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
-	collect_modules "$dir/ko" "configfs target_core_file vmbus_heartbeat vmbus_scsi" \
-		"$dir/build" "${found[@]}"
+	collect_modules "$dir/ko" "configfs loop crc32c_generic ext4 target_core_file \
+		${system:+virtio_pci virtio_blk target_core_iblock} \
+		vmbus_heartbeat vmbus_crc vmbus_scsi" "$dir/build" "${found[@]}"
 	printf '%s\n' "resets=${RESETS:-10}" "${cases[@]}" >"$dir/arguments"
 	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$qemu/bin=/qemu/bin" "$qemu/share=/qemu/share" "$qemu/lib=/lib" \
 		"$qemu/lib/ld-linux-x86-64.so.2=/lib64/ld-linux-x86-64.so.2" \
-		"$dir/build/tests/nested/bin/ack" "$dir/arguments" \
+		"$dir/build/tests/nested/bin/ack" "$dir/build/tests/nested/bin/meddle.so" \
+		"$dir/host-programs=/" "$dir/arguments" \
 		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
+		"$dir/guest-kdump.img=/guest/initramfs-kdump" \
 		"$top/scripts/guest/lib.sh" "$top/scripts/guest/demo-lib.sh" \
-		"$top/scripts/guest/target-lib.sh" "$top/scripts/guest/demo-qemu-host.sh=/run"
+		"$top/scripts/guest/target-lib.sh" "$top/scripts/guest/demo-qemu-lib.sh" \
+		"$top/scripts/guest/demo-qemu-host.sh=/run"
 
 	say "Booting the host in QEMU, and the guests in it ..."
-	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-1500} \
+	[ -z "$system" ] || export QEMU_ARGS="-drive \
+		if=none,id=system,format=raw,snapshot=on,file=$system \
+		-device virtio-blk-pci,drive=system"
+	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-3000} \
 		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
 }
 

@@ -10,9 +10,10 @@
  *	crc 0d6b8c5e-2f41-4c7a-9e13-605ad288ff01 3
  *
  * Arguments: the device's instance GUID (ls /sys/bus/vmbus/devices) and how many
- * sub-channels to ask for. It has the backend map a buffer and sum parts of it, compares
- * with sums of its own, and sees to it that each sub-channel answers. Says what it has
- * seen, a line each; ends with 1 at the first thing that is wrong.
+ * sub-channels to ask for. It has the backend map the largest buffer, of 7936 pages, and sum
+ * parts of it and all of it, compares with sums of its own, and checks that each sub-channel
+ * answers. It says what it has seen, a line each, and ends with 1 at the first thing that is
+ * wrong.
  */
 #include <endian.h>
 #include <errno.h>
@@ -72,16 +73,27 @@ static void fail(const char *what)
 	exit(1);
 }
 
+static __u32 crc_table[256];
+
+static void make_crc_table(void)
+{
+	__u32 crc;
+	int n, i;
+
+	for (n = 0; n < 256; n++) {
+		crc = n;
+		for (i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+		crc_table[n] = crc;
+	}
+}
+
 static __u32 crc32(const __u8 *p, size_t len)
 {
 	__u32 crc = ~0u;
-	int i;
 
-	while (len--) {
-		crc ^= *p++;
-		for (i = 0; i < 8; i++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	}
+	while (len--)
+		crc = crc >> 8 ^ crc_table[(crc ^ *p++) & 0xff];
 	return ~crc;
 }
 
@@ -217,7 +229,7 @@ static struct vmbus_crc_answer receive(const struct channel *c, __u64 trans_id)
 	return answer;
 }
 
-/* Return: the value; what else than @error comes back is a failure */
+/* Return the value; anything but @error in the answer is a failure */
 static __u32 request(const struct channel *c, __u32 op, __u32 buffer, __u32 offset,
 		     __u32 len, int error)
 {
@@ -247,39 +259,27 @@ static void sums(const struct channel *c, const char *name)
 	};
 	/* Its name is "recv:" and the number of its GPADL */
 	__u32 handle = strtoul(attribute(name, MAP_BUFFER, "name") + 5, NULL, 10);
+	__u32 *word;
 	__u8 *buffer;
 	size_t size, i;
 
 	buffer = map_memory(name, MAP_BUFFER, &size);
-	for (i = 0; i < size; i += 61)
-		buffer[i] = i * 2654435761u >> 24;
+	/* No two pages are alike */
+	word = (__u32 *)buffer;
+	for (i = 0; i < size / sizeof(*word); i += 61)
+		word[i] = i * 2654435761u;
 	request(c, VMBUS_CRC_MAP, handle, 0, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		if (request(c, VMBUS_CRC_SUM, handle, parts[i][0], parts[i][1], 0) !=
 		    crc32(buffer + parts[i][0], parts[i][1]))
 			fail("a sum is wrong");
+	if (request(c, VMBUS_CRC_SUM, handle, 0, size, 0) != crc32(buffer, size))
+		fail("the sum of all is wrong");
 	request(c, VMBUS_CRC_SUM, handle, size - 1, 2, EINVAL);
 	printf("crc: GPADL %#x mapped, %zu bytes: all %zu parts are summed right\n", handle, size,
-	       i);
+	       i + 1);
 	request(c, VMBUS_CRC_UNMAP, handle, 0, 0, 0);
 	request(c, VMBUS_CRC_SUM, handle, 0, 1, ENOENT);
-}
-
-/*
- * How long the data of a channel's rings are in bytes: what may be written to one that is
- * empty. uio_hv_generic makes those of a sub-channel longer than those of the device.
- */
-static size_t ring_size(const char *ring)
-{
-	char path[256], line[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%.*s/write_avail", (int)(strrchr(ring, '/') - ring), ring);
-	f = fopen(path, "r");
-	if (!f || !fgets(line, sizeof(line), f))
-		fail(path);
-	fclose(f);
-	return strtoul(line, NULL, 10);
 }
 
 static bool has_rings(const char *instance, unsigned int n, glob_t *found)
@@ -308,7 +308,7 @@ static void subchannels(const struct channel *primary, const char *instance, uns
 		usleep(10000);
 	}
 	for (i = 0; i < found.gl_pathc; i++) {
-		size_t size = 2 * (ring_size(found.gl_pathv[i]) + PAGE);
+		size_t size = 2 * (primary->size + PAGE);
 
 		fd = open(found.gl_pathv[i], O_RDWR);
 		p = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -336,6 +336,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	make_crc_table();
 	name = find_uio(argv[1]);
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	uio = open(path, O_RDWR);

@@ -9,8 +9,16 @@
 #	check DISK N	is all there, up to write N?
 #	disks		which there are
 #	fill DISK	write 1 MiB of 0xaa to its beginning
+#	fio MIB		fio, that of the Debian system on another disk, writes to the disk of that
+#			size and verifies, round after round, for ever
 #	cpu N		take a processor that was plugged in; mem: likewise, memory
+#	uio N		a device that only uio_hv_generic drives, and N sub-channels of it
+#	kdump		load a crash kernel; panic: panic
+#	post WHAT	messages that no kernel posts (tests/nested/guest)
 #	off		power off
+#
+# With case=root on the kernel's command line it becomes the Debian system that is on the disk. As
+# a crash kernel it dumps.
 
 export PATH=/bin:/sbin
 /bin/busybox --install -s /bin
@@ -52,6 +60,98 @@ take()
 	say "has it: $3"
 }
 
+# ---- The Debian system on a disk ----
+
+# disk_of MIB: the one of that size
+disk_of()
+{
+	for d in /sys/block/sd*; do
+		[ ! -e "$d" ] || [ "$(cat "$d/size")" -ne $(($1 * 2048)) ] || echo "${d##*/}"
+	done
+}
+
+mount_system()
+{
+	until [ -n "$(disk_of 1024)" ]; do
+		sleep 0.1
+	done
+	until_there "/dev/$(disk_of 1024)1"
+	mkdir -p /system
+	mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system || say "FAILED: mount"
+	for d in dev proc sys; do
+		mount --"$2" "/$d" "/system/$d"
+	done
+}
+
+become_system()
+{
+	mount_system rw move
+	exec switch_root /system /sbin/init
+}
+
+# What it has written it verifies soon, and goes on
+fio_rounds()
+{
+	n=0
+	while chroot /system /usr/bin/fio --name=rounds --filename="/dev/$1" --direct=1 \
+		--ioengine=libaio --iodepth=8 --rw=randwrite --bsrange=4k-64k --offset=16m \
+		--size=8m --randrepeat=0 --verify=crc32c --verify_fatal=1 --verify_backlog=32 \
+		--output=/dev/null; do
+		n=$((n + 1))
+		say "fio: $n"
+	done
+	say "FAILED: fio"
+}
+
+# ---- A device without a driver ----
+
+crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
+vmbus=/sys/bus/vmbus
+
+bind_uio()
+{
+	[ -d $vmbus/drivers/uio_hv_generic ] || {
+		insmod /ko/uio.ko
+		insmod /ko/uio_hv_generic.ko
+	} 2>/dev/null
+	for d in "$vmbus"/devices/*; do
+		[ "$(cat "$d/class_id")" != "{$crc_type}" ] || instance=${d##*/}
+	done
+	echo $crc_type >$vmbus/drivers/uio_hv_generic/new_id
+	until set -- "$vmbus/devices/$instance"/uio/uio* && [ -e "$1" ]; do
+		sleep 0.1
+	done
+}
+
+use_uio()
+{
+	bind_uio
+	if crc "$instance" "$1"; then say "uio: done"; else say "FAILED: crc"; fi
+	echo "$crc_type" >$vmbus/drivers/uio_hv_generic/remove_id
+	echo "$instance" >$vmbus/drivers/uio_hv_generic/unbind
+	say "uio: unbound"
+}
+
+# ---- Panic ----
+
+load_crash_kernel()
+{
+	kexec -p -s /crash/vmlinuz --initrd=/crash/initramfs \
+		--append="console=ttyS0 panic=-1 noxsave nr_cpus=1"
+	[ "$(cat /sys/kernel/kexec_crash_loaded)" = 1 ] && say "kdump: loaded"
+}
+
+# The crash kernel has a disk: some of the dump goes there
+dump()
+{
+	say "kdump: the crash kernel runs"
+	until_there /dev/sda
+	dd if=/proc/vmcore of=/dev/sda bs=1M count=4 seek=32 oflag=direct 2>/tmp/dd &&
+		say "kdump: dumped $(stat -c %s /proc/vmcore)"
+	read -r _
+	poweroff -f
+}
+
 writer=
 obey()
 {
@@ -67,11 +167,18 @@ obey()
 	fill)	until_there "/dev/$2"
 		head -c 1048576 /dev/zero | tr '\0' '\252' >/tmp/filled
 		dd if=/tmp/filled of="/dev/$2" bs=64k oflag=direct 2>/tmp/dd && say "filled" ;;
+	fio)	mount_system ro bind
+		fio_rounds "$(disk_of "$2")" & ;;
 	cpu)	take "/sys/devices/system/cpu/cpu$2/online" 1 "cpu $2" ;;
 	mem)	until [ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -gt "$2" ]; do
 			sleep 0.1
 		done
 		say "has it: memory" ;;
+	uio)	use_uio "$2" ;;
+	kdump)	load_crash_kernel ;;
+	post)	insmod /hostile.ko "what=$2" 2>/dev/null
+		say "posted" ;;
+	panic)	echo c >/proc/sysrq-trigger ;;
 	off)	poweroff -f ;;
 	esac
 }
@@ -79,11 +186,14 @@ obey()
 echo online >/sys/devices/system/memory/auto_online_blocks
 while read -r m; do
 	case $m in
+	uio*)		;;
 	hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
 	*)		insmod "/ko/$m.ko" ;;
 	esac
 done </ko/order
 say "Linux $(uname -r)"
+[ ! -e /proc/vmcore ] || dump
+! grep -q case=root /proc/cmdline || become_system
 until_there /dev/sda
 say "ready"
 while read -r line; do

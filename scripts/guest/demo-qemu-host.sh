@@ -2,129 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # In the host (L1) of QEMU's demo: a portal group of the kernel's SCSI target, and guests that
-# have it by -device vmbus-host-scsi of the QEMU that is built here. Seen in
-#
-#	/tmp/console		what the guest says
-#	/tmp/monitor.log	what QEMU's monitor answers
-#	/tmp/qemu.log		what QEMU itself says
-#	/tmp/disk-N		the images
+# have it by -device vmbus-host-scsi of the QEMU that is built here.
 #
 # shellcheck disable=SC2317 # what await() and expect() call is reachable
+# shellcheck disable=SC2154 # demo-lib.sh and demo-qemu-lib.sh set it
 
 . /lib.sh
 . /demo-lib.sh
 . /target-lib.sh
+. /demo-qemu-lib.sh
 
-log_as_well events qemu.log monitor.log
-image_mib=64
-rm -f /tmp/keyboard
+# ---- A disk ----
 
-# ---- QEMU ----
-
-# start_qemu ARGUMENT...
-start_qemu()
+is_refused()
 {
-	round=$((round + 1))
-	rm -f /tmp/monitor.in /tmp/monitor.out /tmp/serial.in /tmp/serial.out
-	mkfifo /tmp/monitor.in /tmp/monitor.out /tmp/serial.in /tmp/serial.out
-	: >/tmp/console
-	cat /tmp/serial.out >/tmp/console &
-	cat /tmp/monitor.out >/tmp/monitor.log &
-	/qemu/bin/qemu-system-x86_64 -nodefaults -display none -no-user-config \
-		-machine pc,accel=kvm \
-		-cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-runtime,hv-reset \
-		-smp 2,maxcpus=4 -m 384M,slots=2,maxmem=1G \
-		-device vmbus-bridge \
-		-chardev pipe,id=serial,path=/tmp/serial -serial chardev:serial \
-		-chardev pipe,id=monitor,path=/tmp/monitor -mon chardev=monitor,mode=control \
-		-kernel /guest/vmlinuz -initrd /guest/initramfs \
-		-append "console=ttyS0 panic=-1 noxsave" \
-		"$@" >/tmp/qemu.log 2>&1 &
-	vmm=$!
-	exec 7<>/tmp/serial.in 8<>/tmp/monitor.in
-	echo '{"execute": "qmp_capabilities"}' >&8
+	asked "$1" | grep -q "vmbus-host: rings and requests are in the host's kernel"
 }
-
-guest()
-{
-	echo "$*" >&7
-}
-
-# A line of the monitor that people use, by the one for programs, which echoes nothing
-monitor()
-{
-	echo '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$*"'"}}' >&8
-}
-
-# What the guest has said since mark()
-mark()
-{
-	marked=$(($(wc -l </tmp/console) + 1))
-}
-
-since_mark()
-{
-	tail -n "+$marked" /tmp/console | tr -d '\r'
-}
-
-guest_says()
-{
-	! since_mark | grep -q '^guest: FAILED' || give_up "$(since_mark | grep '^guest: FAILED')"
-	since_mark | grep -q "^guest: $1"
-}
-
-monitor_says()
-{
-	grep -q "$1" /tmp/monitor.log
-}
-
-acknowledged()
-{
-	since_mark | sed -n 's/^ack \([0-9]*\)$/\1/p' | tail -n 1
-}
-
-acked_many()
-{
-	[ "$(acknowledged)" -ge "$1" ] 2>/dev/null
-}
-
-# The guest writes to a disk; $1 acknowledged writes of that are awaited
-write_some()
-{
-	mark
-	guest ack "$2"
-	await 60 "the guest writes to $2" acked_many "$1"
-}
-
-check_image()
-{
-	expect "what was acknowledged is in the image" /ack check "/tmp/disk-$1" 8388608 512 "$2"
-}
-
-quit_qemu()
-{
-	monitor quit
-	wait "$vmm"
-	status=$? vmm=
-	expect "QEMU ends with status 0 and not $status" [ "$status" -eq 0 ]
-	save_logs
-}
-
-heartbeat="vmbus-host,id=heartbeat,if-type=57164f39-9115-4e78-ab55-382f3bd5422d"
-
-disk()
-{
-	echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1"
-}
-
-boot()
-{
-	start_qemu -device "$heartbeat" -device "$(disk 0)"
-	mark
-	await 120 "the guest has a disk" guest_says ready
-}
-
-# ---- The story ----
 
 boot_case()
 {
@@ -138,23 +31,12 @@ boot_case()
 	last=$(grep '^ack ' /tmp/console | tr -d '\r' | tail -n 1 | cut -d ' ' -f 2)
 	check_image 0 "$last"
 	tell host "the image has the $last writes that were acknowledged"
-	monitor migrate exec:cat
-	await 20 "migration is refused" monitor_says "vmbus-host: rings and requests are in the host's kernel"
-	monitor savevm x
+	expect "migration is refused" is_refused "migrate exec:cat"
 	tell QEMU "does not migrate: $(sed -n 's/.*Error: \([^\\]*\).*/\1/p' /tmp/monitor.log | head -n 1)"
+	expect "savevm is refused" is_refused "savevm x"
 	guest off
-	await 60 "QEMU ends" not_alive
-	wait "$vmm"
-	status=$? vmm=
-	expect "QEMU ends with status 0 and not $status" [ "$status" -eq 0 ]
-	save_logs
-	all_gone
+	end_qemu 0
 	tell host "nothing is pinned, no partition is left"
-}
-
-not_alive()
-{
-	! alive
 }
 
 # ---- Devices, processors and memory come and go ----
@@ -205,20 +87,14 @@ plug_case()
 	guest stop
 	await 20 "the guest stops writing" guest_says stopped
 	quit_qemu
-	all_gone
-	tell host "nothing is pinned, no partition is left"
 }
 
 # QEMU has no device of these numbers any more
 targets_free()
 {
-	told=$(($(wc -l </tmp/monitor.log) + 1))
-	monitor "info qtree"
-	until tail -n "+$told" /tmp/monitor.log | grep -q 'id \\"disk0\\"'; do
-		sleep 0.1
-	done
+	tree=$(asked "info qtree")
 	for one; do
-		! tail -n "+$told" /tmp/monitor.log | grep -q 'id \\"disk'"$one" || return 1
+		! echo "$tree" | grep -q 'id \\"disk'"$one" || return 1
 	done
 }
 
@@ -227,32 +103,48 @@ sdb_was_filled()
 	[ "$(head -c 1048576 /tmp/disk-1 | tr -d '\252' | wc -c)" -eq 0 ]
 }
 
+# fio_goes_on: two more rounds from here on, of which at least one has begun since
+fio_goes_on()
+{
+	mark
+	await 240 "fio verifies" fio_rounds 2
+}
+
+fio_rounds()
+{
+	guest_says 'fio: ' && [ "$(since_mark | grep -c '^guest: fio: ')" -ge "$1" ]
+}
+
 hotplug_case()
 {
-	headline "3. Memory and a processor are plugged in while the guest writes"
-	boot
-	write_some 50 sda
+	headline "3. Memory and a processor are plugged in while fio writes and verifies"
+	make_system
+	start_qemu -device "$heartbeat" -device "$(disk 0)" -device "$(disk 9)"
 	mark
+	await 120 "the guest has a disk" guest_says ready
+	guest "fio $image_mib"
+	fio_goes_on
 	monitor "object_add memory-backend-ram,id=more,size=256M"
 	monitor "device_add pc-dimm,id=dimm,memdev=more"
+	mark
 	guest "mem 500000"
 	await 60 "the guest has the memory" guest_says 'has it: memory'
 	tell guest "has 256 MiB more"
-	mark
-	await 60 "the guest goes on" acked_many 50
+	fio_goes_on
 	monitor "device_add host-x86_64-cpu,id=cpu2,socket-id=0,core-id=2,thread-id=0"
 	mark
 	guest "cpu 2"
 	await 60 "the guest has the processor" guest_says 'has it: cpu 2'
 	tell guest "has processor 2"
+	monitor "device_add $(disk 1)"
+	await_disks " sda=[0-9]* sdb=[0-9]* sdc=$image_mib"
 	mark
-	await 60 "the guest goes on with three processors" acked_many 1
-	mark
-	guest stop
-	await 20 "the guest stops writing" guest_says stopped
+	guest "fill sdc"
+	await 60 "the guest writes to sdc" guest_says "filled"
+	tell guest "finds one more disk, one of whose channels that processor may have, and writes to it"
+	fio_goes_on
+	tell guest "fio: $(since_mark | sed -n 's/^guest: fio: //p' | tail -n 1) rounds of 8 MiB, all verified"
 	quit_qemu
-	all_gone
-	tell host "nothing is pinned, no partition is left"
 }
 
 resets_case()
@@ -271,8 +163,6 @@ resets_case()
 	done
 	tell guest "boots $n times more; after each reset the image has what was acknowledged"
 	quit_qemu
-	all_gone
-	tell host "nothing is pinned, no partition is left"
 }
 
 killed_case()
@@ -287,12 +177,9 @@ killed_case()
 	await 60 "the guest goes on" acked_many $((last + 50))
 	tell guest "goes on after SIGSTOP and SIGCONT of QEMU"
 	kill -9 "$vmm"
-	wait "$vmm"
-	status=$? vmm=
-	expect "QEMU dies of SIGKILL and not with status $status" [ "$status" -eq 137 ]
+	sleep 0.3
 	last=$(acknowledged)
-	save_logs
-	all_gone
+	end_qemu 137
 	check_image 0 "$last"
 	tell host "SIGKILL after write $last: nothing is pinned, no partition is left, all is in the image"
 }
@@ -309,6 +196,296 @@ qtest_case()
 	tell host "$(some "$(grep -c '^ok ' /tmp/qtest)" case) of vmbus-host-test pass"
 }
 
+# ---- A system on the disk ----
+
+# The disk that QEMU gives this machine: a Debian system. Nobody has it any more after the case.
+make_system()
+{
+	[ ! -e "$core/iblock_0" ] || return 0
+	expect "there is a disk with a system" [ -b /dev/vda ]
+	expect "a backstore of it" mkdir -p "$core/iblock_0/system"
+	echo "udev_path=/dev/vda" >"$core/iblock_0/system/control"
+	echo /dev/vda >"$core/iblock_0/system/udev_path"
+	echo 1 >"$core/iblock_0/system/enable"
+	make_group 9 iblock_0/system
+}
+
+remove_system()
+{
+	[ -e "$core/iblock_0" ] || return 0
+	remove_group 9
+	expect "the backstore of the system goes" rmdir "$core/iblock_0/system"
+	rmdir "$core"/iblock_0
+}
+
+# It may stand behind the prompt of a login
+fio_has_verified()
+{
+	since_mark | grep -q 'guest: fio verified'
+}
+
+root_case()
+{
+	headline "7. Debian boots from the disk"
+	make_system
+	run=fio,--name=root,--filename=/var/tmp/fio,--size=8m,--bs=64k,--rw=randwrite
+	run=$run,--verify=crc32c,--end_fsync=1,\>/tmp/fio,\&\&,echo,guest:,fio,verified
+	append="case=root demo.run=$run"
+	start_qemu -device "$heartbeat" -device "$(disk 9)"
+	append=
+	mark
+	await 600 "systemd has booted" guest_says 'root is '
+	tell guest "systemd has booted; its root is $(since_mark | sed -n 's/^guest: root is //p')"
+	await 300 "fio verifies a file" fio_has_verified
+	tell guest "fio: a file of 8 MiB verifies; powers off"
+	end_qemu 0
+	expect "e2fsck finds nothing" sh -c "/sbin/e2fsck -fn /dev/vda1 >/tmp/fsck 2>&1"
+	tell host "nothing is pinned, no partition is left; e2fsck -f of the disk finds nothing to mend"
+}
+
+# ---- Panic ----
+
+kdump_case()
+{
+	headline "8. The guest panics while it writes, and dumps by kexec"
+	memory=640M initramfs=/guest/initramfs-kdump append=crashkernel=256M
+	boot
+	memory=384M initramfs=/guest/initramfs append=
+	mark
+	guest kdump
+	await 120 "a crash kernel is loaded" guest_says 'kdump: loaded'
+	write_some 100 sda
+	guest panic
+	await 60 "the guest panics" console 'Kernel panic - not syncing: sysrq triggered crash'
+	last=$(acknowledged)
+	await 240 "the crash kernel runs" guest_says 'kdump: the crash kernel runs'
+	expect "the kernel before has got its UNLOAD_RESPONSE" [ "$(grep -c 'VMBus UNLOAD' /tmp/console)" -eq 0 ]
+	await 240 "the crash kernel dumps to the disk" guest_says 'kdump: dumped '
+	tell guest "panics; the crash kernel finds the disk and dumps, of $(since_mark | sed -n 's/^guest: kdump: dumped //p') bytes"
+	guest
+	end_qemu 0
+	check_image 0 "$last"
+	expect "the image has a core dump" [ "$(dd if=/tmp/disk-0 bs=1M skip=32 count=1 2>/dev/null | head -c 5 | od -An -tx1 | tr -d ' ')" = 7f454c4602 ]
+	tell host "all $last acknowledged writes and the dump are in the image; nothing is pinned, no partition is left"
+}
+
+# ---- Paused, and stopped ----
+
+# Writes to a file system that is frozen wait, in the kernel, until it is thawed
+make_frozen()
+{
+	truncate -s 96M /tmp/frozen.img
+	mke2fs -F /tmp/frozen.img >/tmp/mke2fs 2>&1
+	loop=$(losetup -f)
+	losetup "$loop" /tmp/frozen.img
+	mkdir -p /tmp/frozen
+	expect "a file system that can be frozen" mount -t ext4 "$loop" /tmp/frozen
+	ln -s /tmp/frozen/image /tmp/disk-3
+	make_disk 3
+}
+
+remove_frozen()
+{
+	remove_disk 3
+	umount /tmp/frozen
+	losetup -d "$loop"
+	rm /tmp/disk-3
+}
+
+# A backend's write waits for the file system
+write_waits()
+{
+	grep -qs percpu_rwsem_wait /proc/[0-9]*/wchan
+}
+
+# reset_while_it_hangs [stop]: while a backend has a request that takes as long as we like
+reset_while_it_hangs()
+{
+	fsfreeze --freeze /tmp/frozen
+	await 20 "a request hangs" write_waits
+	last=$(acknowledged)
+	resets_before=$(grep -c '"event": "RESET"' /tmp/monitor.log)
+	[ $# -eq 0 ] || {
+		monitor "$1"
+		await 20 "the machine stops" machine_is paused
+	}
+	mark
+	asked system_reset >/dev/null
+	await 20 "the machine is reset" was_reset $((resets_before + 1))
+}
+
+was_reset()
+{
+	[ "$(grep -c '"event": "RESET"' /tmp/monitor.log)" -ge "$1" ]
+}
+
+machine_waits()
+{
+	! machine_is running
+}
+
+goes_on()
+{
+	mark
+	await 60 "the guest goes on" acked_many 1
+}
+
+stop_case()
+{
+	headline "9. The machine is stopped, and is not let go on too soon"
+	make_frozen
+	start_qemu -device "$heartbeat" -device "$(disk 3)"
+	mark
+	await 120 "the guest has a disk" guest_says ready
+	write_some 50 sda
+	monitor stop
+	await 20 "the machine stops" machine_is paused
+	sleep 0.5
+	mark
+	sleep 1
+	expect "the guest does nothing" [ -z "$(acknowledged)" ]
+	monitor cont
+	goes_on
+	tell guest "does nothing after stop, goes on after cont"
+
+	reset_while_it_hangs
+	await 20 "QEMU says that the machine waits" qemu_says "a backend still has memory of the guest; the machine goes on"
+	expect "the machine does not run" machine_waits
+	asked cont | grep -q "the machine goes on when it has let go" || give_up "QEMU does not go on"
+	await 20 "the machine is paused" machine_is paused
+	expect "no guest has booted" [ "$(since_mark | grep -c '^guest:')" -eq 0 ]
+	tell QEMU "system_reset: a backend has a request; the machine waits, even after cont"
+	fsfreeze --unfreeze /tmp/frozen
+	await 120 "the guest boots" guest_says ready
+	tell guest "boots when the request is done, by itself"
+	check_image 3 "$last"
+
+	write_some 20 sda
+	reset_while_it_hangs stop
+	asked cont | grep -q "the machine goes on when it has let go" || give_up "cont is not obeyed"
+	await 20 "the machine is paused" machine_is paused
+	expect "no guest has booted" [ "$(since_mark | grep -c '^guest:')" -eq 0 ]
+	fsfreeze --unfreeze /tmp/frozen
+	await 120 "the guest boots" guest_says ready
+	tell guest "reset while it is stopped, it boots after cont, and not before the request is done"
+	check_image 3 "$last"
+	quit_qemu
+	remove_frozen
+}
+
+# ---- What the kernel refuses ----
+
+# QEMU's own memory: the event flags of two processors
+only_flags_pinned()
+{
+	[ "$(pinned_pages)" -le 2 ]
+}
+
+regions_case()
+{
+	headline "10. The kernel does not take a change of guest memory"
+	preload=/meddle.so
+	boot
+	preload=
+	write_some 50 sda
+	touch /tmp/meddle-regions
+	monitor "object_add memory-backend-ram,id=more,size=256M"
+	asked "device_add pc-dimm,id=dimm,memdev=more" |
+		grep -q "the kernel does not take the change of guest memory: Cannot allocate memory" ||
+		give_up "QEMU says what the kernel does not take"
+	await 20 "the machine is stopped" machine_is "paused (internal-error)"
+	await 20 "backends have let go of all" only_flags_pinned
+	last=$(acknowledged)
+	asked cont | grep -q "Resetting the Virtual Machine is required" || give_up "cont is refused"
+	tell QEMU "stops the machine, and does not let it go on before it is reset; backends have nothing of it"
+	refused=$(grep -c regions /tmp/meddled)
+	asked system_reset >/dev/null
+	await 20 "it is tried again, and refused again" refused_regions $((refused + 1))
+	asked cont | grep -q "the machine has to be reset" || give_up "cont is not obeyed"
+	await 20 "the machine is stopped again" machine_is "paused (internal-error)"
+	rm /tmp/meddle-regions
+	mark
+	asked system_reset >/dev/null
+	await 20 "the machine is reset" machine_is "paused (prelaunch)"
+	monitor cont
+	await 120 "the guest boots" guest_says ready
+	check_image 0 "$last"
+	write_some 50 sda
+	tell guest "boots after a reset, with the memory that it has now, and writes"
+	quit_qemu
+}
+
+refused_regions()
+{
+	[ "$(grep -c regions /tmp/meddled)" -ge "$1" ]
+}
+
+# After the second, the guest has no VMBus any more
+hostile_case()
+{
+	headline "12. Messages that no kernel posts"
+	boot
+	write_some 50 sda
+	guest_posts gpadl
+	goes_on
+	guest_posts contact
+	mark
+	asked system_reset >/dev/null
+	await 120 "the guest boots" guest_says ready
+	tell guest "posts a GPADL that is shorter than its ranges, and connects to no processor: QEMU lives"
+	write_some 50 sda
+	quit_qemu
+}
+
+# The hypervisor has taken them
+guest_posts()
+{
+	mark
+	guest "post $1"
+	await 60 "the guest posts" guest_says posted
+	expect "QEMU takes it" console "hostile: $1 posted, status 0"
+}
+
+# traced EVENT PATTERN: how often QEMU has said so
+traced()
+{
+	grep -c "$1 .*$2" /tmp/qemu.log
+}
+
+# 7936 and 4096 pages, and the rings' 1024: a HEADER each, and as many BODYs
+uio_case()
+{
+	headline "11. GPADLs of 7936 pages, through a queue that is full"
+	preload=/meddle.so
+	start_qemu -device "$heartbeat" -device "$(disk 0)" \
+		-device vmbus-host,id=crc,if-type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97,config=0c0000000800000000000000,subchannels=3 \
+		-trace vmbus_recv_message -trace vmbus_host_write -trace vmbus_host_read
+	preload=
+	mark
+	await 120 "the guest has a disk" guest_says ready
+	touch /tmp/meddle-busy
+	for n in 3 2; do
+		mark
+		guest "uio $n"
+		await 240 "the guest uses the device" guest_says 'uio: done'
+		expect "its GPADL has 7936 pages" console '^crc: GPADL .* 32505856 bytes: all 6 parts are summed right'
+		tell guest "GPADLs of 7936 and 4096 pages; the backend sums 7936 right; $n sub-channels answer"
+		await 60 "the guest lets go of it" guest_says 'uio: unbound'
+	done
+	rm /tmp/meddle-busy
+	posted=$(traced vmbus_recv_message 'type 9 ')
+	taken=$(traced vmbus_host_write 'type 9 .*errno 0')
+	later=$(traced vmbus_host_write 'type 9 .*errno 11')
+	unread=$(grep -c read /tmp/meddled)
+	expect "all BODYs are there: $taken" [ "$taken" -ge $((2 * (283 + 146 + 36))) ]
+	expect "the kernel had QEMU come back" [ "$later" -gt 0 ]
+	expect "QEMU had the guest come back" [ "$posted" -gt "$taken" ]
+	expect "QEMU had to ask for answers again" [ "$unread" -gt 0 ]
+	tell QEMU "of $posted GPADL_BODYs posted refused $((posted - taken)) for a full queue; the kernel refused $later; $taken arrived; $unread answers came later"
+	write_some 50 sda
+	quit_qemu
+}
+
 echo "@@ demo-qemu.txt" >/dev/results
 load_kvm
 load_all
@@ -320,6 +497,7 @@ while read -r what; do
 	*)		"${what}_case" ;;
 	esac
 done </arguments
+remove_system
 remove_target 0 1 2
 unload_all
 check_pins "after the modules are gone"

@@ -21,15 +21,21 @@ make_disk()
 	echo "fd_dev_name=/tmp/disk-$1,fd_dev_size=$((image_mib * 1048576)),fd_buffered_io=1" \
 		>"$core/fileio_0/disk$1/control"
 	echo 1 >"$core/fileio_0/disk$1/enable"
+	make_group "$1" "fileio_0/disk$1"
+}
+
+# make_group N BACKSTORE: a portal group with one LUN
+make_group()
+{
 	group=$fabric/$(wwpn_of "$1")/tpgt_1
 	expect "a target" mkdir -p "$group"
 	expect "a nexus" sh -c "echo naa.600140500000002$1 >$group/nexus"
 	expect "a LUN of the portal group" mkdir -p "$group/lun/lun_0"
-	expect "a link to its backstore" ln -s "$core/fileio_0/disk$1" "$group/lun/lun_0/backstore"
+	expect "a link to its backstore" ln -s "$core/$2" "$group/lun/lun_0/backstore"
 }
 
-# remove_disk N: nobody has the portal group any more, or this does not succeed
-remove_disk()
+# remove_group N: nobody has the portal group any more, or this does not succeed
+remove_group()
 {
 	group=$fabric/$(wwpn_of "$1")/tpgt_1
 	rm "$group/lun/lun_0/backstore"
@@ -37,6 +43,11 @@ remove_disk()
 	expect "the nexus goes" sh -c "echo NULL >$group/nexus"
 	expect "the portal group goes" rmdir "$group"
 	expect "the target goes" rmdir "${group%/*}"
+}
+
+remove_disk()
+{
+	remove_group "$1"
 	expect "the backstore goes" rmdir "$core/fileio_0/disk$1"
 }
 

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# A QEMU and its guest (L2) in the host (L1) of demo-qemu-host.sh. Sourced after demo-lib.sh and
+# target-lib.sh. Seen in
+#
+#	/tmp/console		what the guest says
+#	/tmp/monitor.log	what QEMU's monitor answers
+#	/tmp/qemu.log		what QEMU itself says
+#	/tmp/disk-N		the images
+#
+# shellcheck disable=SC2317,SC2154,SC2034 # demo-lib.sh's, and what await() and expect() call
+
+log_as_well events qemu.log monitor.log meddled
+# QEMU frees little before it ends; meddle.so is in front of the sanitizer's own library
+export ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1
+image_mib=64
+rm -f /tmp/keyboard
+
+# ---- QEMU ----
+
+# What start_qemu() takes besides its arguments
+memory=384M
+initramfs=/guest/initramfs
+append=
+preload=
+
+# start_qemu ARGUMENT...
+start_qemu()
+{
+	round=$((round + 1))
+	rm -f /tmp/monitor.in /tmp/monitor.out /tmp/serial.in /tmp/serial.out
+	mkfifo /tmp/monitor.in /tmp/monitor.out /tmp/serial.in /tmp/serial.out
+	: >/tmp/console
+	cat /tmp/serial.out >/tmp/console &
+	cat /tmp/monitor.out >/tmp/monitor.log &
+	rm -f /tmp/meddle-* /tmp/meddled
+	LD_PRELOAD=$preload /qemu/bin/qemu-system-x86_64 -nodefaults -display none -no-user-config \
+		-machine pc,accel=kvm \
+		-cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-runtime,hv-reset \
+		-smp 2,maxcpus=4 -m "$memory,slots=2,maxmem=2G" \
+		-device vmbus-bridge \
+		-chardev pipe,id=serial,path=/tmp/serial -serial chardev:serial \
+		-chardev pipe,id=monitor,path=/tmp/monitor -mon chardev=monitor,mode=control \
+		-kernel /guest/vmlinuz -initrd "$initramfs" \
+		-append "console=ttyS0 panic=-1 noxsave $append" \
+		"$@" >/tmp/qemu.log 2>&1 &
+	vmm=$!
+	exec 7<>/tmp/serial.in 8<>/tmp/monitor.in
+	echo '{"execute": "qmp_capabilities"}' >&8
+}
+
+guest()
+{
+	echo "$*" >&7
+}
+
+# A line of the monitor that people use, by the one for programs, which echoes nothing
+monitor()
+{
+	echo '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$*"'"}'"${ask-}"'}' >&8
+}
+
+# What the guest has said since mark()
+mark()
+{
+	marked=$(($(wc -l </tmp/console) + 1))
+}
+
+since_mark()
+{
+	tail -n "+$marked" /tmp/console | tr -d '\r'
+}
+
+guest_says()
+{
+	! since_mark | grep -q '^guest: FAILED' || give_up "$(since_mark | grep '^guest: FAILED')"
+	since_mark | grep -q "^guest: $1"
+}
+
+acknowledged()
+{
+	since_mark | sed -n 's/^ack \([0-9]*\)$/\1/p' | tail -n 1
+}
+
+acked_many()
+{
+	[ "$(acknowledged)" -ge "$1" ] 2>/dev/null
+}
+
+# The guest writes to a disk; $1 acknowledged writes of that are awaited
+write_some()
+{
+	mark
+	guest ack "$2"
+	await 60 "the guest writes to $2" acked_many "$1"
+}
+
+check_image()
+{
+	expect "what was acknowledged is in the image" /ack check "/tmp/disk-$1" 8388608 512 "$2"
+}
+
+# A QEMU with sanitizers says what it finds, and may go on
+qemu_is_sane()
+{
+	! grep -E 'AddressSanitizer|LeakSanitizer|runtime error:' /tmp/qemu.log >/dev/results
+}
+
+# QEMU is on its way out, and is to end with status $1; what it has had is the host's again
+end_qemu()
+{
+	wait "$vmm"
+	status=$? vmm=
+	expect "QEMU ends with status $1 and not $status" [ "$status" -eq "$1" ]
+	expect "no sanitizer has found anything" qemu_is_sane
+	save_logs
+	all_gone
+}
+
+quit_qemu()
+{
+	monitor quit
+	end_qemu 0
+	tell host "nothing is pinned, no partition is left"
+}
+
+# qemu_says TEXT, since it was started
+qemu_says()
+{
+	grep -q "$1" /tmp/qemu.log
+}
+
+# asked COMMAND: what the monitor answers to it, which has the number that was asked by
+asked()
+{
+	told=$(($(wc -l </tmp/monitor.log) + 1))
+	ask=', "id": '$told
+	monitor "$1"
+	ask=
+	until tail -n "+$told" /tmp/monitor.log | grep "\"id\": ${told}[,}]"; do
+		sleep 0.1
+	done
+}
+
+# machine_is STATUS, as info status says it
+machine_is()
+{
+	asked "info status" | grep -q "VM status: $1"
+}
+
+heartbeat="vmbus-host,id=heartbeat,if-type=57164f39-9115-4e78-ab55-382f3bd5422d"
+
+disk()
+{
+	echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1"
+}
+
+boot()
+{
+	start_qemu -device "$heartbeat" -device "$(disk 0)"
+	mark
+	await 120 "the guest has a disk" guest_says ready
+}
+

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * For LD_PRELOAD of a VMM: let the kernel's device refuse what it hardly ever refuses by itself.
+ * As long as there is
+ *
+ *	/tmp/meddle-regions	VMBUS_HOST_SET_REGIONS fails with ENOMEM
+ *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
+ *
+ * What it has refused is counted: a line for each in /tmp/meddled.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <linux/vmbus_host.h>
+
+static int device = -1;		/* the file that became a guest */
+
+static void *next(const char *name)
+{
+	return dlsym(RTLD_NEXT, name);
+}
+
+/* libc's own write(), as dprintf() calls it, is not the one below. */
+static void say(const char *what)
+{
+	int fd = open("/tmp/meddled", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%s\n", what);
+	close(fd);
+}
+
+static bool told_to(const char *file)
+{
+	int err = errno;
+	bool there = !access(file, F_OK);
+
+	errno = err;
+	return there;
+}
+
+static bool is_refused(int fd, unsigned int *calls, const char *what)
+{
+	if (fd != device || !told_to("/tmp/meddle-busy") || ++*calls % 3 == 0)
+		return false;
+	say(what);
+	errno = EAGAIN;
+	return true;
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+	static ssize_t (*real)(int, void *, size_t);
+	static unsigned int calls;
+
+	if (!real)
+		real = next("read");
+	return is_refused(fd, &calls, __func__) ? -1 : real(fd, buf, len);
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	static ssize_t (*real)(int, const void *, size_t);
+	static unsigned int calls;
+
+	if (!real)
+		real = next("write");
+	return is_refused(fd, &calls, __func__) ? -1 : real(fd, buf, len);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	static int (*real)(int, unsigned long, void *);
+	va_list args;
+	void *arg;
+	int ret;
+
+	if (!real)
+		real = next("ioctl");
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (request == VMBUS_HOST_SET_REGIONS && told_to("/tmp/meddle-regions")) {
+		say("regions");
+		errno = ENOMEM;
+		return -1;
+	}
+	ret = real(fd, request, arg);
+	if (request == VMBUS_HOST_CREATE && !ret)
+		device = fd;
+	return ret;
+}
