@@ -166,7 +166,7 @@ headers_out()
 
 	(cd "$1" && find . ! -type d) | sed 's,^\./lib/,./usr/lib/,' |
 		while read -r place; do rm -f "$root/$place"; done
-	rm -rf "$root/usr/lib/modules/$2"
+	rm -rf "$root/usr/lib/modules/${2:?}"
 	while read -r place; do
 		[ ! -e "$root/$place" ] || rmdir "$root/$place"
 	done <"$dir/directories"

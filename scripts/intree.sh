@@ -81,6 +81,28 @@ no_warning()
 	! grep -E 'drivers/vmbus_gpadl/[^ ]*:.*warning:' "$1" >&2
 }
 
+# Newer kunit.py runs QEMU with KVM where there is /dev/kvm, which does not mean that it runs any
+# kernel: ACCEL=kvm says so, as for qemu.sh
+without_kvm()
+{
+	local real
+
+	real=$(command -v qemu-system-x86_64)
+	mkdir -p "$dir/bin"
+	cat >"$dir/bin/qemu-system-x86_64" <<-END
+		#!/bin/bash
+		for arg; do
+			shift
+			[ "\$arg \${1-}" = "-accel kvm" ] || [ "\$last \$arg" = "-accel kvm" ] ||
+				set -- "\$@" "\$arg"
+			last=\$arg
+		done
+		exec $real "\$@"
+	END
+	chmod 755 "$dir/bin/qemu-system-x86_64"
+	PATH=$dir/bin:$PATH
+}
+
 built_in()
 {
 	local symbol add=()
@@ -88,6 +110,7 @@ built_in()
 	for symbol in "${with[@]}"; do add+=(--kconfig_add "CONFIG_$symbol=y"); done
 	for symbol in "${without[@]}"; do add+=(--kconfig_add "CONFIG_$symbol=n"); done
 	fresh
+	[ "${ACCEL-}" = kvm ] || without_kvm
 	cd "$dir/linux" && nice python3 -B tools/testing/kunit/kunit.py run --arch x86_64 \
 		--kunitconfig drivers/vmbus_gpadl/kunit "${add[@]}" --build_dir "$dir/build" \
 		--jobs "$(nproc)" --timeout "${TIMEOUT:-900}" --raw_output=all 'vmbus_gpadl*'
