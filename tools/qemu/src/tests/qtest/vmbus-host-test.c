@@ -201,7 +201,9 @@ static void test_incoming(void)
     qtest_set_expected_status(qts, EXIT_FAILURE);
     qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
                                   " 'arguments': {'uri': %s}}", load);
-    qtest_wait_qemu(qts);
+    while (qtest_probe_child(qts)) {
+        g_usleep(10000);
+    }
     qtest_quit(qts);
     unlink(file);
 }
