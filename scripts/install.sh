@@ -224,7 +224,7 @@ thin()
 	kernel=$(kernel_of_root)
 	for place in "$root/usr/lib/modules/$kernel"/kernel/{drivers/*,sound}; do
 		case ${place##*/} in
-		block | char | scsi | target | vhost | virt | virtio)	;;
+		block | char | crypto | scsi | target | vhost | virt | virtio)	;;
 		*)	rm -rf "$place" ;;
 		esac
 	done
