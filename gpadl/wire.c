@@ -24,17 +24,17 @@
 /* A range has a header word and at least one page frame number. */
 #define RANGE_MIN_WORDS		2
 
-static u16 get_le16(const u8 *p)
+static inline u16 get_le16(const u8 *p)
 {
 	return p[0] | p[1] << 8;
 }
 
-static u32 get_le32(const u8 *p)
+static inline u32 get_le32(const u8 *p)
 {
 	return get_le16(p) | (u32)get_le16(p + 2) << 16;
 }
 
-static u64 get_le64(const u8 *p)
+static inline u64 get_le64(const u8 *p)
 {
 	return get_le32(p) | (u64)get_le32(p + 4) << 32;
 }
@@ -140,6 +140,8 @@ void gpadl_wire_init(struct gpadl_pfn_list *w, const struct gpadl_wire_msg *head
 		.capacity = header->range_buflen / sizeof(u64),
 		.nr_ranges = header->rangecount,
 		.ranges_left = header->rangecount,
+		.follows = GPADL_NO_PFN,
+		.precedes = GPADL_NO_PFN,
 	};
 }
 
@@ -164,42 +166,61 @@ static enum gpadl_wire_verdict wire_begin_range(struct gpadl_pfn_list *w, u64 wo
 	w->words[w->nr_words++] = word;
 	w->pages_left = range.nr_pages;
 	w->nr_pages += range.nr_pages;
-	w->in_run = false;
+	w->follows = GPADL_NO_PFN;
+	w->precedes = GPADL_NO_PFN;
 	return GPADL_WIRE_OK;
 }
 
 /*
- * Does @pfn go on with the run that is being built? A run of one page has no direction
- * yet. The number of pages fits: a GPADL has no more than GPADL_MAX_PAGES.
+ * One that does not go on upwards: wire_add_run() looks for that first. The number of pages of
+ * a run fits: a GPADL has no more than GPADL_MAX_PAGES.
  */
-static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn)
-{
-	u64 *word = &w->words[w->nr_words - 1];
-	struct gpadl_wire_run run = gpadl_wire_run(*word);
-
-	if (!run.down && pfn == run.pfn + run.nr) {
-		*word += GPADL_RUN_ONE_MORE;
-		return true;
-	}
-	if ((run.down || run.nr == 1) && pfn + run.nr == run.pfn) {
-		*word += GPADL_RUN_ONE_MORE;
-		*word |= GPADL_RUN_DOWN;
-		return true;
-	}
-	return false;
-}
-
 static enum gpadl_wire_verdict wire_add_page(struct gpadl_pfn_list *w, u64 pfn)
 {
 	if (pfn > GPADL_RUN_PFN_MASK)
 		return GPADL_WIRE_BAD_PFN;
 	w->pages_left--;
-	if (w->in_run && wire_extend_run(w, pfn))
+	if (pfn == w->precedes) {
+		w->words[w->nr_words - 1] += GPADL_RUN_ONE_MORE;
+		w->words[w->nr_words - 1] |= GPADL_RUN_DOWN;
+		w->follows = GPADL_NO_PFN;
+		/* Below page 0 is GPADL_NO_PFN. */
+		w->precedes--;
 		return GPADL_WIRE_OK;
+	}
 	w->words[w->nr_words++] = pfn;
 	w->nr_runs++;
-	w->in_run = true;
+	w->follows = pfn + 1;
+	w->precedes = pfn - 1;
 	return GPADL_WIRE_OK;
+}
+
+/*
+ * Take in those of the next @nr words that are pages and go on with the run upwards: most of
+ * most lists. Returns how many.
+ */
+static u32 wire_add_run(struct gpadl_pfn_list *w, const u8 *data, u32 nr)
+{
+	const u64 next = w->follows;
+	u32 n = 0;
+
+	if (next > GPADL_RUN_PFN_MASK)
+		return 0;
+	if (nr > w->pages_left)
+		nr = w->pages_left;
+	/* There is no page frame number beyond the mask. */
+	if (nr > GPADL_RUN_PFN_MASK + 1 - next)
+		nr = GPADL_RUN_PFN_MASK + 1 - next;
+	while (n < nr && get_le64(data + n * sizeof(u64)) == next + n)
+		n++;
+	if (!n)
+		return 0;
+	w->words[w->nr_words - 1] += n * GPADL_RUN_ONE_MORE;
+	w->follows = next + n;
+	w->precedes = GPADL_NO_PFN;
+	w->pages_left -= n;
+	w->taken += n;
+	return n;
 }
 
 static bool wire_complete(const struct gpadl_pfn_list *w)
@@ -226,14 +247,19 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg)
 {
 	enum gpadl_wire_verdict verdict;
-	u32 i;
+	u32 i, n;
 
 	if (msg->type == GPADL_MSG_BODY && !msg->nr_words)
 		return GPADL_WIRE_NOTHING_ADDED;
 
-	for (i = 0; i < msg->nr_words && !wire_complete(w); i++) {
-		u64 word = get_le64(msg->data + i * sizeof(u64));
+	for (i = 0; i < msg->nr_words && !wire_complete(w); i += n) {
+		const u8 *data = msg->data + i * sizeof(u64);
+		u64 word = get_le64(data);
 
+		n = word == w->follows ? wire_add_run(w, data, msg->nr_words - i) : 0;
+		if (n)
+			continue;
+		n = 1;
 		/* There is room: an incomplete list fits in what is left. */
 		w->taken++;
 		verdict = w->pages_left ? wire_add_page(w, word) :
@@ -280,6 +306,8 @@ enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const u
 		.capacity = msg.nr_words,
 		.nr_ranges = nr_ranges,
 		.ranges_left = nr_ranges,
+		.follows = GPADL_NO_PFN,
+		.precedes = GPADL_NO_PFN,
 	};
 	return gpadl_wire_add(w, &msg);
 }

@@ -100,7 +100,9 @@ struct gpadl_wire_msg {
  * @nr_ranges: ranges announced
  * @ranges_left: ranges whose header has not come yet
  * @pages_left: pages of the current range that have not come yet
- * @in_run: the last of @words is a run word of the current range
+ * @follows: the page frame number by which the last of @words, a run word of the current
+ *	range, goes on upwards; GPADL_NO_PFN if none does
+ * @precedes: likewise downwards; a run of one page has both
  */
 struct gpadl_pfn_list {
 	u64 *words;
@@ -112,7 +114,8 @@ struct gpadl_pfn_list {
 	u16 nr_ranges;
 	u16 ranges_left;
 	u32 pages_left;
-	bool in_run;
+	u64 follows;
+	u64 precedes;
 };
 
 /* Why a GPADL is refused; each is counted and traced by name. */
@@ -140,6 +143,9 @@ struct gpadl_wire_run {
 	u32 nr;
 	bool down;
 };
+
+/* Larger than any page frame number */
+#define GPADL_NO_PFN		U64_MAX
 
 /**
  * struct gpadl_wire_range - a range's header word, unpacked

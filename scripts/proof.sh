@@ -22,19 +22,22 @@ frama_c()
 		-I$top/tests/host/include -I$top -I$top/gpadl" "$@"
 }
 
-# The file as it is, with the comment that a proof of its only loop needs
+# The file as it is, with the comments that a proof of its two loops needs
 annotate()
 {
-	local loop='^	for (i = 0; i < msg->nr_words'
+	local loop='^	for (i = 0; i < msg->nr_words' run='^	while (n < nr'
 
-	[ "$(grep -c '^[[:space:]]*\(for\|while\|do\)\>' "$top/gpadl/wire.c")" = 1 ] ||
-		die "gpadl/wire.c has not the one loop that is proved" \
+	[ "$(grep -c '^[[:space:]]*\(for\|while\|do\)\>' "$top/gpadl/wire.c")" = 2 ] ||
+		die "gpadl/wire.c has not the two loops that are proved" \
 		    "see tests/proof/README"
 	sed "/$loop/{
 		e cat '$proof/loop.acsl'
+	}
+	/$run/{
+		e cat '$proof/run.acsl'
 	}" "$top/gpadl/wire.c" >"$dir/gpadl_wire.annotated.c"
-	grep -q 'loop invariant' "$dir/gpadl_wire.annotated.c" ||
-		die "the loop of gpadl_wire_add() is not where its invariant goes" \
+	[ "$(grep -c 'loop variant' "$dir/gpadl_wire.annotated.c")" = 2 ] ||
+		die "a loop of gpadl/wire.c is not where its invariant goes" \
 		    "see annotate() in scripts/proof.sh"
 }
 
@@ -55,8 +58,9 @@ prove_intake()
 {
 	local functions log=$dir/intake.log proved
 	functions=gpadl_wire_check_header,gpadl_wire_init,gpadl_wire_add
-	functions+=,gpadl_wire_range,wire_begin_range,wire_extend_run
-	functions+=,wire_add_page,wire_complete,get_le32,get_le64,gpadl_wire_take_ranges
+	functions+=,gpadl_wire_range,wire_begin_range
+	functions+=,wire_add_page,wire_add_run,wire_complete,get_le32,get_le64
+	functions+=,gpadl_wire_take_ranges
 
 	say "WP: taking in words, about two minutes ..."
 	annotate

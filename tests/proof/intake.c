@@ -12,6 +12,9 @@
 /* A message has 28 at most, a packet what there is room for. */
 #define MSG_WORDS_MAX	GPADL_MAX_WORDS
 
+/* GPADL_RUN_PFN_MASK, which in a formula, where ~0 has no end, would be another number */
+#define PFN_MAX		0xffffffffff
+
 /*@
 predicate memory(struct gpadl_pfn_list *w) =
 	\valid(w) && 2 <= w->capacity <= GPADL_MAX_WORDS &&
@@ -24,7 +27,8 @@ predicate counts(struct gpadl_pfn_list *w) =
 	w->nr_words == w->nr_runs + (w->nr_ranges - w->ranges_left) &&
 	w->nr_words <= w->taken <= w->capacity &&
 	w->nr_pages + (w->nr_ranges - w->ranges_left) == w->taken + w->pages_left &&
-	(w->in_run ==> 0 < w->nr_words);
+	(w->follows <= PFN_MAX ==> 0 < w->nr_words) &&
+	(w->precedes <= PFN_MAX ==> 0 < w->nr_words);
 
 // What has been announced and not come yet fits in what is left.
 predicate room(struct gpadl_pfn_list *w) =
@@ -41,7 +45,8 @@ predicate counted(struct gpadl_pfn_list *w) =
 	w->nr_words < w->taken <= w->capacity &&
 	w->nr_pages + (w->nr_ranges - w->ranges_left) == w->taken - 1 + w->pages_left &&
 	w->pages_left + 2 * w->ranges_left <= w->capacity - (w->taken - 1) &&
-	(w->in_run ==> 0 < w->nr_words);
+	(w->follows <= PFN_MAX ==> 0 < w->nr_words) &&
+	(w->precedes <= PFN_MAX ==> 0 < w->nr_words);
 
 predicate going_on(enum gpadl_wire_verdict v) =
 	v == GPADL_WIRE_OK || v == GPADL_WIRE_COMPLETE;
@@ -53,19 +58,19 @@ predicate going_on(enum gpadl_wire_verdict v) =
 requires \valid_read(p + (0 .. 1));
 assigns \nothing;
 */
-static u16 get_le16(const u8 *p);
+static inline u16 get_le16(const u8 *p);
 
 /*@
 requires \valid_read(p + (0 .. 3));
 assigns \nothing;
 */
-static u32 get_le32(const u8 *p);
+static inline u32 get_le32(const u8 *p);
 
 /*@
 requires \valid_read(p + (0 .. 7));
 assigns \nothing;
 */
-static u64 get_le64(const u8 *p);
+static inline u64 get_le64(const u8 *p);
 
 /*@
 requires \valid_read(msg);
@@ -106,25 +111,32 @@ struct gpadl_wire_run gpadl_wire_run(u64 word);
 /*@
 requires counted(w) && w->pages_left == 0 && 0 < w->ranges_left;
 assigns w->ranges_left, w->words[w->nr_words], w->nr_words, w->pages_left, w->nr_pages,
-	w->in_run;
+	w->follows, w->precedes;
 ensures \result == GPADL_WIRE_OK ==> sane(w);
 ensures \result != GPADL_WIRE_COMPLETE;
 */
 static enum gpadl_wire_verdict wire_begin_range(struct gpadl_pfn_list *w, u64 word);
 
 /*@
-requires memory(w) && 0 < w->nr_words <= w->capacity;
-assigns w->words[w->nr_words - 1];
-*/
-static bool wire_extend_run(struct gpadl_pfn_list *w, u64 pfn);
-
-/*@
 requires counted(w) && 0 < w->pages_left;
-assigns w->pages_left, w->words[0 .. w->nr_words], w->nr_words, w->nr_runs, w->in_run;
+assigns w->pages_left, w->words[0 .. w->nr_words], w->nr_words, w->nr_runs, w->follows,
+	w->precedes;
 ensures \result == GPADL_WIRE_OK ==> sane(w);
 ensures \result != GPADL_WIRE_COMPLETE;
 */
 static enum gpadl_wire_verdict wire_add_page(struct gpadl_pfn_list *w, u64 pfn);
+
+/*@
+requires sane(w);
+requires \valid_read(data + (0 .. 8 * nr - 1)) && nr <= MSG_WORDS_MAX;
+requires \separated(w, data + (0 .. 8 * nr - 1), w->words + (0 .. w->capacity - 1));
+assigns w->taken, w->pages_left, w->follows, w->precedes, w->words[0 .. w->capacity - 1];
+ensures sane(w);
+ensures \result <= nr;
+ensures w->pages_left == \old(w->pages_left) - \result;
+ensures w->taken == \old(w->taken) + \result;
+*/
+static u32 wire_add_run(struct gpadl_pfn_list *w, const u8 *data, u32 nr);
 
 /*@
 requires \valid_read(w);
@@ -140,7 +152,7 @@ requires \valid_read(msg->data + (0 .. 8 * msg->nr_words - 1));
 requires \separated(w, msg, msg->data + (0 .. 8 * msg->nr_words - 1),
 		    w->words + (0 .. w->capacity - 1));
 assigns w->taken, w->nr_words, w->nr_pages, w->nr_runs, w->ranges_left, w->pages_left,
-	w->in_run, w->words[0 .. w->capacity - 1];
+	w->follows, w->precedes, w->words[0 .. w->capacity - 1];
 ensures going_on(\result) ==> sane(w);
 ensures \result == GPADL_WIRE_COMPLETE ==> complete(w);
 ensures \result == GPADL_WIRE_OK ==> !complete(w);
