@@ -89,7 +89,7 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 			const struct gpadl_region_table *table)
 {
 	const struct gpadl_region *region = NULL;
-	struct gpadl_walk walk;
+	struct gpadl_walk walk __uninitialized;
 
 	*lookup = (struct gpadl_lookup) {
 		.generation = table->generation,
@@ -283,7 +283,7 @@ int gpadl_mapping_find(struct vmbus_mapping *m)
 /* Note all that is to be pinned. False if there are too few pages for a plan. */
 static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *plan)
 {
-	struct gpadl_walk walk;
+	struct gpadl_walk walk __uninitialized;
 
 	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
 	while (gpadl_walk_next(&walk)) {
@@ -339,7 +339,8 @@ static void mapping_make_ranges(struct vmbus_mapping *m)
 	    pinned->nr_pages != m->pfns->nr_pages || nr > pinned->nr_pages / 2)
 		return;
 	/* Pinned by the block, the list had room for other ranges; there are none. */
-	kvfree(pinned->ranges);
+	if (pinned->ranges)
+		kvfree(pinned->ranges);
 	range = (void *)pinned->pages;
 	for (i = 0; i < nr; i++) {
 		range[i].page = sg_page(&m->sgl[i]);
@@ -360,7 +361,7 @@ static void mapping_free_pages(struct vmbus_mapping *m)
 static void mapping_unpin(struct vmbus_mapping *m, bool dirty)
 {
 	gpadl_pin_set_unpin(&m->pinned, dirty);
-	if ((void *)m->pinned.ranges != m->pages)
+	if (m->pinned.ranges && (void *)m->pinned.ranges != m->pages)
 		kvfree(m->pinned.ranges);
 	mapping_free_pages(m);
 }

@@ -20,6 +20,7 @@
 #include <linux/errno.h>
 #include <linux/hugetlb.h>
 #include <linux/io.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -42,13 +43,16 @@
 int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
 			unsigned long nr)
 {
-	*pins = (struct gpadl_pin_plan) { .first = first, .nr_blocks = last - first + 1 };
+	*pins = (struct gpadl_pin_plan) {
+		.first = first,
+		.mask = roundup_pow_of_two(last - first + 1) - 1,
+	};
 	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
 	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	pins->ranges = kvmalloc_array(pins->room, sizeof(*pins->ranges),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	pins->blocks = kvcalloc(last - first + 1, sizeof(*pins->blocks),
+	pins->blocks = kvcalloc(pins->mask + 1, sizeof(*pins->blocks),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return pins->wanted && pins->ranges && pins->blocks ? 0 : -ENOMEM;
 }
@@ -109,8 +113,17 @@ bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigne
 	return true;
 }
 
-/* Is page @i of an aligned block of addresses part of a hugetlb page that is all of it? */
-static bool page_fills_block(struct page *page, unsigned long i)
+/**
+ * gpadl_page_fills_block() - Is a page part of a hugetlb page that is all of its block?
+ * @page: the page, pinned
+ * @i: which of the block's pages it is
+ *
+ * Then the pin is one of all of the block: a hugetlb page is mapped, and unmapped, as a whole.
+ *
+ * Context: any.
+ * Return: true if it is.
+ */
+bool gpadl_page_fills_block(struct page *page, unsigned long i)
 {
 	struct folio *folio = page_folio(page);
 
@@ -248,7 +261,7 @@ int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 			ret = block_pin_pages(b, pin, block_first(b), 1);
 			if (ret)
 				return ret;
-			huge = page_fills_block(b->pages[0], block_first(b));
+			huge = gpadl_page_fills_block(b->pages[0], block_first(b));
 		}
 		if (huge) {
 			pins_take_huge(pins, b, pin, pinned);

@@ -9,7 +9,6 @@
 #define _GPADL_PINS_H
 
 #include <linux/bitmap.h>
-#include <linux/nospec.h>
 #include <linux/types.h>
 
 #include "mem.h"
@@ -59,7 +58,7 @@ struct gpadl_pin_set {
 /**
  * struct gpadl_pin_plan - pages to be pinned, then where they are
  * @first: number of the first block
- * @nr_blocks: number of @blocks
+ * @mask: number of @blocks, which is a power of two, less one
  * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
  *	GPADL_BLOCK_CONTIGUOUS; else its struct gpadl_pin_block.
  *	NULL if these pins are not taken by the block
@@ -71,7 +70,7 @@ struct gpadl_pin_set {
  */
 struct gpadl_pin_plan {
 	unsigned long first;
-	unsigned long nr_blocks;
+	unsigned long mask;
 	u64 *blocks;
 	struct gpadl_pin_block *wanted;
 	unsigned long nr_wanted;
@@ -79,6 +78,8 @@ struct gpadl_pin_plan {
 	struct gpadl_pin_range *ranges;
 	unsigned long nr_scattered;
 };
+
+bool gpadl_page_fills_block(struct page *page, unsigned long i);
 
 int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
 			unsigned long nr);
@@ -93,12 +94,13 @@ bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
 /*
  * An address that the guest chooses is in its region, whatever a processor guesses
  * (gpadl_walk_next()); but if that guesses that the region is pinned on demand and it is
- * resident, not in one of these blocks, whose words are taken for addresses.
+ * resident, not in one of these blocks, whose words are taken for addresses. The mask keeps it
+ * there, in one instruction.
  */
 static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *pins,
 						 unsigned long hva)
 {
-	return array_index_nospec((hva >> GPADL_BLOCK_SHIFT) - pins->first, pins->nr_blocks);
+	return ((hva >> GPADL_BLOCK_SHIFT) - pins->first) & pins->mask;
 }
 
 /**

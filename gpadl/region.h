@@ -27,6 +27,8 @@ struct gpadl_pfn_list;
  * @resident: its pages, pinned before it is published and until @users is 0; NULL if
  *	they are pinned on demand
  * @written: @resident has been mapped for writing
+ * @huge: what was pinned of it last, by the run, was of a hugetlb page. A guess: what is pinned
+ *	next need not be
  * @watch: notices changes of its addresses; from before it is published until @users is 0
  * @drop_work: lets go of all that when the last user goes
  * @failures: count of the machine's memory errors when @resident was last marked for them
@@ -42,6 +44,7 @@ struct gpadl_region {
 	struct gpadl_mem *mem;
 	struct gpadl_resident *resident;
 	bool written;
+	bool huge;
 	struct gpadl_watch watch;
 	struct work_struct drop_work;
 	unsigned long failures;

@@ -174,14 +174,29 @@ static int sg_add_pages(struct sg_builder *b, struct page **pages, u32 nr, long 
 	return 0;
 }
 
-/* Add pages of a list of addresses. */
+/* Add pages of a list of addresses of such pages. */
 static int sg_add_leaf(struct sg_builder *b, const u64 *leaf, u32 nr, long step)
 {
-	int ret = 0;
+	struct scatterlist *sg = &b->sgl[b->nents];
+	phys_addr_t phys, end = b->end;
 
-	for (; !ret && nr; nr--, leaf += step)
-		ret = sg_add_run(b, READ_ONCE(*leaf), 1);
-	return ret;
+	for (; nr; nr--, leaf += step) {
+		phys = READ_ONCE(*leaf);
+		if (sg_follows(phys, end)) {
+			sg[-1].length += GPADL_PAGE_SIZE;
+		} else {
+			if (sg == &b->sgl[b->room]) {
+				sg = sg_more_room(b);
+				if (!sg)
+					return -ENOMEM;
+			}
+			sg_fill(sg++, pfn_to_page(PHYS_PFN(phys)), GPADL_PAGE_SIZE, 0);
+		}
+		end = phys + GPADL_PAGE_SIZE;
+	}
+	b->nents = sg - b->sgl;
+	b->end = end;
+	return 0;
 }
 
 /* Add pages that follow each other downwards. */
@@ -277,6 +292,90 @@ static int sg_add_pinned(struct sg_builder *b, const struct gpadl_extent *e,
 	}
 	return ret;
 }
+
+/* ---- Pinning by the run ---- */
+
+/* Pin an extent, and list it. */
+static __always_inline int sg_pin_extent(struct sg_builder *b, struct gpadl_pin_ctx *pin,
+					 const struct gpadl_extent *e)
+{
+	struct page **pages = pin->pages + pin->done;
+	int ret;
+
+	ret = gpadl_mem_pin_more(pin, e->hva & PAGE_MASK, gpadl_extent_pins(e));
+	if (ret)
+		return ret;
+	if (e->nr == 1)
+		return sg_add_run(b, page_to_phys(*pages) + offset_in_page(e->hva), 1);
+	return sg_add_pinned(b, e, pages);
+}
+
+/* No block has this number, not even that of the lowest addresses. */
+#define SG_NO_BLOCK	(~0ul)
+
+/**
+ * struct sg_huge - a block that is a hugetlb page, or part of one, and was pinned by one page
+ * @number: the block, or SG_NO_BLOCK
+ * @phys: where it begins
+ */
+struct sg_huge {
+	unsigned long number;
+	phys_addr_t phys;
+};
+
+static bool sg_is_huge(struct page *page, unsigned long hva)
+{
+	return gpadl_page_fills_block(page, (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT);
+}
+
+/*
+ * Is it worth it to try one pin for a block next time? Told by the page that was pinned last.
+ * @hva is its address, unless the last extent was not pinned by itself: that does no harm.
+ */
+static void sg_guess_huge(struct gpadl_region *region, struct page *page, unsigned long hva)
+{
+	if (unlikely(sg_is_huge(page, hva)))
+		WRITE_ONCE(region->huge, true);
+}
+
+/*
+ * Pin an extent by one page of each block, as far as these are hugetlb pages. The rest, where the
+ * guess was wrong, is pinned as any other. Host pages are as large as the guest's.
+ */
+static noinline int sg_pin_huge(struct sg_builder *b, struct gpadl_pin_ctx *pin,
+				struct gpadl_region *region, struct gpadl_extent e,
+				struct sg_huge *huge)
+{
+	unsigned long hva;
+	struct page *page;
+	phys_addr_t phys;
+	int ret = 0;
+	u32 nr;
+
+	for (; !ret && e.nr; e.nr -= nr, e.hva += e.down ? 0 : nr << GPADL_PAGE_SHIFT) {
+		hva = gpadl_extent_hva(&e, 0);
+		if (hva >> GPADL_BLOCK_SHIFT != huge->number) {
+			ret = gpadl_mem_pin_more(pin, hva, 1);
+			if (ret)
+				return ret;
+			page = pin->pages[pin->done - 1];
+			if (!sg_is_huge(page, hva)) {
+				WRITE_ONCE(region->huge, false);
+				unpin_user_page(page);
+				pin->done--;
+				return sg_pin_extent(b, pin, &e);
+			}
+			huge->number = hva >> GPADL_BLOCK_SHIFT;
+			huge->phys = page_to_phys(page) - (hva & ~GPADL_BLOCK_MASK);
+		}
+		phys = huge->phys + (hva & ~GPADL_BLOCK_MASK);
+		nr = pages_in(hva, GPADL_BLOCK_SIZE, e.down, e.nr);
+		ret = e.down ? sg_add_down(b, phys, nr) : sg_add_run(b, phys, nr);
+	}
+	return ret;
+}
+
+/* ---- The whole list ---- */
 
 /* Entries that an array has room for: for a ring's pages, wherever they are. */
 #define SG_ROOM		16u
@@ -394,7 +493,7 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 {
 	/* An entry for each run is what most need, more where pages are seen to be scattered. */
 	unsigned long room = m->pfns->nr_runs;
-	struct gpadl_walk walk;
+	struct gpadl_walk walk __uninitialized;
 	struct sg_builder b;
 	struct sg_list list;
 	int ret = 0;
@@ -427,10 +526,12 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
  */
 int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
+	/* One page alone is pinned as it is. */
+	const bool may_be_huge = PAGE_SIZE == GPADL_PAGE_SIZE && m->pfns->nr_pages > 1;
 	unsigned long resched = GPADL_PIN_BATCH;
-	struct gpadl_walk walk;
+	struct gpadl_walk walk __uninitialized;
+	struct sg_huge huge = { .number = SG_NO_BLOCK };
 	struct sg_builder b;
-	struct page **pages;
 	int ret = 0;
 
 	sg_begin(&b, m, m->pfns->nr_pages);
@@ -442,19 +543,19 @@ int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 			ret = sg_add_found(&b, walk.e, NULL);
 			continue;
 		}
-		pages = pin->pages + pin->done;
-		ret = gpadl_mem_pin_more(pin, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));
-		if (ret)
-			break;
-		if (walk.e.nr == 1)
-			ret = sg_add_run(&b, page_to_phys(*pages) + offset_in_page(walk.e.hva), 1);
-		else
-			ret = sg_add_pinned(&b, &walk.e, pages);
+		if (READ_ONCE(walk.e.region->huge) && may_be_huge) {
+			ret = sg_pin_huge(&b, pin, m->table->regions[walk.e.index], walk.e, &huge);
+			continue;
+		}
+		ret = sg_pin_extent(&b, pin, &walk.e);
 		if (unlikely(pin->done >= resched)) {
 			resched += GPADL_PIN_BATCH;
 			cond_resched();
 		}
 	}
+	if (!ret && may_be_huge && pin->done)
+		sg_guess_huge(m->table->regions[walk.e.index], pin->pages[pin->done - 1],
+			      gpadl_extent_last(&walk.e));
 	if (!ret)
 		ret = gpadl_mem_check_pinned(pin);
 	return sg_finish(&b, m, ret);

@@ -41,6 +41,10 @@ static inline u64 gpadl_region_pages(const struct gpadl_region *region)
 
 /**
  * struct gpadl_walk - a walk over the extents of a GPADL, in its order
+ *
+ * To be declared __uninitialized where it counts: it is large, and a kernel that clears what is
+ * on the stack would clear it for each map.
+ *
  * @table: where to look pages up
  * @next: the next word
  * @end: behind the last one
@@ -81,11 +85,12 @@ static __always_inline void gpadl_walk_init(struct gpadl_walk *walk,
 					    const struct gpadl_region_table *table,
 					    unsigned int index)
 {
-	*walk = (struct gpadl_walk) {
-		.table = table,
-		.next = w->words,
-		.end = w->words + w->nr_words,
-	};
+	/* The rest is set before it is read, and most of it at each step. */
+	walk->table = table;
+	walk->next = w->words;
+	walk->end = w->words + w->nr_words;
+	walk->pages_left = 0;
+	walk->run.nr = 0;
 	gpadl_walk_set_region(walk, index);
 }
 

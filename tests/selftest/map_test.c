@@ -358,6 +358,78 @@ TEST_F(map, charges_what_it_maps)
 	EXPECT_EQ(CHARGED_KB(RING_KB) / 4, pinned_pages());
 }
 
+/* Two pieces of 20 pages that adjoin, one downwards, on either side of where a huge page ends */
+static void gpadl_about_huge_page(struct gpadl *g, __u32 handle)
+{
+	const unsigned int end = 512;
+	unsigned int i;
+
+	gpadl_init(g, handle);
+	gpadl_range(g, 0, 20 * HV_PAGE);
+	gpadl_pages(g, MEM_PFN + end - 10, 20);
+	gpadl_range(g, 100, 20 * HV_PAGE);
+	for (i = 0; i < 21; i++)
+		gpadl_pages(g, MEM_PFN + end + 9 - i, 1);
+	gpadl_range(g, 0, 2 * HV_PAGE);
+	for (i = 0; i < 2; i++)
+		gpadl_pages(g, MEM_PFN + 7 + i * 131, 1);
+}
+
+/* A short list is pinned page by page, until hugetlb pages have been seen: by the block then */
+TEST_F(map, short_list_again)
+{
+	bool huge = variant->kind == MEM_HUGETLB || variant->kind == MEM_HUGETLB_MEMFD;
+	bool by_block = huge && getpagesize() == HV_PAGE;
+	long before = pinned_pages();
+	long pins = getpagesize() == HV_PAGE ? 43 : 0;
+	struct gpadl g;
+
+	gpadl_about_huge_page(&g, HANDLE);
+	check_bytes(_metadata, &self->vmm, &g, 0);
+	g.handle = HANDLE2;
+	check_bytes(_metadata, &self->vmm, &g, 0);
+	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	/* Across the end, and back: the pages after that lie in the last block */
+	if (by_block)
+		pins = 3;
+	if (variant->resident || pins)
+		EXPECT_EQ(variant->resident ? 0 : pins, pinned_pages() - before);
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_EQ(before, pinned_pages());
+}
+
+/* The guess holds for a region, which begins below its huge pages here, and in the first block */
+TEST_F(map, lowest_addresses_before_huge_pages)
+{
+	const size_t mib = 1 << 20;
+	const __u64 pfn = 0x200000;
+	char *low = (char *)mib, seen[2 * HV_PAGE];
+	struct gpadl g;
+
+	if (variant->kind != MEM_HUGETLB)
+		return;
+	ASSERT_EQ(low, mmap(low, mib, PROT_READ | PROT_WRITE,
+			    MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	ASSERT_EQ(low + mib, mmap(low + mib, 2 * mib, PROT_READ | PROT_WRITE,
+				  MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS |
+				  MAP_HUGETLB, -1, 0));
+	memset(low, 'l', sizeof(seen));
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 7, 0, pfn * HV_PAGE, 3 * mib, low));
+	gpadl_simple(&g, HANDLE, pfn * HV_PAGE + mib, 2 * HV_PAGE);
+	ASSERT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+
+	gpadl_simple(&g, HANDLE2, pfn * HV_PAGE, 2 * HV_PAGE);
+	ASSERT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
+	EXPECT_CREATED(self->vmm.fd, RELID, HANDLE2, STATUS_SUCCESS);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE2, 0));
+	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE2, 0, seen, sizeof(seen)));
+	EXPECT_EQ(0, memcmp(low, seen, sizeof(seen)));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
+}
+
 TEST_F(map, by_a_kernel_thread)
 {
 	char byte = 'k';
