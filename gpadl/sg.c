@@ -527,7 +527,7 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	/* One page alone is pinned as it is. */
-	const bool may_be_huge = PAGE_SIZE == GPADL_PAGE_SIZE && m->pfns->nr_pages > 1;
+	const bool may_be_huge = m->pfns->nr_pages > 1 && PAGE_SIZE == GPADL_PAGE_SIZE;
 	unsigned long resched = GPADL_PIN_BATCH;
 	struct gpadl_walk walk __uninitialized;
 	struct sg_huge huge = { .number = SG_NO_BLOCK };

@@ -231,7 +231,8 @@ def kicks(times, locks):
 WAYS = ["demand shmem contiguous 8", "demand thp contiguous 64", "demand shmem real 36608",
         "demand thp real 36608", "demand hugetlb real 36608", "resident shmem real 36608",
         "resident hugetlb real 36608", "demand shmem shuffled 64",
-        "demand hugetlb shuffled 7936", "resident hugetlb shuffled 7936"]
+        "demand hugetlb shuffled 7936", "resident hugetlb shuffled 7936",
+        "packet demand thp contiguous 256", "packet demand hugetlb shuffled 64"]
 
 
 def without(names, logs):

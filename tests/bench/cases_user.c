@@ -340,6 +340,8 @@ void ways_run(void)
 	static const struct point points[] = {
 		{ LAYOUT_CONTIGUOUS, 8 }, { LAYOUT_CONTIGUOUS, 64 }, { LAYOUT_CONTIGUOUS, 256 },
 		{ LAYOUT_SHUFFLED, 64 }, { LAYOUT_SHUFFLED, 7936 },
+		{ LAYOUT_CONTIGUOUS, 256, .packet = true },
+		{ LAYOUT_SHUFFLED, 64, .packet = true },
 	};
 	unsigned int i, j;
 
