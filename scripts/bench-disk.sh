@@ -5,6 +5,10 @@
 # way to the same backstores of the kernel's SCSI target.
 #
 #	bench-disk.sh			the table, on stdout and in tests/disk/results.csv
+#	bench-disk.sh profile BYTES DEPTH read|write
+#					where the instructions of such a request to "null" go, by
+#					function: of vhost-scsi and of vmbus_scsi, as Debian's perf
+#					samples them, by the same clock
 #
 # Debian's own kernel runs under QEMU's -icount, where a nanosecond is an instruction, whatever
 # else the machine does: two runs tell the same. There is no guest in it: tests/disk drives both
@@ -28,8 +32,11 @@ measure()
 	collect_modules "$dir/ko" "configfs target_core_iblock null_blk vhost_scsi vmbus_scsi" \
 		"$dir/build" "$kernel/modules"
 	echo "${REQUESTS:-2000}" >"$dir/requests"
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/requests" \
-		"$dir/build/tests/disk/bin/disk" "$top/scripts/guest/lib.sh" \
+	echo "$*" >"$dir/profile"
+	mkdir -p "$dir/programs"
+	[ $# -eq 0 ] || "$top/scripts/programs.sh" "$dir/programs" linux-perf perf
+	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/requests" "$dir/profile" \
+		"$dir/programs=/" "$dir/build/tests/disk/bin/disk" "$top/scripts/guest/lib.sh" \
 		"$top/scripts/guest/bench-disk.sh=/run"
 	say "Measuring ..."
 	ICOUNT=1 MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" "$kernel/vmlinuz" \
@@ -48,11 +55,31 @@ report()
 		"$logs/vhost.csv" "$logs/vmbus.csv"
 }
 
+profile()
+{
+	REQUESTS=${REQUESTS:-20000} measure "$@"
+	for peer in vhost vmbus; do
+		awk -F, -v peer="$peer" 'NR == 1 { print peer ": " $6 " instructions a request" }' \
+			"$logs/$peer.csv"
+		awk -v n="$(cut -d , -f 6 "$logs/$peer.csv")" '
+			$1 ~ /%$/ { printf "%8.0f  %-22s %s\n", $1 * n / 100, $2, $NF
+				    sum[$2] += $1 * n / 100 }
+			END { for (where in sum) printf "%8.0f  %s in all\n", sum[where], where }' \
+			"$logs/$peer.profile"
+	done
+}
+
 run()
 {
+	if [ "${1-}" = profile ]; then
+		[ $# -eq 4 ] || die "a profile of what?" "scripts/bench-disk.sh profile 4096 32 read"
+		shift
+		profile "$@"
+		return
+	fi
 	measure
 	report >"$results"
 	column -s, -t "$results"
 }
 
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$(echo "$dir" | tr / _)" run "$@"

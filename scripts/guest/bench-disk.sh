@@ -31,8 +31,9 @@ measure()
 	ln -s "$target/core/$2/$3" "$group/lun/lun_0/disk"
 	echo naa.5001405000000002 >"$group/nexus"
 	say "$1 $3"
-	/disk "$1" naa.5001405000000001 "$3" "$(cat /requests)" >>"/tmp/$1.csv" 2>/tmp/errors ||
-		fail "$1 on $3: $(cat /tmp/errors)"
+	# shellcheck disable=SC2086 # words
+	$watched /disk "$1" naa.5001405000000001 "$3" "$(cat /requests)" $profiled \
+		>>"/tmp/$1.csv" 2>/tmp/errors || fail "$1 on $3: $(cat /tmp/errors)"
 	rm "$group/lun/lun_0/disk"
 	rmdir "$group/lun/lun_0"
 	# What the process has left is let go of behind its back
@@ -45,6 +46,13 @@ measure()
 	rmdir "$group" "${group%/*}"
 }
 
+profiled=$(cat /profile)
+watched=
+if [ -n "$profiled" ]; then
+	echo 100000 >/proc/sys/kernel/perf_event_max_sample_rate
+	echo 0 >/proc/sys/kernel/perf_cpu_time_max_percent
+	watched="perf record -q -a -e cpu-clock -F 25000 -o /tmp/perf.data"
+fi
 load_all
 mount -t configfs configfs /sys/kernel/config
 backstore rd_mcp_0 null rd_pages=8192,rd_nullio=1
@@ -52,8 +60,13 @@ backstore rd_mcp_0 memory rd_pages=8192
 backstore iblock_0 block udev_path=/dev/nullb0
 for peer in vhost vmbus; do
 	measure $peer rd_mcp_0 null
-	measure $peer rd_mcp_0 memory
-	measure $peer iblock_0 block
+	if [ -n "$profiled" ]; then
+		perf report -i /tmp/perf.data --stdio -s dso,sym --percent-limit 0.2 2>/dev/null |
+			result $peer.profile
+	else
+		measure $peer rd_mcp_0 memory
+		measure $peer iblock_0 block
+	fi
 	result $peer.csv </tmp/$peer.csv
 	rmdir "$target/$peer"
 done
