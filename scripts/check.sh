@@ -42,7 +42,8 @@ stages()
 	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh
 	iommu|a device does DMA on mappings, behind an IOMMU|$scripts/iommu.sh
 	bench|a map costs no more instructions than it did|$scripts/bench.sh check
-	demo|end to end: a stock guest's GPADLs, mapped|stage_demo
+	demo|end to end: a stock guest's GPADLs, mapped|happens $scripts/demo.sh
+	disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens $scripts/demo-disk.sh
 	END
 }
 
@@ -152,10 +153,10 @@ stage_install()
 	sum_up "$scripts/install.sh bookworm" "$scripts/install.sh trixie"
 }
 
-# The demo counts as one test: it happened as it should, or not
-stage_demo()
+# A demo counts as one test: it happened as it should, or not
+happens()
 {
-	if "$scripts/demo.sh" >&2; then
+	if "$1" >&2; then
 		echo "1 passed, 0 failed"
 	else
 		echo "0 passed, 1 failed"
