@@ -32,7 +32,7 @@ logs=$dir/log
 too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
-[ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory)$"
+[ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes)$"
 
 "$top/scripts/deps.sh"
 source=$("$top/scripts/kernel.sh" source)

@@ -9,15 +9,19 @@
 #include <linux/version.h>
 
 /*
- * What submits a command to the backstore. Until 6.6 always a work item of the target core's;
- * since then a fabric says what it can do, and the backstore's attribute submit_type decides.
+ * Commands are handed to a work item of the target core's, never worked on by the channel's
+ * thread: there one backstore that hangs would stop all that share the channel. Until 6.6 the
+ * name says which it is. Since then a fabric says what it can do, and the backstore's attribute
+ * submit_type decides.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 #define COMPAT_TARGET_SUBMIT
+#define compat_target_submit	target_queue_submission
 #else
 #define COMPAT_TARGET_SUBMIT							\
 	.default_submit_type = TARGET_QUEUE_SUBMIT,				\
 	.direct_submit_supp = 1,
+#define compat_target_submit	target_submit
 #endif
 
 /*

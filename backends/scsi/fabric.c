@@ -18,7 +18,9 @@
  */
 #include <linux/configfs.h>
 #include <linux/ctype.h>
+#include <linux/dcache.h>
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -45,7 +47,10 @@ static struct vscsi_tpg *to_vscsi_tpg(struct se_portal_group *se_tpg)
 	return container_of(se_tpg, struct vscsi_tpg, se_tpg);
 }
 
-/* Names are those of SAS: transport ids of reservations are made of them. */
+/*
+ * Names are those of SAS: transport ids of reservations are made of them, and names of transport
+ * ids, by the target core, which compares these byte by byte. It writes lower case.
+ */
 static bool name_is_naa(const char *name)
 {
 	unsigned int i;
@@ -54,14 +59,56 @@ static bool name_is_naa(const char *name)
 		return false;
 	name += strlen(NAA_PREFIX);
 	for (i = 0; i < NAA_DIGITS; i++)
-		if (!isxdigit(name[i]))
+		if (!isdigit(name[i]) && (name[i] < 'a' || name[i] > 'f'))
 			return false;
 	return !name[NAA_DIGITS];
 }
 
+/* ---- No access lists ---- */
+
+static struct config_group *no_acl(struct config_group *group, const char *name)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static struct configfs_group_operations no_acl_ops = {
+	.make_group = no_acl,
+};
+
+static const struct config_item_type no_acl_type = {
+	.ct_group_ops = &no_acl_ops,
+	.ct_owner = THIS_MODULE,
+};
+
+/*
+ * From now on, mkdir in acls/ does not get as far as the target core. Of the name of a session,
+ * that would take the session's own list for the new directory; and, told by
+ * fabric_init_nodeacl() that there is to be none, delete it, which waits for the end of the
+ * session, with a lock that every mkdir and rmdir under target/ takes.
+ *
+ * What mkdir holds is held here: none that has begun goes on when this returns.
+ */
+static void forbid_acls(struct vscsi_tpg *tpg)
+{
+	struct config_item *acls = &tpg->se_tpg.tpg_acl_group.cg_item;
+	struct inode *dir = d_inode(acls->ci_dentry);
+
+	inode_lock(dir);
+	acls->ci_type = &no_acl_type;
+	inode_unlock(dir);
+}
+
+static int vscsi_init_nodeacl(struct se_node_acl *acl, const char *name)
+{
+	return -EOPNOTSUPP;
+}
+
 /* ---- Devices and their portal groups ---- */
 
-/* With a reference to its directory, which may be on its way out. */
+/*
+ * With a reference to its directory, which may be on its way out. One that is out already may
+ * be in the list still, beside a new one of the same name.
+ */
 static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
 {
 	struct vscsi_tpg *tpg, *found = NULL;
@@ -70,8 +117,9 @@ static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
 	list_for_each_entry(tpg, &tpgs, node) {
 		if (tpg->tag != tag || strcmp(tpg->wwpn, wwpn))
 			continue;
-		if (config_item_get_unless_zero(&tpg->se_tpg.tpg_group.cg_item))
-			found = tpg;
+		if (!config_item_get_unless_zero(&tpg->se_tpg.tpg_group.cg_item))
+			continue;
+		found = tpg;
 		break;
 	}
 	mutex_unlock(&tpgs_lock);
@@ -118,6 +166,8 @@ int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
 	item = &tpg->se_tpg.tpg_group.cg_item;
 	ret = target_depend_item(item);
 	if (!ret) {
+		/* Before there is a session; all directories are there, and stay. */
+		forbid_acls(tpg);
 		ret = tpg_take(tpg, dev);
 		if (ret)
 			target_undepend_item(item);
@@ -174,10 +224,15 @@ static struct se_portal_group *vscsi_make_tpg(struct se_wwn *se_wwn, const char 
 {
 	struct vscsi_wwn *wwn = container_of(se_wwn, struct vscsi_wwn, se_wwn);
 	struct vscsi_tpg *tpg;
+	char canonical[16];
 	int ret;
 	u16 tag;
 
 	if (strncmp(name, "tpgt_", 5) || kstrtou16(name + 5, 10, &tag))
+		return ERR_PTR(-EINVAL);
+	/* Not tpgt_01 either: there would be two of one number. */
+	snprintf(canonical, sizeof(canonical), "tpgt_%u", tag);
+	if (strcmp(name, canonical))
 		return ERR_PTR(-EINVAL);
 	tpg = kzalloc(sizeof(*tpg), GFP_KERNEL);
 	if (!tpg)
@@ -211,11 +266,6 @@ static void vscsi_drop_tpg(struct se_portal_group *se_tpg)
 	mutex_destroy(&tpg->lock);
 	kfree(tpg);
 	config_item_put(&se_wwn->wwn_group.cg_item);
-}
-
-static int vscsi_init_nodeacl(struct se_node_acl *acl, const char *name)
-{
-	return -EOPNOTSUPP;
 }
 
 /* ---- Logical units ---- */

@@ -16,6 +16,7 @@
  * meanwhile; and the target core looks at such data as if each entry were a page.
  */
 #include <linux/errno.h>
+#include <linux/highmem.h>
 #include <linux/llist.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -25,6 +26,7 @@
 #include <scsi/scsi_proto.h>
 #include <target/target_core_backend.h>
 
+#include "compat.h"
 #include "gpadl/compat.h"
 #include "scsi.h"
 
@@ -282,6 +284,33 @@ static bool is_another_lun(struct vscsi_request *r)
 	       cmd->data_length != r->command.bytes;
 }
 
+/*
+ * A backstore that says GOOD need not have filled the target core's pages: rd_nullio has not
+ * touched them, a device behind pscsi may have been short. The guest gets no page of which it
+ * is not known who had it before.
+ */
+static sense_reason_t execute_cleared(struct se_cmd *cmd)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sg(cmd->t_data_sg, sg, cmd->t_data_nents, i)
+		memzero_page(sg_page(sg), sg->offset, sg->length);
+	return to_request(cmd)->execute(cmd);
+}
+
+static void clear_what_is_read(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	/* The target core's own pages of other commands are cleared by it. */
+	if (!r->copied || r->command.direction != VSTOR_TO_GUEST ||
+	    !(cmd->se_cmd_flags & SCF_SCSI_DATA_CDB))
+		return;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_cleared;
+}
+
 static void request_submit(struct vscsi_request *r)
 {
 	struct vscsi_device *dev = r->chan->dev;
@@ -312,7 +341,8 @@ static void request_submit(struct vscsi_request *r)
 		transport_generic_request_failure(cmd, TCM_NON_EXISTENT_LUN);
 		return;
 	}
-	target_submit(cmd);
+	clear_what_is_read(r);
+	compat_target_submit(cmd);
 }
 
 /*
@@ -460,7 +490,9 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 		result->sense = r->sense;
 		result->sense_bytes = cmd->scsi_sense_length;
 	}
-	if (cmd->scsi_status == SAM_STAT_GOOD)
+	/* A tape has data, and something to say: of a short block, say. */
+	if (cmd->scsi_status == SAM_STAT_GOOD ||
+	    cmd->se_cmd_flags & SCF_TREAT_READ_AS_NORMAL)
 		result->bytes = bytes_transferred(r);
 }
 

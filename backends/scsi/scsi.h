@@ -181,6 +181,7 @@ struct vscsi_channel {
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
  * @next_lun: the next logical unit that it resets. Protected by channel.lock
  * @end_lun: the first that it does not
+ * @execute: what the backstore does, if @cmd does something before
  * @cmd: the target core's
  * @sense: sense data
  */
@@ -203,6 +204,7 @@ struct vscsi_request {
 	atomic_t nr_tmrs;
 	u16 next_lun;
 	u16 end_lun;
+	sense_reason_t (*execute)(struct se_cmd *cmd);
 	struct se_cmd cmd;
 	u8 sense[TRANSPORT_SENSE_BUFFER];
 };

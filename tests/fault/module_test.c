@@ -13,7 +13,7 @@
 
 #define IDLE		3u
 #define POINTS_MOST	2000u
-#define NR_MODULES	11
+#define NR_MODULES	12
 #define ORDER		"/ko/order"
 #define DEBUGFS		"/sys/kernel/debug/"
 
@@ -38,6 +38,7 @@ static const struct module modules[NR_MODULES] = {
 	{ .name = "vmbus_gpa_test" },
 	{ .name = "vmbus_worker_test" },
 	{ .name = "vmbus_sender_test" },
+	{ .name = "vmbus_fail_test" },
 };
 
 /* One that is not in the table would keep those that it uses from being unloaded */

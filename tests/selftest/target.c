@@ -87,6 +87,14 @@ int target_rd_mcp(const char *name, size_t bytes)
 	return backstore("rd_mcp", name, control, NULL);
 }
 
+int target_rd_nullio(const char *name, size_t bytes)
+{
+	char control[64];
+
+	snprintf(control, sizeof(control), "rd_pages=%zu,rd_nullio=1", bytes / 4096);
+	return backstore("rd_mcp", name, control, NULL);
+}
+
 int target_remove_backstore(const char *kind, const char *name)
 {
 	char path[256];
@@ -206,6 +214,19 @@ int loop_attach(const char *path, char *dev, size_t len)
 	if (file < 0 || loop < 0 || ioctl(loop, LOOP_SET_FD, file))
 		ret = -errno;
 	close(file);
+	close(loop);
+	return ret;
+}
+
+int loop_attach_blocks(const char *path, unsigned int block, char *dev, size_t len)
+{
+	int ret = loop_attach(path, dev, len), loop;
+
+	if (ret)
+		return ret;
+	loop = open(dev, O_RDWR | O_CLOEXEC);
+	if (loop < 0 || ioctl(loop, LOOP_SET_BLOCK_SIZE, block))
+		ret = -errno;
 	close(loop);
 	return ret;
 }

@@ -20,6 +20,7 @@
 int target_fileio(const char *name, const char *path, size_t bytes);
 int target_iblock(const char *name, const char *path);
 int target_rd_mcp(const char *name, size_t bytes);
+int target_rd_nullio(const char *name, size_t bytes);	/* reads and writes nothing */
 int target_remove_backstore(const char *kind, const char *name);
 
 /* ---- The fabric: target/vmbus/ ---- */
@@ -33,6 +34,7 @@ int target_remove_lun(unsigned int lun);
 /* ---- Block devices ---- */
 
 int loop_attach(const char *path, char *dev, size_t len);	/* the loop device's name */
+int loop_attach_blocks(const char *path, unsigned int block, char *dev, size_t len);
 int loop_detach(const char *dev);
 
 /* A device-mapper device /dev/<dev> of one target, "linear" or "error" */

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The SCSI backend as the kernel's target sees it: names and directories that operators make,
+ * and what backstores do.
+ */
+#include "scsi_life.h"
+
+#define GROUP	"/sys/kernel/config/target/vmbus/" TARGET_WWPN "/tpgt_1"
+
+static int try_mkdir(const char *path)
+{
+	if (mkdir(path, 0755))
+		return -errno;
+	rmdir(path);
+	return 0;
+}
+
+/* ---- Access lists ---- */
+
+static int make_acl_of_the_nexus(void *arg)
+{
+	return try_mkdir(GROUP "/acls/" TARGET_NEXUS);
+}
+
+/*
+ * The target core has a list of that name, for the session: if it is asked to make it, it
+ * deletes it, and waits for the end of the session with all of target/ locked.
+ */
+TEST_F(life, acl_of_the_nexus)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	struct task task;
+
+	settle(self->c);
+	task_start(&task, make_acl_of_the_nexus, NULL);
+	EXPECT_TRUE(WAIT_FOR(task_is_done(&task)));
+	/* Or there is nothing more to see before the session ends. */
+	if (!task_is_done(&task))
+		scsi_vmm_stop(&self->vmm);
+	EXPECT_EQ(-EOPNOTSUPP, task_join(&task));
+	ASSERT_LE(0, self->vmm.fd);
+	EXPECT_EQ(-EOPNOTSUPP, try_mkdir(GROUP "/acls/naa.5001405000000003"));
+	/* The session has its list still: it is told of what comes. */
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun(5, "rd_mcp", "r"));
+	tur.lun = 5;
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	EXPECT_EQ(0, target_remove_lun(5));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+}
+
+/* With nobody there, before and after */
+TEST_F(life, acl_without_a_session)
+{
+	ASSERT_EQ(0, target_create(TARGET_WWPN, 2));
+	EXPECT_EQ(-EOPNOTSUPP, try_mkdir("/sys/kernel/config/target/vmbus/" TARGET_WWPN
+					 "/tpgt_2/acls/" TARGET_NEXUS));
+	EXPECT_EQ(0, target_remove(TARGET_WWPN, 2));
+	scsi_vmm_stop(&self->vmm);
+	EXPECT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, TARGET_TAG, "NULL") == 0));
+	EXPECT_EQ(-EOPNOTSUPP, try_mkdir(GROUP "/acls/" TARGET_NEXUS));
+}
+
+/* ---- Names ---- */
+
+/* The target core makes names of transport ids, in lower case, and compares them as text. */
+TEST_F(life, upper_case)
+{
+	EXPECT_EQ(-EINVAL, target_create("naa.5001405ABCDEF002", 1));
+	ASSERT_EQ(0, target_create("naa.5001405abcdef002", 1));
+	EXPECT_EQ(-EINVAL, target_nexus("naa.5001405abcdef002", 1, "naa.5001405ABCDEF003"));
+	EXPECT_EQ(0, target_nexus("naa.5001405abcdef002", 1, "naa.5001405abcdef003"));
+	EXPECT_EQ(0, target_remove("naa.5001405abcdef002", 1));
+}
+
+/* One directory for each number */
+TEST_F(life, names_of_portal_groups)
+{
+	static const char *const names[] = {
+		"tpgt_01", "tpgt_+1", "tpgt_0x1", "tpgt_", "tpgt_65536", "tpgt_-1", "tpgt_1x",
+		"tpgt", "1",
+	};
+	char path[128];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/config/target/vmbus/%s/%s",
+			 TARGET_WWPN, names[i]);
+		EXPECT_EQ(-EINVAL, try_mkdir(path))
+			TH_LOG("%s", names[i]);
+	}
+	EXPECT_EQ(0, try_mkdir("/sys/kernel/config/target/vmbus/" TARGET_WWPN "/tpgt_65535"));
+	EXPECT_EQ(0, try_mkdir("/sys/kernel/config/target/vmbus/" TARGET_WWPN "/tpgt_0"));
+}
+
+/* ---- Backstores ---- */
+
+/*
+ * A file is read and written by whoever gives it the command: that must not be the channel's
+ * thread, which the other disks have as well.
+ */
+TEST_F(life, file_that_hangs)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	struct vstor_reply r;
+	unsigned int i;
+	__u64 id;
+
+	ASSERT_EQ(0, target_fileio("f", self->dm, DISK_BYTES));
+	ASSERT_EQ(0, target_add_lun(2, "fileio", "f"));
+	settle(self->c);
+	tur.lun = 2;
+	for (i = 0; i < 4; i++)
+		scsi_do(self->c, &tur);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	/* Where nobody has looked for a partition table, so that it is not in memory */
+	id = begin(self->c, 2, 700);
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	for (i = 0; i < 20; i++) {
+		struct scsi_cmd cmd = cmd_rw(false, i, 8, MEM_GPA + 64 * HV_PAGE);
+
+		EXPECT_GOOD(scsi_do(self->c, &cmd), 8 * BLOCK);
+	}
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	r = scsi_next(self->c);
+	EXPECT_EQ(id, r.id);
+	EXPECT_GOOD(r, BLOCK);
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("fileio", "f"));
+}
+
+/*
+ * A disk that fills in nothing: where the data is copied, the guest gets zeroes, and not what
+ * was in those pages before. (Without init_on_alloc=0 the kernel itself clears them.)
+ */
+TEST_F(life, nothing_is_read)
+{
+	unsigned int i, round, other = 0;
+	struct scsi_cmd cmd;
+
+	ASSERT_EQ(0, target_rd_nullio("n", 1 << 20));
+	ASSERT_EQ(0, target_add_lun(2, "rd_mcp", "n"));
+	for (round = 0; round < 8; round++) {
+		/* Pages that have had something in them are free again. */
+		char *dirty = memory_alloc(MEM_ANON, MEM_BYTES);
+
+		ASSERT_NE(NULL, dirty);
+		memset(dirty, 0x5a, MEM_BYTES);
+		ASSERT_EQ(0, munmap(dirty, MEM_BYTES));
+		memset(self->vmm.mem, 0xa5, MEM_BYTES);
+		cmd = cmd_rw(false, 0, 512, MEM_GPA + 1);
+		cmd.lun = 2;
+		if (!round)
+			scsi_do(self->c, &cmd);
+		EXPECT_GOOD(scsi_do(self->c, &cmd), 512 * BLOCK);
+		for (i = 0; i < cmd.bytes; i++)
+			other += self->vmm.mem[1 + i] != 0;
+	}
+	EXPECT_EQ(0, other);
+	EXPECT_EQ((char)0xa5, self->vmm.mem[0]);
+	EXPECT_EQ((char)0xa5, self->vmm.mem[1 + cmd.bytes]);
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "n"));
+}
+
+/*
+ * 257 pieces, of which the first and the last are no whole blocks of 4 KiB: two bios, and no
+ * block may be in both.
+ */
+TEST_F(life, pieces_of_blocks)
+{
+	struct { __u32 reserved, nr, bytes, offset; __u64 pfn[257]; } h = {
+		.nr = 1, .bytes = 1 << 20, .offset = 512,
+	};
+	struct vstor_msg msg = {
+		.op = OP_EXECUTE_SRB,
+		.lun = 2,
+		.cdb_length = 10,
+		.data_in = DIR_IN,
+		.data_length = 1 << 20,
+		.cdb = { 0x28, [5] = 3, [7] = 1 },	/* 256 blocks from the third on */
+	};
+	unsigned int i, j, wrong = 0;
+	struct scsi_cmd tur = cmd_plain(0);
+	char loop[32];
+	__u64 lba;
+
+	ASSERT_EQ(0, loop_attach_blocks(HUNG_FILE, 4096, loop, sizeof(loop)));
+	ASSERT_EQ(0, target_iblock("k", loop));
+	ASSERT_EQ(0, target_add_lun(2, "iblock", "k"));
+	tur.lun = 2;
+	for (i = 0; i < 4; i++)
+		scsi_do(self->c, &tur);
+	/* Backwards, so that no two of them adjoin */
+	for (i = 0; i < ARRAY_SIZE(h.pfn); i++)
+		h.pfn[i] = MEM_PFN + 600 - i;
+	scsi_put(self->c, 9, 1, ++self->c->next_id, &h, sizeof(h), &msg, sizeof(msg));
+	scsi_kick(self->c);
+	EXPECT_GOOD(scsi_next(self->c), 1 << 20);
+	/* Sectors say which they are. */
+	for (i = 0; i < (1 << 20) / BLOCK; i++) {
+		j = h.offset + i * BLOCK;
+		memcpy(&lba, self->vmm.mem + (600 - j / HV_PAGE) * HV_PAGE + j % HV_PAGE, 8);
+		wrong += lba != 3 * 8 + i;
+	}
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("iblock", "k"));
+	EXPECT_TRUE(WAIT_FOR(loop_detach(loop) == 0));
+}
+
+/* ---- A memory error while data is copied ---- */
+
+#define FAIL	"/sys/module/vmbus_fail_test/parameters/fail"
+
+static int fail(const char *what)
+{
+	int fd = open(FAIL, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, what, strlen(what)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* What cannot be copied is no success: neither data that was read, nor what is to be written. */
+TEST_F(life, copy_fails)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 3, 8, MEM_GPA + 1);
+	struct vstor_reply r;
+	int ret;
+
+	settle(self->c);
+	ret = fail("vscsi_copy_to_guest 0 1");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	r = scsi_do(self->c, &cmd);
+	EXPECT_SRB(r, SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+	EXPECT_LT(0, r.msg.sense[2] & 0xf);
+	EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
+	cmd = cmd_rw(true, 3, 8, MEM_GPA + 1);
+	ASSERT_EQ(0, fail("vscsi_copy_from_guest 0 1"));
+	r = scsi_do(self->c, &cmd);
+	EXPECT_SRB(r, SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+	EXPECT_LT(0, r.msg.sense[2] & 0xf);
+	EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
+	EXPECT_EQ(0, fail(" "));
+}
+
+/* ---- More requests than a channel has of its own ---- */
+
+static bool shows(int fd, const char *what)
+{
+	char path[64], line[1024];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		found = found || (!strncmp(line, "vmbus-backend:", 14) && strstr(line, what));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* A channel has 256 of its own; a ring holds 250 commands of 112 bytes, and 370 without data. */
+#define BEYOND	400u
+
+TEST_F(life, beyond_the_pool)
+{
+	struct scsi_cmd flush = { .cdb = { 0x35 }, .cdb_len = 10, .dir = DIR_NONE };
+	unsigned int i, round, good;
+
+	/* Alone it may have everything. */
+	EXPECT_EQ(0, target_remove_lun(0));
+	flush.lun = HUNG_LUN;
+	for (i = 0; i < 4; i++)
+		scsi_do(self->c, &flush);
+	/* The second time with those that are free again */
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, dm_suspend(DM, true));
+		for (i = 0; i < BEYOND; i++) {
+			scsi_send(self->c, &flush);
+			if (i % 100 == 99) {
+				scsi_kick(self->c);
+				EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+			}
+		}
+		EXPECT_TRUE(WAIT_FOR(shows(self->vmm.fd, " 400 in all\n")));
+		EXPECT_EQ(0, dm_suspend(DM, false));
+		for (i = 0, good = 0; i < BEYOND; i++)
+			good += scsi_next(self->c).msg.srb_status == SRB_SUCCESS;
+		EXPECT_EQ(BEYOND, good);
+		EXPECT_TRUE(WAIT_FOR(shows(self->vmm.fd, ": 0 requests\n")));
+	}
+	/* And a close that meets them */
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	for (i = 0; i < BEYOND; i++) {
+		scsi_send(self->c, &flush);
+		if (i % 100 == 99) {
+			scsi_kick(self->c);
+			EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+		}
+	}
+	EXPECT_EQ(0, guest_close(self->vmm.fd, self->c->relid));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_TEARDOWN(self->vmm.fd, self->c->relid, self->c->handle);
+	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+	OPEN_CHANNEL(&self->vmm, 0);
+	EXPECT_EQ(0, scsi_init(self->c, 0x0602));
+}
+
+TEST_HARNESS_MAIN
