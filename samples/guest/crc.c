@@ -165,8 +165,8 @@ static void get(const struct channel *c, __u32 at, void *to, __u32 len)
 		*p++ = c->in->data[at];
 }
 
-/* One request is under way at a time, so there is room */
-static void send_request(const struct channel *c, const struct vmbus_crc_request *ask,
+/* A few requests are under way at a time, so there is room */
+static void put_request(const struct channel *c, const struct vmbus_crc_request *ask,
 			 __u64 trans_id)
 {
 	struct packet head = {
@@ -176,7 +176,6 @@ static void send_request(const struct channel *c, const struct vmbus_crc_request
 		.flags = WANTS_COMPLETION,
 		.trans_id = trans_id,
 	};
-	const __u32 enable = 1;
 	__u32 at = c->out->write_index;
 	__u64 trailer = (__u64)at << 32;
 
@@ -184,7 +183,13 @@ static void send_request(const struct channel *c, const struct vmbus_crc_request
 	put(c, &at, ask, sizeof(*ask));
 	put(c, &at, &trailer, sizeof(trailer));
 	__atomic_store_n(&c->out->write_index, at, __ATOMIC_SEQ_CST);
-	/* Interrupts on, and a signal to the host: on all channels of the device */
+}
+
+/* Interrupts on, and a signal to the host: on all channels of the device */
+static void signal_host(void)
+{
+	const __u32 enable = 1;
+
 	if (write(uio, &enable, sizeof(enable)) != sizeof(enable))
 		fail("signal");
 }
@@ -210,17 +215,18 @@ static void wait_for_packet(const struct channel *c)
 	}
 }
 
-static struct vmbus_crc_answer receive(const struct channel *c, __u64 trans_id)
+/* Take the packet that is there, a completion of one of the two requests */
+static struct vmbus_crc_answer take_either(const struct channel *c, __u64 trans_id, __u64 other)
 {
 	struct vmbus_crc_answer answer;
 	struct packet head;
 	__u32 at;
 
-	wait_for_packet(c);
 	at = c->in->read_index;
 	get(c, at, &head, sizeof(head));
 	errno = EPROTO;
-	if (head.type != PACKET_COMPLETION || head.trans_id != trans_id ||
+	if (head.type != PACKET_COMPLETION ||
+	    (head.trans_id != trans_id && head.trans_id != other) ||
 	    (head.len8 - head.offset8) * 8 != sizeof(answer))
 		fail("that is no completion of the request");
 	get(c, (at + head.offset8 * 8) % c->size, &answer, sizeof(answer));
@@ -229,9 +235,9 @@ static struct vmbus_crc_answer receive(const struct channel *c, __u64 trans_id)
 	return answer;
 }
 
-/* Return the value; anything but @error in the answer is a failure */
-static __u32 request(const struct channel *c, __u32 op, __u32 buffer, __u32 offset,
-		     __u32 len, int error)
+/* Return its transaction id */
+static __u64 begin_request(const struct channel *c, __u32 op, __u32 buffer, __u32 offset,
+			   __u32 len)
 {
 	struct vmbus_crc_request ask = {
 		.op = htole32(op),
@@ -240,10 +246,21 @@ static __u32 request(const struct channel *c, __u32 op, __u32 buffer, __u32 offs
 		.len = htole32(len),
 	};
 	static __u64 trans_id = 0x1234567800000001;
+
+	put_request(c, &ask, ++trans_id);
+	return trans_id;
+}
+
+/* Return the value; anything but @error in the answer is a failure */
+static __u32 request(const struct channel *c, __u32 op, __u32 buffer, __u32 offset,
+		     __u32 len, int error)
+{
+	__u64 trans_id = begin_request(c, op, buffer, offset, len);
 	struct vmbus_crc_answer answer;
 
-	send_request(c, &ask, ++trans_id);
-	answer = receive(c, trans_id);
+	signal_host();
+	wait_for_packet(c);
+	answer = take_either(c, trans_id, trans_id);
 	errno = le32toh(answer.error);
 	if (errno != error)
 		fail("the answer is not the one that was expected");
@@ -252,13 +269,18 @@ static __u32 request(const struct channel *c, __u32 op, __u32 buffer, __u32 offs
 
 /* ---- What is asked ---- */
 
+/* Its name is "recv:" and the number of its GPADL */
+static __u32 buffer_handle(const char *name)
+{
+	return strtoul(attribute(name, MAP_BUFFER, "name") + 5, NULL, 10);
+}
+
 static void sums(const struct channel *c, const char *name)
 {
 	static const __u32 parts[][2] = {
 		{ 0, 1 }, { 1, 4095 }, { 4000, 200 }, { 12345, 100000 }, { 0, 1 << 20 },
 	};
-	/* Its name is "recv:" and the number of its GPADL */
-	__u32 handle = strtoul(attribute(name, MAP_BUFFER, "name") + 5, NULL, 10);
+	__u32 handle = buffer_handle(name);
 	__u32 *word;
 	__u8 *buffer;
 	size_t size, i;
@@ -282,6 +304,58 @@ static void sums(const struct channel *c, const char *name)
 	request(c, VMBUS_CRC_SUM, handle, 0, 1, ENOENT);
 }
 
+/*
+ * How long the data of a channel's rings are in bytes: what may be written to one that is
+ * empty. uio_hv_generic makes those of a sub-channel longer than those of the device.
+ */
+static size_t ring_size(const char *ring)
+{
+	char path[256], line[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%.*s/write_avail", (int)(strrchr(ring, '/') - ring), ring);
+	f = fopen(path, "r");
+	if (!f || !fgets(line, sizeof(line), f))
+		fail(path);
+	fclose(f);
+	return strtoul(line, NULL, 10);
+}
+
+/* Without an interrupt, of which there is one for all that comes until the next signal */
+static void wait_without_interrupt(const struct channel *c)
+{
+	unsigned int i;
+
+	for (i = 0; is_empty(c); i++) {
+		errno = ETIMEDOUT;
+		if (i == TIMEOUT_MS)
+			fail("a packet");
+		usleep(1000);
+	}
+}
+
+/*
+ * uio_hv_generic signals on all channels that the guest has heard of, and follows a null pointer
+ * for a sub-channel that it has not opened yet (Linux 6.12). So no signal may be under way when
+ * the first is offered. The request for them has none of its own: the host finds it right after
+ * that for a sum, or when it is through with the sum, which takes long enough.
+ */
+static void ask_for_subchannels(const struct channel *c, __u32 handle, unsigned int n)
+{
+	__u64 sum, ask;
+	int i;
+
+	request(c, VMBUS_CRC_MAP, handle, 0, 0, 0);
+	sum = begin_request(c, VMBUS_CRC_SUM, handle, 0, 16 << 20);
+	signal_host();
+	ask = begin_request(c, VMBUS_CRC_SUBCHANNELS_WANTED, 0, 0, n);
+	for (i = 0; i < 2; i++) {
+		wait_without_interrupt(c);
+		if (take_either(c, sum, ask).error)
+			fail("no sum, or no sub-channels");
+	}
+}
+
 static bool has_rings(const char *instance, unsigned int n, glob_t *found)
 {
 	char pattern[256];
@@ -292,7 +366,8 @@ static bool has_rings(const char *instance, unsigned int n, glob_t *found)
 }
 
 /* The rings of the primary channel are there as well, first, as it has the lowest relid */
-static void subchannels(const struct channel *primary, const char *instance, unsigned int n)
+static void subchannels(const struct channel *primary, const char *instance, __u32 handle,
+			unsigned int n)
 {
 	struct channel c;
 	unsigned int i;
@@ -300,7 +375,7 @@ static void subchannels(const struct channel *primary, const char *instance, uns
 	void *p;
 	int fd;
 
-	request(primary, VMBUS_CRC_SUBCHANNELS_WANTED, 0, 0, n, 0);
+	ask_for_subchannels(primary, handle, n);
 	for (i = 0; !has_rings(instance, n + 1, &found); i++) {
 		errno = ETIMEDOUT;
 		if (i == TIMEOUT_MS / 10)
@@ -308,7 +383,7 @@ static void subchannels(const struct channel *primary, const char *instance, uns
 		usleep(10000);
 	}
 	for (i = 0; i < found.gl_pathc; i++) {
-		size_t size = 2 * (primary->size + PAGE);
+		size_t size = 2 * (ring_size(found.gl_pathv[i]) + PAGE);
 
 		fd = open(found.gl_pathv[i], O_RDWR);
 		p = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -320,6 +395,7 @@ static void subchannels(const struct channel *primary, const char *instance, uns
 		/* A buffer belongs to the channel on which it was made: here is none */
 		request(&c, VMBUS_CRC_SUM, 1, 0, 1, ENOENT);
 	}
+	request(primary, VMBUS_CRC_UNMAP, handle, 0, 0, 0);
 	printf("crc: %u sub-channels, and each answers\n", i - 1);
 }
 
@@ -347,6 +423,6 @@ int main(int argc, char **argv)
 	printf("crc: the channel is open, rings of %u bytes each\n", c.size);
 	sums(&c, name);
 	if (atoi(argv[2]))
-		subchannels(&c, argv[1], atoi(argv[2]));
+		subchannels(&c, argv[1], buffer_handle(name), atoi(argv[2]));
 	return 0;
 }

@@ -384,7 +384,8 @@ root_case()
 	headline "5. Debian boots from the disk"
 	make_system
 	run=fio,--name=root,--filename=/var/tmp/fio,--size=8m,--bs=64k,--rw=randwrite
-	run=$run,--verify=crc32c,--end_fsync=1,\>/tmp/fio,\&\&,echo,guest:,fio,verified
+	# An empty line first: getty's prompt may have no end.
+	run=$run,--verify=crc32c,--end_fsync=1,\>/tmp/fio,\&\&,echo,\&\&,echo,guest:,fio,verified
 	start "root demo.run=$run" "$wwpn:2"
 	await 600 "systemd has booted" guest_says 'root is '
 	tell guest "systemd has booted; its root is $(said 'root is ')"
