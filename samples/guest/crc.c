@@ -167,7 +167,7 @@ static void get(const struct channel *c, __u32 at, void *to, __u32 len)
 
 /* A few requests are under way at a time, so there is room */
 static void put_request(const struct channel *c, const struct vmbus_crc_request *ask,
-			 __u64 trans_id)
+			__u64 trans_id)
 {
 	struct packet head = {
 		.type = PACKET_INBAND,
