@@ -48,8 +48,8 @@ static struct vscsi_tpg *to_vscsi_tpg(struct se_portal_group *se_tpg)
 }
 
 /*
- * Names are those of SAS: transport ids of reservations are made of them, and names of transport
- * ids, by the target core, which compares these byte by byte. It writes lower case.
+ * Names are those of SAS. The target core makes transport ids of reservations of them, and names
+ * of transport ids, in lower case; and it compares names byte by byte.
  */
 static bool name_is_naa(const char *name)
 {

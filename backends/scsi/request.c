@@ -286,8 +286,8 @@ static bool is_another_lun(struct vscsi_request *r)
 
 /*
  * A backstore that says GOOD need not have filled the target core's pages: rd_nullio has not
- * touched them, a device behind pscsi may have been short. The guest gets no page of which it
- * is not known who had it before.
+ * touched them, a device behind pscsi may have been short. Clear them first: the guest must not
+ * see what somebody else left there.
  */
 static sense_reason_t execute_cleared(struct se_cmd *cmd)
 {
@@ -490,7 +490,7 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 		result->sense = r->sense;
 		result->sense_bytes = cmd->scsi_sense_length;
 	}
-	/* A tape has data, and something to say: of a short block, say. */
+	/* A tape can return data and a CHECK CONDITION at once, for a short block for example. */
 	if (cmd->scsi_status == SAM_STAT_GOOD ||
 	    cmd->se_cmd_flags & SCF_TREAT_READ_AS_NORMAL)
 		result->bytes = bytes_transferred(r);
