@@ -243,9 +243,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_priv, VMBUS_GPADL_NS);
  * @chan: the channel
  *
  * The VMM was killed, has ended, or executes another program, and somebody else holds its file.
- * What is queued still runs, in a kernel thread whose time no cgroup of the VMM's limits: do no
- * more there than it takes to end. Once true it stays so; for a channel made by a kernel thread, and
- * before Linux 6.10, it is never true.
+ * What is queued still runs, in a kernel thread whose time no cgroup of the VMM's limits: do
+ * no more there than it takes to end. Once true it stays so; for a channel made by a kernel
+ * thread, and before Linux 6.10, it is never true.
  *
  * Context: any.
  * Return: true if it has.
