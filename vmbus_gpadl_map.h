@@ -20,10 +20,10 @@
 
 #include <linux/bits.h>
 #include <linux/dma-direction.h>
-#include <linux/llist.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/vmbus_namespace.h>
+#include <linux/vmbus_work.h>
 
 struct vmbus_gpadl_channel;
 struct vmbus_partition;
@@ -180,24 +180,6 @@ struct vmbus_gpadl_channel_ops {
 	void (*revoke)(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
 	void (*release)(void *priv);
 };
-
-/**
- * struct vmbus_gpadl_work - something to be done in the order of a channel
- * @fn: does it. The item may be queued again from the moment that this is called
- */
-struct vmbus_gpadl_work {
-	void (*fn)(struct vmbus_gpadl_work *work);
-	/* private: */
-	struct llist_node node;
-	unsigned long flags;
-};
-
-static inline void vmbus_gpadl_work_init(struct vmbus_gpadl_work *work,
-					 void (*fn)(struct vmbus_gpadl_work *work))
-{
-	work->fn = fn;
-	work->flags = 0;
-}
 
 struct vmbus_partition *vmbus_partition_create(const struct vmbus_partition_ops *ops,
 					       void *priv);

@@ -7,9 +7,8 @@
 
 #include <linux/compiler.h>
 #include <linux/llist.h>
+#include <linux/vmbus_work.h>
 #include <linux/workqueue.h>
-
-#include "vmbus_gpadl_map.h"
 
 struct task_struct;
 struct vhost_task;
