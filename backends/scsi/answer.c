@@ -1,16 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Answers into the ring, and what a channel may have under way.
+ * The requests of a channel: how many may be under way, and their answers into the ring.
  *
  * Requests complete on any processor. The endpoint keeps the order, has one context at a time
  * send, and keeps an answer that finds no room until there is some. Such a request is counted
  * still: a guest that reads no answers has no more than so many.
  */
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
+#include <linux/llist.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
+
+/* ---- Life ---- */
+
+/**
+ * vscsi_requests_create() - Make the requests that a channel has of its own
+ * @chan: the channel
+ * @nr: how many
+ *
+ * More than these are allocated one by one.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr)
+{
+	init_llist_head(&chan->freed);
+	chan->pool = kvcalloc(nr, sizeof(*chan->pool), GFP_KERNEL_ACCOUNT);
+	if (!chan->pool)
+		return -ENOMEM;
+	while (nr--) {
+		chan->pool[nr].pooled = true;
+		llist_add(&chan->pool[nr].free, &chan->freed);
+	}
+	return 0;
+}
+
+/**
+ * vscsi_requests_destroy() - Undo vscsi_requests_create()
+ * @chan: the channel, none of whose requests is used
+ *
+ * Context: process, may sleep.
+ */
+void vscsi_requests_destroy(struct vscsi_channel *chan)
+{
+	kvfree(chan->pool);
+}
+
+/* The work of the channel alone takes requests, and all that were freed at a time. */
+static struct vscsi_request *request_take(struct vscsi_channel *chan)
+{
+	struct vscsi_request *r;
+
+	if (!chan->free)
+		chan->free = llist_del_all(&chan->freed);
+	if (chan->free) {
+		r = llist_entry(chan->free, struct vscsi_request, free);
+		chan->free = chan->free->next;
+		return r;
+	}
+	r = kmalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (r)
+		r->pooled = false;
+	return r;
+}
+
+/* One that is not counted any more, and holds its channel still. */
+static void request_release(struct vscsi_request *r)
+{
+	if (r->pooled)
+		llist_add(&r->free, &r->chan->freed);
+	else
+		kfree(r);
+}
+
+/* One request more; false if there are as many as may be. */
+static bool channel_count(struct vscsi_channel *chan)
+{
+	bool room;
+
+	spin_lock(&chan->lock);
+	room = chan->nr_requests < VSCSI_MAX_REQUESTS;
+	if (room)
+		chan->nr_requests++;
+	spin_unlock(&chan->lock);
+	return room;
+}
 
 /* A command that is not the target's any more, or never was. Called with the lock held. */
 static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
@@ -29,8 +109,72 @@ static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
 	use->copy_bytes -= r->copy_bytes;
 }
 
-/* A request is gone; a packet may have waited for that. Called with the lock held. */
+/* A request, if there is one, was not used: its packet stays in the ring. */
 static void channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
+{
+	spin_lock(&chan->lock);
+	chan->nr_requests--;
+	if (r)
+		channel_dismiss(chan, r);
+	spin_unlock(&chan->lock);
+}
+
+/**
+ * vscsi_request_alloc() - Make a request of a channel's
+ * @chan: the channel, which it holds
+ *
+ * Context: process, in kick() of the channel. May sleep.
+ * Return: the request, of which the packet is to be filled in; ERR_PTR of -EBUSY if there
+ * are as many as may be, -ESHUTDOWN if the channel is being closed, or -ENOMEM.
+ */
+struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
+{
+	struct vscsi_request *r;
+	int ret = -ESHUTDOWN;
+
+	if (!channel_count(chan))
+		return ERR_PTR(-EBUSY);
+	if (!vmbus_endpoint_tryget(chan->ep))
+		goto err_uncount;
+	ret = -ENOMEM;
+	r = request_take(chan);
+	if (!r)
+		goto err_put;
+	r->chan = chan;
+	r->map = NULL;
+	r->copied = false;
+	r->aborted = false;
+	r->absent = false;
+	r->admitted = false;
+	r->copy_bytes = 0;
+	return r;
+
+err_put:
+	vmbus_endpoint_put(chan->ep);
+err_uncount:
+	channel_uncount(chan, NULL);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vscsi_request_cancel() - Undo vscsi_request_alloc(): the packet stays in the ring
+ * @r: the request
+ *
+ * Context: process, in kick() of the channel.
+ */
+void vscsi_request_cancel(struct vscsi_request *r)
+{
+	struct vscsi_channel *chan = r->chan;
+
+	channel_uncount(chan, r);
+	request_release(r);
+	vmbus_endpoint_put(chan->ep);
+}
+
+/* ---- Answers ---- */
+
+/* A request is gone; a packet may have waited for that. Called with the lock held. */
+static void channel_request_gone(struct vscsi_channel *chan, struct vscsi_request *r)
 {
 	lockdep_assert_held(&chan->lock);
 	chan->nr_requests--;
@@ -48,9 +192,9 @@ static void answer_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
 	struct vscsi_channel *chan = r->chan;
 
 	spin_lock(&chan->lock);
-	channel_uncount(chan, r);
+	channel_request_gone(chan, r);
 	spin_unlock(&chan->lock);
-	vscsi_request_release(r);
+	request_release(r);
 }
 
 /**
@@ -69,41 +213,6 @@ void vscsi_request_done(struct vscsi_request *r)
 }
 
 /* ---- What a channel may have under way ---- */
-
-/**
- * vscsi_channel_count() - One request more
- * @chan: the channel
- *
- * Context: process.
- * Return: true; false if there are as many as may be.
- */
-bool vscsi_channel_count(struct vscsi_channel *chan)
-{
-	bool room;
-
-	spin_lock(&chan->lock);
-	room = chan->nr_requests < VSCSI_MAX_REQUESTS;
-	if (room)
-		chan->nr_requests++;
-	spin_unlock(&chan->lock);
-	return room;
-}
-
-/**
- * vscsi_channel_uncount() - A request was not used: its packet stays in the ring
- * @chan: the channel
- * @r: the request; NULL if there is none
- *
- * Context: process, in kick() of the channel.
- */
-void vscsi_channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
-{
-	spin_lock(&chan->lock);
-	chan->nr_requests--;
-	if (r)
-		channel_dismiss(chan, r);
-	spin_unlock(&chan->lock);
-}
 
 /*
  * A logical unit may have as much as three times what is left to all: one that hangs has

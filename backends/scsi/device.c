@@ -1,105 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Controllers: what a VMM has configured, and what goes for all channels of one.
+ * Controllers: what goes for all channels of one.
  *
  * When logical units come or go the guest is told, by ENUMERATE_BUS on the primary channel.
  * A Linux guest crashes if that comes before its driver is set up, of which the host sees
  * nothing but the first command: until then it is kept. What came before the end of the
  * initialisation is forgotten: the guest looks for all that there is anyway.
  */
-#include <linux/errno.h>
 #include <linux/jiffies.h>
-#include <linux/sizes.h>
-#include <linux/slab.h>
-#include <linux/string.h>
+#include <linux/list.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
 
-#define TRANSFER_DEFAULT	SZ_1M
-#define TRANSFER_UNIT		4096u
-
-static int config_check(const struct vmbus_host_scsi_config *config)
-{
-	u32 bytes = config->max_transfer_bytes;
-
-	if (config->flags)
-		return -EOPNOTSUPP;
-	if (!config->wwpn[0] || strnlen(config->wwpn, sizeof(config->wwpn)) ==
-	    sizeof(config->wwpn))
-		return -EINVAL;
-	if (config->subchannels > VMBUS_HOST_SCSI_SUBCHANNELS_MAX)
-		return -EINVAL;
-	if (bytes && (bytes < VMBUS_HOST_SCSI_TRANSFER_MIN ||
-		      bytes > VMBUS_HOST_SCSI_TRANSFER_MAX || bytes % TRANSFER_UNIT))
-		return -EINVAL;
-	return 0;
-}
-
-static struct vscsi_device *device_create(struct vmbus_device *vdev,
-					  const struct vmbus_host_scsi_config *config)
-{
-	struct vscsi_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
-
-	if (!dev)
-		return NULL;
-	dev->dev = vdev;
-	spin_lock_init(&dev->lock);
-	INIT_LIST_HEAD(&dev->channels);
-	vscsi_unplug_init(dev);
-	vstor_start(&dev->vstor);
-	dev->vstor.max_subchannels = config->subchannels;
-	dev->vstor.max_transfer_bytes = config->max_transfer_bytes ?: TRANSFER_DEFAULT;
-	return dev;
-}
-
-static int vscsi_probe(struct vmbus_device *vdev, const void *data, size_t len)
-{
-	struct vmbus_host_scsi_config config;
-	struct vscsi_device *dev;
-	int ret;
-
-	ret = vmbus_config_copy(&config, sizeof(config), sizeof(config), data, len);
-	if (!ret)
-		ret = config_check(&config);
-	if (ret)
-		return ret;
-	dev = device_create(vdev, &config);
-	if (!dev)
-		return -ENOMEM;
-	ret = vscsi_tpg_bind(dev, config.wwpn, config.tpgt);
-	if (ret) {
-		kfree(dev);
-		return ret;
-	}
-	vmbus_device_set_data(vdev, dev);
-	return 0;
-}
-
-static void vscsi_remove(struct vmbus_device *vdev)
-{
-	struct vscsi_device *dev = vmbus_device_data(vdev);
-
-	vscsi_tpg_unbind(dev);
-	kfree(dev);
-}
-
-struct vmbus_backend vscsi_backend = {
-	.owner = THIS_MODULE,
-	.name = "scsi",
-	.if_type = GUID_INIT(0xba6163d9, 0x04a1, 0x4d29,
-			     0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc, 0x7f),
-	.max_subchannels = VMBUS_HOST_SCSI_SUBCHANNELS_MAX,
-	.probe = vscsi_probe,
-	.remove = vscsi_remove,
-	.open = vscsi_channel_open,
-	.close = vscsi_channel_close,
-	.kick = vscsi_channel_kick,
-	.unplug = vscsi_unplug,
-	.show = vscsi_channel_show,
-};
-
-/* ---- Channels ---- */
+static const struct vstor_luns no_luns;
 
 /**
  * vscsi_device_add_channel() - A channel is open
@@ -202,4 +116,16 @@ void vscsi_device_luns_changed(struct vscsi_device *dev)
 bool vscsi_luns_share(const struct vscsi_device *dev)
 {
 	return READ_ONCE(dev->tpg->nr_luns) > 1;
+}
+
+/**
+ * vscsi_device_luns() - Logical units that the guest may know of
+ * @dev: the device
+ *
+ * Context: any.
+ * Return: those of its portal group; none if it is being unplugged.
+ */
+const struct vstor_luns *vscsi_device_luns(const struct vscsi_device *dev)
+{
+	return READ_ONCE(dev->unplugging) ? &no_luns : &dev->tpg->luns;
 }

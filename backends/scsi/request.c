@@ -17,9 +17,7 @@
  */
 #include <linux/errno.h>
 #include <linux/highmem.h>
-#include <linux/llist.h>
 #include <linux/minmax.h>
-#include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -29,126 +27,6 @@
 #include "compat.h"
 #include "gpadl/compat.h"
 #include "scsi.h"
-
-/* ---- Life ---- */
-
-/**
- * vscsi_requests_create() - Make the requests that a channel has of its own
- * @chan: the channel
- * @nr: how many
- *
- * More than these are allocated one by one.
- *
- * Context: process, may sleep.
- * Return: 0; -ENOMEM.
- */
-int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr)
-{
-	init_llist_head(&chan->freed);
-	chan->pool = kvcalloc(nr, sizeof(*chan->pool), GFP_KERNEL_ACCOUNT);
-	if (!chan->pool)
-		return -ENOMEM;
-	while (nr--) {
-		chan->pool[nr].pooled = true;
-		llist_add(&chan->pool[nr].free, &chan->freed);
-	}
-	return 0;
-}
-
-/**
- * vscsi_requests_destroy() - Undo vscsi_requests_create()
- * @chan: the channel, none of whose requests is used
- *
- * Context: process, may sleep.
- */
-void vscsi_requests_destroy(struct vscsi_channel *chan)
-{
-	kvfree(chan->pool);
-}
-
-/* The work of the channel alone takes requests, and all that were freed at a time. */
-static struct vscsi_request *request_take(struct vscsi_channel *chan)
-{
-	struct vscsi_request *r;
-
-	if (!chan->free)
-		chan->free = llist_del_all(&chan->freed);
-	if (chan->free) {
-		r = llist_entry(chan->free, struct vscsi_request, free);
-		chan->free = chan->free->next;
-		return r;
-	}
-	r = kmalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
-	if (r)
-		r->pooled = false;
-	return r;
-}
-
-/**
- * vscsi_request_alloc() - Make a request of a channel's
- * @chan: the channel, which it holds
- *
- * Context: process, in kick() of the channel. May sleep.
- * Return: the request, of which the packet is to be filled in; ERR_PTR of -EBUSY if there
- * are as many as may be, -ESHUTDOWN if the channel is being closed, or -ENOMEM.
- */
-struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
-{
-	struct vscsi_request *r;
-	int ret = -ESHUTDOWN;
-
-	if (!vscsi_channel_count(chan))
-		return ERR_PTR(-EBUSY);
-	if (!vmbus_endpoint_tryget(chan->ep))
-		goto err_uncount;
-	ret = -ENOMEM;
-	r = request_take(chan);
-	if (!r)
-		goto err_put;
-	r->chan = chan;
-	r->map = NULL;
-	r->copied = false;
-	r->aborted = false;
-	r->absent = false;
-	r->admitted = false;
-	r->copy_bytes = 0;
-	return r;
-
-err_put:
-	vmbus_endpoint_put(chan->ep);
-err_uncount:
-	vscsi_channel_uncount(chan, NULL);
-	return ERR_PTR(ret);
-}
-
-/**
- * vscsi_request_cancel() - Undo vscsi_request_alloc(): the packet stays in the ring
- * @r: the request
- *
- * Context: process, in kick() of the channel.
- */
-void vscsi_request_cancel(struct vscsi_request *r)
-{
-	struct vscsi_channel *chan = r->chan;
-
-	vscsi_channel_uncount(chan, r);
-	vscsi_request_release(r);
-	vmbus_endpoint_put(chan->ep);
-}
-
-/**
- * vscsi_request_release() - Free a request that is not counted any more
- * @r: the request, which holds its channel still
- *
- * Context: process.
- */
-void vscsi_request_release(struct vscsi_request *r)
-{
-	if (r->pooled)
-		llist_add(&r->free, &r->chan->freed);
-	else
-		kfree(r);
-}
 
 static struct vscsi_request *to_request(struct se_cmd *cmd)
 {

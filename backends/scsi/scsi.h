@@ -4,10 +4,10 @@
  *
  *	struct vscsi_tpg	a portal group, from mkdir to rmdir of its directory; fabric.c
  *	struct vscsi_device	a controller, probe() .. remove(): it has one portal group, and
- *				a session of the target's with it; device.c
+ *				a session of the target's with it; main.c, device.c
  *	struct vscsi_channel	open() .. close(): a ring, and the requests under way on it;
  *				channel.c
- *	struct vscsi_request	a packet, from kick() until its answer is sent; request.c
+ *	struct vscsi_request	a packet, from kick() until its answer is sent; answer.c, request.c
  *	struct vscsi_tmr	a logical unit that is being reset; tmr.c
  *
  * The way of a request:
@@ -216,11 +216,11 @@ int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag);
 void vscsi_tpg_unbind(struct vscsi_device *dev);
 
 /* device.c */
-extern struct vmbus_backend vscsi_backend;
 void vscsi_device_ready(struct vscsi_device *dev);
 void vscsi_device_started(struct vscsi_device *dev);
 void vscsi_device_luns_changed(struct vscsi_device *dev);
 bool vscsi_luns_share(const struct vscsi_device *dev);
+const struct vstor_luns *vscsi_device_luns(const struct vscsi_device *dev);
 void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
 void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
 
@@ -230,7 +230,6 @@ void vscsi_unplug_module_exit(void);
 void vscsi_unplug_init(struct vscsi_device *dev);
 void vscsi_unplug(struct vmbus_endpoint *ep);
 void vscsi_unplug_close(struct vscsi_device *dev);
-const struct vstor_luns *vscsi_device_luns(const struct vscsi_device *dev);
 
 /* channel.c */
 int vscsi_channel_open(struct vmbus_endpoint *ep);
@@ -239,18 +238,15 @@ void vscsi_channel_kick(struct vmbus_endpoint *ep);
 int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size);
 
 /* answer.c */
-bool vscsi_channel_count(struct vscsi_channel *chan);
-void vscsi_channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r);
+int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr);
+void vscsi_requests_destroy(struct vscsi_channel *chan);
+struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
+void vscsi_request_cancel(struct vscsi_request *r);
 bool vscsi_request_admit(struct vscsi_request *r);
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
 
 /* request.c */
-int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr);
-void vscsi_requests_destroy(struct vscsi_channel *chan);
-struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
-void vscsi_request_cancel(struct vscsi_request *r);
-void vscsi_request_release(struct vscsi_request *r);
 int vscsi_execute(struct vscsi_request *r);
 int vscsi_write_pending(struct se_cmd *cmd);
 int vscsi_queue_data_in(struct se_cmd *cmd);

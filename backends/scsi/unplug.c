@@ -23,8 +23,6 @@
 #define UNPLUG_LOOK	(HZ / 4)
 #define UNPLUG_QUIET	(2 * HZ)
 
-static const struct vstor_luns no_luns;
-
 /* close() waits for what is in it, and may run where memory is being reclaimed. */
 static struct workqueue_struct *unplug_wq;
 
@@ -126,16 +124,4 @@ void vscsi_unplug_close(struct vscsi_device *dev)
 	cancel_delayed_work_sync(&dev->unplug_work);
 	if (dev->unplugging)
 		device_rescind(dev);
-}
-
-/**
- * vscsi_device_luns() - Logical units that the guest may know of
- * @dev: the device
- *
- * Context: any.
- * Return: those of its portal group; none if it is being unplugged.
- */
-const struct vstor_luns *vscsi_device_luns(const struct vscsi_device *dev)
-{
-	return READ_ONCE(dev->unplugging) ? &no_luns : &dev->tpg->luns;
 }
