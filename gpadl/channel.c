@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "limits.h"
 #include "priv.h"
 #include "user.h"

@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "priv.h"
 
 static struct dentry *gpadl_debugfs;

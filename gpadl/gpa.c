@@ -14,13 +14,8 @@
  * to, a map for reading sees what was there when it began. Nor are they charged to
  * RLIMIT_MEMLOCK: a request that is refused for want of it would be an I/O error in the guest.
  * What bounds them is the pool of the channel, and the partition's limit of pages.
- *
- * Unmapping happens where a device completes, interrupts off or not, and so marks nothing
- * dirty: the map has done so. A page that was cleaned meanwhile, by writeback, is left to
- * a work item together with its request, which is in flight until then.
  */
 #include <linux/atomic.h>
-#include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/limits.h>
@@ -28,7 +23,7 @@
 #include <linux/mm.h>
 
 #include "compat.h"
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "limits.h"
 #include "priv.h"
 #include "trace.h"
@@ -97,13 +92,6 @@ err_unfind:
 	return ret;
 }
 
-/* Is all that it has pinned for writing dirty? Usually it is so from the start. */
-static bool request_is_dirty(const struct gpa_request *r)
-{
-	return !r->map.writable || !r->lookup.nr_pins ||
-	       gpadl_pin_set_is_dirty(&r->map.pinned);
-}
-
 static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 {
 	struct vmbus_gpadl_channel *chan = r->pool->chan;
@@ -121,7 +109,7 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	if (ret)
 		return ret;
 	/* Marking may wait for the lock of a page: leave that to the unmap. */
-	if (!nowait && !request_is_dirty(r))
+	if (!nowait && !gpadl_request_is_dirty(r))
 		gpadl_pin_set_mark_dirty(&r->map.pinned);
 	if (READ_ONCE(r->leaving) || READ_ONCE(chan->rescinded)) {
 		gpadl_request_unpin(r, true);
@@ -256,53 +244,3 @@ int vmbus_gpa_map_nowait(struct vmbus_gpadl_channel *chan, u32 flags, const void
 	return gpa_map(chan, flags, ranges, len, nr_ranges, map, true);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map_nowait, VMBUS_GPADL_NS);
-
-/* ---- Unmapping ---- */
-
-/**
- * gpadl_request_unpin() - Unpin what a request has pinned, and let go of its regions
- * @r: the request
- * @dirty: see that the pages are dirty, if they were mapped for writing
- *
- * Context: any but NMI; process, if @dirty. Allocates nothing.
- */
-void gpadl_request_unpin(struct gpa_request *r, bool dirty)
-{
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_request_unpin, r, dirty);
-	gpadl_mapping_drop(&r->map, dirty && r->map.writable);
-	gpadl_mapping_unfind(&r->map);
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
-
-/**
- * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
- * @map: the mapping; not the backend's any more when this returns
- *
- * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
- * writeback has cleaned one meanwhile, a work item does both soon. Cannot fail. A second unmap,
- * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
- *
- * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can
- * sleep, neither hard interrupts nor with interrupts off.
- */
-void vmbus_gpa_unmap(struct vmbus_mapping *map)
-{
-	struct gpa_request *r = to_gpa_request(map);
-	bool late;
-
-	if (WARN_ONCE(!map->is_request, "a GPADL's mapping is unmapped as a packet's\n"))
-		return;
-	if (WARN_ONCE(cmpxchg(&r->state, GPA_MAPPED, GPA_UNMAPPING) != GPA_MAPPED,
-		      "channel %u: a packet's mapping is unmapped twice\n",
-		      r->pool->chan->relid))
-		return;
-	late = !request_is_dirty(r);
-	trace_vmbus_gpa_unmap(r, late);
-	if (late) {
-		gpadl_request_put_late(r);
-		return;
-	}
-	gpadl_request_unpin(r, false);
-	gpadl_request_put(r);
-}
-EXPORT_SYMBOL_NS_GPL(vmbus_gpa_unmap, VMBUS_GPADL_NS);

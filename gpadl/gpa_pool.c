@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The requests of a channel: where they come from, and what waits for them.
+ * The requests of a channel: where they come from, how they end, and what waits for them.
  *
  * One lock, the channel's, for both ends of a request: a backend maps in a thread, and
  * unmaps in whatever context its device has. Nothing is done under it that could take long:
  * a walk over all requests takes it anew for each.
  *
+ * Unmapping happens where a device completes, interrupts off or not, and so marks nothing
+ * dirty: the map has done so. A page that was cleaned meanwhile, by writeback, is left to
+ * a work item together with its request, which is in flight until then.
+ *
  * A pool holds its channel, and so the partition and its owner. It is freed when the backend
  * has destroyed it and nothing of it is in flight: until then the module that owes an unmap
  * stays.
  */
+#include <linux/atomic.h>
+#include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
@@ -20,9 +26,10 @@
 #include <linux/spinlock.h>
 
 #include "compat.h"
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "limits.h"
 #include "priv.h"
+#include "trace.h"
 
 /* More than any device has, and numbers that can be counted to. */
 #define MAX_REQUESTS	4096
@@ -402,6 +409,54 @@ void gpadl_request_put_late(struct gpa_request *r)
 	queue_work(chan->p->drop_wq, &pool->late_work);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
 }
+
+/**
+ * gpadl_request_unpin() - Unpin what a request has pinned, and let go of its regions
+ * @r: the request
+ * @dirty: see that the pages are dirty, if they were mapped for writing
+ *
+ * Context: any but NMI; process, if @dirty. Allocates nothing.
+ */
+void gpadl_request_unpin(struct gpa_request *r, bool dirty)
+{
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_request_unpin, r, dirty);
+	gpadl_mapping_drop(&r->map, dirty && r->map.writable);
+	gpadl_mapping_unfind(&r->map);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
+
+/**
+ * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
+ * @map: the mapping; not the backend's any more when this returns
+ *
+ * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
+ * writeback has cleaned one meanwhile, a work item does both soon. Cannot fail. A second unmap,
+ * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
+ *
+ * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can
+ * sleep, neither hard interrupts nor with interrupts off.
+ */
+void vmbus_gpa_unmap(struct vmbus_mapping *map)
+{
+	struct gpa_request *r = to_gpa_request(map);
+	bool late;
+
+	if (WARN_ONCE(!map->is_request, "a GPADL's mapping is unmapped as a packet's\n"))
+		return;
+	if (WARN_ONCE(cmpxchg(&r->state, GPA_MAPPED, GPA_UNMAPPING) != GPA_MAPPED,
+		      "channel %u: a packet's mapping is unmapped twice\n",
+		      r->pool->chan->relid))
+		return;
+	late = !gpadl_request_is_dirty(r);
+	trace_vmbus_gpa_unmap(r, late);
+	if (late) {
+		gpadl_request_put_late(r);
+		return;
+	}
+	gpadl_request_unpin(r, false);
+	gpadl_request_put(r);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpa_unmap, VMBUS_GPADL_NS);
 
 /**
  * gpadl_requests_wait_late() - Wait for requests that the backend has ended already

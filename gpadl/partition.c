@@ -17,7 +17,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "priv.h"
 #include "user.h"
 

@@ -121,8 +121,8 @@ enum gpadl_state {
  * @nr_revoked: busy GPADLs that are revoked
  * @nr_resetting: of these, those that a reset has found: what the guest makes and tears
  *	down after that is not waited for
- * @nr_request_pages: host pages that are pinned for requests (gpa.h), each once for each time
- *	that it is named
+ * @nr_request_pages: host pages that are pinned for requests (gpa_pool.h), each once for each
+ *	time that it is named
  * @nr_pool_pages: pages that requests of all pools have at most, one request of each
  * @idle: woken when a GPADL or a request is no longer busy
  * @stuck_work: complains of those that stay busy; holds a reference while pending

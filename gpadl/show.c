@@ -14,7 +14,7 @@
 #include <linux/seq_file.h>
 
 #include "compat.h"
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "priv.h"
 
 /* GPADLs of one channel that are shown by handle; the others are counted. */

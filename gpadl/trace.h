@@ -11,7 +11,7 @@
 #include <linux/ktime.h>
 #include <linux/tracepoint.h>
 
-#include "gpa.h"
+#include "gpa_pool.h"
 #include "priv.h"
 
 TRACE_DEFINE_ENUM(GPADL_REASON_BAD_BUFLEN);

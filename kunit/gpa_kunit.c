@@ -9,7 +9,7 @@
 #include <linux/string.h>
 
 #include "gpadl/compat.h"
-#include "gpadl/gpa.h"
+#include "gpadl/gpa_pool.h"
 #include "gpa.h"
 #include "suites.h"
 

@@ -11,7 +11,7 @@
 #include <linux/page-flags.h>
 
 #include "gpadl/compat.h"
-#include "gpadl/gpa.h"
+#include "gpadl/gpa_pool.h"
 #include "gpa.h"
 #include "suites.h"
 

@@ -5,7 +5,7 @@
 #include <linux/scatterlist.h>
 
 #include "gpadl/compat.h"
-#include "gpadl/gpa.h"
+#include "gpadl/gpa_pool.h"
 #include "gpa.h"
 #include "suites.h"
 

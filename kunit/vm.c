@@ -10,7 +10,7 @@
 #include <linux/wait_bit.h>
 
 #include "gpadl/compat.h"
-#include "gpadl/gpa.h"
+#include "gpadl/gpa_pool.h"
 #include "vm.h"
 
 /* ---- The channel layer ---- */

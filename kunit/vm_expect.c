@@ -2,7 +2,7 @@
 /*
  * What a test's guest sends and expects, and what must hold after every step; see vm.h.
  */
-#include "gpadl/gpa.h"
+#include "gpadl/gpa_pool.h"
 #define VM_HELPERS
 #include "vm.h"
 

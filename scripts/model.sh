@@ -160,7 +160,7 @@ run()
 {
 	local passed=0 failed=0
 
-	check_model request gpa_state gpadl/gpa.h "$@"
+	check_model request gpa_state gpadl/gpa_pool.h "$@"
 	check_model gpadl gpadl_state gpadl/priv.h "$@"
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]

@@ -153,10 +153,17 @@ static inline u32 gpa_words(unsigned int max_pages)
 	return max_pages + VMBUS_GPA_MAX_RANGES;
 }
 
-/* gpa_pool.c */
+/* Is all that it has pinned for writing dirty? Usually it is so from the start. */
+static inline bool gpadl_request_is_dirty(const struct gpa_request *r)
+{
+	return !r->map.writable || !r->lookup.nr_pins ||
+	       gpadl_pin_set_is_dirty(&r->map.pinned);
+}
+
 struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan);
 void gpadl_request_put(struct gpa_request *r);
 void gpadl_request_put_late(struct gpa_request *r);
+void gpadl_request_unpin(struct gpa_request *r, bool dirty);
 bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan);
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -174,8 +181,5 @@ void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
 unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan);
 void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums);
 void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan);
-
-/* gpa.c */
-void gpadl_request_unpin(struct gpa_request *r, bool dirty);
 
 #endif /* _GPADL_GPA_H */
