@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a test's guest sends and expects, and what must hold after every step; see vm.h.
+ * What a test's guest sends and expects, and what must hold after every step; see vm_helpers.h.
  */
 #include "gpadl/gpa_pool.h"
-#define VM_HELPERS
-#include "vm.h"
+#include "vm_helpers.h"
 
 /* ---- What the guest sends ---- */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The memory of a test's guest: regions, what is in their pages, and what a scatterlist says of
- * them; see vm.h.
+ * them; see vm_helpers.h.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -10,8 +10,7 @@
 #include <linux/sched/user.h>
 #include <linux/uaccess.h>
 
-#define VM_HELPERS
-#include "vm.h"
+#include "vm_helpers.h"
 
 /* ---- Memory ---- */
 

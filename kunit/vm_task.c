@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads of a test: begun, held up, made to fail, killed, joined; see vm.h.
+ * Threads of a test: begun, held up, made to fail, killed, joined; see vm_helpers.h.
  */
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
@@ -10,8 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
-#define VM_HELPERS
-#include "vm.h"
+#include "vm_helpers.h"
 
 /* ---- Where threads can be held up ---- */
 
