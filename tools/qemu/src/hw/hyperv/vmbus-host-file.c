@@ -26,13 +26,13 @@
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "trace.h"
-#include "vmbus-host.h"
+#include "vmbus-host-file.h"
 
 struct VMBusHost {
     int fd;
     guint event_watch;
     VMBus *vmbus;
-    QLIST_HEAD(, VMBusHostDevice) devices;
+    QLIST_HEAD(, VMBusHostUser) users;
     Error *migration_blocker;
     VMChangeStateEntry *vm_state;
 
@@ -323,7 +323,7 @@ static void host_set_resetting(VMBusHost *host, bool resetting)
 static void host_reset(void *opaque)
 {
     VMBusHost *host = opaque;
-    VMBusHostDevice *dev;
+    VMBusHostUser *user;
     struct vmbus_host_reset reset = { .size = sizeof(reset) };
     int ret = vmbus_host_ioctl(host, VMBUS_HOST_RESET, &reset);
 
@@ -333,8 +333,8 @@ static void host_reset(void *opaque)
     }
     /* after an error nothing is known, and so nothing is waited for */
     host_set_resetting(host, ret == -EINPROGRESS);
-    QLIST_FOREACH(dev, &host->devices, next) {
-        vmbus_host_begin_anew(dev, !ret);
+    QLIST_FOREACH(user, &host->users, next) {
+        user->ops->begin_anew(user, !ret);
     }
 }
 
@@ -413,7 +413,7 @@ static void host_reset_is_done(VMBusHost *host)
 
 static void host_hear(VMBusHost *host, const struct vmbus_host_event *event)
 {
-    VMBusHostDevice *dev;
+    VMBusHostUser *user;
 
     trace_vmbus_host_event(event->type, event->relid, event->value);
     if (event->type == VMBUS_HOST_EVENT_DONE &&
@@ -421,8 +421,8 @@ static void host_hear(VMBusHost *host, const struct vmbus_host_event *event)
         host_reset_is_done(host);
         return;
     }
-    QLIST_FOREACH(dev, &host->devices, next) {
-        if (vmbus_host_hear(dev, event)) {
+    QLIST_FOREACH(user, &host->users, next) {
+        if (user->ops->hear(user, event)) {
             return;
         }
     }
@@ -457,26 +457,25 @@ static gboolean host_event_ready(gint fd, GIOCondition condition,
 
 /* ---- The file ---- */
 
-static int host_open(VMBusHostDevice *dev, Error **errp)
+static int host_open(const char *path, const char *fdname, Error **errp)
 {
     ERRP_GUARD();
     struct vmbus_host_create create = { .size = sizeof(create) };
     int fd;
 
-    if (dev->fdname) {
-        fd = monitor_fd_param(monitor_cur(), dev->fdname, errp);
+    if (fdname) {
+        fd = monitor_fd_param(monitor_cur(), fdname, errp);
         if (fd < 0) {
             return -1;
         }
         if (!g_unix_set_fd_nonblocking(fd, true, NULL)) {
             error_setg_errno(errp, errno, "cannot set fd '%s' non-blocking",
-                             dev->fdname);
+                             fdname);
             close(fd);
             return -1;
         }
     } else {
-        fd = qemu_open(dev->path ?: "/dev/vmbus-host", O_RDWR | O_NONBLOCK,
-                       errp);
+        fd = qemu_open(path ?: "/dev/vmbus-host", O_RDWR | O_NONBLOCK, errp);
         if (fd < 0) {
             error_append_hint(errp, "The host's module vmbus_host makes it.\n");
             return -1;
@@ -497,9 +496,10 @@ static void host_free(VMBusHost *host)
     g_free(host);
 }
 
-static VMBusHost *host_new(VMBusHostDevice *dev, Error **errp)
+static VMBusHost *host_new(VMBus *vmbus, const char *path, const char *fdname,
+                           Error **errp)
 {
-    int fd = host_open(dev, errp);
+    int fd = host_open(path, fdname, errp);
     VMBusHost *host;
 
     if (fd < 0) {
@@ -507,7 +507,7 @@ static VMBusHost *host_new(VMBusHostDevice *dev, Error **errp)
     }
     host = g_new0(VMBusHost, 1);
     host->fd = fd;
-    host->vmbus = VMBUS(qdev_get_parent_bus(DEVICE(dev)));
+    host->vmbus = vmbus;
     host->regions = g_array_new(false, false, sizeof(struct vmbus_host_region));
     host->listener = (MemoryListener) {
         .name = "vmbus-host",
@@ -535,18 +535,19 @@ err:
     return NULL;
 }
 
-VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp)
+VMBusHost *vmbus_host_get(VMBusHostUser *user, VMBus *vmbus, const char *path,
+                          const char *fdname, Error **errp)
 {
     VMBusHost *host = the_host;
     int ret;
 
     if (host) {
-        if (dev->fdname || dev->path) {
+        if (fdname || path) {
             error_setg(errp, "path and fd are for the first device: a file is "
                        "a guest");
             return NULL;
         }
-        QLIST_INSERT_HEAD(&host->devices, dev, next);
+        QLIST_INSERT_HEAD(&host->users, user, next);
         return host;
     }
 
@@ -556,13 +557,13 @@ VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp)
         error_setg_errno(errp, -ret, "guest memory may be discarded");
         return NULL;
     }
-    host = host_new(dev, errp);
+    host = host_new(vmbus, path, fdname, errp);
     if (!host) {
         ram_block_discard_disable(false);
         return NULL;
     }
     the_host = host;
-    QLIST_INSERT_HEAD(&host->devices, dev, next);
+    QLIST_INSERT_HEAD(&host->users, user, next);
     qemu_register_reset(host_machine_reset, host);
     host->vm_state = qemu_add_vm_change_state_handler(host_vm_state, host);
     host->event_watch = g_unix_fd_add(host->fd, G_IO_PRI | G_IO_ERR,
@@ -571,12 +572,10 @@ VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp)
     return host;
 }
 
-void vmbus_host_put(VMBusHostDevice *dev)
+void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
 {
-    VMBusHost *host = dev->host;
-
-    QLIST_REMOVE(dev, next);
-    if (!QLIST_EMPTY(&host->devices)) {
+    QLIST_REMOVE(user, next);
+    if (!QLIST_EMPTY(&host->users)) {
         return;
     }
     the_host = NULL;

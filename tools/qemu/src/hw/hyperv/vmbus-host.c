@@ -403,8 +403,14 @@ static void vmbus_host_channel_released(VMBusChannel *chan)
     }
 }
 
-void vmbus_host_begin_anew(VMBusHostDevice *dev, bool clean)
+static VMBusHostDevice *vmbus_host_user_device(VMBusHostUser *user)
 {
+    return container_of(user, VMBusHostDevice, user);
+}
+
+static void vmbus_host_begin_anew(VMBusHostUser *user, bool clean)
+{
+    VMBusHostDevice *dev = vmbus_host_user_device(user);
     unsigned i;
 
     dev->wanted = 0;
@@ -457,9 +463,10 @@ static void vmbus_host_gone(VMBusHostDevice *dev)
     }
 }
 
-bool vmbus_host_hear(VMBusHostDevice *dev,
-                     const struct vmbus_host_event *event)
+static bool vmbus_host_hear(VMBusHostUser *user,
+                            const struct vmbus_host_event *event)
 {
+    VMBusHostDevice *dev = vmbus_host_user_device(user);
     unsigned idx;
 
     for (idx = 0; idx <= dev->subchannels; idx++) {
@@ -498,6 +505,11 @@ bool vmbus_host_hear(VMBusHostDevice *dev,
     return true;
 }
 
+static const VMBusHostUserOps vmbus_host_user_ops = {
+    .begin_anew = vmbus_host_begin_anew,
+    .hear = vmbus_host_hear,
+};
+
 /* ---- The device ---- */
 
 /*
@@ -530,13 +542,16 @@ static void vmbus_host_vmdev_realize(VMBusDevice *vdev, Error **errp)
 {
     VMBusHostDevice *dev = VMBUS_HOST_BASE(vdev);
 
-    dev->host = vmbus_host_get(dev, errp);
+    dev->user.ops = &vmbus_host_user_ops;
+    dev->host = vmbus_host_get(&dev->user,
+                               VMBUS(qdev_get_parent_bus(DEVICE(dev))),
+                               dev->path, dev->fdname, errp);
     if (!dev->host) {
         return;
     }
     dev->chan = g_new0(VMBusHostChannel, 1 + dev->subchannels);
     if (!vmbus_host_create(dev, 0, errp)) {
-        vmbus_host_put(dev);
+        vmbus_host_put(dev->host, &dev->user);
         g_clear_pointer(&dev->chan, g_free);
         dev->host = NULL;
         return;
@@ -552,7 +567,7 @@ static void vmbus_host_vmdev_unrealize(VMBusDevice *vdev)
         /* it was never plugged in; the kernel does the rest on its own */
         vmbus_host_ask(dev, 0, VMBUS_HOST_CHANNEL_DESTROY);
     }
-    vmbus_host_put(dev);
+    vmbus_host_put(dev->host, &dev->user);
     g_free(dev->chan);
 }
 

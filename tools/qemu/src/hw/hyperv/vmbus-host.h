@@ -11,13 +11,10 @@
 
 #include <linux/vmbus_host.h>
 #include "hw/hyperv/vmbus.h"
-#include "qemu/queue.h"
+#include "vmbus-host-file.h"
 
 #define TYPE_VMBUS_HOST_BASE "vmbus-host-base"
 OBJECT_DECLARE_TYPE(VMBusHostDevice, VMBusHostDeviceClass, VMBUS_HOST_BASE)
-
-/* One file, which is one guest for the kernel, for all devices */
-typedef struct VMBusHost VMBusHost;
 
 /*
  * What the kernel has of a channel, and what it is waited for:
@@ -74,7 +71,7 @@ struct VMBusHostDevice {
     uint16_t subchannels;
 
     VMBusHost *host;
-    QLIST_ENTRY(VMBusHostDevice) next;
+    VMBusHostUser user;
     /* the primary, and as many sub-channels as there may be */
     VMBusHostChannel *chan;
     /* sub-channels that the backend has asked for */
@@ -85,24 +82,5 @@ struct VMBusHostDevice {
     bool gone;
     bool unplug_scheduled;
 };
-
-/* vmbus-host-file.c */
-
-VMBusHost *vmbus_host_get(VMBusHostDevice *dev, Error **errp);
-void vmbus_host_put(VMBusHostDevice *dev);
-
-/* Return 0 or -errno */
-int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg);
-
-/* vmbus-host.c */
-
-/*
- * The bus is reset.  @clean: and the backend has let go of all that the guest
- * gave it
- */
-void vmbus_host_begin_anew(VMBusHostDevice *dev, bool clean);
-/* Return whether the event is one of this device */
-bool vmbus_host_hear(VMBusHostDevice *dev,
-                     const struct vmbus_host_event *event);
 
 #endif
