@@ -49,10 +49,9 @@ logged "$dir/build.log" dpkg-buildpackage -us -uc ||
 # A version that was made up, to try an upgrade, is not asked about
 if [ "$version" = "$(cat "$top/VERSION")" ]; then
 	say "Asking lintian ..."
-	# It is not in Debian: whoever builds it is its maintainer, under whatever address
-	lintian --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
-		--suppress-tags initial-upload-closes-no-bugs --fail-on error,warning \
-		"$dir"/*.changes >&2 || die "lintian has something to say" "see above"
+	lintian --suppress-tags-from-file "$top/packaging/lintian-suppressed" \
+		--fail-on error,warning "$dir"/*.changes >&2 ||
+		die "lintian has something to say" "see above"
 fi
 rm -r "${dir:?}/$name"
 (cd "$dir" && ls -l -- *.deb *.dsc) >&2

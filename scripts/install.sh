@@ -10,7 +10,7 @@
 # Then the system boots in QEMU: guest/install-system.sh runs the demo's guest on it, upgrades the
 # packages meanwhile, makes a disk, and purges them. There DKMS does all that it does anywhere; but
 # each compiler's answer is in a cache, as the same source was compiled here before. What a system
-# is made of is kept for a week. Needs root. The last line on stdout is 'N passed, N failed'.
+# is made of is kept for a week. lintian of the release looks at the packages. Needs root. The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"
@@ -18,7 +18,6 @@
 release=${1:-bookworm}
 dir=$out/install-$release
 root=$dir/root
-tarball=$cache/root-$release.tar
 compiled=$cache/ccache-$release
 old_version=0.0.1
 passed=0 failed=0
@@ -29,7 +28,8 @@ passed=0 failed=0
 
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
-packages+=,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl
+packages+=,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl,lintian
+tarball=$cache/root-$release-$(sha256sum <<<"$packages" | cut -c 1-12).tar
 
 make_tarball()
 {
@@ -39,6 +39,7 @@ make_tarball()
 		--include="$packages" "$release" "$tarball.tmp" "$(archive_mirror)" ||
 		die "mmdebstrap failed" "read $cache/root-$release.log"
 	mv "$tarball.tmp" "$tarball"
+	prune "$tarball" "root-$release-????????????.tar"
 }
 
 # The headers of the kernel that the release's backports have, unpacked; prints where
@@ -109,6 +110,20 @@ inside()
 		exec chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C \
 			DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/var/cache/ccache "$@"' \
 		"$root" "$compiled" "$@"
+}
+
+# What the release's own lintian thinks of them; deb.sh asks that of this machine
+lintian_is_silent()
+{
+	local place=$root/tmp/packages status=0
+
+	cp -r "$(with_lock packages packages_of "$(cat "$top/VERSION")")" "$place"
+	cp "$top/packaging/lintian-suppressed" "$place/"
+	inside sh -c 'cd /tmp/packages && lintian --version && lintian --allow-root \
+		--suppress-tags-from-file lintian-suppressed --fail-on error,warning ./*.changes' ||
+		status=1
+	rm -r "$place"
+	return $status
 }
 
 # The kernel that boots
@@ -273,6 +288,7 @@ furnish()
 prepare()
 {
 	furnish
+	count "lintian of $release has nothing to say" lintian_is_silent || true
 	say "Installing version $old_version: DKMS builds the modules ..."
 	count "the packages can be installed" inside sh -c 'dpkg -i /old/*.deb' || return 1
 	count "a backend compiles by what is installed" compile_backend || true

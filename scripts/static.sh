@@ -105,6 +105,22 @@ check_shellcheck()
 		$(sources '^(scripts|tools|tests|\.ci)/'))
 }
 
+# A script of more than 150 lines stays for a reason, which scripts/README gives
+check_long_scripts()
+{
+	local lines file
+
+	# shellcheck disable=SC2046 # a list of names
+	wc -l $(sources '^scripts/.*\.(sh|py|awk)$') | while read -r lines file; do
+		if [ "$file" = total ] || [ "$lines" -le 150 ]; then
+			continue
+		fi
+		sed '1,/^Why the longer ones stay/d; /^Kept between runs/,$d' scripts/README |
+			grep -F "${file#scripts/}" >/dev/null ||
+			echo "$file: $lines lines, and scripts/README does not say why"
+	done
+}
+
 # What a VMM includes compiles by itself: strict C90, C++, and for 32 bits with
 # the same layout
 check_uapi()
@@ -264,7 +280,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck uapi versions masks install release docs commands)
+	shellcheck long_scripts uapi versions masks install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
