@@ -126,6 +126,18 @@ ends_with_q()
 	grep -a "every second; q ends" <<<"$said"
 }
 
+# as_documented COMMAND [ARGUMENT]...: the keys are those that the manual names
+as_documented()
+{
+	{ run --json "$@" 2>/dev/null || true; } | "$here/schema.py" "$here/../../tools/gpadlctl/gpadlctl.8" \
+		"$here/../../Documentation/fdinfo.rst" "$(command_of "$@")"
+}
+
+command_of()
+{
+	[ "$1" = disk ] && echo "disk $2" || echo "$1"
+}
+
 make_root
 echo "TAP version 13"
 ok "list: a guest that is well" says '^ +0 +100 vmm +256 MiB +36 KiB +1 of 1 .*well$' list
@@ -181,5 +193,12 @@ ok "check --json" json '{c["name"]: c["status"] for c in d["checks"]}["modules"]
 ok "metrics --json" json 'd["guests"][1]["rejects"]["quota"] == 7' metrics
 ok "disk list --json" json 'd["disks"][0] == {"name": "system", "wwn": "naa.5001405000000001", "tpgt": 1, "lun": 0, "backstore": "fileio_0/system", "path": "/srv/system.img"} and not d["unused"] and not d["empty_targets"]' disk list
 ok "every JSON says version and command" json 'd["version"] == 1 and d["command"] == "list"' list
+ok "list --json: as documented" as_documented list
+ok "show --json: as documented" as_documented show
+ok "metrics --json: as documented" as_documented metrics
+ok "top --json: as documented" as_documented top
+ok "check --json: as documented" as_documented check
+ok "disk list --json: as documented" as_documented disk list
+ok "trace --json: as documented" as_documented trace --file "$here/trace.txt"
 ok "the manual has no error" "$here/manual.sh"
 finish
