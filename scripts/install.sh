@@ -100,12 +100,13 @@ ccache_settings()
 	echo "sloppiness = file_stat_matches, file_stat_matches_ctime, include_file_ctime"
 }
 
-# In the system, with what DKMS looks for there; the mounts go with the command. Compilers are asked
-# through a cache that outlives the system: what they said of the same source before is true still
+# In the system, with what DKMS looks for there; the mounts go with the command. Its devices are its
+# own: nothing in there can take those of this machine away. Compilers are asked through a cache that
+# outlives the system: what they said of the same source before is true still
 inside()
 {
 	# shellcheck disable=SC2016 # the inner shell expands them
-	unshare -m sh -c 'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" &&
+	unshare -m sh -c 'mount -t proc proc "$0/proc" &&
 		mount --bind "$1" "$0/var/cache/ccache" && root=$0 && shift &&
 		exec chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C \
 			DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/var/cache/ccache "$@"' \
