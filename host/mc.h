@@ -16,12 +16,15 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
+#include "copy_long.h"
+
 /* Where a copy by words costs more than copy_mc_to_kernel(). */
 #define MC_SHORT	256u
 
 #if defined(CONFIG_X86_64) && defined(CONFIG_ARCH_HAS_COPY_MC)
 
 #include <asm/asm.h>
+#include <asm/cpufeature.h>
 
 /**
  * mc_load2() - Read two words, each once
@@ -41,6 +44,15 @@ static __always_inline void mc_load2(const u64 *from, u64 *a, u64 *b)
 		     _ASM_EXTABLE_TYPE(2b, 3b, EX_TYPE_DEFAULT_MCE_SAFE)
 		     : [a] "=&r" (*a), [b] "=&r" (*b)
 		     : [from] "m" (from[0]), [behind] "m" (from[1]));
+}
+
+/* Without enhanced string instructions, copy_mc_to_kernel() is memcpy(): no less is survived. */
+static __always_inline bool mc_copy_long(void *to, const void *from, size_t len)
+{
+	if (static_cpu_has(X86_FEATURE_ERMS))
+		return likely(!copy_mc_to_kernel(to, from, len));
+	copy_long(to, from, len);
+	return true;
 }
 
 static __always_inline bool mc_copy_32(void *to, const void *from)
@@ -88,6 +100,11 @@ static __always_inline void mc_load2(const u64 *from, u64 *a, u64 *b)
 	barrier();
 	*a = word[0];
 	*b = word[1];
+}
+
+static __always_inline bool mc_copy_long(void *to, const void *from, size_t len)
+{
+	return likely(!copy_mc_to_kernel(to, from, len));
 }
 
 static __always_inline bool mc_copy_32(void *to, const void *from)
@@ -141,8 +158,7 @@ static __always_inline bool mc_copy_words(void *to, const void *from, size_t len
  */
 static inline bool mc_copy(void *to, const void *from, size_t len)
 {
-	return mc_is_short(len) ? mc_copy_words(to, from, len) :
-				  likely(!copy_mc_to_kernel(to, from, len));
+	return mc_is_short(len) ? mc_copy_words(to, from, len) : mc_copy_long(to, from, len);
 }
 
 #endif /* _VMBUS_HOST_MC_H */

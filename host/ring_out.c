@@ -336,7 +336,7 @@ void vmbus_ring_fill(const struct kvec seg[2], const struct kvec *v, unsigned in
 
 	for (; n; n--, v++) {
 		first = min(v->iov_len, room);
-		memcpy(to, v->iov_base, first);
+		ring_write(to, v->iov_base, first);
 		to += first;
 		room -= first;
 		if (first == v->iov_len)
@@ -344,7 +344,7 @@ void vmbus_ring_fill(const struct kvec seg[2], const struct kvec *v, unsigned in
 		/* Round the end, once at most. */
 		to = seg[1].iov_base + (v->iov_len - first);
 		room = seg[1].iov_len - (v->iov_len - first);
-		memcpy(seg[1].iov_base, v->iov_base + first, v->iov_len - first);
+		ring_write(seg[1].iov_base, v->iov_base + first, v->iov_len - first);
 	}
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_fill, VMBUS_HOST_NS);

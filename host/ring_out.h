@@ -15,7 +15,11 @@
 
 #include <asm/barrier.h>
 
+#include "copy_long.h"
 #include "ring.h"
+
+/* Where a string instruction is worth its start */
+#define RING_LONG	256u
 
 static __always_inline u32 ring_room_known(const struct vmbus_ring_out *ring)
 {
@@ -101,11 +105,20 @@ static __always_inline bool ring_place_plain(const struct vmbus_ring *mem,
 	return true;
 }
 
+/* Into the ring. A memory error there shows when somebody reads it, and that is the guest. */
+static __always_inline void ring_write(void *to, const void *from, size_t len)
+{
+	if (len < RING_LONG)
+		memcpy(to, from, len);
+	else
+		copy_long(to, from, len);
+}
+
 /* vmbus_ring_fill() of a place in one piece */
 static __always_inline void ring_fill_plain(void *to, const struct kvec *v, unsigned int n)
 {
 	for (; n; n--, v++) {
-		memcpy(to, v->iov_base, v->iov_len);
+		ring_write(to, v->iov_base, v->iov_len);
 		to += v->iov_len;
 	}
 }

@@ -203,6 +203,37 @@ static void write_in_pieces(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, t->data + 16, "header  payload 10 by\0\0\0", 24);
 }
 
+/* The longest that write_is_a_copy() takes */
+#define PAYLOAD	1000
+
+/* Short and long ones go different ways, and so does what is behind the last whole word. */
+static void write_is_a_copy(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_packet pkt = { .type = 6 };
+	struct desc desc;
+	u8 *payload = kunit_kmalloc(test, PAYLOAD, GFP_KERNEL);
+	bool signal;
+	u32 i, len;
+
+	KUNIT_ASSERT_NOT_NULL(test, payload);
+	for (i = 0; i < PAYLOAD; i++)
+		payload[i] = i * 7 + i / 256;
+	for (len = 240; len < 280; len++) {
+		for (i = 0; i < 9; i++) {
+			u32 at = (u32)(t->control->write_index + 16) % DATA_BYTES;
+
+			pkt.len = len + (i % 2) * 700;
+			KUNIT_ASSERT_EQ(test, ring_test_write(t, &pkt, payload + i, &signal), 0);
+			KUNIT_ASSERT_EQ(test, ring_guest_recv(t, &desc), ALIGN(pkt.len, 8));
+			KUNIT_ASSERT_MEMEQ(test, t->buf, payload + i, pkt.len);
+			/* The padding is zero, as far as it has not gone round the end. */
+			if (pkt.len % 8 && at + pkt.len < DATA_BYTES)
+				KUNIT_ASSERT_EQ(test, t->data[at + pkt.len], 0);
+		}
+	}
+}
+
 /* ---- In place ---- */
 
 /* A batch of packets of different lengths, at every place in the ring. */
@@ -594,6 +625,7 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(write_bad_read_index),
 	KUNIT_CASE(write_keeps_own_index),
 	KUNIT_CASE(write_in_pieces),
+	KUNIT_CASE(write_is_a_copy),
 	KUNIT_CASE(batch_in_place),
 	KUNIT_CASE(place_takes_what_fits),
 	KUNIT_CASE(room_that_is_not_filled_breaks),

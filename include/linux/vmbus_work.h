@@ -18,6 +18,13 @@ struct vmbus_gpadl_work {
 	unsigned long flags;
 };
 
+/**
+ * vmbus_gpadl_work_init() - Prepare an item
+ * @work: the item, not queued
+ * @fn: what does it, in the channel's worker; may sleep
+ *
+ * Context: any.
+ */
 static inline void vmbus_gpadl_work_init(struct vmbus_gpadl_work *work,
 					 void (*fn)(struct vmbus_gpadl_work *work))
 {
