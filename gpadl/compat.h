@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What differs between kernel versions: the only file that asks which one it is, but for
- * linux/vmbus_namespace.h, which a backend needs too.
+ * backends/scsi/compat.h, of the SCSI target, and linux/vmbus_namespace.h, which a backend needs.
  *
  * The code is written for 6.12. Each block says which kernels it is for, and with which it
  * can go: "until 6.4" when no kernel before 6.5 is built for any more. The oldest is 6.1.
