@@ -11,6 +11,10 @@
 # FILE is in this tree, and TEXT stands in it. A symptom of Documentation/troubleshooting.rst has
 # ".. tried: PROGRAM TEST", a test of tests/selftest or tests/gpadlctl, or ".. not tried: why".
 #
+#	<!-- from: FILE -->
+#
+# in README.md stands before a block of code that is in FILE as it is, paragraph by paragraph.
+#
 # Prints what is wrong, and nothing else; with --list, what there is.
 
 import os
@@ -25,6 +29,7 @@ COMMAND = re.compile(r"""^\s*(?:[$#]\s+)?(?:[A-Z_]+=\S*\s+)*(?:sudo\s+)?
       |truncate|mount|ulimit|prlimit|perf|bpftrace|dmesg|apt|apt-get|dpkg|git|gcc|grep|sysctl
       |adduser|udevadm|qemu-system-x86_64|trace-cmd|systemctl|tools/\S+|scripts/\S+|\./\S+)
     (?:\s|$)""", re.X)
+FROM = re.compile(r"^<!-- from: (.*) -->$")
 MARK = re.compile(r"^\s*(?:\.\.|<!--) ((?:all )?run by|not run|tried|not tried): (.*?)(?: -->)?$")
 
 
@@ -120,6 +125,21 @@ def check_blocks(name, lines, listing):
     return bad
 
 
+def check_code(name, lines):
+    """What a page shows of a file is what stands there"""
+    bad = []
+    for n, line in enumerate(lines):
+        mark = FROM.match(line)
+        if not mark:
+            continue
+        source = open(f"{TOP}/{mark[1]}").read()
+        end = lines.index("```", n + 2)
+        for part in "\n".join(lines[n + 2:end]).split("\n\n"):
+            if f"\n{part}\n" not in source:
+                bad.append(f"{name}:{n + 1}: {mark[1]} has no '{part.splitlines()[0].strip()} ...'")
+    return bad
+
+
 def check_symptoms(name, lines, listing):
     """Each heading of the lowest level is a symptom; each row of errnos has its mark as well"""
     bad = []
@@ -152,6 +172,7 @@ def main():
     for name in names:
         lines = open(f"{TOP}/{name}").read().split("\n")
         bad += check_blocks(name, lines, listing)
+        bad += check_code(name, lines)
         if name.endswith("/troubleshooting.rst"):
             bad += check_symptoms(name, lines, listing)
     print(*bad, sep="\n", end="\n" if bad else "")
