@@ -138,6 +138,15 @@ patch_for()
 	esac
 }
 
+# add_devices FILE VERSION: what is built. The tests have one of QEMU's own on the same bus, which
+# 7.2 does not have; what ACPI says of CXL does not link in 10.2 unless there is PCI Express
+add_devices()
+{
+	cp "$top/tools/qemu/vmbus-host.mak" "$1"
+	[ "$2" = 7.2 ] || echo CONFIG_HV_BALLOON=y >>"$1"
+	[ "$2" != newest ] || echo CONFIG_PCI_EXPRESS=y >>"$1"
+}
+
 # add_tree TREE VERSION: our files and patches
 add_tree()
 {
@@ -149,6 +158,7 @@ add_tree()
 	done
 	cp -r "$top/tools/qemu/src/." "$1"
 	cp "$top"/include/uapi/linux/vmbus_host*.h "$1/linux-headers/linux/"
+	add_devices "$1/configs/devices/x86_64-softmmu/vmbus-host.mak" "$2"
 	for backport in $(backports_of "$2"); do
 		for patch in "$top/tools/qemu/patches/$backport"/*.patch; do
 			patch -d "$1" -p1 -sfi "$patch" >&2 ||
@@ -177,7 +187,7 @@ configure_and_build()
 	local tree=$1 build=$2 system=$3 meson=$4 version=$5
 	local lib=$system/usr/lib/x86_64-linux-gnu
 	local python=$system/usr/lib/python3/dist-packages
-	local extra=(--disable-install-blobs --disable-download)
+	local extra=(--disable-install-blobs --disable-download --enable-hv-balloon)
 	local sanitize=(--enable-asan --enable-ubsan)
 
 	if [ "$version" = 7.2 ]; then
@@ -282,7 +292,8 @@ build_qemu()
 	system=$(system)
 	meson=$(meson "$(suite_of "$version")")
 	hash=$({ echo "$source $system $meson ${QEMU_SANITIZE-}"
-		declare -f configure_and_build collect collect_program add_tree patch_for
+		declare -f configure_and_build collect collect_program add_tree add_devices \
+			patch_for
 		cd "$top" && find tools/qemu include/uapi/linux -type f -print0 | sort -z |
 			xargs -0 sha256sum; } | sha256sum | cut -c 1-12)
 	dir=$cache/qemu-$version-$hash
@@ -308,27 +319,51 @@ show()
 	END
 }
 
-# The patches for the newest QEMU, of which the last one has the files of tools/qemu/src; git
-# allows no fuzz
+# series_commit TREE: the patches for the newest QEMU, as commits; git allows no fuzz. The headers
+# are one of their own, as QEMU has those of Linux, and the last one has the files of tools/qemu/src
+series_commit()
+{
+	local tree=$1 last
+	local patches=("$top"/tools/qemu/patches/{fixes,vmbus}/*.patch)
+	local git=(git -C "$tree" -c user.name=maintainers -c user.email=maintainers@localhost \
+		-c gc.auto=0)
+
+	last=${patches[-1]}
+	"${git[@]}" am -q "${patches[@]::${#patches[@]}-1}" >&2
+	cp "$top"/include/uapi/linux/vmbus_host*.h "$tree/linux-headers/linux/"
+	"${git[@]}" add -fA
+	"${git[@]}" commit -q --author="$(sed -n 's/^Signed-off-by: //p' "$last")" \
+		-F "$top/tools/qemu/patches/headers" --trailer "$(grep '^Signed-off-by: ' "$last")"
+	"${git[@]}" am -q "$last" >&2
+	cp -r "$top/tools/qemu/src/." "$tree"
+	"${git[@]}" add -fA
+	"${git[@]}" commit -q --amend --no-edit
+}
+
+# Into DIR, with a cover letter. What is to become of Linux's headers QEMU's own script says
 series()
 {
-	local dir source tree git
+	local dir source tree patch git
+
 	dir=$(realpath -m "$1")
 	source=$(source_qemu newest)
 	tree=$(mktemp -d)
-	git=(git -C "$tree" -c user.name=maintainers -c user.email=maintainers@localhost)
+	git=(git -C "$tree" -c user.name=maintainers -c user.email=maintainers@localhost \
+		-c gc.auto=0)
 	mkdir -p "$dir"
 	cp -r "$source/." "$tree"
-	"${git[@]}" init -q
+	"${git[@]}" init -q -b series
 	"${git[@]}" add -fA
 	"${git[@]}" commit -q -m "QEMU ${source##*-newest-}"
 	"${git[@]}" tag base
-	"${git[@]}" am -q "$top"/tools/qemu/patches/{fixes,vmbus}/*.patch >&2
-	cp -r "$top/tools/qemu/src/." "$tree"
-	cp "$top"/include/uapi/linux/vmbus_host*.h "$tree/linux-headers/linux/"
-	"${git[@]}" add -fA
-	"${git[@]}" commit -q --amend --no-edit
-	"${git[@]}" format-patch -q --cover-letter -o "$dir" base
+	series_commit "$tree"
+	"${git[@]}" config branch.series.description "$(cat "$top/tools/qemu/patches/cover-letter")"
+	"${git[@]}" format-patch -q --cover-letter --cover-from-description=subject -o "$dir" base
+	cd "$tree"
+	for patch in "$dir"/*.patch; do
+		[[ $patch = *linux-headers* ]] || perl scripts/checkpatch.pl --terse --no-summary "$patch" >&2 ||
+			die "QEMU's checkpatch finds something in ${patch##*/}"
+	done
 	rm -rf "$tree"
 	answer "$dir"
 }

@@ -14,6 +14,7 @@
 #include "qapi/error.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
+#include "qobject/qlist.h"
 
 #define MACHINE "-machine pc -accel kvm -nodefaults " \
                 "-cpu host,hv-vpindex,hv-synic,hv-time -device vmbus-bridge "
@@ -183,6 +184,7 @@ static void test_incoming(void)
     g_autofree char *save = g_strdup_printf("exec:cat >%s", file);
     g_autofree char *load = g_strdup_printf("exec:cat %s", file);
     QTestState *qts;
+    int i;
 
     if (!have_kernel()) {
         return;
@@ -201,9 +203,96 @@ static void test_incoming(void)
     qtest_set_expected_status(qts, EXIT_FAILURE);
     qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
                                   " 'arguments': {'uri': %s}}", load);
-    while (qtest_probe_child(qts)) {
+    for (i = 0; qtest_probe_child(qts); i++) {
+        g_assert(i < 6000);
         g_usleep(10000);
     }
+    qtest_quit(qts);
+    unlink(file);
+}
+
+/*
+ * A bridge that cannot have a bus is an error by itself, and not only for those
+ * who look for the bus.  QEMU ends before a qtest can talk to it.
+ */
+static void test_no_synic(void)
+{
+    const char *argv[] = { getenv("QTEST_QEMU_BINARY"), "-machine", "pc",
+                           "-accel", "kvm", "-nodefaults", "-display", "none",
+                           "-cpu", "host", "-device", "vmbus-bridge",
+                           "-device", "vmbus-host,if-type=" HEARTBEAT, NULL };
+    g_autofree char *said = NULL;
+    int status;
+
+    g_assert(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL,
+                          NULL, NULL, NULL, &said, &status, NULL));
+    g_assert(strstr(said, "VMBus requires usable Hyper-V SynIC"));
+    g_assert(!strstr(said, "bus found"));
+}
+
+/* A job of one step: that it is concluded is all to wait for */
+static void assert_creates(QTestState *qts, const char *options)
+{
+    g_autofree char *json = g_strdup_printf("{'job-id': 'create',"
+                                            " 'options': {%s}}", options);
+    bool concluded = false;
+    QDict *response, *job;
+    QList *jobs;
+
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create',"
+                                  " 'arguments': %p}",
+                             qobject_from_json(json, &error_abort));
+    while (!concluded) {
+        response = qtest_qmp(qts, "{'execute': 'query-jobs'}");
+        jobs = qdict_get_qlist(response, "return");
+        job = qobject_to(QDict, qlist_peek(jobs));
+        concluded = !strcmp(qdict_get_str(job, "status"), "concluded");
+        g_assert(!concluded || !qdict_haskey(job, "error"));
+        qobject_unref(response);
+    }
+    qtest_qmp_assert_success(qts, "{'execute': 'job-dismiss',"
+                                  " 'arguments': {'id': 'create'}}");
+}
+
+/* An image that can have snapshots, which is all that this needs a disk for */
+static void add_image(QTestState *qts, const char *file)
+{
+    g_autofree char *options =
+        g_strdup_printf("'driver': 'file', 'filename': '%s', 'size': 0", file);
+
+    assert_creates(qts, options);
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                                  " {'driver': 'file', 'node-name': 'file',"
+                                  "  'filename': %s}}", file);
+    assert_creates(qts, "'driver': 'qcow2', 'file': 'file', 'size': 1048576");
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                                  " {'driver': 'qcow2', 'node-name': 'image',"
+                                  "  'file': 'file'}}");
+}
+
+static void assert_says(QTestState *qts, const char *command, const char *what)
+{
+    g_autofree char *said = qtest_hmp(qts, "%s", command);
+
+    g_assert(*what ? !!strstr(said, what) : !*said);
+}
+
+/* Neither is there a snapshot with such a device, nor one from before it */
+static void test_snapshot(void)
+{
+    g_autofree char *file = g_strdup_printf("/tmp/vmbus-host-%d", getpid());
+    QTestState *qts;
+
+    if (!have_kernel()) {
+        return;
+    }
+    qts = qtest_init(MACHINE);
+    add_image(qts, file);
+    assert_says(qts, "savevm before", "");
+    qtest_qmp_device_add(qts, "vmbus-host", "dev",
+                         "{'if-type': '" HEARTBEAT "'}");
+    assert_says(qts, "savevm with", "the host's kernel");
+    assert_says(qts, "loadvm before", "whose state is outside of QEMU");
     qtest_quit(qts);
     unlink(file);
 }
@@ -224,5 +313,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vmbus-host/reset", test_reset);
     qtest_add_func("/vmbus-host/migration", test_migration);
     qtest_add_func("/vmbus-host/incoming", test_incoming);
+    qtest_add_func("/vmbus-host/no-synic", test_no_synic);
+    qtest_add_func("/vmbus-host/snapshot", test_snapshot);
     return g_test_run();
 }
