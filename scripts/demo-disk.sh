@@ -58,7 +58,7 @@ make_guest()
 		"$dir/guest.img" "$dir/guest=/ko" "$dir/programs=/" \
 		"$dir/build/tests/nested/bin/ack=/sbin/ack" \
 		"$top/scripts/guest/verify.fio" "$top/scripts/guest/verify-again.fio" \
-		"$top/scripts/guest/sg3.sh"
+		"$top/scripts/guest/sg3.sh" "$top/scripts/guest/l2-lib.sh"
 }
 
 run()
@@ -76,7 +76,7 @@ run()
 		"$dir/host-programs=/" "$dir/arguments" \
 		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
 		"$top/scripts/guest/lib.sh" "$top/scripts/guest/demo-lib.sh" \
-		"$top/scripts/guest/sg3.sh" "$top/scripts/guest/sg3-differs.txt" \
+		"$top/scripts/guest/target-lib.sh" "$top/scripts/guest/sg3.sh" "$top/scripts/guest/sg3-differs.txt" \
 		"$top/scripts/guest/demo-disk-host.sh=/run"
 
 	say "Booting the host in QEMU, and the guests in it ..."

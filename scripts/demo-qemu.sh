@@ -6,10 +6,11 @@
 #
 #	demo-qemu.sh [CASE]...
 #
-# CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile; and, which need root for
-# the Debian system on a disk (disk-image.sh) and Debian's own kernel, hotplug and root. Without,
-# all that are possible. QEMU_VERSION is qemu-build.sh's VERSION, QEMU_SANITIZE its option; RESETS=10, how
-# many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs stay in out/demo-qemu*/.
+# CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved; and,
+# which need root for the Debian system on a disk (disk-image.sh) and Debian's own kernel, hotplug
+# and root. Without, all that are possible. QEMU_VERSION is qemu-build.sh's VERSION, QEMU_SANITIZE
+# its option; RESETS=10, how many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs
+# stay in out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -17,7 +18,7 @@ dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}${CONFIG:+-$CO
 logs=$dir/log
 cases=("$@")
 if [ $# -eq 0 ]; then
-	cases=(boot plug resets killed qtest kdump stop regions uio hostile)
+	cases=(boot plug resets killed qtest kdump stop regions uio hostile refused moved)
 	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
 fi
 system=
@@ -58,9 +59,9 @@ make_guests()
 		uio_hv_generic" "$kernel/modules"
 	"$top/scripts/initramfs.sh" "$dir/guest.img" "$dir/guest=/ko" \
 		"$bin/ack=/sbin/ack" "$dir/build/samples/guest/crc=/sbin/crc" \
-		"$dir/build/tests/nested/guest/hostile.ko"
+		"$dir/build/tests/nested/guest/hostile.ko" "$top/scripts/guest/l2-lib.sh"
 	"$top/scripts/initramfs.sh" "$dir/guest-kdump.img" "$dir/guest=/ko" \
-		"$bin/ack=/sbin/ack" "$dir/programs=/" \
+		"$bin/ack=/sbin/ack" "$dir/programs=/" "$top/scripts/guest/l2-lib.sh" \
 		"$kernel/vmlinuz=/crash/vmlinuz" "$dir/guest.img=/crash/initramfs"
 }
 
@@ -78,6 +79,7 @@ run()
 		"$qemu/bin=/qemu/bin" "$qemu/share=/qemu/share" "$qemu/lib=/lib" \
 		"$qemu/lib/ld-linux-x86-64.so.2=/lib64/ld-linux-x86-64.so.2" \
 		"$dir/build/tests/nested/bin/ack" "$dir/build/tests/nested/bin/meddle.so" \
+		"$dir/build/tests/nested/bin/slow.so" \
 		"$dir/host-programs=/" "$dir/arguments" \
 		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
 		"$dir/guest-kdump.img=/guest/initramfs-kdump" \

@@ -16,31 +16,8 @@
 #
 # It goes on when the host sends a line to the console.
 
-export PATH=/bin:/sbin
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs tmpfs /tmp
-mkdir -p /mnt
-
-say()
-{
-	echo "guest: $*"
-}
-
-# The host hears of what does not happen
-must()
-{
-	"$@" || { say "FAILED: $*"; sleep 1; poweroff -f; }
-}
-
-until_there()
-{
-	until [ -e "$1" ]; do
-		sleep 0.1
-	done
-}
+. /l2-lib.sh
+begin
 
 until_gone()
 {
@@ -148,30 +125,10 @@ unplugged()
 
 # ---- fio, which the other disk has: a Debian system ----
 
-# disk_of MIB: the one of that size
-disk_of()
-{
-	for d in /sys/block/sd*; do
-		[ ! -e "$d" ] || [ "$(cat "$d/size")" -ne $(($1 * 2048)) ] || echo "${d##*/}"
-	done
-}
-
-mount_system()
-{
-	until [ -n "$(disk_of 1024)" ]; do
-		sleep 0.1
-	done
-	until_there "/dev/$(disk_of 1024)1"
-	mkdir -p /system
-	must mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system
-}
-
 mount_fio()
 {
 	mount_system ro
-	for d in dev proc sys tmp; do
-		must mount --bind "/$d" "/system/$d"
-	done
+	system_has bind dev proc sys tmp
 	# The job files: fio sees no other directory of this one's
 	cp /verify*.fio /tmp
 }
@@ -247,22 +204,7 @@ ask_by_sg3()
 	echo "sg3 ends"
 }
 
-become_system()
-{
-	mount_system rw
-	for d in dev proc sys; do
-		must mount --move "/$d" "/system/$d"
-	done
-	exec switch_root /system /sbin/init
-}
-
-while read -r m; do
-	case $m in
-	hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
-	*)		insmod "/ko/$m.ko" ;;
-	esac
-done </ko/order
-say "Linux $(uname -r)"
+load_drivers all
 until_there /dev/sda
 say "sda: $(about sda)"
 # One for each processor, as the module was told

@@ -14,11 +14,9 @@
 
 . /lib.sh
 . /demo-lib.sh
+. /target-lib.sh
 
 log_as_well events
-target=/sys/kernel/config/target
-core=$target/core
-fabric=$target/vmbus
 wwpn=naa.6001405000000001
 nexus=naa.6001405000000002
 group=$fabric/$wwpn/tpgt_1
@@ -100,25 +98,9 @@ image_kib()
 	du -k "$image" | cut -f 1
 }
 
-nothing_pinned()
-{
-	[ "$(pinned_pages)" -eq 0 ]
-}
-
-no_partition()
-{
-	[ -z "$(ls /sys/kernel/debug/vmbus_gpadl)" ]
-}
-
 channels_are()
 {
 	[ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq "$1" ]
-}
-
-all_gone()
-{
-	await 40 "nothing stays pinned" nothing_pinned
-	await 40 "the partition goes" no_partition
 }
 
 fsck()
@@ -263,15 +245,11 @@ killed_case()
 
 # ---- fio, and a root ----
 
-# The disk that QEMU gives this machine: a Debian system
+# The Debian system, and a disk for fio
 make_system()
 {
-	[ ! -e "$core/iblock_0/system" ] || return 0
-	expect "there is a disk with a system" [ -b /dev/vda ]
-	expect "a backstore of it" mkdir -p "$core/iblock_0/system"
-	echo "udev_path=/dev/vda" >"$core/iblock_0/system/control"
-	echo /dev/vda >"$core/iblock_0/system/udev_path"
-	echo 1 >"$core/iblock_0/system/enable"
+	! has_system_backstore || return 0
+	make_system_backstore
 	group=$fabric/$wwpn/tpgt_2
 	expect "a second portal group" mkdir -p "$group"
 	expect "its nexus" sh -c "echo $nexus >$group/nexus"
@@ -286,15 +264,15 @@ make_system()
 
 remove_system()
 {
-	[ -e "$core/iblock_0/system" ] || return 0
+	has_system_backstore || return 0
 	for tag in 2 3; do
 		group=$fabric/$wwpn/tpgt_$tag
 		remove_lun 0
 		expect "the nexus goes" sh -c "echo NULL >$group/nexus"
 		expect "the portal group goes" rmdir "$group"
 	done
-	expect "the backstores go" rmdir "$core/iblock_0/system" "$core/fileio_0/fio"
-	rmdir "$core"/iblock_0
+	expect "the backstore of fio's disk goes" rmdir "$core/fileio_0/fio"
+	remove_system_backstore
 	group=$fabric/$wwpn/tpgt_1
 }
 
@@ -401,7 +379,7 @@ root_case()
 # portal group of the same name
 ask_in_host()
 {
-	group=$target/loopback/$wwpn/tpgt_4
+	group=${fabric%/*}/loopback/$wwpn/tpgt_4
 	expect "a portal group of this machine's own" mkdir -p "$group"
 	expect "its nexus" sh -c "echo $nexus >$group/nexus"
 	add_lun 0 fileio_0/sg
@@ -419,7 +397,7 @@ ask_in_host()
 	umount /tmp/system
 	remove_lun 0
 	echo NULL >"$group/nexus"
-	rmdir "$group" "${group%/*}" "$target/loopback"
+	rmdir "$group" "${group%/*}" "${fabric%/*}/loopback"
 }
 
 ask_in_guest()

@@ -58,11 +58,6 @@ pinned_are()
 	[ "$(pinned_pages)" -eq "$1" ] && [ "$(pinned_by_mapper)" -eq "$1" ]
 }
 
-no_partition()
-{
-	[ -z "$(ls "$partitions")" ]
-}
-
 # answered N: at least N heartbeats were
 answered()
 {

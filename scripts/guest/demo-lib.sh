@@ -146,5 +146,21 @@ load_kvm()
 	expect "there is /dev/kvm" [ -e /dev/kvm ]
 }
 
+nothing_pinned()
+{
+	[ "$(pinned_pages)" -eq 0 ]
+}
+
+no_partition()
+{
+	[ -z "$(ls /sys/kernel/debug/vmbus_gpadl)" ]
+}
+
+all_gone()
+{
+	await 40 "nothing stays pinned" nothing_pinned
+	await 40 "the partition goes" no_partition
+}
+
 mkfifo /tmp/keyboard
 exec 3<>/tmp/keyboard

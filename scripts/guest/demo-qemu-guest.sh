@@ -14,30 +14,15 @@
 #	cpu N		take a processor that was plugged in; mem: likewise, memory
 #	uio N		a device that only uio_hv_generic drives, and N sub-channels of it
 #	kdump		load a crash kernel; panic: panic
-#	post WHAT	messages that no kernel posts (tests/nested/guest)
+#	post WHAT [TYPE TYPE]	messages that no kernel posts (tests/nested/guest), for the
+#			channels of these interface types
 #	off		power off
 #
 # With case=root on the kernel's command line it becomes the Debian system that is on the disk. As
 # a crash kernel it dumps.
 
-export PATH=/bin:/sbin
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs tmpfs /tmp
-
-say()
-{
-	echo "guest: $*"
-}
-
-until_there()
-{
-	until [ -e "$1" ]; do
-		sleep 0.1
-	done
-}
+. /l2-lib.sh
+begin
 
 disks()
 {
@@ -62,33 +47,6 @@ take()
 
 # ---- The Debian system on a disk ----
 
-# disk_of MIB: the one of that size
-disk_of()
-{
-	for d in /sys/block/sd*; do
-		[ ! -e "$d" ] || [ "$(cat "$d/size")" -ne $(($1 * 2048)) ] || echo "${d##*/}"
-	done
-}
-
-mount_system()
-{
-	until [ -n "$(disk_of 1024)" ]; do
-		sleep 0.1
-	done
-	until_there "/dev/$(disk_of 1024)1"
-	mkdir -p /system
-	mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system || say "FAILED: mount"
-	for d in dev proc sys; do
-		mount --"$2" "/$d" "/system/$d"
-	done
-}
-
-become_system()
-{
-	mount_system rw move
-	exec switch_root /system /sbin/init
-}
-
 # What it has written it verifies soon, and goes on
 fio_rounds()
 {
@@ -108,15 +66,26 @@ fio_rounds()
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
 vmbus=/sys/bus/vmbus
 
+# device_of TYPE: the one of that interface type
+device_of()
+{
+	for d in "$vmbus"/devices/*; do
+		[ "$(cat "$d/class_id")" != "{$1}" ] || echo "${d##*/}"
+	done
+}
+
+relid_of()
+{
+	cat "$vmbus/devices/$(device_of "$1")/id"
+}
+
 bind_uio()
 {
 	[ -d $vmbus/drivers/uio_hv_generic ] || {
 		insmod /ko/uio.ko
 		insmod /ko/uio_hv_generic.ko
 	} 2>/dev/null
-	for d in "$vmbus"/devices/*; do
-		[ "$(cat "$d/class_id")" != "{$crc_type}" ] || instance=${d##*/}
-	done
+	instance=$(device_of "$crc_type")
 	echo $crc_type >$vmbus/drivers/uio_hv_generic/new_id
 	until set -- "$vmbus/devices/$instance"/uio/uio* && [ -e "$1" ]; do
 		sleep 0.1
@@ -167,7 +136,8 @@ obey()
 	fill)	until_there "/dev/$2"
 		head -c 1048576 /dev/zero | tr '\0' '\252' >/tmp/filled
 		dd if=/tmp/filled of="/dev/$2" bs=64k oflag=direct 2>/tmp/dd && say "filled" ;;
-	fio)	mount_system ro bind
+	fio)	mount_system ro
+		system_has bind dev proc sys
 		fio_rounds "$(disk_of "$2")" & ;;
 	cpu)	take "/sys/devices/system/cpu/cpu$2/online" 1 "cpu $2" ;;
 	mem)	until [ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -gt "$2" ]; do
@@ -176,7 +146,7 @@ obey()
 		say "has it: memory" ;;
 	uio)	use_uio "$2" ;;
 	kdump)	load_crash_kernel ;;
-	post)	insmod /hostile.ko "what=$2" 2>/dev/null
+	post)	insmod /hostile.ko "what=$2" ${3:+"relid=$(relid_of "$3"),$(relid_of "$4")"} 2>/dev/null
 		say "posted" ;;
 	panic)	echo c >/proc/sysrq-trigger ;;
 	off)	poweroff -f ;;
@@ -184,14 +154,7 @@ obey()
 }
 
 echo online >/sys/devices/system/memory/auto_online_blocks
-while read -r m; do
-	case $m in
-	uio*)		;;
-	hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
-	*)		insmod "/ko/$m.ko" ;;
-	esac
-done </ko/order
-say "Linux $(uname -r)"
+load_drivers uio
 [ ! -e /proc/vmcore ] || dump
 ! grep -q case=root /proc/cmdline || become_system
 until_there /dev/sda

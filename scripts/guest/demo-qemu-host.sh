@@ -198,32 +198,6 @@ qtest_case()
 
 # ---- A system on the disk ----
 
-# The disk that QEMU gives this machine: a Debian system. Nobody has it any more after the case.
-make_system()
-{
-	[ ! -e "$core/iblock_0" ] || return 0
-	expect "there is a disk with a system" [ -b /dev/vda ]
-	expect "a backstore of it" mkdir -p "$core/iblock_0/system"
-	echo "udev_path=/dev/vda" >"$core/iblock_0/system/control"
-	echo /dev/vda >"$core/iblock_0/system/udev_path"
-	echo 1 >"$core/iblock_0/system/enable"
-	make_group 9 iblock_0/system
-}
-
-remove_system()
-{
-	[ -e "$core/iblock_0" ] || return 0
-	remove_group 9
-	expect "the backstore of the system goes" rmdir "$core/iblock_0/system"
-	rmdir "$core"/iblock_0
-}
-
-# It may stand behind the prompt of a login
-fio_has_verified()
-{
-	since_mark | grep -q 'guest: fio verified'
-}
-
 root_case()
 {
 	headline "7. Debian boots from the disk"
@@ -236,7 +210,7 @@ root_case()
 	mark
 	await 600 "systemd has booted" guest_says 'root is '
 	tell guest "systemd has booted; its root is $(since_mark | sed -n 's/^guest: root is //p')"
-	await 300 "fio verifies a file" fio_has_verified
+	await 300 "fio verifies a file" guest_says "fio verified"
 	tell guest "fio: a file of 8 MiB verifies; powers off"
 	end_qemu 0
 	expect "e2fsck finds nothing" sh -c "/sbin/e2fsck -fn /dev/vda1 >/tmp/fsck 2>&1"
@@ -373,6 +347,34 @@ stop_case()
 	remove_frozen
 }
 
+# ---- From one QEMU to another ----
+
+has_migrated()
+{
+	asked "info migrate" | grep -q 'status: completed'
+}
+
+moved_case()
+{
+	headline "14. A guest without such devices moves to another QEMU, and is given one there"
+	start_qemu
+	mark
+	await 120 "the guest boots" guest_says Linux
+	monitor "migrate -d exec:cat>/tmp/state"
+	await 120 "the guest's state is in a file" has_migrated
+	quit_qemu
+	start_qemu -incoming "exec:cat</tmp/state"
+	await 120 "the machine runs" machine_is running
+	rm /tmp/state
+	mark
+	monitor "device_add $heartbeat"
+	monitor "device_add $(disk 0)"
+	await 120 "the guest has a disk" guest_says ready
+	write_some 50 sda
+	tell guest "finds the disk that it is given where it has come to, and writes to it"
+	quit_qemu
+}
+
 # ---- What the kernel refuses ----
 
 # What is pinned still is QEMU's own memory: the event flags of each channel
@@ -415,33 +417,109 @@ regions_case()
 	quit_qemu
 }
 
+# Nor a backend, after a reset; and then a backend that has gone unnoticed
+refused_case()
+{
+	headline "13. Backends that are not there any more"
+	make_frozen
+	preload=/meddle.so
+	start_qemu -device "$heartbeat" -device "$(disk 3)" -trace vmbus_send_offer
+	preload=
+	mark
+	await 120 "the guest has a disk" guest_says ready
+	write_some 50 sda
+	reset_while_it_hangs
+	offers=$(traced vmbus_send_offer '#[^1]')
+	touch /tmp/meddle-create
+	fsfreeze --unfreeze /tmp/frozen
+	await 120 "the guest boots" guest_says Linux
+	expect "QEMU has tried to have the channels again" grep -q create /tmp/meddled
+	expect "the disk's channels, which are not there, are not offered" [ "$(traced vmbus_send_offer '#[^1]')" -eq "$offers" ]
+	tell guest "boots without the disk when the kernel does not make its channels again"
+	rm /tmp/meddle-create
+
+	boots_again
+	check_image 3 "$last"
+	touch /tmp/meddle-unknown
+	mark
+	asked system_reset >/dev/null
+	await 120 "the guest boots" guest_says Linux
+	expect "the kernel knew no channel" grep -q unknown /tmp/meddled
+	rm /tmp/meddle-unknown
+	tell guest "is told that channels that the kernel does not know cannot be used, and boots"
+	boots_again
+	write_some 50 sda
+	quit_qemu
+	remove_frozen
+}
+
 refused_regions()
 {
 	[ "$(grep -c regions /tmp/meddled)" -ge "$1" ]
 }
 
-# After the second, the guest has no VMBus any more
+balloon_type=525074dc-8985-46e2-8057-a307dc18a502
+
+# QEMU's own VMBus device, which 7.2 does not have
+has_balloon()
+{
+	/qemu/bin/qemu-system-x86_64 -device help 2>/dev/null | grep -q '"hv-balloon"'
+}
+
+# After the last of them, the guest has no VMBus any more
 hostile_case()
 {
 	headline "12. Messages that no kernel posts"
-	boot
+	preload=/slow.so
+	set -- -device "$heartbeat" -device "$(disk 0)"
+	! has_balloon || set -- "$@" -device hv-balloon
+	start_qemu "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
+	preload=
+	mark
+	await 120 "the guest has a disk" guest_says ready
 	write_some 50 sda
 	guest_posts gpadl
+	guest_posts bodies
 	goes_on
-	guest_posts contact
+	tell guest "posts a GPADL that is shorter than its ranges, and more GPADL_BODYs than it has announced: QEMU lives"
+	touch /tmp/meddle-slow
+	guest_posts lengths
+	rm /tmp/meddle-slow
+	goes_on
+	# handles from 117440768, 0x7000100, on
+	expect "QEMU has seen headers" [ "$(traced vmbus_gpadl_header 'gfns 200')" -gt 0 ]
+	expect "QEMU reads no further than a message goes" [ "$(traced vmbus_gpadl_created '#1174407[6-9]')" -eq 0 ]
+	tell guest "changes the length of a message while QEMU looks at it: QEMU takes it as it was"
+	! has_balloon || no_interrupts
+	for processor in contact absent; do
+		guest_posts "$processor"
+		boots_again
+	done
+	tell guest "connects to no processor, and to one that is not there: QEMU lives"
+	write_some 50 sda
+	quit_qemu
+}
+
+# The heartbeat's channel is taken for one that another device may share the interrupts of
+no_interrupts()
+{
+	guest_posts opens "$heartbeat_type" "$balloon_type"
+	tell guest "opens channels without interrupts, of the kernel's and of QEMU's devices: QEMU lives"
+	boots_again
+}
+
+boots_again()
+{
 	mark
 	asked system_reset >/dev/null
 	await 120 "the guest boots" guest_says ready
-	tell guest "posts a GPADL that is shorter than its ranges, and connects to no processor: QEMU lives"
-	write_some 50 sda
-	quit_qemu
 }
 
 # The hypervisor has taken them
 guest_posts()
 {
 	mark
-	guest "post $1"
+	guest "post $*"
 	await 60 "the guest posts" guest_says posted
 	expect "QEMU takes it" console "hostile: $1 posted, status 0"
 }
@@ -458,18 +536,18 @@ uio_case()
 	headline "11. GPADLs of 7936 pages, through a queue that is full"
 	preload=/meddle.so
 	start_qemu -device "$heartbeat" -device "$(disk 0)" \
-		-device vmbus-host,id=crc,if-type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97,config=0c0000000800000000000000 \
+		-device vmbus-host,id=crc,if-type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97,config=0c0000000800000000000000,subchannels=3 \
 		-trace vmbus_recv_message -trace vmbus_host_write -trace vmbus_host_read
 	preload=
 	mark
 	await 120 "the guest has a disk" guest_says ready
 	touch /tmp/meddle-busy
-	for _ in 1 2; do
+	for n in 3 2; do
 		mark
-		guest "uio 0"
+		guest "uio $n"
 		await 240 "the guest uses the device" guest_says 'uio: done'
 		expect "its GPADL has 7936 pages" console '^crc: GPADL .* 32505856 bytes: all 6 parts are summed right'
-		tell guest "GPADLs of 7936 and 4096 pages; the backend sums 7936 right"
+		tell guest "GPADLs of 7936 and 4096 pages; the backend sums 7936 right; $n sub-channels answer"
 		await 60 "the guest lets go of it" guest_says 'uio: unbound'
 	done
 	rm /tmp/meddle-busy
@@ -491,10 +569,12 @@ load_kvm
 load_all
 headline "A host, Linux $(uname -r), with vmbus_scsi and QEMU $(/qemu/bin/qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9.]*\).*/\1/p'); pages pinned: $(pinned_pages)"
 make_target 0 1 2
-while read -r what; do
-	case $what in
-	resets=*)	resets=${what#*=} ;;
-	*)		"${what}_case" ;;
+while read -r argument; do
+	case $argument in
+	resets=*)	resets=${argument#*=} ;;
+	*)		began=$(date +%s)
+			"${argument}_case"
+			tell host "$argument took $(($(date +%s) - began)) s" ;;
 	esac
 done </arguments
 remove_system

@@ -17,6 +17,87 @@ export ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_
 image_mib=64
 rm -f /tmp/keyboard
 
+# ---- The target: a portal group for each disk ----
+
+wwpn_of()
+{
+	echo "naa.600140500000001$1"
+}
+
+# make_disk N: the image /tmp/disk-N, behind a portal group of its own
+make_disk()
+{
+	truncate -s "${image_mib}M" "/tmp/disk-$1"
+	expect "a backstore" mkdir -p "$core/fileio_0/disk$1"
+	echo "fd_dev_name=/tmp/disk-$1,fd_dev_size=$((image_mib * 1048576)),fd_buffered_io=1" \
+		>"$core/fileio_0/disk$1/control"
+	echo 1 >"$core/fileio_0/disk$1/enable"
+	make_group "$1" "fileio_0/disk$1"
+}
+
+# make_group N BACKSTORE: a portal group with one LUN
+make_group()
+{
+	group=$fabric/$(wwpn_of "$1")/tpgt_1
+	expect "a target" mkdir -p "$group"
+	expect "a nexus" sh -c "echo naa.600140500000002$1 >$group/nexus"
+	expect "a LUN of the portal group" mkdir -p "$group/lun/lun_0"
+	expect "a link to its backstore" ln -s "$core/$2" "$group/lun/lun_0/backstore"
+}
+
+# remove_group N: nobody has the portal group any more, or this does not succeed
+remove_group()
+{
+	group=$fabric/$(wwpn_of "$1")/tpgt_1
+	rm "$group/lun/lun_0/backstore"
+	expect "the LUN goes" rmdir "$group/lun/lun_0"
+	expect "the nexus goes" sh -c "echo NULL >$group/nexus"
+	expect "the portal group goes" rmdir "$group"
+	expect "the target goes" rmdir "${group%/*}"
+}
+
+remove_disk()
+{
+	remove_group "$1"
+	expect "the backstore goes" rmdir "$core/fileio_0/disk$1"
+}
+
+make_target()
+{
+	mount -t configfs configfs /sys/kernel/config
+	for disk; do
+		make_disk "$disk"
+	done
+}
+
+remove_target()
+{
+	for disk; do
+		remove_disk "$disk"
+	done
+	rmdir "$fabric"
+	rmdir "$core"/fileio_0
+	umount /sys/kernel/config
+	tell host "the target lets go of portal groups, targets and backstores"
+}
+
+# The Debian system is disk 9
+make_system()
+{
+	has_system_backstore || {
+		make_system_backstore
+		make_group 9 iblock_0/system
+	}
+}
+
+remove_system()
+{
+	! has_system_backstore || {
+		remove_group 9
+		remove_system_backstore
+	}
+}
+
 # ---- QEMU ----
 
 # What start_qemu() takes besides its arguments
@@ -67,9 +148,10 @@ mark()
 	marked=$(($(wc -l </tmp/console) + 1))
 }
 
+# A line may stand behind the prompt of a login
 since_mark()
 {
-	tail -n "+$marked" /tmp/console | tr -d '\r'
+	tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^[^ ]* login: //'
 }
 
 guest_says()
@@ -149,7 +231,8 @@ machine_is()
 	asked "info status" | grep -q "VM status: $1"
 }
 
-heartbeat="vmbus-host,id=heartbeat,if-type=57164f39-9115-4e78-ab55-382f3bd5422d"
+heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
+heartbeat="vmbus-host,id=heartbeat,if-type=$heartbeat_type"
 
 disk()
 {

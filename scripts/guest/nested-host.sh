@@ -38,11 +38,6 @@ released()
 	done
 }
 
-nothing_pinned()
-{
-	[ "$(pinned_pages)" -eq 0 ]
-}
-
 crc_case()
 {
 	headline "A guest uses a device that it has no driver for, and its sub-channels, by uio"

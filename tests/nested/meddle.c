@@ -4,7 +4,9 @@
  * As long as there is
  *
  *	/tmp/meddle-regions	VMBUS_HOST_SET_REGIONS fails with ENOMEM
+ *	/tmp/meddle-create	VMBUS_HOST_CHANNEL_CREATE fails with ENOENT
  *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
+ *	/tmp/meddle-unknown	write() of messages fails with ENXIO: there is no such channel
  *
  * What it has refused is counted: a line for each in /tmp/meddled.
  */
@@ -70,6 +72,11 @@ ssize_t write(int fd, const void *buf, size_t len)
 
 	if (!real)
 		real = next("write");
+	if (fd == device && told_to("/tmp/meddle-unknown")) {
+		say("unknown");
+		errno = ENXIO;
+		return -1;
+	}
 	return is_refused(fd, &calls, __func__) ? -1 : real(fd, buf, len);
 }
 
@@ -88,6 +95,11 @@ int ioctl(int fd, unsigned long request, ...)
 	if (request == VMBUS_HOST_SET_REGIONS && told_to("/tmp/meddle-regions")) {
 		say("regions");
 		errno = ENOMEM;
+		return -1;
+	}
+	if (request == VMBUS_HOST_CHANNEL_CREATE && told_to("/tmp/meddle-create")) {
+		say("create");
+		errno = ENOENT;
 		return -1;
 	}
 	ret = real(fd, request, arg);

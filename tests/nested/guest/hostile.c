@@ -3,10 +3,13 @@
  * In a guest: post VMBus messages that no kernel posts, past the guest's own driver. The VMM has
  * to live; the guest's VMBus need not.
  *
- *	insmod hostile.ko what=gpadl | contact
+ *	insmod hostile.ko what=WHAT [relid=N,M]
  *
- * Loading it does that, says so, and fails: there is nothing to stay for.
+ * WHAT is one of the table at the end. Loading it does that, says so, and fails: there is nothing
+ * to stay for. Handles and channels are such as the guest's own driver does not use.
  */
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
@@ -14,8 +17,11 @@
 #define CONNECTION	1
 #define MESSAGE_VMBUS	1
 #define PAYLOAD_BYTES	240
+#define NO_CHANNEL	2000		/* the VMM's own to look at */
+#define HANDLE		0x7000000
+#define NO_PROCESSOR	0xffffffff
 
-enum { GPADL_HEADER = 8, INITIATE_CONTACT = 14 };
+enum { OPENCHANNEL = 5, GPADL_HEADER = 8, GPADL_BODY = 9, INITIATE_CONTACT = 14 };
 
 struct hostile_input {
 	u32 connection;
@@ -28,39 +34,160 @@ struct hostile_input {
 static char *what = "gpadl";
 module_param(what, charp, 0);
 
+static unsigned int relid[2];
+module_param_array(relid, uint, NULL, 0);
+
 static struct hostile_input *input;	/* in one page, as hypercalls want it */
 
 static u64 status;		/* of all hypercalls: 0, or what went wrong */
+
+static void begin(u32 type)
+{
+	memset(input->payload, 0, sizeof(input->payload));
+	input->payload[0] = type;
+}
 
 static void post(u32 bytes)
 {
 	input->connection = CONNECTION;
 	input->type = MESSAGE_VMBUS;
-	input->bytes = bytes;
+	WRITE_ONCE(input->bytes, bytes);
 	status |= hv_do_hypercall(HVCALL_POST_MESSAGE, input, NULL) & HV_HYPERCALL_RESULT_MASK;
 }
 
-/* A range that is as long as it says, in a buffer that is shorter than its own header */
-static void post_gpadl(u32 handle)
+/* One range of @pages, all of them the page at @pfn, as far as they fit into @bytes */
+static void post_header(u32 channel, u32 handle, u32 pages, u64 pfn, u32 bytes)
 {
-	memset(input->payload, 0, sizeof(input->payload));
-	input->payload[0] = GPADL_HEADER;
-	input->payload[2] = 2000;		/* no channel: the VMM's own to look at */
+	u32 i;
+
+	begin(GPADL_HEADER);
+	input->payload[2] = channel;
 	input->payload[3] = handle;
-	input->payload[4] = 1 << 16;		/* no bytes of ranges, and one range */
-	input->payload[5] = 0xfffff000;		/* its length in bytes */
-	post(36);
+	input->payload[4] = 1 << 16 | (8 + pages * 8);
+	input->payload[5] = pages * PAGE_SIZE;
+	for (i = 0; i < pages && 28 + 8 * (i + 1) <= bytes; i++)
+		memcpy(&input->payload[7 + 2 * i], &pfn, sizeof(pfn));
+	post(bytes);
+}
+
+/* A range that is as long as it says, in a buffer that is shorter than its own header */
+static void post_short_gpadls(void)
+{
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		begin(GPADL_HEADER);
+		input->payload[2] = NO_CHANNEL;
+		input->payload[3] = HANDLE + i;
+		input->payload[4] = 1 << 16;		/* no bytes of ranges, and one range */
+		input->payload[5] = 0xfffff000;		/* its length in bytes */
+		post(36);
+	}
+}
+
+/* A GPADL that is complete, and bodies for it */
+static void post_bodies(void)
+{
+	u32 i;
+
+	post_header(NO_CHANNEL, HANDLE + 0x10, 1, page_to_pfn(virt_to_page(input)), 36);
+	for (i = 0; i < 2; i++) {
+		begin(GPADL_BODY);
+		input->payload[2] = i + 1;
+		input->payload[3] = HANDLE + 0x10;
+		post(32);
+	}
+}
+
+static int change_length(void *unused)
+{
+	while (!kthread_should_stop()) {
+		WRITE_ONCE(input->bytes, 2000);
+		WRITE_ONCE(input->bytes, PAYLOAD_BYTES);
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * GPADLs of more pages than a message has, the length of which another processor changes to that of
+ * all pages: if the VMM looks at it twice, it finds them all behind the message
+ */
+static void post_lengths(void)
+{
+	struct task_struct *other = kthread_create(change_length, NULL, "change-length");
+	u32 i;
+
+	if (IS_ERR(other)) {
+		status = -1;
+		return;
+	}
+	migrate_disable();
+	kthread_bind(other, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+	wake_up_process(other);
+	for (i = 0; i < 32; i++)
+		post_header(NO_CHANNEL, HANDLE + 0x100 + i, 200, 1, PAYLOAD_BYTES);
+	migrate_enable();
+	kthread_stop(other);
+	status = 0;		/* some are refused: the length was too long at the first look */
+}
+
+/*
+ * The first channel, whose backend is the kernel's, is opened without a processor to interrupt;
+ * then the second, which is the VMM's own, and whose rings are there
+ */
+static void post_opens(void)
+{
+	/* Stays: the VMM looks at it when it comes to that */
+	void *ring = (void *)get_zeroed_page(GFP_KERNEL);
+	u32 i;
+
+	if (!ring) {
+		status = -1;
+		return;
+	}
+	post_header(relid[1], HANDLE + 0x20, 8, page_to_pfn(virt_to_page(ring)), PAYLOAD_BYTES);
+	for (i = 0; i < 2; i++) {
+		begin(OPENCHANNEL);
+		input->payload[2] = relid[i];
+		input->payload[3] = i;
+		input->payload[4] = HANDLE + 0x20;
+		input->payload[5] = NO_PROCESSOR;
+		input->payload[6] = 4;		/* pages, from which on it is the other ring */
+		post(PAYLOAD_BYTES);
+	}
+}
+
+static void post_contact(u32 processor)
+{
+	begin(INITIATE_CONTACT);
+	input->payload[2] = 4 << 16;		/* version 4.0 */
+	input->payload[3] = processor;
+	post(40);
 }
 
 /* The processor that messages are to go to is none */
-static void post_contact(void)
+static void post_no_processor(void)
 {
-	memset(input->payload, 0, sizeof(input->payload));
-	input->payload[0] = INITIATE_CONTACT;
-	input->payload[2] = 4 << 16;		/* version 4.0 */
-	input->payload[3] = ~0u;
-	post(40);
+	post_contact(NO_PROCESSOR);
 }
+
+static void post_absent_processor(void)
+{
+	post_contact(77);
+}
+
+static const struct {
+	const char *what;
+	void (*post)(void);
+} messages[] = {
+	{ "gpadl", post_short_gpadls },
+	{ "bodies", post_bodies },
+	{ "lengths", post_lengths },
+	{ "opens", post_opens },
+	{ "contact", post_no_processor },
+	{ "absent", post_absent_processor },
+};
 
 static int __init hostile_init(void)
 {
@@ -69,13 +196,11 @@ static int __init hostile_init(void)
 	input = (struct hostile_input *)get_zeroed_page(GFP_KERNEL);
 	if (!input)
 		return -ENOMEM;
-	if (!strcmp(what, "gpadl"))
-		for (i = 0; i < 4; i++)
-			post_gpadl(0x7000000 + i);
-	else
-		post_contact();
+	for (i = 0; i < ARRAY_SIZE(messages); i++)
+		if (!strcmp(what, messages[i].what))
+			messages[i].post();
 	free_page((unsigned long)input);
-	pr_info("hostile: %s posted, status %llu\n", what, status);
+	pr_info("hostile: %s posted, status %lld\n", what, status);
 	return -ENODEV;
 }
 module_init(hostile_init);

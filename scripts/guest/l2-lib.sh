@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# What the guests (L2) of the demos of disks share: begin, say, wait, and the Debian system that
+# another disk has. The host looks for lines that begin with "guest: ".
+
+begin()
+{
+	export PATH=/bin:/sbin
+	/bin/busybox --install -s /bin
+	mount -t proc proc /proc
+	mount -t sysfs sysfs /sys
+	mount -t devtmpfs devtmpfs /dev
+	mount -t tmpfs tmpfs /tmp
+	mkdir -p /mnt
+}
+
+say()
+{
+	echo "guest: $*"
+}
+
+# The host hears of what does not happen
+must()
+{
+	"$@" || { say "FAILED: $*"; sleep 1; poweroff -f; }
+}
+
+until_there()
+{
+	until [ -e "$1" ]; do
+		sleep 0.1
+	done
+}
+
+# load_drivers all, or those that wait: their names begin with that. A channel for each processor
+load_drivers()
+{
+	while read -r m; do
+		case $m in
+		"$1"*)	;;
+		hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
+		*)		insmod "/ko/$m.ko" ;;
+		esac
+	done </ko/order
+	say "Linux $(uname -r)"
+}
+
+# disk_of MIB: the one of that size
+disk_of()
+{
+	for d in /sys/block/sd*; do
+		[ ! -e "$d" ] || [ "$(cat "$d/size")" -ne $(($1 * 2048)) ] || echo "${d##*/}"
+	done
+}
+
+# mount_system OPTIONS: the Debian system is the disk of 1 GiB
+mount_system()
+{
+	until [ -n "$(disk_of 1024)" ]; do
+		sleep 0.1
+	done
+	until_there "/dev/$(disk_of 1024)1"
+	mkdir -p /system
+	must mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system
+}
+
+# system_has bind | move DIRECTORY...: these of ours
+system_has()
+{
+	how=$1
+	shift
+	for d; do
+		must mount "--$how" "/$d" "/system/$d"
+	done
+}
+
+become_system()
+{
+	mount_system rw
+	system_has move dev proc sys
+	exec switch_root /system /sbin/init
+}
