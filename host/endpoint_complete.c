@@ -11,13 +11,16 @@
  * is sent together is reserved together. When the channel closes nobody waits for room any
  * more: what does not fit is dropped.
  *
+ * vmbus_endpoint_complete_later() only adds, to a list without a lock, and leaves the sending to
+ * the channel's work.
+ *
  * A guest that asks and reads quickly could keep a context sending for ever, perhaps one that
  * answers other guests as well: after some batches it leaves the rest to the channel's work.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/limits.h>
-#include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/lockdep.h>
 #include <linux/percpu-refcount.h>
 #include <linux/spinlock.h>
@@ -30,37 +33,77 @@
 /* What a context that is not the channel's own sends before it leaves the rest to that. */
 #define MAX_BATCHES	4u
 
-/* Count the first completions that go out together, and the room that they take. */
-static unsigned int unsent_batch(struct vmbus_endpoint *ep, unsigned int most, size_t *room)
-{
-	struct vmbus_completion *c;
-	unsigned int n = 0;
+/* ---- The list ---- */
 
-	lockdep_assert_held(&ep->unsent_lock);
-	*room = 0;
-	list_for_each_entry(c, &ep->unsent, node) {
-		if (n++ == most)
-			return most;
-		*room += vmbus_packet_room(c->len);
-	}
-	return n;
+static struct vmbus_completion *node_completion(struct llist_node *node)
+{
+	return container_of(node, struct vmbus_completion, node);
 }
 
+/* Add what hangs together from @first to @last. */
+static void unsent_add(struct vmbus_endpoint *ep, struct llist_node *first,
+		       struct llist_node *last)
+{
+	unsigned long irq;
+
+	last->next = NULL;
+	spin_lock_irqsave(&ep->unsent_lock, irq);
+	if (ep->unsent)
+		ep->unsent_last->next = first;
+	else
+		WRITE_ONCE(ep->unsent, first);
+	ep->unsent_last = last;
+	spin_unlock_irqrestore(&ep->unsent_lock, irq);
+}
+
+/* Add what was left to the channel's work, the oldest first. */
+static void unsent_add_late(struct vmbus_endpoint *ep)
+{
+	struct llist_node *last = llist_del_all(&ep->late);
+
+	if (last)
+		unsent_add(ep, llist_reverse_order(last), last);
+}
+
+/* Take out the first, up to @last. */
+static void unsent_cut(struct vmbus_endpoint *ep, struct llist_node *last)
+{
+	lockdep_assert_held(&ep->unsent_lock);
+	WRITE_ONCE(ep->unsent, last->next);
+	last->next = NULL;
+}
+
+/* The last of the first completions that go out together, and the room that they take */
+static struct llist_node *unsent_batch(struct vmbus_endpoint *ep, unsigned int most,
+				       size_t *room)
+{
+	struct llist_node *node = ep->unsent;
+
+	lockdep_assert_held(&ep->unsent_lock);
+	for (*room = 0;; node = node->next) {
+		*room += vmbus_packet_room(node_completion(node)->len);
+		if (!--most || !node->next)
+			return node;
+	}
+}
+
+/* ---- Sending ---- */
+
 /*
- * Send the first @n. Nobody takes any out of the list meanwhile, and what is added comes
+ * Send from @node to @last. Nobody takes any out of the list meanwhile, and what is added comes
  * behind them: it can be walked without the lock, as far as the last of them.
  */
-static int unsent_send(struct vmbus_endpoint *ep, struct vmbus_completion *first,
-		       unsigned int n, size_t room)
+static int unsent_send(struct vmbus_endpoint *ep, struct llist_node *node,
+		       const struct llist_node *last, size_t room)
 {
 	struct vmbus_reservation res;
-	struct vmbus_completion *c;
 	int ret;
 
 	ret = vmbus_endpoint_reserve(ep, &res, room);
 	if (ret)
 		return ret;
-	for (c = first;; c = list_next_entry(c, node)) {
+	for (;; node = node->next) {
+		struct vmbus_completion *c = node_completion(node);
 		struct vmbus_packet pkt = {
 			.type = VMBUS_PACKET_COMPLETION,
 			.trans_id = c->trans_id,
@@ -69,28 +112,25 @@ static int unsent_send(struct vmbus_endpoint *ep, struct vmbus_completion *first
 		struct kvec v = { .iov_base = (void *)c->buf, .iov_len = c->len };
 
 		vmbus_endpoint_placev(ep, &res, &pkt, &v, 1);
-		if (!--n)
+		if (node == last)
 			break;
 	}
 	return vmbus_endpoint_submit(ep, &res, 0);
 }
 
-/* These have been sent. Called without the lock. */
-static void unsent_done(struct vmbus_endpoint *ep, struct list_head *done)
+/* These have been sent, or dropped. Called without the lock; the caller keeps the endpoint. */
+static void unsent_done(struct vmbus_endpoint *ep, struct llist_node *done)
 {
-	struct vmbus_completion *c, *next;
+	struct llist_node *node, *next;
+	unsigned int n = 0;
 
-	list_for_each_entry_safe(c, next, done, node) {
+	llist_for_each_safe(node, next, done) {
+		struct vmbus_completion *c = node_completion(node);
+
 		c->done(ep, c);
-		vmbus_endpoint_put(ep);
+		n++;
 	}
-}
-
-static void unsent_cut(struct vmbus_endpoint *ep, unsigned int n, struct list_head *done)
-{
-	lockdep_assert_held(&ep->unsent_lock);
-	while (n--)
-		list_move_tail(ep->unsent.next, done);
+	percpu_ref_put_many(&ep->users, n);
 }
 
 /*
@@ -100,27 +140,25 @@ static void unsent_cut(struct vmbus_endpoint *ep, unsigned int n, struct list_he
 static bool unsent_step(struct vmbus_endpoint *ep, unsigned long *irq)
 	__must_hold(&ep->unsent_lock)
 {
-	struct vmbus_completion *first;
-	unsigned int n, most;
-	LIST_HEAD(done);
+	struct llist_node *first = ep->unsent, *last;
+	unsigned int most;
 	size_t room;
 	int ret = -EAGAIN;
 
-	first = list_first_entry(&ep->unsent, struct vmbus_completion, node);
 	/* Where many do not fit, one may. */
 	for (most = MAX_BATCH; most && ret; most = most > 1 ? 1 : 0) {
-		n = unsent_batch(ep, most, &room);
+		last = unsent_batch(ep, most, &room);
 		ep->unsent_again = false;
 		spin_unlock_irqrestore(&ep->unsent_lock, *irq);
-		ret = unsent_send(ep, first, n, room);
+		ret = unsent_send(ep, first, last, room);
 		spin_lock_irqsave(&ep->unsent_lock, *irq);
 	}
 	/* kick() has come since, and found us here: try again. */
 	if (ret == -EAGAIN && !ep->unsent_closing)
 		return ep->unsent_again;
-	unsent_cut(ep, n, &done);
+	unsent_cut(ep, last);
 	spin_unlock_irqrestore(&ep->unsent_lock, *irq);
-	unsent_done(ep, &done);
+	unsent_done(ep, first);
 	spin_lock_irqsave(&ep->unsent_lock, *irq);
 	return true;
 }
@@ -138,7 +176,7 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 	ep->unsent_again = true;
 	if (!ep->unsent_busy) {
 		ep->unsent_busy = true;
-		while (!list_empty(&ep->unsent) && unsent_step(ep, &irq))
+		while (ep->unsent && unsent_step(ep, &irq))
 			if (!--most && !ep->unsent_closing) {
 				vmbus_ep_queue_kick(ep);
 				break;
@@ -147,6 +185,8 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 	}
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 }
+
+/* ---- What the endpoint asks ---- */
 
 /**
  * vmbus_ep_completions_init() - Prepare what is kept of completions
@@ -157,7 +197,7 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
 {
 	spin_lock_init(&ep->unsent_lock);
-	INIT_LIST_HEAD(&ep->unsent);
+	init_llist_head(&ep->late);
 }
 
 /**
@@ -168,9 +208,40 @@ void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
  */
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep)
 {
-	if (!list_empty_careful(&ep->unsent))
+	unsent_add_late(ep);
+	if (READ_ONCE(ep->unsent))
 		unsent_run(ep, UINT_MAX);
 }
+
+/**
+ * vmbus_endpoint_wait_begin() - The channel's work is about to wait for the VMM
+ * @ep: the endpoint
+ *
+ * Until vmbus_endpoint_wait_end() nothing is left to it: what vmbus_endpoint_complete_later() has
+ * left is sent now, and what comes is sent where it comes from. For a kick() that may sleep
+ * in vmbus_gpa_map() or vmbus_gpadl_map() while requests are under way.
+ *
+ * Context: process, in kick().
+ */
+void vmbus_endpoint_wait_begin(struct vmbus_endpoint *ep)
+{
+	WRITE_ONCE(ep->late_here, true);
+	/* The exchange in there is a full barrier: see vmbus_endpoint_complete_later(). */
+	vmbus_ep_completions_kick(ep);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_wait_begin, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_wait_end() - The channel's work does not wait any more
+ * @ep: the endpoint
+ *
+ * Context: process, in kick().
+ */
+void vmbus_endpoint_wait_end(struct vmbus_endpoint *ep)
+{
+	WRITE_ONCE(ep->late_here, false);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_wait_end, VMBUS_HOST_NS);
 
 /**
  * vmbus_ep_completions_close() - Stop waiting for room, or begin again
@@ -187,7 +258,9 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
 	ep->unsent_closing = closing;
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 	if (closing)
-		unsent_run(ep, UINT_MAX);
+		vmbus_endpoint_wait_begin(ep);
+	else
+		vmbus_endpoint_wait_end(ep);
 }
 
 /**
@@ -212,14 +285,41 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
  */
 void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion *c)
 {
-	unsigned long irq;
-
 	/* The hold of @c may be the last, and goes with it. */
 	percpu_ref_get(&ep->users);
-	spin_lock_irqsave(&ep->unsent_lock, irq);
-	list_add_tail(&c->node, &ep->unsent);
-	spin_unlock_irqrestore(&ep->unsent_lock, irq);
+	unsent_add(ep, &c->node, &c->node);
 	unsent_run(ep, MAX_BATCHES);
 	percpu_ref_put(&ep->users);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_complete_later() - Have the channel's work send a completion
+ * @ep: the endpoint, which the caller holds: the hold goes with the completion
+ * @c: the completion, as for vmbus_endpoint_complete()
+ *
+ * For requests of which many are under way, and complete one after the other somewhere else.
+ * The channel's work sends what has come until it runs, before kick() is called: the guest is
+ * signalled once for all of them, and the time that it takes is the VMM's. It is a switch to
+ * another thread, though: a request that is alone is better sent by vmbus_endpoint_complete().
+ *
+ * Completions are sent in the order of these calls; vmbus_endpoint_complete() may overtake.
+ * Once the channel closes, and while its work waits (vmbus_endpoint_wait_begin()), they are sent
+ * here, and done() is called here too.
+ *
+ * Context: any, interrupts included (threaded ones on PREEMPT_RT).
+ */
+void vmbus_endpoint_complete_later(struct vmbus_endpoint *ep, struct vmbus_completion *c)
+{
+	/* As soon as @c is in the list it may be sent, and its hold be gone. */
+	percpu_ref_get(&ep->users);
+	/* A full barrier: who sets @late_here finds @c there, or is seen here. */
+	if (llist_add(&c->node, &ep->late))
+		vmbus_ep_queue_kick(ep);
+	if (unlikely(READ_ONCE(ep->late_here))) {
+		unsent_add_late(ep);
+		unsent_run(ep, MAX_BATCHES);
+	}
+	percpu_ref_put(&ep->users);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete_later, VMBUS_HOST_NS);

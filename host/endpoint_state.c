@@ -183,6 +183,7 @@ static int endpoint_do_open(struct vmbus_endpoint *ep)
 	vmbus_ep_callback_end(ep, begin);
 	if (ret) {
 		vmbus_ep_kill(ep);
+		vmbus_ep_completions_close(ep, true);
 		endpoint_retire(ep);
 		return ret;
 	}

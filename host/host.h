@@ -20,6 +20,7 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/refcount.h>
@@ -219,9 +220,12 @@ struct endpoint_counts {
  * @out_timer: looks whether there is room; pending while somebody waits for some
  * @out_poll: jiffies between two looks
  * @reminders: how often the guest is still to be signalled if it has read nothing yet
+ * @late: completions that the channel's work is to send, the youngest first
+ * @late_here: it cannot: whoever adds one sends it
  * @unsent_lock: protects what follows; not held while anything is sent
  * @unsent: completions that are to be sent, in order; only the context that has set
  *	@unsent_busy takes one out
+ * @unsent_last: the last of them, if there is one
  * @unsent_busy: somebody sends them
  * @unsent_again: there may be room since that one last tried
  * @unsent_closing: what finds no room is dropped
@@ -277,8 +281,11 @@ struct vmbus_endpoint {
 	unsigned long out_poll;
 	u8 reminders;
 
+	struct llist_head late;
+	bool late_here;
 	spinlock_t unsent_lock;
-	struct list_head unsent;
+	struct llist_node *unsent;
+	struct llist_node *unsent_last;
 	bool unsent_busy;
 	bool unsent_again;
 	bool unsent_closing;

@@ -32,6 +32,7 @@
 #define _LINUX_VMBUS_BACKEND_H
 
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/module.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -196,10 +197,13 @@ struct vmbus_completion {
 	u16 len;
 	void (*done)(struct vmbus_endpoint *ep, struct vmbus_completion *c);
 	/* private: */
-	struct list_head node;
+	struct llist_node node;
 };
 
 void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion *c);
+void vmbus_endpoint_complete_later(struct vmbus_endpoint *ep, struct vmbus_completion *c);
+void vmbus_endpoint_wait_begin(struct vmbus_endpoint *ep);
+void vmbus_endpoint_wait_end(struct vmbus_endpoint *ep);
 
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep);
 

@@ -82,6 +82,10 @@ static struct task_struct *chaining;
 /* How many of these it has sent itself */
 static unsigned int nr_chained;
 
+/* The thread that completes all requests, and how many of these it has sent itself */
+static struct task_struct *completing;
+static atomic_t nr_here = ATOMIC_INIT(0);
+
 static struct request *next_request(void)
 {
 	struct request *r;
@@ -102,6 +106,8 @@ static void request_done(struct vmbus_endpoint *ep, struct vmbus_completion *don
 	struct request *r;
 
 	atomic_inc(&nr_done);
+	if (current == READ_ONCE(completing))
+		atomic_inc(&nr_here);
 	kfree(container_of(done, struct request, done));
 	if (!READ_ONCE(chaining))
 		return;
@@ -122,6 +128,10 @@ static void request_complete(struct request *r)
 
 	if (!READ_ONCE(channels[vmbus_endpoint_index(ep)].open))
 		atomic_inc(&nr_stray);
+	if (config_flags & VMBUS_DEVICE_TEST_LATER) {
+		vmbus_endpoint_complete_later(ep, &r->done);
+		return;
+	}
 	if (config_flags & VMBUS_DEVICE_TEST_COMPLETION) {
 		vmbus_endpoint_complete(ep, &r->done);
 		return;
@@ -168,8 +178,9 @@ static int request_take(struct vmbus_endpoint *ep, const struct vmbus_packet *pk
 
 static int counts_show(struct seq_file *m, void *unused)
 {
-	seq_printf(m, "taken %d done %d stray %d chained %u\n", atomic_read(&nr_taken),
-		   atomic_read(&nr_done), atomic_read(&nr_stray), nr_chained);
+	seq_printf(m, "taken %d done %d stray %d chained %u here %d\n",
+		   atomic_read(&nr_taken), atomic_read(&nr_done), atomic_read(&nr_stray),
+		   nr_chained, atomic_read(&nr_here));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counts);
@@ -201,7 +212,9 @@ static DECLARE_WORK(chain_work, chain_fn);
 
 static int complete_kthread(void *unused)
 {
+	WRITE_ONCE(completing, current);
 	complete_all_requests();
+	WRITE_ONCE(completing, NULL);
 	kthread_complete_and_exit(&elsewhere, 0);
 }
 

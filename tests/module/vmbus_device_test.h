@@ -42,6 +42,8 @@
 #define VMBUS_DEVICE_TEST_SENDS_IN_OPEN	0x2
 /* Requests are completed by vmbus_endpoint_complete() */
 #define VMBUS_DEVICE_TEST_COMPLETION	0x4
+/* ... by vmbus_endpoint_complete_later() */
+#define VMBUS_DEVICE_TEST_LATER		0x8
 
 /*
  * size; error: the errno that probe() fails with, or 0; mmio_megabytes: of the offer. What

@@ -45,7 +45,7 @@ static inline const char *backend_log(void)
 }
 
 struct counts {
-	unsigned int taken, done, stray, chained;
+	unsigned int taken, done, stray, chained, here;
 };
 
 static inline struct counts counts(void)
@@ -54,8 +54,8 @@ static inline struct counts counts(void)
 	char text[128];
 
 	read_file("counts", text, sizeof(text));
-	if (sscanf(text, "taken %u done %u stray %u chained %u", &c.taken, &c.done, &c.stray,
-		   &c.chained) != 4)
+	if (sscanf(text, "taken %u done %u stray %u chained %u here %u", &c.taken, &c.done,
+		   &c.stray, &c.chained, &c.here) != 5)
 		c.taken = ~0u;
 	return c;
 }

@@ -67,7 +67,10 @@ FIXTURE_VARIANT(late) {
 	__u32 flags;		/* of the configuration */
 };
 
-/* By vmbus_endpoint_send() and vmbus_endpoint_put(), or by vmbus_endpoint_complete() */
+/*
+ * By vmbus_endpoint_send() and vmbus_endpoint_put(), by vmbus_endpoint_complete(), or by
+ * vmbus_endpoint_complete_later()
+ */
 FIXTURE_VARIANT_ADD(late, softirq) { .where = "softirq" };
 
 FIXTURE_VARIANT_ADD(late, work) { .where = "work" };
@@ -87,6 +90,21 @@ FIXTURE_VARIANT_ADD(late, work_completion) {
 FIXTURE_VARIANT_ADD(late, kthread_completion) {
 	.where = "kthread",
 	.flags = VMBUS_DEVICE_TEST_COMPLETION,
+};
+
+FIXTURE_VARIANT_ADD(late, softirq_later) {
+	.where = "softirq",
+	.flags = VMBUS_DEVICE_TEST_LATER,
+};
+
+FIXTURE_VARIANT_ADD(late, work_later) {
+	.where = "work",
+	.flags = VMBUS_DEVICE_TEST_LATER,
+};
+
+FIXTURE_VARIANT_ADD(late, kthread_later) {
+	.where = "kthread",
+	.flags = VMBUS_DEVICE_TEST_LATER,
 };
 
 FIXTURE_VARIANT_ADD(late, close_returns) {
@@ -132,6 +150,8 @@ static unsigned int completions(const char *rings)
 TEST_F(late, completes_while_open)
 {
 	EXPECT_EQ(0, control(variant->where));
+	if (variant->flags & VMBUS_DEVICE_TEST_LATER)
+		EXPECT_TRUE(WAIT_FOR(counts().done == self->l.before.done + NR_REQUESTS));
 	EXPECT_EQ(NR_REQUESTS, completions(self->l.rings));
 }
 
@@ -230,22 +250,37 @@ FIXTURE(full) {
 
 FIXTURE_VARIANT(full) {
 	const char *where;
+	__u32 flags;
 };
 
-FIXTURE_VARIANT_ADD(full, softirq) { .where = "softirq" };
+FIXTURE_VARIANT_ADD(full, softirq) {
+	.where = "softirq",
+	.flags = VMBUS_DEVICE_TEST_COMPLETION,
+};
 
-FIXTURE_VARIANT_ADD(full, work) { .where = "work" };
+FIXTURE_VARIANT_ADD(full, work) {
+	.where = "work",
+	.flags = VMBUS_DEVICE_TEST_COMPLETION,
+};
 
-FIXTURE_VARIANT_ADD(full, kthread) { .where = "kthread" };
+FIXTURE_VARIANT_ADD(full, kthread) {
+	.where = "kthread",
+	.flags = VMBUS_DEVICE_TEST_COMPLETION,
+};
+
+FIXTURE_VARIANT_ADD(full, later) {
+	.where = "softirq",
+	.flags = VMBUS_DEVICE_TEST_LATER,
+};
 
 /* There is room for four, and they are completed. */
 FIXTURE_SETUP(full)
 {
 	self->l.before = counts();
 	self->l.host_read = 5 * 24;
-	late_start(_metadata, &self->l, VMBUS_DEVICE_TEST_COMPLETION);
+	late_start(_metadata, &self->l, variant->flags);
 	EXPECT_EQ(0, control(variant->where));
-	EXPECT_EQ(self->l.before.done + 4, counts().done);
+	EXPECT_TRUE(WAIT_FOR(counts().done == self->l.before.done + 4));
 	EXPECT_EQ(4, completions(self->l.rings));
 	backend_log();
 }
@@ -311,6 +346,46 @@ TEST(chain)
 	backend_log();
 }
 
+/* ---- Completions that are left to the channel's work ---- */
+
+FIXTURE(later) {
+	struct late l;
+};
+
+FIXTURE_SETUP(later)
+{
+	self->l.before = counts();
+	late_start(_metadata, &self->l, VMBUS_DEVICE_TEST_LATER);
+}
+
+FIXTURE_TEARDOWN(later)
+{
+	EXPECT_TRUE(WAIT_FOR(counts().done == self->l.before.done + NR_REQUESTS));
+	EXPECT_ALL_COMPLETED(self->l.before);
+	EXPECT_EQ(NR_REQUESTS, completions(self->l.rings));
+	close(self->l.fd);
+	expect_nothing_pinned(_metadata);
+	backend_log();
+}
+
+/* The thread that completes them sends none. */
+TEST_F(later, sent_by_the_channel)
+{
+	EXPECT_EQ(0, control("kthread"));
+	EXPECT_TRUE(WAIT_FOR(counts().done == self->l.before.done + NR_REQUESTS));
+	EXPECT_EQ(self->l.before.here, counts().here);
+}
+
+/* Once the channel closes, its work waits, and nobody else is there to send them. */
+TEST_F(later, sent_here_while_it_closes)
+{
+	backend_log();
+	EXPECT_EQ(0, guest_close(self->l.fd, RELID));
+	EXPECT_TRUE(WAIT_FOR(!strcmp(backend_log(), "close 0\n")));
+	EXPECT_EQ(0, control("kthread"));
+	EXPECT_EQ(self->l.before.here + NR_REQUESTS, counts().here);
+}
+
 /* ---- The VMM dies ---- */
 
 FIXTURE(killed) {
@@ -333,6 +408,11 @@ FIXTURE_VARIANT_ADD(killed, kthread) { .where = "kthread" };
 FIXTURE_VARIANT_ADD(killed, softirq_completion) {
 	.where = "softirq",
 	.flags = VMBUS_DEVICE_TEST_COMPLETION,
+};
+
+FIXTURE_VARIANT_ADD(killed, kthread_later) {
+	.where = "kthread",
+	.flags = VMBUS_DEVICE_TEST_LATER,
 };
 
 /* Its child is the VMM, which does what it is told by a signal: it closes the channel. */
