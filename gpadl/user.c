@@ -15,6 +15,8 @@
 #include <linux/hashtable.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "limits.h"
 #include "user.h"
@@ -67,6 +69,21 @@ static struct gpadl_user *user_add_partition(struct gpadl_user *fresh)
 	return user;
 }
 
+/*
+ * Whoever made the user namespaces answers for the ids in them: subordinate ids would multiply
+ * the limits by as many. Those that root has made are containers: their ids are users.
+ */
+static kuid_t user_that_counts(void)
+{
+	struct user_namespace *ns;
+	kuid_t uid = current_uid();
+
+	for (ns = current_user_ns(); ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+			uid = ns->owner;
+	return uid;
+}
+
 /**
  * gpadl_user_add_partition() - The current user makes a partition
  *
@@ -82,7 +99,7 @@ struct gpadl_user *gpadl_user_add_partition(void)
 	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
 	if (!fresh)
 		return ERR_PTR(-ENOMEM);
-	fresh->uid = current_uid();
+	fresh->uid = user_that_counts();
 	user = user_add_partition(fresh);
 	if (user != fresh)
 		kfree(fresh);

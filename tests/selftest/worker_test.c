@@ -5,6 +5,8 @@
  * The VMM is a process of its own, which this one gives orders to by a pipe; so it can be
  * killed, execute another program, or leave its file to a child.
  */
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -625,6 +627,73 @@ TEST_F(user, channels)
 {
 	ASSERT_EQ(0, param_set("max_user_channels", "3"));
 	expect_bound_of_3(_metadata, self->fds);
+}
+
+/* Of /proc/PID/uid_map: ten ids that nobody else has */
+static int map_subordinate_ids(pid_t pid)
+{
+	static const char map[] = "0 200000 10";
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, map, sizeof(map) - 1) == sizeof(map) - 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* As leave_partition(), under the @id'th subordinate id of that user. -ENOSYS: it can have none */
+static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id, int *ret)
+{
+	int fd = device_open(), made[2], mapped[2], status;
+	char c = 0;
+	pid_t pid;
+
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, pipe(made));
+	EXPECT_EQ(0, pipe(mapped));
+	pid = fork();
+	if (!pid) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(200);
+		if (unshare(CLONE_NEWUSER))
+			_exit(ENOSYS);
+		if (write(made[1], &c, 1) != 1 || read(mapped[0], &c, 1) != 1 ||
+		    setresuid(id, id, id))
+			_exit(201);
+		_exit(-vmm_create(fd));
+	}
+	close(made[1]);
+	/* Nothing comes of one that has ended. */
+	if (read(made[0], &c, 1) == 1) {
+		EXPECT_EQ(0, map_subordinate_ids(pid));
+		EXPECT_EQ(1, write(mapped[1], &c, 1));
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	close(made[0]);
+	close(mapped[0]);
+	close(mapped[1]);
+	*ret = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	return fd;
+}
+
+/* The ids that /etc/subuid gives a user do not make many of it. */
+TEST_F(user, subordinate_ids)
+{
+	int i, ret;
+
+	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
+	for (i = 0; i < 4; i++) {
+		self->fds[i] = leave_partition_as(_metadata, i, &ret);
+		if (ret == -ENOSYS)
+			SKIP(break, "the kernel has no user namespaces for users");
+		EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
+	}
+	while (i--)
+		close(self->fds[i]);
 }
 
 TEST_HARNESS_MAIN
