@@ -259,6 +259,7 @@ bool vmbus_gpadl_channel_is_orphaned(const struct vmbus_gpadl_channel *chan);
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,
 				    struct vmbus_gpadl_work *work);
 bool vmbus_gpadl_channel_is_busy(const struct vmbus_gpadl_channel *chan);
+bool vmbus_gpadl_channel_owes(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan);
 int vmbus_gpadl_channel_rescind(struct vmbus_gpadl_channel *chan);
 void vmbus_gpadl_channel_relid_released(struct vmbus_gpadl_channel *chan);

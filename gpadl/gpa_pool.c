@@ -101,6 +101,21 @@ static void pool_detach(struct gpa_pool *pool)
 		pool->chan->pool = NULL;
 }
 
+/*
+ * With the lock, whenever @nr_busy or @nr_late has changed. Tell what the backend has still mapped
+ * from what it has ended, and a work item has not yet: see vmbus_gpadl_channel_owes().
+ */
+static void pool_count_late(struct gpa_pool *pool)
+{
+	bool late;
+
+	if (likely(!pool->nr_late && !pool->only_late))
+		return;
+	late = pool->nr_busy && pool->nr_busy == pool->nr_late;
+	pool->chan->nr_late_pools += late - pool->only_late;
+	pool->only_late = late;
+}
+
 /* The rest of what an unmap could not do where it was called. */
 static void pool_late_work(struct work_struct *work)
 {
@@ -313,6 +328,7 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 		r->first = !pool->nr_busy++;
 		if (r->first)
 			atomic_inc(&chan->nr_busy);
+		pool_count_late(pool);
 		if (pool->nr_busy > pool->nr_most)
 			pool->nr_most = pool->nr_busy;
 		r->counted = 0;
@@ -373,6 +389,7 @@ void gpadl_request_put(struct gpa_request *r)
 		atomic_dec(&p->nr_resetting);
 	pool->nr_late -= r->is_late;
 	last = !--pool->nr_busy;
+	pool_count_late(pool);
 	pool_detach(pool);
 	if (last)
 		atomic_dec(&chan->nr_busy);
@@ -403,6 +420,7 @@ void gpadl_request_put_late(struct gpa_request *r)
 	spin_lock_irqsave(&chan->pool_lock, flags);
 	r->is_late = true;
 	pool->nr_late++;
+	pool_count_late(pool);
 	pool_detach(pool);
 	llist_add(&r->late, &pool->late);
 	/* The partition's own: marking may wait for its VMM. */
@@ -487,6 +505,27 @@ bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
 	gpadl_pool_unget(pool);
 	return again;
 }
+
+/**
+ * vmbus_gpadl_channel_owes() - Does the backend have anything of the channel mapped?
+ * @chan: the channel, of which nothing is being mapped or unmapped
+ *
+ * Unlike vmbus_gpadl_channel_is_busy(), this does not count what vmbus_gpa_unmap() has left to be
+ * done later.
+ *
+ * Context: process.
+ * Return: true if it does.
+ */
+bool vmbus_gpadl_channel_owes(struct vmbus_gpadl_channel *chan)
+{
+	bool owes;
+
+	spin_lock_irq(&chan->pool_lock);
+	owes = atomic_read(&chan->nr_busy) > chan->nr_late_pools;
+	spin_unlock_irq(&chan->pool_lock);
+	return owes;
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_owes, VMBUS_GPADL_NS);
 
 /* ---- All requests of a channel ---- */
 

@@ -97,9 +97,10 @@ struct gpa_request {
  * @free: those that are free, the last one used first
  * @nr_busy: those that are not
  * @nr_late: of these, those that the backend has ended
+ * @only_late: all that are busy are late: one of the channel's nr_late_pools
  * @nr_most: so many were busy at a time
  * @refs: 1 until the backend has destroyed it, 1 for each busy request, and 1 for each
- *	look at them. Protected by the channel's pool_lock, as are the four above
+ *	look at them. Protected by the channel's pool_lock, as are the five above
  * @dead: the backend has destroyed it; then it is its channel's no more as soon as nothing of it
  *	is mapped
  * @words: of all requests, for their pfns
@@ -117,6 +118,7 @@ struct gpa_pool {
 	struct gpa_request *free;
 	unsigned int nr_busy;
 	unsigned int nr_late;
+	bool only_late;
 	unsigned int nr_most;
 	unsigned int refs;
 	bool dead;

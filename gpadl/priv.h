@@ -202,6 +202,8 @@ struct gpadl_channel_stats {
  * @nr_busy: of @gpadls; and one for all requests of @pool that are in flight
  * @pool_lock: protects @pool, and the requests in it; taken with interrupts off
  * @pool: what requests are mapped with; NULL if the backend has made none
+ * @nr_late_pools: pools counted in @nr_busy of which the backend has nothing mapped. Protected by
+ *	@pool_lock
  * @stats: what backends have done, by processor: all maps of a channel count
  * @replies: about it, in the partition's queue: protected by the lock of that
  * @revoke_work: tells the backend; holds a reference while pending
@@ -224,6 +226,7 @@ struct vmbus_gpadl_channel {
 	atomic_t nr_busy;
 	spinlock_t pool_lock;
 	struct gpa_pool *pool;
+	int nr_late_pools;
 	struct gpadl_channel_stats __percpu *stats;
 	struct list_head replies;
 	struct vmbus_gpadl_work revoke_work;

@@ -202,7 +202,7 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 	ep->dev->backend->close(ep);
 	vmbus_ep_callback_end(ep, begin);
 	endpoint_retire(ep);
-	if (!vmbus_gpadl_channel_is_busy(ep->chan))
+	if (!vmbus_gpadl_channel_owes(ep->chan))
 		return;
 	WARN_ONCE(1, "vmbus_host: channel %u: backend %s left a GPADL mapped\n", ep->relid,
 		  ep->dev->backend->name);
@@ -216,7 +216,8 @@ static void endpoint_do_retarget(struct vmbus_endpoint *ep)
 	const struct vmbus_backend *backend = ep->dev->backend;
 	u64 begin;
 
-	if (!backend->retarget)
+	/* An orphan gets only its close(): see endpoint_kick_work(). */
+	if (!backend->retarget || vmbus_gpadl_channel_is_orphaned(ep->chan))
 		return;
 	begin = vmbus_ep_callback_begin(ep, "retarget");
 	backend->retarget(ep, READ_ONCE(ep->target_vp));

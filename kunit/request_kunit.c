@@ -502,18 +502,24 @@ VM_CASE(pool_is_destroyed_before_late_work)
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
 	gpa_block_wq(&b, vm->p->drop_wq);
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_owes(vm->c[0].chan));
 	vmbus_gpa_unmap(map);
 	t = vm_start(vm, task_destroy_pool, &vm->c[0], 0, 0);
 	msleep(100);
 	KUNIT_EXPECT_TRUE(test, vm_is_done(t));
+	/* The backend has done its part: the end of close() finds nothing to complain of. */
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_owes(vm->c[0].chan));
 	KUNIT_EXPECT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1, 4096), 0);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_owes(vm->c[0].chan));
 	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_owes(vm->c[0].chan));
 	gpa_unblock_wq(&b);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	vm_flush_frees(vm->p);
 	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	KUNIT_EXPECT_EQ(test, vm->c[0].chan->nr_late_pools, 0);
 	vm_expect_pinned(vm, false);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 2);
 }
