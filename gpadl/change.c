@@ -383,7 +383,7 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
 	xa_init_flags(&mem->blocks[false], XA_FLAGS_ACCOUNT);
 	xa_init_flags(&mem->blocks[true], XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&mem->stale_blocks);
-	INIT_WORK(&mem->stale_work, gpadl_regions_stale_work);
+	INIT_DELAYED_WORK(&mem->stale_work, gpadl_regions_stale_work);
 	atomic_set(&mem->nr_lingering, 0);
 	RCU_INIT_POINTER(mem->table, table);
 	return 0;
@@ -415,6 +415,9 @@ void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 		gpadl_region_retire(old->regions[i]);
 	gpadl_region_table_put(old);
 	mutex_unlock(&mem->change_lock);
+	/* It would hold the partition for a second, for nothing. */
+	if (cancel_delayed_work(&mem->stale_work))
+		mem->ops->put(mem);
 }
 
 /**

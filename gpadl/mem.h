@@ -69,13 +69,13 @@ struct gpadl_mem_ops {
  *	of one
  * @table: current table; read under RCU, written under both locks
  * @no_regions: the table for the end; NULL when it is that
- * @nr_lingering: regions that were removed and still have users or work to be done, and
- *	@stale_work if it is queued. Each holds the partition
+ * @nr_lingering: regions that were removed and still have users or work to be done. Each
+ *	holds the partition
  * @block_lock: protects @blocks and what stands in them; held while pages are neither
  *	pinned nor waited for
  * @blocks: resident blocks by number: pinned for reading, and for writing
  * @stale_blocks: those of @blocks in which pages have been replaced that are still pinned
- * @stale_work: unpins these, as far as nothing is mapped
+ * @stale_work: unpins these, as far as nothing is mapped. Holds the partition while it is queued
  * @nr_same: blocks that were looked at again, and were as before
  * @nr_replaced: pages that were found to be others, and pinned in place of those before
  * @nr_lost: looks at pages of which there was none, or that a memory error has hit
@@ -103,7 +103,7 @@ struct gpadl_mem {
 	struct mutex block_lock;
 	struct xarray blocks[2];
 	struct list_head stale_blocks;
-	struct work_struct stale_work;
+	struct delayed_work stale_work;
 	atomic_t nr_same;
 	atomic_t nr_replaced;
 	atomic_t nr_lost;

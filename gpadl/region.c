@@ -443,9 +443,13 @@ void gpadl_region_unuse(struct gpadl_region *region)
 	 */
 	smp_mb__after_atomic();
 	if (unlikely(!list_empty(&mem->stale_blocks)) && refcount_read(&region->users) == 1) {
-		mem_work_begin(mem);
-		if (!queue_work(mem->wq, &mem->stale_work))
-			mem_work_done(mem);
+		/*
+		 * Once a second: a guest could have all of the blocks walked for each of its
+		 * requests, in a thread that is not its VMM's.
+		 */
+		mem->ops->get(mem);
+		if (!queue_delayed_work(mem->wq, &mem->stale_work, HZ))
+			mem->ops->put(mem);
 	}
 }
 
@@ -527,10 +531,10 @@ void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only)
  */
 void gpadl_regions_stale_work(struct work_struct *work)
 {
-	struct gpadl_mem *mem = container_of(work, struct gpadl_mem, stale_work);
+	struct gpadl_mem *mem = container_of(work, struct gpadl_mem, stale_work.work);
 
 	gpadl_regions_drop_stale(mem, NULL);
-	mem_work_done(mem);
+	mem->ops->put(mem);
 }
 
 /* Of the table's regions, those that touch a block; and which pages of it they cover. */
