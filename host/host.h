@@ -182,7 +182,7 @@ struct endpoint_counts {
  * @relid: number of the channel
  * @node: in the list of all endpoints
  * @asked: set of &enum endpoint_asked; protected by guest.lock
- * @asked_node: in guest.asked, if @asked is not 0
+ * @asked_node: in guest.asked, if @asked is not 0 and nobody brings that to its end already
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @state: &enum endpoint_state. This and what follows: device.lock
  * @since: when @state became that, in jiffies

@@ -43,23 +43,43 @@ static void host_wait_reader(struct vmbus_guest *guest)
 }
 
 /*
- * The channel is rescinded, and idle; the caller holds it. After this no reader comes with
- * anything about it, and its relid is free, even if another ioctl still holds the endpoint.
- * Returns false if somebody else was first. All under one lock: a thread that finds the
- * endpoint out of the table finds its relid free.
+ * With the lock, under which each caller notes what it asks: the event is one for a note of this
+ * channel, whatever becomes of its relid.
  */
-static bool host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void host_post_done(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	lockdep_assert_held(&guest->lock);
+	if (ep->asked & ENDPOINT_ASKED_RESCIND)
+		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				      VMBUS_HOST_CHANNEL_RESCIND);
+	if (ep->asked & ENDPOINT_ASKED_DESTROY)
+		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
+				      VMBUS_HOST_CHANNEL_DESTROY);
+	ep->asked = 0;
+}
+
+/*
+ * The channel is rescinded, and idle; the caller holds it. After this no reader comes with
+ * anything about it but that it is done, and its relid is free, even if another ioctl still
+ * holds the endpoint. Somebody else may have been first. All under one lock: a thread that finds
+ * the endpoint out of the table finds its relid free.
+ */
+static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	guard(mutex)(&guest->lock);
 	if (!vmbus_guest_remove_endpoint(guest, ep))
-		return false;
+		return;
 	vmbus_ep_relid_released(ep);
 	vmbus_host_events_forget(guest, ep->relid);
 	host_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
 	vmbus_ep_unjoin(ep);
+	host_post_done(guest, ep);
+	if (!list_empty(&ep->asked_node)) {
+		list_del_init(&ep->asked_node);
+		vmbus_ep_put(ep);
+	}
 	vmbus_ep_put(ep);
-	return true;
 }
 
 /* Walk the channels of a device: as vmbus_guest_next_endpoint(). */
@@ -78,19 +98,17 @@ static struct vmbus_endpoint *host_next_of_device(struct vmbus_guest *guest,
 }
 
 /* With a primary channel, all of its device. */
-static bool host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
 
-	if (!vmbus_ep_is_primary(ep))
-		return host_forget_one(guest, ep);
-	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
+	while (vmbus_ep_is_primary(ep) && (sub = host_next_of_device(guest, ep->dev, &relid))) {
 		if (sub != ep)
 			host_forget_one(guest, sub);
 		vmbus_ep_put(sub);
 	}
-	return host_forget_one(guest, ep);
+	host_forget_one(guest, ep);
 }
 
 /* ---- What is asked for without waiting ---- */
@@ -124,34 +142,25 @@ static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum e
 	return -EINPROGRESS;
 }
 
-/* Take a channel for which what was asked is done out of the list, with its reference. */
-static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, u8 *asked)
+/*
+ * Take a channel for which what was asked is done out of the list, with its reference. If it is to
+ * be forgotten, the note stays until it is: whoever asks meanwhile is answered by the same event.
+ */
+static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, bool *destroy)
 {
 	struct vmbus_endpoint *ep;
 
 	guard(mutex)(&guest->lock);
 	list_for_each_entry(ep, &guest->asked, asked_node) {
-		if (!vmbus_ep_is_idle(ep, ep->asked & ENDPOINT_ASKED_DESTROY))
+		*destroy = ep->asked & ENDPOINT_ASKED_DESTROY;
+		if (!vmbus_ep_is_idle(ep, *destroy))
 			continue;
 		list_del_init(&ep->asked_node);
-		*asked = ep->asked;
-		ep->asked = 0;
+		if (!*destroy)
+			host_post_done(guest, ep);
 		return ep;
 	}
 	return NULL;
-}
-
-static void host_finish_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep, u8 asked)
-{
-	if (asked & ENDPOINT_ASKED_RESCIND)
-		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				      VMBUS_HOST_CHANNEL_RESCIND);
-	if (asked & ENDPOINT_ASKED_DESTROY) {
-		host_forget_channel(guest, ep);
-		vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				      VMBUS_HOST_CHANNEL_DESTROY);
-	}
-	vmbus_ep_put(ep);
 }
 
 static void host_finish_reset(struct vmbus_guest *guest)
@@ -173,10 +182,13 @@ static void host_finish_reset(struct vmbus_guest *guest)
 void vmbus_guest_finish(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
-	u8 asked;
+	bool destroy;
 
-	while ((ep = host_next_done(guest, &asked)))
-		host_finish_channel(guest, ep, asked);
+	while ((ep = host_next_done(guest, &destroy))) {
+		if (destroy)
+			host_forget_channel(guest, ep);
+		vmbus_ep_put(ep);
+	}
 	host_finish_reset(guest);
 }
 
@@ -255,8 +267,8 @@ int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 		return -ENOENT;
 	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
 	/* Last: until here, the caller can repeat the call. */
-	if (!ret && !host_forget_channel(guest, ep))
-		ret = -ENOENT;
+	if (!ret)
+		host_forget_channel(guest, ep);
 	vmbus_ep_put(ep);
 	return ret;
 }
