@@ -144,6 +144,8 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 	ep->dying = true;
 	if (!vmbus_ep_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
 		endpoint_set_state(ep, ENDPOINT_REMOVED);
+		/* Which may have waited for this, as for vmbus_ep_do_remove(). */
+		endpoint_queue(ep->dev->primary);
 		wake_up_all(&ep->guest->wait);
 	} else {
 		endpoint_queue(ep);
@@ -215,6 +217,7 @@ void vmbus_ep_die(struct vmbus_endpoint *ep)
 	if (remove)
 		vmbus_ep_do_remove(ep);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_die);
 
 /**
  * vmbus_ep_abandon() - As vmbus_ep_die(), and nobody comes back for it
@@ -304,6 +307,7 @@ bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed)
 	spin_unlock(&ep->dev->lock);
 	return idle;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_is_idle);
 
 /**
  * vmbus_ep_is_dying() - Is the endpoint to be removed, or has been?

@@ -15,8 +15,10 @@
 #include <linux/sched/task.h>
 #include <linux/string.h>
 #include <linux/uuid.h>
+#include <linux/wait.h>
 
 #include "gpadl/compat.h"
+#include "gpadl/priv.h"
 #include "host/host.h"
 #include "host/ioctl.h"
 #include "suites.h"
@@ -258,6 +260,43 @@ static void removed_sub_channel_gets_no_work(struct kunit *test)
 	vmbus_ep_put(sub);
 }
 
+static void set_state(struct vmbus_endpoint *ep, int state)
+{
+	spin_lock(&ep->dev->lock);
+	ep->state = state;
+	spin_unlock(&ep->dev->lock);
+}
+
+/* Whoever asks for the end of the last sub-channel may be the one that its primary waits for. */
+static void removed_sub_channel_wakes_its_primary(struct kunit *test)
+{
+	struct stall *stall = kunit_kzalloc(test, sizeof(*stall), GFP_KERNEL);
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *primary, *sub;
+
+	KUNIT_ASSERT_NOT_NULL(test, stall);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
+	primary = vmbus_guest_get_endpoint(guest, RELID);
+	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
+	init_completion(&stall->go);
+	vmbus_gpadl_work_init(&stall->work, stall_fn);
+	vmbus_gpadl_channel_queue_work(sub->chan, &stall->work);
+	/* The primary finds it in its close(), and goes to sleep. */
+	set_state(sub, ENDPOINT_CLOSING);
+	vmbus_ep_die(primary);
+	gpadl_worker_flush(&primary->chan->worker);
+	/* Its thread has left close(), and is not on a processor just now. */
+	set_state(sub, ENDPOINT_CLOSED);
+	vmbus_ep_die(sub);
+	KUNIT_EXPECT_NE(test, wait_event_timeout(guest->wait, vmbus_ep_is_idle(primary, true),
+						 10 * HZ), 0);
+	complete(&stall->go);
+	vmbus_ep_put(sub);
+	vmbus_ep_put(primary);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
 static void unplug(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	vmbus_host_device_unplug(ep->dev);
@@ -357,6 +396,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(relid_is_free_when_destroyed_twice),
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
 	KUNIT_CASE(removed_sub_channel_gets_no_work),
+	KUNIT_CASE(removed_sub_channel_wakes_its_primary),
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(rescinded_in_probe),

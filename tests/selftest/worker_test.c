@@ -645,7 +645,7 @@ static int map_subordinate_ids(pid_t pid)
 	return ret;
 }
 
-/* As leave_partition(), under the @id'th subordinate id of that user. -ENOSYS: it can have none */
+/* As leave_partition(), under the @id'th subordinate id of that user. -ENOTSUP: it can have none */
 static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id, int *ret)
 {
 	int fd = device_open(), made[2], mapped[2], status;
@@ -660,7 +660,7 @@ static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id
 		if (setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(200);
 		if (unshare(CLONE_NEWUSER))
-			_exit(ENOSYS);
+			_exit(ENOTSUP);
 		if (write(made[1], &c, 1) != 1 || read(mapped[0], &c, 1) != 1 ||
 		    setresuid(id, id, id))
 			_exit(201);
@@ -688,7 +688,7 @@ TEST_F(user, subordinate_ids)
 	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
 	for (i = 0; i < 4; i++) {
 		self->fds[i] = leave_partition_as(_metadata, i, &ret);
-		if (ret == -ENOSYS)
+		if (ret == -ENOTSUP)
 			SKIP(break, "the kernel has no user namespaces for users");
 		EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
 	}
