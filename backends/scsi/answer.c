@@ -64,10 +64,7 @@ static struct vscsi_request *request_take(struct vscsi_channel *chan)
 		chan->free = chan->free->next;
 		return r;
 	}
-	r = kmalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
-	if (r)
-		r->pooled = false;
-	return r;
+	return kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 }
 
 /* One that is not counted any more, and holds its channel still. */
@@ -77,19 +74,6 @@ static void request_release(struct vscsi_request *r)
 		llist_add(&r->free, &r->chan->freed);
 	else
 		kfree(r);
-}
-
-/* One request more; false if there are as many as may be. */
-static bool channel_count(struct vscsi_channel *chan)
-{
-	bool room;
-
-	spin_lock(&chan->lock);
-	room = chan->nr_requests < VSCSI_MAX_REQUESTS;
-	if (room)
-		chan->nr_requests++;
-	spin_unlock(&chan->lock);
-	return room;
 }
 
 /* A command that is not the target's any more, or never was. Called with the lock held. */
@@ -102,21 +86,26 @@ static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
 		return;
 	use = &chan->use[r->command.lun];
 	r->admitted = false;
-	list_del(&r->command_node);
+	hlist_del(&r->command_node);
 	chan->nr_commands--;
 	chan->copy_bytes -= r->copy_bytes;
 	use->commands--;
 	use->copy_bytes -= r->copy_bytes;
 }
 
-/* A request, if there is one, was not used: its packet stays in the ring. */
-static void channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
+/**
+ * vscsi_channel_requests() - How many requests has a channel?
+ * @chan: the channel
+ *
+ * Context: any.
+ * Return: how many; one that goes meanwhile may be among them.
+ */
+unsigned int vscsi_channel_requests(const struct vscsi_channel *chan)
 {
-	spin_lock(&chan->lock);
-	chan->nr_requests--;
-	if (r)
-		channel_dismiss(chan, r);
-	spin_unlock(&chan->lock);
+	/* What is gone was taken before. */
+	unsigned int gone = smp_load_acquire(&chan->nr_gone);
+
+	return READ_ONCE(chan->nr_taken) - gone;
 }
 
 /**
@@ -130,16 +119,17 @@ static void channel_uncount(struct vscsi_channel *chan, struct vscsi_request *r)
 struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 {
 	struct vscsi_request *r;
-	int ret = -ESHUTDOWN;
 
-	if (!channel_count(chan))
+	if (vscsi_channel_requests(chan) >= VSCSI_MAX_REQUESTS)
 		return ERR_PTR(-EBUSY);
 	if (!vmbus_endpoint_tryget(chan->ep))
-		goto err_uncount;
-	ret = -ENOMEM;
+		return ERR_PTR(-ESHUTDOWN);
 	r = request_take(chan);
-	if (!r)
-		goto err_put;
+	if (!r) {
+		vmbus_endpoint_put(chan->ep);
+		return ERR_PTR(-ENOMEM);
+	}
+	WRITE_ONCE(chan->nr_taken, chan->nr_taken + 1);
 	r->chan = chan;
 	r->map = NULL;
 	r->copied = false;
@@ -148,12 +138,6 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	r->admitted = false;
 	r->copy_bytes = 0;
 	return r;
-
-err_put:
-	vmbus_endpoint_put(chan->ep);
-err_uncount:
-	channel_uncount(chan, NULL);
-	return ERR_PTR(ret);
 }
 
 /**
@@ -166,7 +150,10 @@ void vscsi_request_cancel(struct vscsi_request *r)
 {
 	struct vscsi_channel *chan = r->chan;
 
-	channel_uncount(chan, r);
+	spin_lock(&chan->lock);
+	channel_dismiss(chan, r);
+	spin_unlock(&chan->lock);
+	WRITE_ONCE(chan->nr_taken, chan->nr_taken - 1);
 	request_release(r);
 	vmbus_endpoint_put(chan->ep);
 }
@@ -177,7 +164,8 @@ void vscsi_request_cancel(struct vscsi_request *r)
 static void channel_request_gone(struct vscsi_channel *chan, struct vscsi_request *r)
 {
 	lockdep_assert_held(&chan->lock);
-	chan->nr_requests--;
+	/* Pairs with the acquire in vscsi_channel_requests(). */
+	smp_store_release(&chan->nr_gone, chan->nr_gone + 1);
 	channel_dismiss(chan, r);
 	if (!chan->stalled)
 		return;
@@ -197,6 +185,14 @@ static void answer_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
 	request_release(r);
 }
 
+static void answer_prepare(struct vscsi_request *r)
+{
+	r->answer.trans_id = r->desc.trans_id;
+	r->answer.buf = &r->packet;
+	r->answer.len = vstor_answer_len(r->desc.len);
+	r->answer.done = answer_done;
+}
+
 /**
  * vscsi_request_done() - The answer to a request is complete: send it
  * @r: the request, with the answer in its packet. Not the caller's any more
@@ -205,11 +201,20 @@ static void answer_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
  */
 void vscsi_request_done(struct vscsi_request *r)
 {
-	r->answer.trans_id = r->desc.trans_id;
-	r->answer.buf = &r->packet;
-	r->answer.len = vstor_answer_len(r->desc.len);
-	r->answer.done = answer_done;
+	answer_prepare(r);
 	vmbus_endpoint_complete(r->chan->ep, &r->answer);
+}
+
+/**
+ * vscsi_request_done_later() - The same: the channel's thread sends it, with others
+ * @r: the request, with the answer in its packet. Not the caller's any more
+ *
+ * Context: process.
+ */
+void vscsi_request_done_later(struct vscsi_request *r)
+{
+	answer_prepare(r);
+	vmbus_endpoint_complete_later(r->chan->ep, &r->answer);
 }
 
 /* ---- What a channel may have under way ---- */
@@ -247,7 +252,7 @@ bool vscsi_request_admit(struct vscsi_request *r)
 	if (room) {
 		r->admitted = true;
 		r->since = jiffies;
-		list_add_tail(&r->command_node, &chan->commands);
+		hlist_add_head(&r->command_node, &chan->commands);
 		chan->nr_commands++;
 		use->commands++;
 	}

@@ -20,6 +20,9 @@
 /* Packets in one call of kick(): the guest can write as fast as the host reads. */
 #define KICK_WEIGHT	256u
 
+/* Commands that are mapped before they go to the target: the first waits for the last. */
+#define READY_MAX	32u
+
 /* Requests with data that can be under way on a channel, so many MiB of it at most */
 #define POOL_REQUESTS	256u
 #define POOL_BYTES	(256u << 20)
@@ -39,18 +42,18 @@ static bool channel_is_primary(const struct vscsi_channel *chan)
 static int packet_copy(struct vscsi_channel *chan, struct vscsi_request *r,
 		       const struct kvec seg[2])
 {
-	size_t header = r->desc.offset, payload = min(r->desc.len, VSTOR_LEN);
-	int ret = 0;
+	size_t header = r->desc.offset, payload = min(r->desc.len, VSTOR_LEN), skip = 0;
 
-	memset(&r->packet, 0, sizeof(r->packet));
 	/* A header that is too long is refused later, as one that names no pages. */
-	if (r->desc.type != VMBUS_PACKET_GPA_DIRECT || header > chan->header_max)
+	if (r->desc.type != VMBUS_PACKET_GPA_DIRECT || header > chan->header_max) {
 		r->desc.type = VMBUS_PACKET_INBAND;
-	else
-		ret = vmbus_endpoint_copy(chan->ep, seg, 0, chan->header, header);
-	if (ret)
-		return ret;
-	return vmbus_endpoint_copy(chan->ep, seg, header, &r->packet, payload);
+		skip = header;
+		header = 0;
+	}
+	chan->packet = chan->header + header;
+	if (payload < VSTOR_LEN)
+		memset((void *)chan->packet + payload, 0, VSTOR_LEN - payload);
+	return vmbus_endpoint_copy(chan->ep, seg, skip, chan->header, header + payload);
 }
 
 static void answer_now(struct vscsi_request *r, const struct vstor_packet *answer)
@@ -66,7 +69,7 @@ static int packet_handle(struct vscsi_channel *chan, struct vscsi_request *r)
 	struct vstor_packet answer;
 	enum vstor_verdict verdict;
 
-	verdict = vstor_receive(&dev->vstor, channel_is_primary(chan), &r->packet,
+	verdict = vstor_receive(&dev->vstor, channel_is_primary(chan), chan->packet,
 				r->desc.len, &answer);
 	switch (verdict) {
 	case VSTOR_DO_EXECUTE:
@@ -74,13 +77,15 @@ static int packet_handle(struct vscsi_channel *chan, struct vscsi_request *r)
 		return vscsi_execute(r);
 	case VSTOR_DO_RESET_LUN:
 	case VSTOR_DO_RESET_ALL:
+		/* It is to find those that came before it. */
+		vscsi_submit_ready(chan);
 		vscsi_reset(r, verdict == VSTOR_DO_RESET_ALL, &answer);
 		return 0;
 	case VSTOR_DO_WAIT:
 		return -EAGAIN;
 	case VSTOR_DO_OFFER:
 		/* No more than the backend's: the VMM is asked, and cannot refuse. */
-		vmbus_device_offer_subchannels(dev->dev, r->packet.subchannels);
+		vmbus_device_offer_subchannels(dev->dev, chan->packet->subchannels);
 		break;
 	case VSTOR_DO_READY:
 		vscsi_device_ready(dev);
@@ -178,7 +183,10 @@ void vscsi_channel_kick(struct vmbus_endpoint *ep)
 		ret = channel_receive(chan);
 		if (ret == -EBUSY)
 			ret = channel_stall(chan);
+		if (chan->nr_ready == READY_MAX)
+			vscsi_submit_ready(chan);
 	}
+	vscsi_submit_ready(chan);
 	vmbus_endpoint_commit(ep);
 	/* The rest later: close() may be waiting. */
 	if (!ret || ret == -ENOMEM)
@@ -209,10 +217,10 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	chan->ep = ep;
 	chan->dev = dev;
 	spin_lock_init(&chan->lock);
-	INIT_LIST_HEAD(&chan->commands);
+	chan->ready_end = &chan->ready;
 	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
-	chan->header = kvmalloc(chan->header_max, GFP_KERNEL_ACCOUNT);
+	chan->header = kvmalloc(chan->header_max + VSTOR_LEN, GFP_KERNEL_ACCOUNT);
 	if (!chan->header || vscsi_requests_create(chan, chan->max_commands)) {
 		channel_destroy(chan);
 		return NULL;
@@ -250,6 +258,17 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 	return 0;
 }
 
+static const struct vscsi_request *commands_oldest(const struct vscsi_channel *chan)
+{
+	const struct vscsi_request *r, *oldest = NULL;
+
+	lockdep_assert_held(&chan->lock);
+	hlist_for_each_entry(r, &chan->commands, command_node)
+		if (!oldest || time_before_eq(r->since, oldest->since))
+			oldest = r;
+	return oldest;
+}
+
 /* The oldest command, and its logical unit: what hangs, if anything does */
 static int commands_show(const struct vscsi_channel *chan, const struct vscsi_request *oldest,
 			 char *buf, size_t size)
@@ -261,7 +280,7 @@ static int commands_show(const struct vscsi_channel *chan, const struct vscsi_re
 	len = scnprintf(buf, size, "LUN %u of %s tpgt_%u: %u requests in flight, ", lun,
 			tpg->wwpn, tpg->tag, chan->use[lun].commands);
 	return len + scnprintf(buf + len, size - len, "oldest %lu s; %u in all",
-			       (jiffies - oldest->since) / HZ, chan->nr_requests);
+			       (jiffies - oldest->since) / HZ, vscsi_channel_requests(chan));
 }
 
 /**
@@ -281,12 +300,12 @@ int vscsi_channel_show(struct vmbus_endpoint *ep, char *buf, size_t size)
 	int len;
 
 	spin_lock(&chan->lock);
-	oldest = list_first_entry_or_null(&chan->commands, struct vscsi_request, command_node);
+	oldest = commands_oldest(chan);
 	if (oldest)
 		len = commands_show(chan, oldest, buf, size);
 	else
 		len = scnprintf(buf, size, "%s tpgt_%u: %u requests", tpg->wwpn, tpg->tag,
-				chan->nr_requests);
+				vscsi_channel_requests(chan));
 	len += scnprintf(buf + len, size - len, "%s%s", chan->stalled ? ", stalled" : "",
 			 READ_ONCE(chan->dev->unplugging) ? ", unplugging" : "");
 	spin_unlock(&chan->lock);

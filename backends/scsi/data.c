@@ -14,6 +14,7 @@
 
 /* Where ranges begin in the type header: behind u32 reserved, u32 range_cnt */
 #define RANGES_AT	8u
+#define GUEST_PAGE	4096u
 /* What a block device can do DMA from and to, as a rule */
 #define SECTOR		512u
 
@@ -33,14 +34,27 @@ int vscsi_map(struct vscsi_request *r)
 	u32 flags = r->command.direction == VSTOR_FROM_GUEST ?
 		    VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY : 0;
 	struct vscsi_channel *chan = r->chan;
+	void *ranges = chan->header + RANGES_AT;
+	size_t len = r->desc.offset - RANGES_AT;
+	int ret;
 
 	if (!r->command.bytes)
 		return 0;
 	if (!vstor_ranges(chan->header, r->desc.offset, r->command.bytes))
 		return -EBADMSG;
-	return vmbus_gpa_map(vmbus_endpoint_channel(chan->ep), flags,
-			     chan->header + RANGES_AT, r->desc.offset - RANGES_AT, 1,
-			     &r->map);
+	/* What came before does not wait for the VMM to bring a page in; nor do its answers. */
+	if (chan->nr_ready) {
+		ret = vmbus_gpa_map_nowait(vmbus_endpoint_channel(chan->ep), flags, ranges,
+					   len, 1, &r->map);
+		if (ret != -EAGAIN)
+			return ret;
+		vscsi_submit_ready(chan);
+	}
+	vmbus_endpoint_wait_begin(chan->ep);
+	ret = vmbus_gpa_map(vmbus_endpoint_channel(chan->ep), flags, ranges, len, 1,
+			    &r->map);
+	vmbus_endpoint_wait_end(chan->ep);
+	return ret;
 }
 
 /**
@@ -62,7 +76,8 @@ void vscsi_unmap(struct vscsi_request *r)
  * @block: bytes of a block of the logical unit
  *
  * A list that is too long for one bio is cut, between two of its pieces: then each must be
- * whole blocks.
+ * whole blocks. All pieces begin and end with a page of the guest's, but for where the data
+ * begins and ends.
  *
  * Context: any.
  * Return: true if each piece of them begins and ends with a sector, and no cut can fall into
@@ -72,13 +87,12 @@ bool vscsi_is_aligned(const struct vscsi_request *r, u32 block)
 {
 	struct sg_table *sgt = vmbus_mapping_sgt(r->map);
 	u32 unit = sgt->orig_nents > BIO_MAX_VECS ? max(block, SECTOR) : SECTOR;
-	struct scatterlist *sg;
-	unsigned int i;
+	u32 begin = sgt->sgl->offset;
 
-	for_each_sgtable_sg(sgt, sg, i)
-		if (sg->offset % SECTOR || sg->length % unit)
-			return false;
-	return true;
+	/* Larger than a page: hardly anybody has such blocks. */
+	if (unit > GUEST_PAGE)
+		return false;
+	return !(begin % unit) && !((begin + r->command.bytes) % unit);
 }
 
 /* Copies between two lists; true if all of it is. */

@@ -7,8 +7,8 @@
  * of which the target core says nothing else. queue_data_in() and queue_status() say only
  * that it is done.
  *
- *	queue_*(), or aborted_task()	drops one of the two references
- *	check_stop_free()		drops the other: release_cmd()
+ *	queue_*(), or aborted_task()	only looks
+ *	check_stop_free()		drops the only reference: release_cmd()
  *
  * Reads and writes of blocks work on the guest's pages as they are. Everything else is done
  * on pages of the target core's, from or to which the data is copied: these commands take
@@ -203,14 +203,11 @@ static void request_submit(struct vscsi_request *r)
 		sgl = sgt->sgl;
 		nents = sgt->orig_nents;
 	}
-	/* The target core fills in less than it says. */
-	memset(r->sense, 0, sizeof(r->sense));
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->tag = r->desc.trans_id;
 	/* It fails only when the session is stopped, which it is after the last close(). */
 	WARN_ON_ONCE(target_init_cmd(cmd, dev->sess, r->sense, c->lun, c->bytes,
-				     request_attribute(r), request_direction(r),
-				     TARGET_SCF_ACK_KREF));
+				     request_attribute(r), request_direction(r), 0));
 	/* If it fails, the target core has answered. */
 	if (target_submit_prep(cmd, c->cdb, sgl, nents, NULL, 0, NULL, 0, GFP_KERNEL))
 		return;
@@ -221,6 +218,34 @@ static void request_submit(struct vscsi_request *r)
 	}
 	clear_what_is_read(r);
 	compat_target_submit(cmd);
+}
+
+/**
+ * vscsi_submit_ready() - Give the target the commands that are mapped
+ * @chan: the channel
+ *
+ * They go together, so the target's work is woken once, and finds all of them.
+ *
+ * Context: process, in kick() of the channel. May sleep, but not for the VMM.
+ */
+void vscsi_submit_ready(struct vscsi_channel *chan)
+{
+	struct llist_node *node, *next;
+
+	*chan->ready_end = NULL;
+	llist_for_each_safe(node, next, chan->ready)
+		request_submit(llist_entry(node, struct vscsi_request, free));
+	chan->ready_end = &chan->ready;
+	chan->nr_ready = 0;
+}
+
+static void request_ready(struct vscsi_request *r)
+{
+	struct vscsi_channel *chan = r->chan;
+
+	*chan->ready_end = &r->free;
+	chan->ready_end = &r->free.next;
+	chan->nr_ready++;
 }
 
 /*
@@ -240,8 +265,8 @@ static bool request_is_copied(const struct vscsi_request *r)
  * @r: the request, with a copy of the packet
  *
  * Context: process, in kick() of the channel. May sleep for as long as the VMM likes.
- * Return: 0: the request is under way, or answered, and not the caller's any more; -EBUSY or
- * -ENOMEM: not now, and it is the caller's.
+ * Return: 0: the request is in channel.ready, or answered, and not the caller's any more; -EBUSY
+ * or -ENOMEM: not now, and it is the caller's.
  */
 int vscsi_execute(struct vscsi_request *r)
 {
@@ -249,7 +274,7 @@ int vscsi_execute(struct vscsi_request *r)
 	struct vstor_command *c = &r->command;
 	int ret;
 
-	if (!vstor_command(&r->packet, r->desc.len,
+	if (!vstor_command(r->chan->packet, r->desc.len,
 			   r->desc.type == VMBUS_PACKET_GPA_DIRECT,
 			   dev->vstor.max_transfer_bytes, c))
 		return request_reject(r);
@@ -267,7 +292,7 @@ int vscsi_execute(struct vscsi_request *r)
 			return request_not_now(r);
 		}
 	}
-	request_submit(r);
+	request_ready(r);
 	return 0;
 }
 
@@ -307,7 +332,6 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
 	if (r->copied &&
 	    vscsi_copy_to_guest(r, cmd->t_data_sg, cmd->t_data_nents, len) != len)
 		return -EIO;
-	transport_generic_free_cmd(cmd, 0);
 	return 0;
 }
 
@@ -320,7 +344,6 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
  */
 int vscsi_queue_status(struct se_cmd *cmd)
 {
-	transport_generic_free_cmd(cmd, 0);
 	return 0;
 }
 
@@ -387,5 +410,13 @@ void vscsi_request_released(struct se_cmd *cmd)
 
 	vscsi_unmap(r);
 	request_result(r, &result);
-	request_complete(r, &result);
+	vstor_complete(&result, &r->packet);
+	/* For the next one: the target core fills in less than it says. */
+	if (cmd->scsi_status != SAM_STAT_GOOD)
+		memset(r->sense, 0, sizeof(r->sense));
+	/* Others end soon, and are sent together. One that is alone is spared the switch. */
+	if (READ_ONCE(r->chan->nr_commands) > 1)
+		vscsi_request_done_later(r);
+	else
+		vscsi_request_done(r);
 }

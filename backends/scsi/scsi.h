@@ -14,6 +14,7 @@
  *
  *	kick()			the packet is copied out of the ring, and only then looked at
  *	vscsi_execute()		the guest's pages are mapped
+ *	vscsi_submit_ready()	when those behind it in the ring are mapped too:
  *	target core		target_init_cmd(), target_submit_prep(), target_submit()
  *	write_pending()		data that is to be copied comes from the guest's pages
  *	queue_data_in()		... or goes there
@@ -132,13 +133,19 @@ struct vscsi_use {
  * @free: those that are free; for the work of the channel alone
  * @freed: those that have become free since, in any context
  * @header_max: room of @header
- * @header: copy of the type header of the packet that is being received
+ * @header: copy of the type header of the packet that is being received, and of its payload
+ * @packet: that payload, in @header, zeroes behind it
+ * @ready: requests whose pages are mapped, the oldest first; they go to the target when kick()
+ *	has read what there is. For the work of the channel alone, in kick()
+ * @ready_end: where the next is added to that
+ * @nr_ready: how many
+ * @nr_taken: requests that there ever were; for the work of the channel alone
  * @lock: protects what follows
- * @nr_requests: requests that there are
+ * @nr_gone: requests that are gone. Read without @lock
  * @copy_bytes: data of theirs that is copied
  * @max_commands: commands that can be under way at the target at a time
  * @nr_commands: those that are
- * @commands: these, the oldest first
+ * @commands: these
  * @use: what each logical unit has of them; an entry for any number that a packet can name
  * @stalled: receiving goes on when a request is gone
  */
@@ -151,12 +158,17 @@ struct vscsi_channel {
 	struct llist_head freed;
 	size_t header_max;
 	void *header;
+	struct vstor_packet *packet;
+	struct llist_node *ready;
+	struct llist_node **ready_end;
+	unsigned int nr_ready;
+	unsigned int nr_taken;
 	spinlock_t lock;
-	unsigned int nr_requests;
+	unsigned int nr_gone;
 	u32 copy_bytes;
 	unsigned int max_commands;
 	unsigned int nr_commands;
-	struct list_head commands;
+	struct hlist_head commands;
 	struct vscsi_use use[U8_MAX + 1];
 	bool stalled;
 };
@@ -164,12 +176,12 @@ struct vscsi_channel {
 /**
  * struct vscsi_request - a packet of the guest's that wants an answer
  * @answer: what the endpoint sends, once it is done
- * @free: in channel.free or channel.freed, while it is none
+ * @free: in channel.free or channel.freed, while it is none; or in channel.ready
  * @pooled: it is the channel's own
  * @chan: the channel that it came on, of which it holds the endpoint
  * @desc: description of the packet
- * @packet: payload of the packet, zeroes behind it; then of the answer
- * @command: what @packet says, if it is a request block
+ * @packet: payload of the answer
+ * @command: what the packet says, if it is a request block
  * @map: the guest's pages; NULL if there are none
  * @copied: the target core has pages of its own, which are copied from or to those of @map
  * @copy_bytes: what the request has of channel.copy_bytes
@@ -199,7 +211,7 @@ struct vscsi_request {
 	bool absent;
 	bool admitted;
 	u32 copy_bytes;
-	struct list_head command_node;
+	struct hlist_node command_node;
 	unsigned long since;
 	atomic_t nr_tmrs;
 	u16 next_lun;
@@ -242,12 +254,15 @@ int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr);
 void vscsi_requests_destroy(struct vscsi_channel *chan);
 struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
 void vscsi_request_cancel(struct vscsi_request *r);
+unsigned int vscsi_channel_requests(const struct vscsi_channel *chan);
 bool vscsi_request_admit(struct vscsi_request *r);
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
+void vscsi_request_done_later(struct vscsi_request *r);
 
 /* request.c */
 int vscsi_execute(struct vscsi_request *r);
+void vscsi_submit_ready(struct vscsi_channel *chan);
 int vscsi_write_pending(struct se_cmd *cmd);
 int vscsi_queue_data_in(struct se_cmd *cmd);
 int vscsi_queue_status(struct se_cmd *cmd);

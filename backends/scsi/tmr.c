@@ -62,8 +62,9 @@ static unsigned int reset_next(struct vscsi_request *r)
 
 static void reset_put(struct vscsi_request *r)
 {
+	/* Behind the commands that it has ended, which may be left to the channel's thread. */
 	if (atomic_dec_and_test(&r->nr_tmrs))
-		vscsi_request_done(r);
+		vscsi_request_done_later(r);
 }
 
 /* Reset the next logical unit by @tmr. Returns false if there is none: then @tmr is freed. */
@@ -95,15 +96,15 @@ static bool reset_begin(struct vscsi_tmr *tmr)
  */
 void vscsi_reset(struct vscsi_request *r, bool all, const struct vstor_packet *answer)
 {
-	const struct vstor_srb srb = r->packet.srb;
+	const struct vstor_srb *srb = &r->chan->packet->srb;
 	struct vscsi_tmr *tmr = NULL;
 	bool more = true;
 
 	r->packet = *answer;
-	r->next_lun = all ? 0 : srb.lun;
-	r->end_lun = all ? VSTOR_LUNS : srb.lun + 1;
+	r->next_lun = all ? 0 : srb->lun;
+	r->end_lun = all ? VSTOR_LUNS : srb->lun + 1;
 	/* There is no such logical unit. */
-	if (!all && (srb.path || srb.target || srb.lun >= VSTOR_LUNS))
+	if (!all && (srb->path || srb->target || srb->lun >= VSTOR_LUNS))
 		r->end_lun = 0;
 	/* One for this function: what it begins may be done before it has begun all. */
 	atomic_set(&r->nr_tmrs, 1);

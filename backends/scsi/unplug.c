@@ -36,7 +36,7 @@ static bool device_is_quiet(struct vscsi_device *dev)
 		time_after(jiffies, READ_ONCE(dev->heard) + UNPLUG_QUIET);
 	spin_lock(&dev->lock);
 	list_for_each_entry(chan, &dev->channels, node)
-		quiet = quiet && !READ_ONCE(chan->nr_requests);
+		quiet = quiet && !vscsi_channel_requests(chan);
 	spin_unlock(&dev->lock);
 	return quiet;
 }

@@ -165,11 +165,8 @@ static enum vstor_verdict use_ready(const struct vstor_packet *in, size_t len,
 	switch (in->operation) {
 	case VSTOR_RESET_LUN:
 		return VSTOR_DO_RESET_LUN;
-	case VSTOR_RESET_ADAPTER:
-	case VSTOR_RESET_BUS:
-		return VSTOR_DO_RESET_ALL;
 	default:
-		return VSTOR_DO_EXECUTE;
+		return VSTOR_DO_RESET_ALL;
 	}
 }
 
@@ -183,11 +180,15 @@ static enum vstor_verdict use_ready(const struct vstor_packet *in, size_t len,
  *
  * Context: any; for the primary channel, one at a time.
  * Return: what is to be done. If it is more than an answer, @answer is what it is if that
- * succeeds.
+ * succeeds; but of VSTOR_DO_EXECUTE, for which vstor_complete() makes one, there is none.
  */
 enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vstor_packet *in,
 				 size_t len, struct vstor_packet *answer)
 {
+	/* What comes most often. One that is too short, or too early, is refused below. */
+	if (in->operation == VSTOR_EXECUTE_SRB && len >= VSTOR_SHORT_LEN &&
+	    READ_ONCE(v->state) == VSTOR_STATE_READY)
+		return VSTOR_DO_EXECUTE;
 	memset(answer, 0, sizeof(*answer));
 	answer->operation = VSTOR_COMPLETE_IO;
 	if (len < VSTOR_HEADER_LEN) {
@@ -319,10 +320,10 @@ static unsigned int cdb_length(const u8 *cdb)
 }
 
 /* What the guest says of the direction. False if it contradicts itself. */
-static bool srb_direction(const struct vstor_srb *srb, enum vstor_direction *direction)
+static bool srb_direction(const struct vstor_srb *srb, u32 flags,
+			  enum vstor_direction *direction)
 {
-	u32 flags = srb->flags & (VSTOR_SRB_FLAG_DATA_IN | VSTOR_SRB_FLAG_DATA_OUT);
-
+	flags &= VSTOR_SRB_FLAG_DATA_IN | VSTOR_SRB_FLAG_DATA_OUT;
 	*direction = srb->data_in == VSTOR_DATA_OUT ? VSTOR_FROM_GUEST : VSTOR_TO_GUEST;
 	/* Neither or both: unspecified; and older guests have no flags. */
 	if (flags == VSTOR_SRB_FLAG_DATA_IN)
@@ -330,6 +331,21 @@ static bool srb_direction(const struct vstor_srb *srb, enum vstor_direction *dir
 	if (flags == VSTOR_SRB_FLAG_DATA_OUT)
 		return *direction == VSTOR_FROM_GUEST;
 	return true;
+}
+
+/* Lengths that are known when this is compiled are copied without a call. */
+static void cdb_copy(u8 *to, const u8 *from, unsigned int len)
+{
+	switch (len) {
+	case 10:
+		memcpy(to, from, 10);
+		break;
+	case 16:
+		memcpy(to, from, 16);
+		break;
+	default:
+		memcpy(to, from, len);
+	}
 }
 
 static bool command_cdb(const struct vstor_srb *srb, struct vstor_command *cmd)
@@ -340,16 +356,17 @@ static bool command_cdb(const struct vstor_srb *srb, struct vstor_command *cmd)
 	if (!len || len > VSTOR_CDB_MAX || srb->cdb[0] == 0x7f)
 		return false;
 	memset(cmd->cdb, 0, sizeof(cmd->cdb));
-	memcpy(cmd->cdb, srb->cdb, min_t(unsigned int, len, cdb_length(srb->cdb)));
+	cdb_copy(cmd->cdb, srb->cdb, min_t(unsigned int, len, cdb_length(srb->cdb)));
 	cmd->blocks = cdb_blocks(cmd->cdb);
 	return true;
 }
 
-static bool command_direction(const struct vstor_srb *srb, struct vstor_command *cmd)
+static bool command_direction(const struct vstor_srb *srb, u32 flags,
+			      struct vstor_command *cmd)
 {
 	enum vstor_direction said, known = cdb_direction(cmd->cdb[0]);
 
-	if (!srb_direction(srb, &said) && cmd->bytes)
+	if (!srb_direction(srb, flags, &said) && cmd->bytes)
 		return false;
 	if (known == VSTOR_NO_DATA) {
 		cmd->direction = cmd->bytes ? said : VSTOR_NO_DATA;
@@ -377,24 +394,23 @@ static bool command_direction(const struct vstor_srb *srb, struct vstor_command 
 bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u32 max_bytes,
 		   struct vstor_command *cmd)
 {
-	struct vstor_srb srb = in->srb;
+	const struct vstor_srb *srb = &in->srb;
+	u32 flags = len < VSTOR_LEN ? 0 : srb->flags;
 
-	if (len < VSTOR_LEN)
-		srb.flags = 0;
 	memset(cmd, 0, sizeof(*cmd));
-	cmd->lun = srb.lun;
-	if (srb.flags & VSTOR_SRB_FLAG_QUEUE_ACTION &&
-	    (srb.queue_action == VSTOR_HEAD_OF_QUEUE || srb.queue_action == VSTOR_ORDERED))
-		cmd->attribute = srb.queue_action;
-	cmd->elsewhere = srb.path || srb.target || srb.lun >= VSTOR_LUNS;
-	cmd->bytes = srb.data_length;
+	cmd->lun = srb->lun;
+	if (flags & VSTOR_SRB_FLAG_QUEUE_ACTION &&
+	    (srb->queue_action == VSTOR_HEAD_OF_QUEUE || srb->queue_action == VSTOR_ORDERED))
+		cmd->attribute = srb->queue_action;
+	cmd->elsewhere = srb->path || srb->target || srb->lun >= VSTOR_LUNS;
+	cmd->bytes = srb->data_length;
 	if (!has_ranges) {
 		/* Older guests leave an old length in commands without data. */
-		if (cmd->bytes && srb.data_in != VSTOR_DATA_NONE)
+		if (cmd->bytes && srb->data_in != VSTOR_DATA_NONE)
 			return false;
 		cmd->bytes = 0;
 	}
-	return command_cdb(&srb, cmd) && command_direction(&srb, cmd) &&
+	return command_cdb(srb, cmd) && command_direction(srb, flags, cmd) &&
 	       cmd->bytes <= max_bytes;
 }
 
