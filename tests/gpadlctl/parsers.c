@@ -3,27 +3,10 @@
  * What gpadlctl makes of the kernel's texts: of those that are right, and of everything else.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gpadlctl.h"
-
-bool want_json;
-
-int fail(const char *next, const char *format, ...)
-{
-	(void)next;
-	(void)format;
-	return 1;
-}
-
-int misuse(const char *next, const char *format, ...)
-{
-	(void)next;
-	(void)format;
-	return 2;
-}
 
 static bool wrong;
 

@@ -3,7 +3,8 @@
  * gpadlctl: what its files share.
  *
  * fdinfo.c makes structures of text; find.c gets the text; words.c says what is wrong in
- * sentences; each command has a file of its own. Functions that return int return 0, or a
+ * sentences; fail.c says what is wrong with a command; each command has a file of its own, and
+ * main.c calls them. Functions that return int return 0, or a
  * negative errno, unless they say otherwise.
  */
 #ifndef _GPADLCTL_H
@@ -16,6 +17,7 @@
 #include <linux/types.h>
 
 #include "../vmm/compiler.h"
+#include "fail.h"
 
 /* Of the documents that --json prints; see gpadlctl(8) */
 #define JSON_VERSION	1
@@ -154,6 +156,8 @@ unsigned int guest_problems(const struct guest *g,
 
 /* ---- json.c ---- */
 
+extern bool want_json;	/* --json was given */
+
 struct json {
 	FILE *out;
 	bool comma;
@@ -171,8 +175,6 @@ void json_guest(struct json *j, const struct guest *g);
 
 /* ---- The commands: arguments behind the command's name; an exit status ---- */
 
-extern bool want_json;
-
 int command_list(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_top(int argc, char **argv);
@@ -180,14 +182,6 @@ int command_trace(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_disk(int argc, char **argv);
 int command_metrics(int argc, char **argv);
-
-/* ---- main.c ---- */
-
-enum { STATUS_FAILED = 1, STATUS_MISUSE = 2 };
-
-/* Say what is wrong and what to do about it. Return an exit status */
-int fail(const char *next, const char *format, ...) __printf(2, 3);
-int misuse(const char *next, const char *format, ...) __printf(2, 3);	/* the command line is */
 
 /* ---- trace.c: one event as a person reads it ---- */
 

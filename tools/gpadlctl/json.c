@@ -5,6 +5,8 @@
 
 #include "gpadlctl.h"
 
+bool want_json;
+
 /*
  * All text is ASCII by now, but for names of files. These are bytes: UTF-8 stays what it is,
  * and what is none becomes the character that stands for such.

@@ -4,12 +4,9 @@
  * gpadlctl(8) is the manual.
  */
 #include <getopt.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "gpadlctl.h"
-
-bool want_json;
 
 static const struct {
 	const char *name;
@@ -24,36 +21,6 @@ static const struct {
 	{ "disk", command_disk, "make, list and delete disks for guests" },
 	{ "metrics", command_metrics, "counters in Prometheus' text format" },
 };
-
-static void complain(const char *next, const char *format, va_list args)
-{
-	fflush(stdout);
-	fputs("gpadlctl: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	if (next)
-		fprintf(stderr, "  next: %s\n", next);
-}
-
-int fail(const char *next, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	complain(next, format, args);
-	va_end(args);
-	return STATUS_FAILED;
-}
-
-int misuse(const char *next, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	complain(next, format, args);
-	va_end(args);
-	return STATUS_MISUSE;
-}
 
 static void print_usage(FILE *to)
 {
