@@ -96,6 +96,31 @@ one_file_two_disks()
 	run disk create other --file "$root/srv/other.img" --size 1M
 }
 
+# What a guest knows a disk by, and what the disk knows the guest by
+identity()
+{
+	cat "$target"/core/*/data/wwn/vpd_unit_serial "$group/nexus"
+}
+
+# configfs is empty after a reboot
+made_again()
+{
+	local before
+
+	anew
+	create data --file "$image" --size 1M
+	before=$(identity)
+	[ "$(wc -l <<<"$before")" -ge 1 ]
+	rm -rf "$target/core/fileio_0" "$target/vmbus"
+	create data --file "$image"
+	[ "$(identity)" = "$before" ]
+	# Another disk in its place is another one.
+	mv "$target/core/fileio_0/data" "$target/core/fileio_0/gone"
+	rm -rf "$target/vmbus"
+	run disk create data --file "$root/srv/other.img" --size 1M --wwn "$wwn" --lun 1 >/dev/null
+	[ "$(identity)" != "$before" ]
+}
+
 # Nobody had to write its path into udev_path, and nobody has to have a logical unit of it
 one_file_of_somebody_else()
 {
@@ -266,6 +291,7 @@ anew
 ok "list: none" says '^There are no disks for VMBus guests.$' disk list
 ok "create: what the VMM is to be told" says_how_to_name_it
 ok "create, list, delete: a file" comes_and_goes
+ok "create: a disk that is made again after a reboot is the same one" made_again
 ok "create: one file is not two disks" one_file_two_disks
 ok "create: nor the file of somebody else" one_file_of_somebody_else
 ok "create: nothing is left of one that failed" undone

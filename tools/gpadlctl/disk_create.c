@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -87,6 +88,25 @@ static void random_wwn(char wwn[21])
 	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
 		n = getpid();
 	snprintf(wwn, 21, "naa.5001405%09llx", n & 0xfffffffff);
+}
+
+/*
+ * What the guest knows a disk by, and the disk a guest, follows from their names: a disk that is
+ * made again after a reboot, with the same --wwn, is the same one (serial number, reservations).
+ */
+static __u64 __printf(1, 2) name_hash(const char *format, ...)
+{
+	__u64 hash = 0xcbf29ce484222325;	/* FNV-1a */
+	char text[NAME_MAX_LEN + 64];
+	va_list args;
+	const char *c;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (c = text; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+	return hash;
 }
 
 /* The target takes options that are parted by commas. */
@@ -212,7 +232,6 @@ static bool make_backstore(struct made *made, struct disk *d)
 {
 	static const char *const kinds[] = { NULL, "fileio", "iblock", "rd_mcp" };
 	char hba[PATH_LEN - NAME_MAX_LEN - 1], control[320], serial[40];
-	__u64 n[2] = {};
 
 	if (!make_hba(made, kinds[d->store], hba, sizeof(hba)))
 		return false;
@@ -227,9 +246,9 @@ static bool make_backstore(struct made *made, struct disk *d)
 		return false;
 	if (!step_write(rooted("%s/enable", d->backstore), "1"))
 		return false;
-	if (getrandom(n, sizeof(n), 0) != sizeof(n))
-		return true;
-	snprintf(serial, sizeof(serial), "%016llx%016llx", n[0], n[1]);
+	/* A guest sees the first 25 digits of it in the disk's NAA name. */
+	snprintf(serial, sizeof(serial), "%s%016llx", d->wwn + strlen("naa."),
+		 name_hash("%s:%u:%u:%s", d->wwn, d->tpgt, d->lun, d->name));
 	return step_write(rooted("%s/wwn/vpd_unit_serial", d->backstore), serial);
 }
 
@@ -243,7 +262,8 @@ static bool make_group(struct made *made, const struct disk *d, const char *grou
 	    !step_dir(made, rooted("%s/vmbus/%s", TARGET, d->wwn), true) ||
 	    !step_dir(made, rooted("%s", group), true))
 		return false;
-	random_wwn(initiator);
+	snprintf(initiator, sizeof(initiator), "naa.5001405%09llx",
+		 name_hash("nexus:%s:%u", d->wwn, d->tpgt) & 0xfffffffff);
 	return !is_new || step_write(rooted("%s/nexus", group), initiator);
 }
 
