@@ -6,7 +6,7 @@
  * of the guest's processors, buffers of the guest that stay mapped until they are wanted
  * back, and requests that complete in another thread.
  *
- *	struct crc_device	probe() .. remove(): what the VMM has configured
+ *	struct vmbus_crc_config	probe() .. remove(): what the VMM has configured
  *	struct crc_channel	open() .. close(): one ring, its buffers, its requests
  *	struct crc_request	a packet, from kick() until its completion is sent
  *
@@ -27,10 +27,6 @@
 #include <linux/xarray.h>
 
 #include "vmbus_crc.h"
-
-struct crc_device {
-	struct vmbus_crc_config config;
-};
 
 struct crc_request {
 	struct work_struct work;
@@ -83,12 +79,6 @@ static int crc_map(struct crc_channel *c, u32 handle)
 	/* The last step: now revoke() can find what it needs. */
 	vmbus_mapping_arm(map, xa_mk_value(handle));
 	return 0;
-}
-
-static int crc_unmap_for_guest(struct crc_channel *c, u32 handle)
-{
-	guard(mutex)(&c->lock);
-	return crc_unmap(c, handle);
 }
 
 /* The guest may write to the pages meanwhile. It gets some CRC then: its own fault. */
@@ -161,12 +151,16 @@ static void crc_work(struct work_struct *work)
 static int crc_do_now(struct crc_channel *c, const struct vmbus_crc_request *ask)
 {
 	u32 handle = le32_to_cpu(ask->buffer), len = le32_to_cpu(ask->len);
+	int ret;
 
 	switch (le32_to_cpu(ask->op)) {
 	case VMBUS_CRC_MAP:
 		return crc_map(c, handle);
 	case VMBUS_CRC_UNMAP:
-		return crc_unmap_for_guest(c, handle);
+		mutex_lock(&c->lock);
+		ret = crc_unmap(c, handle);
+		mutex_unlock(&c->lock);
+		return ret;
 	case VMBUS_CRC_SUBCHANNELS_WANTED:
 		if (vmbus_endpoint_index(c->ep) || len > U16_MAX)
 			return -EINVAL;
@@ -228,20 +222,20 @@ err_release:
 
 /* ---- The backend ---- */
 
-static int crc_probe(struct vmbus_device *dev, const void *config, size_t len)
+static int crc_probe(struct vmbus_device *dev, const void *data, size_t len)
 {
-	struct crc_device *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	struct vmbus_crc_config *config = kzalloc(sizeof(*config), GFP_KERNEL_ACCOUNT);
 	int ret;
 
-	if (!d)
+	if (!config)
 		return -ENOMEM;
-	ret = vmbus_config_copy(&d->config, sizeof(d->config), sizeof(d->config), config, len);
-	if (!ret && (!d->config.max_requests || d->config.max_requests > VMBUS_CRC_MAX_REQUESTS))
+	ret = vmbus_config_copy(config, sizeof(*config), sizeof(*config), data, len);
+	if (!ret && (!config->max_requests || config->max_requests > VMBUS_CRC_MAX_REQUESTS))
 		ret = -EINVAL;
 	if (ret)
-		kfree(d);
+		kfree(config);
 	else
-		vmbus_device_set_data(dev, d);
+		vmbus_device_set_data(dev, config);
 	return ret;
 }
 
@@ -252,18 +246,18 @@ static void crc_remove(struct vmbus_device *dev)
 
 static int crc_open(struct vmbus_endpoint *ep)
 {
-	struct crc_device *d = vmbus_device_data(vmbus_endpoint_device(ep));
+	const struct vmbus_crc_config *config = vmbus_device_data(vmbus_endpoint_device(ep));
 	struct crc_channel *c;
 	unsigned int i;
 
-	c = kvzalloc(struct_size(c, requests, d->config.max_requests), GFP_KERNEL_ACCOUNT);
+	c = kvzalloc(struct_size(c, requests, config->max_requests), GFP_KERNEL_ACCOUNT);
 	if (!c)
 		return -ENOMEM;
 	c->ep = ep;
-	c->config = &d->config;
+	c->config = config;
 	mutex_init(&c->lock);
 	xa_init(&c->buffers);
-	for (i = 0; i < d->config.max_requests; i++) {
+	for (i = 0; i < config->max_requests; i++) {
 		struct crc_request *r = &c->requests[i];
 
 		r->chan = c;
