@@ -7,9 +7,11 @@
 	bench.py parallel CSV LOCKS	two threads against one, as CSV on stdout
 	bench.py kicks CSV LOCKS	two channels that are kicked, alone and among many
 	bench.py without NAMES LOGS	what each part of the mapper buys, as CSV on stdout
+	bench.py rings LOGS		what a packet costs, beside what it did, as CSV on stdout
 	bench.py bars DEST		what the picture shows, for gnuplot, on stdout
 	bench.py ratios LOGS		ours to the yardstick, case by case, on stdout
-	bench.py check LOGS RATIOS RESULTS	compare with those, and with the table that was
+	bench.py check LOGS RATIOS RESULTS RINGS
+					compare with those, and with the tables that were
 					written; ends with 'N passed, N failed'
 
 LOGS has the CSV files of tests/bench/bin/bench, in instructions.
@@ -50,6 +52,21 @@ GOALS = [
     ("establish real 36608", None, 120),
     ("look-up among 100000 against 1, handles from 0xe1e10", 1.5, None),
     ("look-up among 100000 against 1, handles from 0x1", 1.5, None),
+]
+
+
+# Packets: what stood there first (one a call, by copy, interrupts off meanwhile), by bytes and batch
+SIZES = [(64, 1), (64, 16), (1024, 1), (1024, 16)]
+RING_WAYS = [
+    ("receive, before", (328, 283, 688, 642)),
+    ("recv", "vmbus_endpoint_recv(), a copy"),
+    ("peek", "vmbus_endpoint_peek(), vmbus_endpoint_next(), in place"),
+    ("peek and copy", "the same, and vmbus_endpoint_copy()"),
+    ("send, before", (515, 425, 875, 784)),
+    ("send", "vmbus_endpoint_send()"),
+    ("sendv", "vmbus_endpoint_sendv(), VMBUS_SEND_MORE"),
+    ("placev", "vmbus_endpoint_reserve(), vmbus_endpoint_placev(), a copy"),
+    ("place", "vmbus_endpoint_reserve(), vmbus_endpoint_place(), in place"),
 ]
 
 
@@ -251,6 +268,34 @@ def without(names, logs):
                                        for case in WAYS])
 
 
+def ring_rows(logs):
+    """The table of packets: way, then instructions by SIZES"""
+    cost = {(line["way"], int(line["bytes"]), int(line["batch"])): float(line["instructions"])
+            for line in read(logs, "ring.csv")}
+    for way, what in RING_WAYS:
+        if isinstance(what, str):
+            yield [what] + [f"{cost[way, *size]:.0f}" for size in SIZES]
+        else:
+            yield [way] + [str(n) for n in what]
+
+
+def rings(logs):
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["way"] + [f"{size}, {'alone' if nr == 1 else nr}" for size, nr in SIZES])
+    out.writerows(ring_rows(logs))
+
+
+def rings_told(logs, table):
+    """Cells of the table of packets that was written: whether each is still what it tells."""
+    with open(table, encoding="utf-8") as f:
+        written = list(csv.reader(f))
+    for row, line in zip(ring_rows(logs), written[1:], strict=True):
+        for size, now, was in zip(SIZES, row[1:], line[1:]):
+            apart = int(now) / int(was)
+            yield (row[0] == line[0] and 1 / TOLERANCE <= apart <= TOLERANCE,
+                   f"{row[0]}, {size[0]} bytes, {size[1]} in a batch: {now}; {table} tells {was}")
+
+
 def bars(dest):
     results = {row["case"]: row for row in read(dest, "results.csv")}
     for memory in MEMORIES:
@@ -292,10 +337,11 @@ def told(found, results):
                    f"{row.case}: {row.ratio:.3f}; {results} tells {line['ratio']}")
 
 
-def check(logs, ratios_file, results):
+def check(logs, ratios_file, results, table):
     found = {row.case: row for row in smallest(logs)}
     passed = failed = 0
-    for good, what in [*worse(found, ratios_file), *told(found, results)]:
+    for good, what in [*worse(found, ratios_file), *told(found, results),
+                       *rings_told(logs, table)]:
         passed += good
         failed += not good
         if not good:
@@ -309,7 +355,7 @@ def check(logs, ratios_file, results):
 
 def main():
     commands = {"report": report, "parallel": parallel, "kicks": kicks, "bars": bars,
-                "without": without, "ratios": ratios, "check": check}
+                "without": without, "ratios": ratios, "rings": rings, "check": check}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     sys.exit(commands[sys.argv[1]](*sys.argv[2:]) is False)

@@ -4,12 +4,12 @@
 # What vmbus_gpadl_map() costs, beside the kernel's own way of pinning.
 #
 #	bench.sh		everything, in guest instructions: a table on stdout;
-#				results.csv, goals.csv, without.csv, parallel.csv, kicks.csv and
-#				ratios.txt in tests/bench, and the picture in Documentation
+#				results.csv, goals.csv, without.csv, parallel.csv, kicks.csv,
+#				rings.csv and ratios.txt in tests/bench, and the picture in Documentation
 #	bench.sh instructions	that, but for without.csv and what parallel does
 #	bench.sh parallel	two threads at once (parallel.csv, kicks.csv)
-#	bench.sh check		the smallest cases, compared with tests/bench/ratios.txt and
-#				results.csv; the last line on stdout is 'N passed, N failed'
+#	bench.sh check		the smallest cases, and packets, compared with tests/bench/ratios.txt,
+#				results.csv and rings.csv; the last line on stdout is 'N passed, N failed'
 #	bench.sh wall		the cases in wall time, in QEMU (ACCEL=kvm, where the
 #				processor can; MACHINE=1: on this machine itself, as root,
 #				with modules for the running kernel, unloaded after)
@@ -70,7 +70,9 @@ instructions()
 {
 	count cases packets establish lookup idle region
 	"$report" report "$logs" "$bench"
-	count quick packets
+	count quick packets ring
+	"$report" rings "$logs" >"$bench/rings.csv"
+	column -s, -t "$bench/rings.csv" >&2
 	{
 		cat <<-END
 		# Ours to the yardstick, of the smallest cases, as make bench measured it.
@@ -158,11 +160,12 @@ picture()
 check()
 {
 	[ -e "$bench/ratios.txt" ] || die "there is no tests/bench/ratios.txt" "make bench"
-	count quick packets >&2 || {
+	count quick packets ring >&2 || {
 		echo "0 passed, 1 failed"
 		exit 1
 	}
-	"$report" check "$logs" "$bench/ratios.txt" "$bench/results.csv"
+	"$report" check "$logs" "$bench/ratios.txt" "$bench/results.csv" \
+		"$bench/rings.csv"
 }
 
 # ---- Wall time ----
