@@ -36,7 +36,7 @@ static u32 read_bytes(struct guest_msg *m, const char *at)
 	return 2;
 }
 
-/* "> TYPE bytes": the type's name is for people. */
+/* "> TYPE bytes": the type's name is for readers. */
 static bool read_message(struct guest_msg *m, const char *at, const char *end)
 {
 	u32 taken;

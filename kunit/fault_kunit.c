@@ -27,7 +27,7 @@
 
 /**
  * struct call - a call of the API that is made again and again
- * @name: for people
+ * @name: as it is printed
  * @setup: once, before all; or NULL
  * @prepare: before each call; or NULL
  * @run: the call, in the thread of the case or in one without an address space

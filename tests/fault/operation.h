@@ -35,7 +35,7 @@ struct rig {
 
 /**
  * struct operation - something that is done, and undone
- * @name: for people
+ * @name: as it is printed
  * @setup: once, before all; or NULL
  * @prepare: before each time; or NULL
  * @run: the operation, 0 or a negative errno; alone in this, something may fail

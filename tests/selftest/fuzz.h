@@ -46,7 +46,7 @@ struct life;	/* each fuzzer has its own */
 
 /**
  * struct fuzz_op - one kind of operation
- * @name: for people
+ * @name: as it is printed
  * @weight: how often it comes, beside the others
  * @run: does it; returns 0 or more, or a negative errno
  * @errnos: those that are documented, to the first 0
@@ -115,7 +115,7 @@ struct fuzz_seed {
 
 /**
  * struct fuzz_kind - a fuzzer
- * @name: for people
+ * @name: as it is printed
  * @ops: what it does
  * @nr_ops: how many these are
  * @nr_states: how many states it knows
