@@ -120,8 +120,11 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_host_device_unplug);
  * channels are closed, remove() is called, and the VMM is told. When this returns, no callback
  * runs or will be called, and vmbus_endpoint_put() in interrupts and softirqs has returned.
  *
- * Context: process, may sleep for as long as the backend's own callbacks take. Not in one of
- * these.
+ * It waits for close() and remove() of each device, which run in threads of the VMMs: for as long
+ * as these callbacks take, and for as long as a VMM is stopped (SIGSTOP, a frozen cgroup). It
+ * cannot be interrupted. A module that unregisters only in its exit does not wait.
+ *
+ * Context: process, sleeps. Not in a callback of the backend.
  */
 void vmbus_backend_unregister(struct vmbus_backend *backend)
 {
