@@ -127,7 +127,7 @@ help:
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
 	@echo "  make check-newest, make check-old  the newest kernel in the archive; Debian's 6.1"
-	@echo "  make check-full   all of these; ends with 'N passed, N failed'"
+	@echo "  make check-full   these, but for what only measures; ends with 'N passed, N failed'"
 	@echo "  make check-arm64  not in it: builds for arm64, and KUnit there, emulated"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
