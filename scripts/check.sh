@@ -62,6 +62,9 @@ stages_full()
 	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
 	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
 	nested|stock guests: sub-channels by uio; panics while a backend hangs|$scripts/nested.sh
+	verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens $scripts/demo-disk.sh verify
+	root|Debian boots from a disk|happens $scripts/demo-disk.sh root
+	sg3|sg3-utils in a guest, and in its host on the same disk|happens $scripts/demo-disk.sh sg3
 	qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
 	watch|what the documents show with perf and bpftrace|$scripts/watch.sh
 	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|stage_intree
@@ -156,7 +159,7 @@ stage_install()
 # A demo counts as one test: it happened as it should, or not
 happens()
 {
-	if "$1" >&2; then
+	if "$@" >&2; then
 		echo "1 passed, 0 failed"
 	else
 		echo "0 passed, 1 failed"
