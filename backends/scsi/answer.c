@@ -87,7 +87,7 @@ static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
 	use = &chan->use[r->command.lun];
 	r->admitted = false;
 	hlist_del(&r->command_node);
-	chan->nr_commands--;
+	WRITE_ONCE(chan->nr_commands, chan->nr_commands - 1);
 	chan->copy_bytes -= r->copy_bytes;
 	use->commands--;
 	use->copy_bytes -= r->copy_bytes;
@@ -253,7 +253,7 @@ bool vscsi_request_admit(struct vscsi_request *r)
 		r->admitted = true;
 		r->since = jiffies;
 		hlist_add_head(&r->command_node, &chan->commands);
-		chan->nr_commands++;
+		WRITE_ONCE(chan->nr_commands, chan->nr_commands + 1);
 		use->commands++;
 	}
 	spin_unlock(&chan->lock);

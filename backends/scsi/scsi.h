@@ -144,7 +144,7 @@ struct vscsi_use {
  * @nr_gone: requests that are gone. Read without @lock
  * @copy_bytes: data of theirs that is copied
  * @max_commands: commands that can be under way at the target at a time
- * @nr_commands: those that are
+ * @nr_commands: those that are. Read without @lock
  * @commands: these
  * @use: what each logical unit has of them; an entry for any number that a packet can name
  * @stalled: receiving goes on when a request is gone
