@@ -23,10 +23,12 @@ backstore()
 	echo 1 >"$target/core/$1/$2/enable"
 }
 
-# measure PEER KIND NAME: the nexus comes last: no logical unit is news to it
+# measure vhost|vmbus|resident KIND NAME: the nexus comes last: no logical unit is news to it
 measure()
 {
-	group=$target/$1/naa.5001405000000001/tpgt_1
+	fabric=$1
+	[ "$fabric" = vhost ] || fabric=vmbus
+	group=$target/$fabric/naa.5001405000000001/tpgt_1
 	mkdir -p "$group/lun/lun_0"
 	ln -s "$target/core/$2/$3" "$group/lun/lun_0/disk"
 	echo naa.5001405000000002 >"$group/nexus"
@@ -58,7 +60,7 @@ mount -t configfs configfs /sys/kernel/config
 backstore rd_mcp_0 null rd_pages=8192,rd_nullio=1
 backstore rd_mcp_0 memory rd_pages=8192
 backstore iblock_0 block udev_path=/dev/nullb0
-for peer in vhost vmbus; do
+for peer in vhost vmbus resident; do
 	measure $peer rd_mcp_0 null
 	if [ -n "$profiled" ]; then
 		perf report -i /tmp/perf.data --stdio -s dso,sym --percent-limit 0.2 2>/dev/null |
@@ -68,8 +70,8 @@ for peer in vhost vmbus; do
 		measure $peer iblock_0 block
 	fi
 	result $peer.csv </tmp/$peer.csv
-	rmdir "$target/$peer"
 done
+rmdir $target/vhost $target/vmbus
 rmdir $target/core/rd_mcp_0/null $target/core/rd_mcp_0/memory $target/core/iblock_0/block
 rmdir $target/core/rd_mcp_0 $target/core/iblock_0
 umount /sys/kernel/config

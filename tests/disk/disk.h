@@ -49,7 +49,7 @@ struct peer {
 	int call_fd;
 };
 
-extern struct peer vmbus_peer, vhost_peer;
+extern struct peer vmbus_peer, resident_peer, vhost_peer;
 
 #define BIT_ULL(_n)		(1ull << (_n))
 

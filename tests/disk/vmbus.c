@@ -47,11 +47,16 @@ static __u64 event_flags[32];
 static void put(__u32 *at, const void *from, __u32 len)
 {
 	char *data = (char *)out + PAGE;
-	__u32 first = DATA - *at < len ? DATA - *at : len;
+	__u32 first = DATA - *at;
 
+	if (len < first) {
+		memcpy(data + *at, from, len);
+		*at += len;
+		return;
+	}
 	memcpy(data + *at, from, first);
 	memcpy(data, (const char *)from + first, len - first);
-	*at = (*at + len) % DATA;
+	*at = len - first;
 }
 
 /* Publish what was put from the write index to @at. */
@@ -115,40 +120,62 @@ static bool vmbus_kick(void)
 	return kicked;
 }
 
-/* The next answer; false if there is none */
-static bool receive(__u64 *id, struct vstor_msg *msg)
+/* What lies @offset behind the read index. No word goes round the end by halves */
+static const void *peek(__u32 offset)
 {
-	const char *data = (const char *)in + PAGE;
-	__u32 at = in->read, len, i;
-	__u16 head[4];
+	__u32 at = in->read + offset;
 
-	if (load(&in->write) == at)
+	return (const char *)in + PAGE + (at < DATA ? at : at - DATA);
+}
+
+/* The next answer is the request's of that number; false if there is none */
+static bool receive_begin(__u64 *id, __u32 *payload)
+{
+	const __u16 *head = peek(0);
+
+	if (load(&in->write) == in->read)
 		return false;
-	memcpy(head, data + at, 8);
-	/* Answers are of 80 bytes and a trailer: one may go round the end */
-	len = head[2] * 8;
-	for (i = 8; i < len; i += 8) {
-		const void *from = data + (at + i) % DATA;
-
-		if (i == 8)
-			memcpy(id, from, 8);
-		else if (i - head[1] * 8 < sizeof(*msg))
-			memcpy((char *)msg + i - head[1] * 8, from, 8);
-	}
-	store(&in->read, (at + len + 8) % DATA);
+	*payload = head[1] * 8;
+	*id = *(const __u64 *)peek(8);
 	return true;
 }
 
+static void receive_end(void)
+{
+	const __u16 *head = peek(0);
+	__u32 at = in->read + head[2] * 8 + 8;
+
+	store(&in->read, at < DATA ? at : at - DATA);
+}
+
+/* The next answer, all of it */
+static bool receive(__u64 *id, struct vstor_msg *msg)
+{
+	__u32 payload, i;
+
+	if (!receive_begin(id, &payload))
+		return false;
+	for (i = 0; i < sizeof(*msg); i += 8)
+		memcpy((char *)msg + i, peek(payload + i), 8);
+	receive_end();
+	return true;
+}
+
+/* As much of the answer as a driver looks at, where it lies */
 static int vmbus_reap(void)
 {
-	struct vstor_msg msg;
+	const __u8 *status;
+	__u32 payload;
 	__u64 id;
 
-	if (!receive(&id, &msg))
+	if (!receive_begin(&id, &payload))
 		return -1;
-	if (msg.srb_status != 1)
-		give_up("vmbus: request %ju ended with status %#x/%#x", (uintmax_t)id,
-			msg.srb_status, msg.scsi_status);
+	/* srb_status, and scsi_status beside it */
+	status = peek(payload + offsetof(struct vstor_msg, srb_status));
+	if (status[0] != 1)
+		give_up("vmbus: request %ju ended with status %#x/%#x", (uintmax_t)id, status[0],
+			status[1]);
+	receive_end();
 	return id - 1;
 }
 
@@ -163,14 +190,14 @@ static void vmbus_listen(bool wanted)
 
 /* ---- How it begins ---- */
 
-static void create_channel(const char *wwpn)
+static void create_channel(const char *wwpn, int call_fd)
 {
 	const __u8 type[16] = VMBUS_HOST_SCSI_IF_TYPE;
 	struct vmbus_host_scsi_config config = { .size = sizeof(config), .tpgt = 1 };
 	struct vmbus_host_signals signals = {
 		.size = sizeof(signals),
 		.kick_fd = kick_fd,
-		.call_fd = vmbus_peer.call_fd,
+		.call_fd = call_fd,
 		.flag = RELID,
 		.event_flags = (uintptr_t)event_flags,
 	};
@@ -210,20 +237,20 @@ static void ask(struct vstor_msg msg)
 	MUST(!msg.status);
 }
 
-static void vmbus_start(const char *wwpn, char *mem, size_t size)
+static void start(struct peer *peer, const char *wwpn, char *mem, size_t size, __u32 flags)
 {
 	memory = mem;
 	fd = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
 	MUST(fd >= 0);
 	kick_fd = eventfd(0, EFD_CLOEXEC);
-	vmbus_peer.call_fd = eventfd(0, EFD_CLOEXEC);
+	peer->call_fd = eventfd(0, EFD_CLOEXEC);
 	out = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(out != MAP_FAILED);
 	in = (void *)((char *)out + SPLIT * PAGE);
 	MUST(!vmm_create(fd));
-	MUST(!vmm_region(fd, MEM_SLOT, 0, MEM_GPA, size, mem));
+	MUST(!vmm_region(fd, MEM_SLOT, flags, MEM_GPA, size, mem));
 	MUST(!vmm_region(fd, RING_SLOT, 0, RING_GPA, BYTES, out));
-	create_channel(wwpn);
+	create_channel(wwpn, peer->call_fd);
 	open_channel();
 	ask((struct vstor_msg){ .op = OP_BEGIN });
 	ask((struct vstor_msg){ .op = OP_VERSION, .version = 0x0602 });
@@ -231,9 +258,29 @@ static void vmbus_start(const char *wwpn, char *mem, size_t size)
 	ask((struct vstor_msg){ .op = OP_END });
 }
 
+static void vmbus_start(const char *wwpn, char *mem, size_t size)
+{
+	start(&vmbus_peer, wwpn, mem, size, 0);
+}
+
+/* All of the guest's memory is pinned from the start, as where it has a device of its own */
+static void resident_start(const char *wwpn, char *mem, size_t size)
+{
+	start(&resident_peer, wwpn, mem, size, VMBUS_HOST_REGION_RESIDENT);
+}
+
 struct peer vmbus_peer = {
 	.name = "vmbus",
 	.start = vmbus_start,
+	.submit = vmbus_submit,
+	.kick = vmbus_kick,
+	.reap = vmbus_reap,
+	.listen = vmbus_listen,
+};
+
+struct peer resident_peer = {
+	.name = "resident",
+	.start = resident_start,
 	.submit = vmbus_submit,
 	.kick = vmbus_kick,
 	.reap = vmbus_reap,
