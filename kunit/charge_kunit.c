@@ -17,8 +17,8 @@ static void limit_owner(struct vm *vm, unsigned long pages)
 
 VM_CASE(owner_over_limit)
 {
-	vm_establish(vm, &vm->c[0], 1, VM_LOW_PFN, 8);
-	vm_establish(vm, &vm->c[0], 2, VM_LOW_PFN, 3);
+	vm_establish(vm, &vm->c[0], 1, VM_LOW_PFN, 8 * VM_PER_HOST);
+	vm_establish(vm, &vm->c[0], 2, VM_LOW_PFN, 3 * VM_PER_HOST);
 	limit_owner(vm, 10);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), 0);
 	/* The same pages again are pinned again, and charged again. */
@@ -35,8 +35,8 @@ VM_CASE(owner_over_limit)
 /* It is the owner's limit that counts, not that of the thread that maps. */
 VM_CASE(owner_over_limit_in_kernel_thread)
 {
-	vm_fill(vm, VM_LOW_PFN, 8);
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
+	vm_fill(vm, VM_LOW_PFN, 8 * VM_PER_HOST);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8 * VM_PER_HOST);
 	limit_owner(vm, 7);
 	KUNIT_EXPECT_EQ(test, vm_map_in_thread(vm, vm_task_map), -ENOMEM);
 	limit_owner(vm, 8);
@@ -45,7 +45,7 @@ VM_CASE(owner_over_limit_in_kernel_thread)
 
 VM_CASE(privileged_owner_over_limit)
 {
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 8 * VM_PER_HOST);
 	limit_owner(vm, 0);
 	vm_unlimit(vm);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
@@ -148,7 +148,7 @@ VM_CASE(map_does_not_stay_a_user)
 {
 	int before = atomic_read(&vm->mm->mm_users);
 
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2 * VM_PER_HOST);
 	KUNIT_EXPECT_EQ(test, 0,
 			vm_join(vm_start(vm, users_after_map, &vm->c[0], 0, VM_HANDLE)));
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->mm->mm_users), before);
@@ -185,7 +185,7 @@ static int memcg_after_map(struct vm_task *t)
 VM_CASE(map_charges_the_owner_meanwhile)
 {
 	vm->pin = pin_while_charging;
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 2 * VM_PER_HOST);
 	KUNIT_EXPECT_EQ(test, 0,
 			vm_join(vm_start(vm, memcg_after_map, &vm->c[0], 0, VM_HANDLE)));
 	KUNIT_EXPECT_EQ(test, vm->pin_result, IS_ENABLED(CONFIG_MEMCG));

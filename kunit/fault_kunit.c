@@ -137,7 +137,7 @@ static int set_region(struct vm *vm, u32 flags, u64 pages)
 
 static int region_on_demand(struct vm_task *t)
 {
-	return set_region(t->vm, 0, 20);
+	return set_region(t->vm, 0, 32);
 }
 
 static int region_resident(struct vm_task *t)
@@ -152,7 +152,7 @@ static void region_remove(struct vm *vm)
 
 static void region_make_resident(struct vm *vm)
 {
-	KUNIT_EXPECT_EQ(vm->test, set_region(vm, RESIDENT, 20), 0);
+	KUNIT_EXPECT_EQ(vm->test, set_region(vm, RESIDENT, 32), 0);
 }
 
 static int region_be_removed(struct vm_task *t)
@@ -329,6 +329,8 @@ static int vunmap_it(struct vm_task *t)
 
 static void establish_and_map(struct vm *vm)
 {
+	/* Else they cannot be vmapped. */
+	vm_need_small_pages(vm->test);
 	establish_scattered(vm);
 	make_map(vm);
 }
@@ -591,7 +593,8 @@ VM_CASE(each_pin_comes_back_short)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		u32 nr = pins_short(vm, call, rows[i].pin, rows[i].expected);
 
-		KUNIT_EXPECT_GE(test, nr, p->pins);
+		/* Larger pages are fewer. */
+		KUNIT_EXPECT_GE(test, nr, VM_PER_HOST > 1 ? 1 : p->pins);
 		places += nr;
 	}
 	kunit_info(test, "faults: %u short pins\n", places);

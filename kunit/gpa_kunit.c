@@ -147,6 +147,7 @@ VM_CASE(segments)
 	struct scatterlist *sg;
 	u32 i, sum = 0;
 
+	vm_need_small_pages(test);
 	vm_begin(vm);
 	guest_range(&vm->s, (GPA_PAGES - 1) * GUEST_PAGE, 100);
 	guest_pfns(&vm->s, VM_BIG_PFN, 1, GPA_PAGES);

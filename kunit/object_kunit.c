@@ -371,8 +371,7 @@ VM_CASE(entries_are_limited)
 	struct sg_page_iter iter;
 	unsigned int i, n;
 
-	if (PAGE_SIZE != GUEST_PAGE)
-		kunit_skip(test, "pages of another size than the guest's");
+	vm_need_small_pages(test);
 	for (i = 0; i < ARRAY_SIZE(limits); i++) {
 		vm_begin(vm);
 		guest_range(&vm->s, SEGMENT_PAGES * GUEST_PAGE - 0x123 - 5, 0x123);

@@ -63,6 +63,7 @@ VM_CASE(pages_far_apart)
 {
 	const u32 step = VM_BIG_PAGES / 64;
 
+	vm_need_small_pages(test);
 	vm_begin(vm);
 	guest_range(&vm->s, 64 * GUEST_PAGE, 0);
 	guest_pfns(&vm->s, VM_BIG_PFN, step, 64);
@@ -106,6 +107,7 @@ VM_CASE(pages_spread_over_blocks)
 	u64 pfn = first_block_pfn(vm);
 	u32 i;
 
+	vm_need_small_pages(test);
 	vm_begin(vm);
 	guest_range(&vm->s, s->blocks * (s->even + s->odd) * GUEST_PAGE, 0);
 	for (i = 0; i < s->blocks; i++, pfn += GPADL_BLOCK_PAGES) {
@@ -214,6 +216,7 @@ VM_CASE(pages_that_follow_by_luck)
 	u64 pfn = first_block_pfn(vm);
 	struct sg_table *sgt;
 
+	vm_need_small_pages(test);
 	lucky_begin(test, pfn, l->flip);
 	vm_begin(vm);
 	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
@@ -257,6 +260,7 @@ VM_CASE(dma_map_merges_entries)
 	u64 pfn = first_block_pfn(vm);
 	struct sg_table *sgt;
 
+	vm_need_small_pages(test);
 	lucky_begin(test, pfn, 2);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, pfn, nr);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
@@ -277,6 +281,7 @@ static long pin_short(struct vm *vm, unsigned long hva, unsigned long nr,
 
 VM_CASE(short_pins_go_on)
 {
+	vm_need_small_pages(test);
 	vm->pin = pin_short;
 	vm_begin(vm);
 	vm_range(vm, VM_BIG_PFN, 100);
@@ -312,6 +317,7 @@ VM_CASE(failed_pin_drops_the_others)
 	};
 	int i;
 
+	vm_need_small_pages(test);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 50);
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		vm->pin = pin_then_fail;

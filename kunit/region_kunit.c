@@ -8,7 +8,7 @@
 #include "vm.h"
 
 /* A guest page that the cases use, in VM_LOW; and where free addresses begin. */
-#define PFN		(VM_LOW_PFN + 8)
+#define PFN		(VM_LOW_PFN + 16)
 #define FREE_PFN	VM_HOLE_PFN
 
 /* 0: a GPADL of that page can be mapped. */
@@ -50,7 +50,7 @@ struct bad_region {
 	int ret;
 };
 
-#define GPA(pfn)	((u64)(pfn) << PAGE_SHIFT)
+#define GPA(pfn)	((u64)(pfn) << GPADL_PAGE_SHIFT)
 #define GPA_END		BIT_ULL(52)
 
 /* Each is wrong in one field; hva 0 stands for one that is right. */
@@ -72,13 +72,15 @@ static const struct bad_region bad_regions[] = {
 	{ "hva of nobody", { VM_FREE_SLOT, 0, GPA(FREE_PFN), PAGE_SIZE, BIT_ULL(62) },
 	  -EINVAL },
 	{ "removal of nothing", { VM_FREE_SLOT, 0, 0, 0 }, -ENOENT },
-	{ "overlaps the first page", { VM_FREE_SLOT, 0, GPA(VM_LOW_PFN - 1), 2 * PAGE_SIZE },
-	  -EEXIST },
+	{ "overlaps the first page",
+	  { VM_FREE_SLOT, 0, GPA(VM_LOW_PFN - VM_PER_HOST), 2 * PAGE_SIZE }, -EEXIST },
 	{ "overlaps the last page",
-	  { VM_FREE_SLOT, 0, GPA(VM_HIGH_PFN + VM_HIGH_PAGES - 1), 2 * PAGE_SIZE }, -EEXIST },
+	  { VM_FREE_SLOT, 0, GPA(VM_HIGH_PFN + VM_HIGH_PAGES - VM_PER_HOST), 2 * PAGE_SIZE },
+	  -EEXIST },
 	{ "inside another", { VM_FREE_SLOT, 0, GPA(PFN), PAGE_SIZE }, -EEXIST },
 	{ "around another",
-	  { VM_FREE_SLOT, 0, GPA(VM_RO_PFN - 1), GPA(VM_RO_PAGES + 2) }, -EEXIST },
+	  { VM_FREE_SLOT, 0, GPA(VM_RO_PFN - VM_PER_HOST), GPA(VM_RO_PAGES + 2 * VM_PER_HOST) },
+	  -EEXIST },
 	{ "where another is",
 	  { VM_FREE_SLOT, 0, GPA(VM_RO_PFN), GPA(VM_RO_PAGES) }, -EEXIST },
 };
@@ -116,7 +118,7 @@ VM_CASE(slot_named_twice)
 {
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = PAGE_SIZE },
-		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
+		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN + VM_PER_HOST), .bytes = PAGE_SIZE },
 	};
 
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EINVAL);
@@ -127,7 +129,8 @@ VM_CASE(new_regions_overlap)
 {
 	struct vmbus_gpa_region changes[] = {
 		{ .slot = VM_FREE_SLOT, .gpa = GPA(FREE_PFN), .bytes = 2 * PAGE_SIZE },
-		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + 1), .bytes = PAGE_SIZE },
+		{ .slot = VM_FREE_SLOT + 1, .gpa = GPA(FREE_PFN + VM_PER_HOST),
+		  .bytes = PAGE_SIZE },
 	};
 
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EEXIST);
@@ -180,7 +183,7 @@ VM_CASE(region_replaced)
 	vm_fill(vm, VM_LOW_PFN, 1);
 	vm_fill(vm, VM_HIGH_PFN, 1);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
-	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_LOW, 0, VM_LOW_PFN, 1,
+	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_LOW, 0, VM_LOW_PFN, VM_PER_HOST,
 					    vm_hva(vm, VM_HIGH_PFN)), 0);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	/* What is there has the address of the other page in it. */
@@ -230,19 +233,25 @@ VM_CASE(regions_swapped)
 	vm_expect_maps(vm, 0);
 }
 
+/* A page of the host each, and one between each two */
+static u64 slot_pfn(u32 slot)
+{
+	return 0x100000 - 2 * VM_PER_HOST * slot;
+}
+
 VM_CASE(every_slot)
 {
 	u32 slot;
 
 	for (slot = VM_NR_SLOTS; slot < VMBUS_GPA_REGION_SLOTS; slot++)
-		KUNIT_EXPECT_EQ(test, vm_set_region(vm, slot, 0, 0x100000 - 2 * slot, 1,
+		KUNIT_EXPECT_EQ(test, vm_set_region(vm, slot, 0, slot_pfn(slot), VM_PER_HOST,
 						    vm_hva(vm, PFN)), 0);
-	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 511), 0);
-	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * VM_NR_SLOTS), 0);
-	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300), 0);
-	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300 + 1), -ENOENT);
+	KUNIT_EXPECT_EQ(test, try_page(vm, slot_pfn(511)), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, slot_pfn(VM_NR_SLOTS)), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, slot_pfn(300)), 0);
+	KUNIT_EXPECT_EQ(test, try_page(vm, slot_pfn(300) + VM_PER_HOST), -ENOENT);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, 300), 0);
-	KUNIT_EXPECT_EQ(test, try_page(vm, 0x100000 - 2 * 300), -ENOENT);
+	KUNIT_EXPECT_EQ(test, try_page(vm, slot_pfn(300)), -ENOENT);
 }
 
 /* ---- While something is mapped ---- */
@@ -261,7 +270,7 @@ VM_CASE(busy_region)
 	/* What is there already is no change; others can be changed. */
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
-	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_FREE_SLOT, 0, FREE_PFN, 1,
+	KUNIT_EXPECT_EQ(test, vm_set_region(vm, VM_FREE_SLOT, 0, FREE_PFN, VM_PER_HOST,
 					    vm_hva(vm, PFN)), 0);
 	vm_check(vm);
 
@@ -289,7 +298,8 @@ VM_CASE(busy_among_others)
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS, 0), -EBUSY);
 	for (i = 0; i < VM_NR_SLOTS; i++)
 		if (i != VM_NOVMA && i != VM_RO && i != VM_NOWRITE)
-			KUNIT_EXPECT_EQ(test, 0, try_page(vm, PHYS_PFN(vm->memory[i].gpa) + 2));
+			KUNIT_EXPECT_EQ(test, 0, try_page(vm, (vm->memory[i].gpa >>
+							       GPADL_PAGE_SHIFT) + 2));
 	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, VM_NR_SLOTS, 0), 0);
 	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
@@ -303,7 +313,7 @@ VM_CASE(busy_one_and_all)
 
 	vm_begin(vm);
 	for (i = 0; i < ARRAY_SIZE(slots); i++)
-		vm_range(vm, PHYS_PFN(vm->memory[slots[i]].gpa), 1);
+		vm_range(vm, vm->memory[slots[i]].gpa >> GPADL_PAGE_SHIFT, 1);
 	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);

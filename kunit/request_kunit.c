@@ -53,16 +53,16 @@ VM_CASE(eagain_pages_in_flight)
 	/* As if other channels had taken all but three. */
 	atomic_add(gpadl_max_request_pages() - 3, nr);
 	vm_begin(vm);
-	vm_range(vm, VM_LOW_PFN, 2);
+	vm_range(vm, VM_LOW_PFN, 2 * VM_PER_HOST);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &first), 0);
 	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &second), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, atomic_read(nr), (int)gpadl_max_request_pages() - 1);
 	vm_begin(vm);
-	vm_range(vm, VM_LOW_PFN, 1);
+	vm_range(vm, VM_LOW_PFN, VM_PER_HOST);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &second), 0);
 	/* Nothing of this one is in flight: nothing would tell it to try again. */
 	vm_begin(vm);
-	vm_range(vm, VM_LOW_PFN, 8);
+	vm_range(vm, VM_LOW_PFN, 8 * VM_PER_HOST);
 	KUNIT_ASSERT_EQ(test, vmbus_gpa_pool_create(vm->c[1].chan, 2, PAGE_SIZE * 8), 0);
 	KUNIT_ASSERT_EQ(test, gpa_send_on(vm, &vm->c[1], 0, &other), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(nr), (int)gpadl_max_request_pages() + 8);

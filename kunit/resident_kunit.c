@@ -22,9 +22,10 @@ static int set_resident(struct vm *vm, u32 flags, u64 pages)
 			     vm_hva(vm, VM_BIG_PFN));
 }
 
+/* In guest pages, too */
 static s64 charged(struct vm *vm)
 {
-	return atomic64_read(&vm->mm->pinned_vm);
+	return atomic64_read(&vm->mm->pinned_vm) * VM_PER_HOST;
 }
 
 /* So many of VM_BIG's first 1200 pages are pinned. */
@@ -39,13 +40,13 @@ static u32 pinned(struct vm *vm)
 
 VM_CASE(pinned_when_set)
 {
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
-	KUNIT_EXPECT_EQ(test, pinned(vm), 1000);
-	KUNIT_EXPECT_EQ(test, charged(vm), 1000);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 1008);
+	KUNIT_EXPECT_EQ(test, charged(vm), 1008);
 	vm_check(vm);
 	/* What is there already is no change. */
 	atomic_set(&vm->pins, 0);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 	KUNIT_EXPECT_EQ(test, pinned(vm), 0);
@@ -54,51 +55,52 @@ VM_CASE(pinned_when_set)
 
 VM_CASE(replaced_by_each_kind)
 {
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 700), 0);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
-	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
-	KUNIT_EXPECT_EQ(test, charged(vm), 600);
-	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, 0, VM_HOLE_PFN, 600,
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 704), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 608), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 608);
+	KUNIT_EXPECT_EQ(test, charged(vm), 608);
+	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, 0, VM_HOLE_PFN, 608,
 					       vm_hva(vm, VM_BIG_PFN)));
 	KUNIT_EXPECT_EQ(test, pinned(vm), 0);
 	KUNIT_EXPECT_EQ(test, charged(vm), 0);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, READ_ONLY, 600), 0);
-	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, READ_ONLY, 608), 0);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 608);
 	/* vm_exit() sees that the end of the partition unpins it. */
 }
 
 VM_CASE(busy_region_stays_pinned)
 {
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 608), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 3);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), -EBUSY);
 	/* Pinned, and then not taken. */
-	KUNIT_EXPECT_EQ(test, -EBUSY, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN + 1,
-						    700, vm_hva(vm, VM_BIG_PFN)));
-	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
-	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	KUNIT_EXPECT_EQ(test, -EBUSY, vm_set_region(vm, VM_FREE_SLOT, RESIDENT,
+						    VM_HOLE_PFN + VM_PER_HOST, 704,
+						    vm_hva(vm, VM_BIG_PFN)));
+	KUNIT_EXPECT_EQ(test, pinned(vm), 608);
+	KUNIT_EXPECT_EQ(test, charged(vm), 608);
 	vm_unmap(&vm->c[0], VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, pinned(vm), 600);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 608);
 }
 
 VM_CASE(map_neither_pins_nor_charges)
 {
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 600), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 608), 0);
 	vm_limit(vm, 0);
 	atomic_set(&vm->pins, 0);
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 600);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 608);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
-	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	KUNIT_EXPECT_EQ(test, charged(vm), 608);
 	vm_unmap(&vm->c[0], VM_HANDLE);
-	KUNIT_EXPECT_EQ(test, charged(vm), 600);
+	KUNIT_EXPECT_EQ(test, charged(vm), 608);
 }
 
 /* Pinned, mapped with @flags, and gone again */
 static void set_map_and_remove(struct vm *vm, u32 flags)
 {
-	KUNIT_ASSERT_EQ(vm->test, set_resident(vm, 0, 2), 0);
+	KUNIT_ASSERT_EQ(vm->test, set_resident(vm, 0, 2 * VM_PER_HOST), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 1);
 	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], flags, VM_HANDLE, NULL), 0);
 	vm_unmap(&vm->c[0], VM_HANDLE);
@@ -135,9 +137,9 @@ VM_CASE(last_page_is_elsewhere)
 
 	KUNIT_EXPECT_EQ(test, copy_to_user((void __user *)hva, &(u64) { 17 }, 8), 0);
 	vm->pin = pin_last_elsewhere;
-	KUNIT_ASSERT_EQ(test, set_resident(vm, 0, 5), 0);
+	KUNIT_ASSERT_EQ(test, set_resident(vm, 0, 5 * VM_PER_HOST), 0);
 	vm->pin = NULL;
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 5);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 5 * VM_PER_HOST);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	KUNIT_EXPECT_EQ(test, 8, sg_pcopy_to_buffer(sgt->sgl, sgt->orig_nents, &value, 8,
 						    4 * PAGE_SIZE));
@@ -167,7 +169,8 @@ VM_CASE(map_of_both_kinds)
 						VM_HANDLE, &sgt));
 		vm_expect_sg(vm, sgt);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 23);
-		KUNIT_EXPECT_EQ(test, charged(vm), VM_RO_PAGES + VM_HIGH_PAGES + 12);
+		KUNIT_EXPECT_EQ(test, charged(vm), VM_RO_PAGES + VM_HIGH_PAGES +
+						   (VM_PER_HOST > 1 ? 2 * VM_PER_HOST : 12));
 		vm_unmap(&vm->c[0], VM_HANDLE);
 		KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 11);
 		vm_check(vm);
@@ -187,25 +190,25 @@ static void expect_nothing_done(struct vm *vm)
 
 VM_CASE(owner_over_limit)
 {
-	vm_limit(vm, 999);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
+	vm_limit(vm, 1008 / VM_PER_HOST - 1);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 0);
 	expect_nothing_done(vm);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 999), 0);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008 - VM_PER_HOST), 0);
 	/* What takes its place pins only what it did not have. */
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 998), 0);
-	KUNIT_EXPECT_EQ(test, charged(vm), 998);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008 - 2 * VM_PER_HOST), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 1008 - 2 * VM_PER_HOST);
 }
 
 /* A limit that was lowered since holds for what is not pinned yet. */
 VM_CASE(limit_is_lowered)
 {
-	vm_limit(vm, 1000);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), 0);
+	vm_limit(vm, 1008 / VM_PER_HOST);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), 0);
 	vm_limit(vm, 10);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 999), 0);
-	KUNIT_EXPECT_EQ(test, charged(vm), 999);
-	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1000), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008 - VM_PER_HOST), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 1008 - VM_PER_HOST);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), -ENOMEM);
 }
 
 /* Is -ENOMEM or -EFAULT all that it gets, and not memory for each of its 400 blocks? */
@@ -238,7 +241,7 @@ VM_CASE(memory_that_cannot_be_pinned)
 	KUNIT_EXPECT_EQ(test, -EFAULT, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN,
 						     VM_NOWRITE_PAGES, hva));
 	KUNIT_EXPECT_EQ(test, -EFAULT, vm_set_region(vm, VM_FREE_SLOT, RESIDENT, VM_HOLE_PFN,
-						     1, PAGE_SIZE));
+						     VM_PER_HOST, PAGE_SIZE));
 	expect_nothing_done(vm);
 	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, RESIDENT | READ_ONLY,
 					       VM_HOLE_PFN, VM_NOWRITE_PAGES, hva));
@@ -276,6 +279,7 @@ VM_CASE(pin_fails_half_way)
 	};
 	int i;
 
+	vm_need_small_pages(test);
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		vm->pin = pin_then_fail;
 		vm->pin_result = rows[i].pin;
@@ -291,6 +295,7 @@ VM_CASE(pin_fails_half_way)
 
 VM_CASE(killed_half_way)
 {
+	vm_need_small_pages(test);
 	/* The kernel itself would give up where it has to make pages. */
 	vm_fill(vm, VM_BIG_PFN, 1200);
 	vm->pin = pin_then_die;
@@ -303,10 +308,10 @@ VM_CASE(killed_half_way)
 VM_CASE(one_of_two_fails)
 {
 	struct vmbus_gpa_region changes[] = {
-		{ .slot = VM_FREE_SLOT, .flags = RESIDENT, .bytes = 600 * PAGE_SIZE,
-		  .gpa = (u64)VM_HOLE_PFN << PAGE_SHIFT, .hva = vm_hva(vm, VM_BIG_PFN) },
+		{ .slot = VM_FREE_SLOT, .flags = RESIDENT, .bytes = 608 * GUEST_PAGE,
+		  .gpa = (u64)VM_HOLE_PFN << GPADL_PAGE_SHIFT, .hva = vm_hva(vm, VM_BIG_PFN) },
 		{ .slot = VM_FREE_SLOT + 1, .flags = RESIDENT, .bytes = PAGE_SIZE,
-		  .gpa = (u64)(VM_HOLE_PFN + 600) << PAGE_SHIFT, .hva = PAGE_SIZE },
+		  .gpa = (u64)(VM_HOLE_PFN + 608) << GPADL_PAGE_SHIFT, .hva = PAGE_SIZE },
 	};
 
 	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, changes, 2, 0), -EFAULT);
@@ -347,7 +352,7 @@ static long pin_shows_progress(struct vm *vm, unsigned long hva, unsigned long n
 	unsigned long done = (hva - vm_hva(vm, VM_BIG_PFN)) >> PAGE_SHIFT;
 
 	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_done), done);
-	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), 1200);
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), 1200 / VM_PER_HOST);
 	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 

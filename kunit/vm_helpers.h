@@ -30,7 +30,20 @@
 /* Long enough for anything that comes at all. */
 #define VM_TIMEOUT	(60 * HZ)
 
-/* Guest page frame numbers at which memory begins, and how many pages there are. */
+/* Guest pages that a page of the host holds: 1, or 16 if the host's are of 64 KiB */
+#define VM_PER_HOST	(PAGE_SIZE / GUEST_PAGE)
+
+/* For a case of what is done guest page by guest page, by the host page here */
+#define vm_need_small_pages(test)						\
+do {										\
+	if (VM_PER_HOST > 1)							\
+		kunit_skip(test, "is about pages of 4 KiB; this host has larger ones"); \
+} while (0)
+
+/*
+ * Guest page frame numbers at which memory begins, and how many pages there are: each region can
+ * be set on a host with pages of 64 KiB.
+ */
 #define VM_LOW_PFN	0x100		/* two regions that adjoin, but not in the VMM */
 #define VM_LOW_PAGES	256
 #define VM_HIGH_PFN	(VM_LOW_PFN + VM_LOW_PAGES)
