@@ -104,7 +104,7 @@ run()
 
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
-		"$image" "$dir/initramfs" "$logs" hugepages=64 \
+		"$image" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
 		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE-}" "FUZZ_SEED=${FUZZ_SEED-}" \
 		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
