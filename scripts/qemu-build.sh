@@ -116,10 +116,11 @@ system()
 	answer "$dir"
 }
 
-# Which patches to tools/qemu/src, which is written for the newest, a VERSION takes
+# Which patches a VERSION takes besides: tools/qemu/src is written for the newest
 backports_of()
 {
 	case $1 in
+	newest)	echo newest ;;
 	7.2)	echo 10.0 7.2 ;;
 	10.0)	echo 10.0 ;;
 	esac
@@ -139,12 +140,11 @@ patch_for()
 }
 
 # add_devices FILE VERSION: what is built. The tests have one of QEMU's own on the same bus, which
-# 7.2 does not have; what ACPI says of CXL does not link in 10.2 unless there is PCI Express
+# 7.2 does not have
 add_devices()
 {
 	cp "$top/tools/qemu/vmbus-host.mak" "$1"
 	[ "$2" = 7.2 ] || echo CONFIG_HV_BALLOON=y >>"$1"
-	[ "$2" != newest ] || echo CONFIG_PCI_EXPRESS=y >>"$1"
 }
 
 # add_tree TREE VERSION: our files and patches
@@ -162,7 +162,7 @@ add_tree()
 	for backport in $(backports_of "$2"); do
 		for patch in "$top/tools/qemu/patches/$backport"/*.patch; do
 			patch -d "$1" -p1 -sfi "$patch" >&2 ||
-				die "${patch##*/} does not apply to tools/qemu/src"
+				die "${patch##*/} does not apply to QEMU $2 with tools/qemu/src"
 		done
 	done
 }
@@ -173,7 +173,7 @@ check_style()
 	local file
 
 	cd "$1"
-	for file in "$top"/tools/qemu/patches/{fixes,vmbus}/*.patch; do
+	for file in "$top"/tools/qemu/patches/{fixes,vmbus,newest}/*.patch; do
 		perl scripts/checkpatch.pl --terse --no-summary "$file" || true
 	done
 	(cd "$top/tools/qemu/src" && find . -name '*.[ch]') | while read -r file; do
@@ -312,8 +312,8 @@ show()
 	vmbus_host and vmbus_scsi loaded, and a portal group (Documentation/disks.rst):
 
 	  $dir/bin/qemu-system-x86_64 -nodefaults -machine pc,accel=kvm -m 2G -smp 4 \\
-	    -cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-runtime,hv-reset \\
-	    -device vmbus-bridge -device vmbus-host-scsi,id=disks,wwpn=naa.6001405000000001,tag=1 \\
+	    -cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-stimer-direct,hv-runtime,hv-reset \\
+	    -device vmbus-bridge -device vmbus-host-scsi,id=disks,wwpn=naa.5001405000000001,tag=1 \\
 	    -serial mon:stdio -display none -kernel VMLINUZ -initrd INITRD \\
 	    -append "console=ttyS0 root=/dev/sda1"
 	END

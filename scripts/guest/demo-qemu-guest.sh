@@ -54,7 +54,7 @@ fio_rounds()
 	while chroot /system /usr/bin/fio --name=rounds --filename="/dev/$1" --direct=1 \
 		--ioengine=libaio --iodepth=8 --rw=randwrite --bsrange=4k-64k --offset=16m \
 		--size=8m --randrepeat=0 --verify=crc32c --verify_fatal=1 --verify_backlog=32 \
-		--output=/dev/null; do
+		--eta=never --output=/dev/null; do
 		n=$((n + 1))
 		say "fio: $n"
 	done

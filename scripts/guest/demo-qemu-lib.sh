@@ -118,7 +118,7 @@ start_qemu()
 	rm -f /tmp/meddle-* /tmp/meddled
 	LD_PRELOAD=$preload /qemu/bin/qemu-system-x86_64 -nodefaults -display none -no-user-config \
 		-machine pc,accel=kvm \
-		-cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-runtime,hv-reset \
+		-cpu host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-stimer-direct,hv-runtime,hv-reset \
 		-smp 2,maxcpus=4 -m "$memory,slots=2,maxmem=2G" \
 		-device vmbus-bridge \
 		-chardev pipe,id=serial,path=/tmp/serial -serial chardev:serial \
@@ -148,10 +148,10 @@ mark()
 	marked=$(($(wc -l </tmp/console) + 1))
 }
 
-# A line may stand behind the prompt of a login
+# A line may stand behind the prompt of a login, or what fio says of its progress
 since_mark()
 {
-	tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^[^ ]* login: //'
+	tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^.*guest: /guest: /'
 }
 
 guest_says()
