@@ -166,13 +166,13 @@ happens()
 	fi
 }
 
-# Each of its cases is a test; the first that fails is the last
+# Each of its cases is a test; the first that fails is the last. QEMU_VERSION says which QEMU
 stage_qemu()
 {
 	local cases bad=0
 
-	"$scripts/demo-qemu.sh" >&2 || bad=1
-	cases=$(grep -cE '^[0-9]+\. ' "$out/demo-qemu-7.2/log/demo-qemu.txt") || bad=1
+	RESETS=${RESETS:-30} "$scripts/demo-qemu.sh" >&2 || bad=1
+	cases=$(grep -cE '^[0-9]+\. ' "$out/demo-qemu-${QEMU_VERSION:-7.2}/log/demo-qemu.txt") || bad=1
 	echo "$((cases - bad)) passed, $bad failed"
 }
 

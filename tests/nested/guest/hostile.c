@@ -99,11 +99,14 @@ static void post_bodies(void)
 	}
 }
 
+/* One change in a round: as long in one state as in the other, wherever it is interrupted */
 static int change_length(void *unused)
 {
+	u32 bytes = PAYLOAD_BYTES;
+
 	while (!kthread_should_stop()) {
-		WRITE_ONCE(input->bytes, 2000);
-		WRITE_ONCE(input->bytes, PAYLOAD_BYTES);
+		bytes ^= PAYLOAD_BYTES ^ 2000;
+		WRITE_ONCE(input->bytes, bytes);
 		cond_resched();
 	}
 	return 0;
