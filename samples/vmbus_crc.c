@@ -309,7 +309,7 @@ static void crc_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 
 static struct vmbus_backend crc_backend = {
 	.owner = THIS_MODULE,
-	.name = "crc",
+	.name = KBUILD_MODNAME,
 	.if_type = GUID_INIT(0x0d6b8c5e, 0x2f41, 0x4c7a,
 			     0x9e, 0x13, 0x60, 0x5a, 0xd2, 0x88, 0x4b, 0x97),
 	.max_subchannels = VMBUS_CRC_SUBCHANNELS,

@@ -53,7 +53,7 @@ static void echo_close(struct vmbus_endpoint *ep)
 
 static struct vmbus_backend echo_backend = {
 	.owner = THIS_MODULE,
-	.name = "echo",
+	.name = KBUILD_MODNAME,
 	.if_type = GUID_INIT(0x5f0c7a52, 0x8d1e, 0x4b39,
 			     0xa6, 0x7e, 0x14, 0xc9, 0x3b, 0x20, 0x6d, 0xf8),
 	.open = echo_open,

@@ -371,7 +371,7 @@ static void heartbeat_kick(struct vmbus_endpoint *ep)
 
 static struct vmbus_backend heartbeat_backend = {
 	.owner = THIS_MODULE,
-	.name = "heartbeat",
+	.name = KBUILD_MODNAME,
 	.if_type = GUID_INIT(0x57164f39, 0x9115, 0x4e78,
 			     0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5, 0x42, 0x2d),
 	.offer = {

@@ -85,7 +85,7 @@ static void vscsi_remove(struct vmbus_device *vdev)
 
 static struct vmbus_backend vscsi_backend = {
 	.owner = THIS_MODULE,
-	.name = "scsi",
+	.name = KBUILD_MODNAME,
 	.if_type = GUID_INIT(0xba6163d9, 0x04a1, 0x4d29,
 			     0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc, 0x7f),
 	.max_subchannels = VMBUS_HOST_SCSI_SUBCHANNELS_MAX,

@@ -83,7 +83,7 @@ struct vmbus_offer {
 /**
  * struct vmbus_backend - serves the devices of one interface type
  * @owner: THIS_MODULE; it cannot be unloaded while there is a device
- * @name: shown in logs and debugfs
+ * @name: shown in logs, fdinfo and debugfs: KBUILD_MODNAME, so that it can be looked up
  * @if_type: interface type GUID
  * @max_subchannels: sub-channels that a device may have at most
  * @offer: what the guest is told; probe() may change it for its device

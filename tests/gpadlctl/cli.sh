@@ -150,7 +150,7 @@ ok "list: what that holds" says 'GPADL 0xe1e10, channel 3: mapped for 17 s' list
 ok "show: by partition" says '^Partition 1: process 200' show 1
 ok "show: by process" says '^Partition 1: process 200' show 200
 ok "show: what is stuck, in plain words" \
-	says 'GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi: LUN 0 of' show 1
+	says 'GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, LUN 0 of' show 1
 ok "show: what was refused" says '^  refused  quota 7$' show 0
 ok "show: no such guest" refuses 'there is no guest 77' show 77
 ok "top: one look without a terminal" says '^ +1 +3 vmbus_scsi +open' top

@@ -17,6 +17,10 @@ static bool wrong;
 	}								\
 } while (0)
 
+/* As vmbus_scsi says it */
+#define DISK_WORDS \
+	"LUN 0 of naa.5001405000000001 tpgt_1: 3 requests in flight, oldest 41 s; 3 in all"
+
 static const char typical[] =
 	"pos:\t0\nflags:\t02004002\nmnt_id:\t15\nino:\t7\n"
 	"vmbus-version:\t1\n"
@@ -29,7 +33,7 @@ static const char typical[] =
 	"vmbus-pinning:\tdone=5 total=10\n"
 	"vmbus-rejects:\tbad_buflen=0 quota=7 something_new=1\n"
 	"vmbus-channel:\trelid=3 primary=3 index=0 type=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f instance=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90 backend=vmbus_scsi state=open state-ms=90000 callback=none callback-ms=0 leaving=0 rescinded=0 released=0 asked=none broken-in=0 broken-out=0 opens=1 received=100 received-bytes=6400 sent=97 maps=100 mapped=4 wanted=1 wanted-ms=42000 worker=vmm a-new-key=5\n"
-	"vmbus-backend:\trelid=3 LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s\n"
+	"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
 	"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n"
 	"vmbus-line-of-the-future:\twhatever=1\n";
 
@@ -48,8 +52,7 @@ static void reads_a_guest(void)
 	EXPECT(g.nr_channels == 1 && g.nr_wanted == 1);
 	EXPECT(g.channels[0].relid == 3 && g.channels[0].received_bytes == 6400);
 	EXPECT(!strcmp(g.channels[0].type, "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"));
-	EXPECT(!strcmp(g.channels[0].words,
-		       "LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s"));
+	EXPECT(!strcmp(g.channels[0].words, DISK_WORDS));
 	EXPECT(g.wanted[0].handle == 0xe1e11 && g.wanted[0].told == 1 &&
 	       g.wanted[0].ms == 42000);
 	guest_free(&g);
@@ -176,9 +179,37 @@ static void says_for_whom_a_teardown_waits(void)
 {
 	static const char *const pair[] = {
 		"vmbus-channel:\trelid=3 backend=vmbus_scsi callback=none\n"
-		"vmbus-backend:\trelid=3 LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s\n"
+		"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
 		"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 backend=vmbus_scsi\n",
-		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi: LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s",
+		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, " DISK_WORDS,
+	};
+
+	EXPECT(tells(pair));
+}
+
+/* Its close() waits for requests: the disk is named, and not the function that waits. */
+static void says_which_disk_a_teardown_waits_for(void)
+{
+	static const char *const pair[] = {
+		"vmbus-channel:\trelid=3 backend=vmbus_scsi state=closing callback=close callback-ms=42000 in-flight=3 in-flight-ms=9000\n"
+		"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
+		"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=0 ms=42000 backend=vmbus_scsi\n",
+		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, "
+		DISK_WORDS "\n"
+		"Channel 3: its close waits 42 s for backend vmbus_scsi, " DISK_WORDS "\n",
+	};
+
+	EXPECT(problems(pair[0]) == 2);
+	EXPECT(!strcmp(told, pair[1]));
+}
+
+/* Of a backend that says nothing of itself */
+static void says_that_a_teardown_waits_for_requests(void)
+{
+	static const char *const pair[] = {
+		"vmbus-channel:\trelid=4 backend=b state=closing callback=drain callback-ms=500\n"
+		"vmbus-wanted:\trelid=4 handle=0x1 why=teardown state=mapped armed=1 told=0 ms=2000 backend=b\n",
+		"GPADL 0x1, channel 4: teardown waits 2 s for requests of backend b that are under way",
 	};
 
 	EXPECT(tells(pair));
@@ -199,8 +230,9 @@ static void says_that_a_request_is_old(void)
 	static const char *const pairs[][2] = {
 		{
 			"vmbus-channel:\trelid=3 backend=vmbus_scsi state=open callback=none in-flight=3 in-flight-ms=41000\n"
-			"vmbus-backend:\trelid=3 LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s\n",
-			"Channel 3: backend vmbus_scsi has 3 requests in flight, the oldest for 41 s: LUN 0 of naa.5001405000000001: 3 requests in flight, oldest 41 s",
+			"vmbus-backend:\trelid=3 " DISK_WORDS "\n",
+			"Channel 3: backend vmbus_scsi has 3 requests in flight, the oldest for 41 s: "
+			DISK_WORDS,
 		}, {
 			"vmbus-channel:\trelid=3 backend=b state=open callback=none in-flight=1 in-flight-ms=10000\n",
 			"Channel 3: backend b has 1 request in flight, the oldest for 10 s",
@@ -507,6 +539,8 @@ int main(int argc, char **argv)
 		TEST(takes_words_for_a_channel_that_there_is),
 		TEST(takes_no_more_than_a_host_has),
 		TEST(says_for_whom_a_teardown_waits),
+		TEST(says_which_disk_a_teardown_waits_for),
+		TEST(says_that_a_teardown_waits_for_requests),
 		TEST(says_that_the_vmm_gives_no_memory),
 		TEST(says_that_a_request_is_old),
 		TEST(says_in_which_callback_a_backend_is),

@@ -140,7 +140,7 @@ static void check_version(struct checks *c)
 		version[strcspn(version, "\n")] = '\0';
 	if (version && strcmp(version, GPADLCTL_VERSION))
 		report(c, "modules", WARNING,
-		       "when no guest runs: modprobe -r vmbus_host vmbus_gpadl, then modprobe vmbus_host",
+		       "when no guest runs: modprobe -r vmbus_host vmbus_gpadl (first what lsmod names beside vmbus_host), then modprobe vmbus_host",
 		       "version %s of the modules is loaded; this is gpadlctl " GPADLCTL_VERSION,
 		       version);
 	else
@@ -168,12 +168,12 @@ static void check_device(struct checks *c)
 		       strerror(errno));
 	} else if (access(rooted("/dev/vmbus-host"), R_OK | W_OK)) {
 		report(c, "device", FAILED,
-		       "adduser USER kvm, and a udev rule for the group (see gpadlctl(8))",
+		       "adduser USER kvm, log in again; the udev rule of make install gives that group the device",
 		       "this user may not open /dev/vmbus-host: its mode is %04o",
 		       st.st_mode & 07777);
 	} else if (!(st.st_mode & 0060)) {
 		report(c, "device", WARNING,
-		       "a udev rule for the group kvm (see gpadlctl(8)), if VMMs run as other users",
+		       "if VMMs run as other users: the udev rule of make install gives group kvm the device",
 		       "/dev/vmbus-host is root's alone: its mode is %04o", st.st_mode & 07777);
 	} else {
 		report(c, "device", OK, NULL, "/dev/vmbus-host can be used; its mode is %04o",

@@ -21,8 +21,8 @@ static const struct metric guest_metrics[] = {
 	{ "wanted_back", "gauge", "Mapped GPADLs that somebody waits for.", "wanted-back" },
 	{ "events_pending", "gauge", "Events that the VMM has not fetched.", "events-pending" },
 	{ "replies_total", "counter", "Messages for the guest.", "replies" },
-	{ "bad_messages_total", "counter", "Messages that were too long, or, on channels, too short.",
-	  "bad-messages" },
+	{ "bad_messages_total", "counter",
+	  "Messages that were too long, or, on channels, too short.", "bad-messages" },
 	{}
 };
 

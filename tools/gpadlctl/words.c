@@ -127,6 +127,29 @@ static bool in_callback(const struct channel *c)
 	return c && *c->callback && !is(c->callback, "none");
 }
 
+/*
+ * Requests that are under way are waited for: after close(), or in it, if the backend itself
+ * waits there (vmbus_endpoint_drain()), as vmbus_scsi does.
+ */
+static bool is_draining(const struct channel *c)
+{
+	return c && (is(c->callback, "drain") || (is(c->callback, "close") && c->in_flight));
+}
+
+/*
+ * The backend as what is waited for. What it says of itself tells of what it waits for: which disk
+ * it is, how many requests that has and since when.
+ */
+static void awaited_backend(const struct channel *c, const char *backend, char *buf, size_t size)
+{
+	if (c && *c->words)
+		snprintf(buf, size, "backend %s, %s", backend, c->words);
+	else if (is_draining(c))
+		snprintf(buf, size, "requests of backend %s that are under way", backend);
+	else
+		snprintf(buf, size, "backend %s", backend);
+}
+
 static void wanted_problem(struct teller *t, const struct guest *g, const struct wanted *w)
 {
 	const struct channel *c = guest_channel(g, w->relid);
@@ -135,33 +158,34 @@ static void wanted_problem(struct teller *t, const struct guest *g, const struct
 	words_of(c, words, sizeof(words));
 	if (is(w->state, "mapping"))
 		snprintf(who, sizeof(who),
-			 "for memory of the VMM, process %d, which does not come (userfaultfd, FUSE, swap)",
+			 "memory of the VMM, process %d, which does not come (userfaultfd, FUSE, swap)",
 			 g->pid);
 	else if (is(w->state, "unmapping"))
-		snprintf(who, sizeof(who), "while its pages are being unpinned");
-	else if (w->told || !in_callback(c))
-		snprintf(who, sizeof(who), "for backend %s%s%s", w->backend,
-			 w->armed ? "" : ", which cannot be asked for it", words);
-	else
-		snprintf(who, sizeof(who), "for backend %s, which is in its %s() for %s%s",
+		snprintf(who, sizeof(who), "its pages to be unpinned");
+	else if (!w->told && in_callback(c) && !is_draining(c))
+		snprintf(who, sizeof(who), "backend %s, which is in its %s() for %s%s",
 			 w->backend, c->callback, time_text(c->callback_ms, busy), words);
-	tell(t, "GPADL %#llx, channel %llu: %s waits %s %s", w->handle, w->relid,
+	else if (!w->armed)
+		snprintf(who, sizeof(who), "backend %s, which cannot be asked for it%s",
+			 w->backend, words);
+	else
+		awaited_backend(c, w->backend, who, sizeof(who));
+	tell(t, "GPADL %#llx, channel %llu: %s waits %s for %s", w->handle, w->relid,
 	     wanted_text(w), time_text(w->ms, time), who);
 }
 
 /* A callback that does not return; what is wanted back meanwhile tells of it too. */
 static void callback_problem(struct teller *t, const struct channel *c)
 {
-	char words[256], time[32];
+	char who[512], words[256], time[32];
 
 	if (!in_callback(c) || c->callback_ms < STUCK_MS)
 		return;
 	words_of(c, words, sizeof(words));
+	awaited_backend(c, c->backend, who, sizeof(who));
 	time_text(c->callback_ms, time);
-	if (is(c->callback, "drain"))
-		tell(t,
-		     "Channel %llu: its close waits %s for requests of backend %s that are under way%s",
-		     c->relid, time, c->backend, words);
+	if (is_draining(c))
+		tell(t, "Channel %llu: its close waits %s for %s", c->relid, time, who);
 	else
 		tell(t, "Channel %llu: backend %s is in its %s() for %s%s", c->relid,
 		     c->backend, c->callback, time, words);
@@ -173,9 +197,10 @@ static void channel_problems(struct teller *t, const struct channel *c)
 
 	words_of(c, words, sizeof(words));
 	if (c->in_flight_wanted && c->in_flight_wanted_ms >= STUCK_MS)
-		tell(t, "Channel %llu: %llu requests are waited for, since %s, in backend %s%s",
-		     c->relid, c->in_flight_wanted, time_text(c->in_flight_wanted_ms, time),
-		     c->backend, words);
+		tell(t, "Channel %llu: %llu %s should have ended %s ago, in backend %s%s",
+		     c->relid, c->in_flight_wanted,
+		     c->in_flight_wanted == 1 ? "request" : "requests",
+		     time_text(c->in_flight_wanted_ms, time), c->backend, words);
 	else if (c->in_flight && c->in_flight_ms >= STUCK_REQUEST_MS)
 		tell(t, "Channel %llu: backend %s has %llu %s in flight, the oldest for %s%s",
 		     c->relid, c->backend, c->in_flight,
