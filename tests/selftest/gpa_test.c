@@ -7,13 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "../module/vmbus_gpa_test.h"
 #include "fixture.h"
+#include "guest_ring.h"
 
-#define RING_DATA	HV_PAGE		/* each ring has one page of data */
-#define ANSWER_BYTES	(16 + sizeof(struct vmbus_gpa_test_answer) + 8)
 #define PACKET_WORDS	400
 #define MAX_PAGES	(VMBUS_GPA_TEST_BYTES / HV_PAGE + 1)
 
@@ -117,10 +115,8 @@ static __u64 packet_put(struct vmm *v, struct packet *p, __u16 type, __u64 id, _
 			__u32 flags, __u64 value)
 {
 	struct vmbus_gpa_test_request ask = { op, flags, value };
-	unsigned int offset = type == INBAND ? 2 : p->nr, i, at;
+	unsigned int offset = type == INBAND ? 2 : p->nr;
 	__u16 *desc = (__u16 *)p->words;
-	char *data = v->ring + HV_PAGE;
-	__u32 *index = v->ring;
 
 	desc[0] = type;
 	desc[1] = offset;
@@ -129,46 +125,16 @@ static __u64 packet_put(struct vmm *v, struct packet *p, __u16 type, __u64 id, _
 	p->words[1] = id;
 	p->words[2] = (__u64)p->nr_ranges << 32;
 	memcpy(&p->words[offset], &ask, sizeof(ask));
-	for (i = 0, at = *index; i < (offset + 2) * 8; i++)
-		data[(at + i) % RING_DATA] = ((char *)p->words)[i];
-	__atomic_store_n(index, (at + (offset + 3) * 8) % RING_DATA, __ATOMIC_RELEASE);
+	ring_write(v->ring, p->words, (offset + 2) * 8, (offset + 3) * 8);
 	return id;
-}
-
-static void kick(struct vmm *v)
-{
-	struct vmbus_host_signals signals = {
-		.size = sizeof(signals),
-		.kick_fd = eventfd(1, EFD_CLOEXEC),
-		.call_fd = -1,
-	};
-
-	vmm_modify(v->fd, RELID2, &signals);
-	close(signals.kick_fd);
-}
-
-/* The next answer has come */
-static bool answer_waits(struct vmm *v, unsigned int heard)
-{
-	__u32 *ring = v->ring + RING_SPLIT * HV_PAGE;
-
-	return __atomic_load_n(ring, __ATOMIC_ACQUIRE) != heard;
 }
 
 /* The next answer, or one of transaction ~0 */
 static struct answer answer(struct vmm *v, unsigned int *heard)
 {
-	__u32 *ring = v->ring + RING_SPLIT * HV_PAGE;
-	char *data = (char *)ring + HV_PAGE;
 	struct answer a = { .trans_id = ~0ull };
-	unsigned int i;
 
-	if (!WAIT_FOR(answer_waits(v, *heard)))
-		return a;
-	for (i = 0; i < sizeof(a); i++)
-		((char *)&a)[i] = data[(*heard + i) % RING_DATA];
-	*heard = (*heard + ANSWER_BYTES) % RING_DATA;
-	__atomic_store_n(&ring[1], *heard, __ATOMIC_RELEASE);
+	ring_take(v->ring, heard, &a, sizeof(a));
 	return a;
 }
 
@@ -187,7 +153,7 @@ static struct answer answer(struct vmm *v, unsigned int *heard)
 #define EXPECT_DOES(_status, _sum, _op, _flags, _value) do {			\
 	__u64 _id = PUT(_op, _flags, _value);					\
 										\
-	kick(&self->vmm);							\
+	ring_kick(self->vmm.fd);							\
 	EXPECT_ANSWER(_id, _status, _sum);					\
 } while (0)
 
@@ -325,13 +291,13 @@ TEST_F(gpa, parts_of_a_gpadl)
 	packet_range(&self->p, 4 * HV_PAGE + 4000, 200);
 	packet_range(&self->p, 0, 16 * HV_PAGE);
 	packet_put(&self->vmm, &self->p, XFER_PAGES, self->asked, SUM, 0, HANDLE);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	EXPECT_ANSWER(self->asked, 0, 200 * 5 + 16 * HV_PAGE + 200 * 4);
 	self->asked++;
 	packet_begin(&self->p);
 	packet_range(&self->p, 16 * HV_PAGE - 1, 2);
 	packet_put(&self->vmm, &self->p, XFER_PAGES, self->asked, SUM, 0, HANDLE);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	EXPECT_ANSWER(self->asked, -EINVAL, 0);
 	EXPECT_TEARDOWN(self->vmm.fd, RELID2, HANDLE);
 }
@@ -347,14 +313,14 @@ TEST_F(gpa, more_than_the_pool)
 	bad(&self->p, 0, 1, MEM_PFN, 1);
 	for (i = 0; i < VMBUS_GPA_TEST_REQUESTS; i++)
 		PUT(SUM, HOLD, 0);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	/* Held; and the next packet is that which lets them go. */
 	usleep(100000);
-	EXPECT_FALSE(answer_waits(&self->vmm, self->heard));
+	EXPECT_FALSE(ring_waits(self->vmm.ring, self->heard));
 	RELEASE();
 	for (i = 0; i < 10; i++)
 		PUT(SUM, 0, 0);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	for (i = 0; i < VMBUS_GPA_TEST_REQUESTS; i++)
 		EXPECT_ANSWER(i, 0, 1);
 	EXPECT_ANSWER(VMBUS_GPA_TEST_REQUESTS, 0, 0);
@@ -374,9 +340,9 @@ TEST_F(gpa, stays_in_the_ring)
 	for (i = 0; i < 5; i++)
 		PUT(SUM, 0, 0);
 	keep_requests(true);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	usleep(100000);
-	EXPECT_FALSE(answer_waits(&self->vmm, self->heard));
+	EXPECT_FALSE(ring_waits(self->vmm.ring, self->heard));
 	keep_requests(false);
 	/* What waited goes on as soon as there is room for one: before the last that was held. */
 	for (i = 0; i < VMBUS_GPA_TEST_REQUESTS + 5; i++) {
@@ -398,7 +364,7 @@ TEST_F(gpa, stays_in_the_ring)
 	bad(&self->p, 0, 2 * HV_PAGE, MEM_PFN, 2);				\
 	PUT(FILL, HOLD, 8);							\
 	PUT(FILL, HOLD | VMBUS_GPA_TEST_SOFTIRQ, 8);				\
-	kick(&self->vmm);							\
+	ring_kick(self->vmm.fd);							\
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == RING_PAGES + 4 ||		\
 			     vmm_resident));					\
 } while (0)
@@ -525,7 +491,7 @@ TEST_F(gpa, region_is_changed)
 	EXPECT_EQ(-EBUSY, vmm_regions(v->fd, &gone, 1));
 	EXPECT_EQ(0, vmm_retire(v->fd, &gone, 1));
 	PUT(SUM, 0, 0);
-	kick(v);
+	ring_kick(v->fd);
 	EXPECT_ANSWER(2, -EFAULT, 0);
 	keep_requests(false);
 	EXPECT_ANSWER(0, 0, 0);
@@ -551,7 +517,7 @@ static void vmm_to_be_killed(struct __test_metadata *_metadata, int ready)
 	bad(&p, 0, 2 * HV_PAGE, MEM_PFN, 2);
 	packet_put(&v, &p, GPA_DIRECT, 0, FILL, HOLD, 8);
 	packet_put(&v, &p, GPA_DIRECT, 1, FILL, HOLD | VMBUS_GPA_TEST_SOFTIRQ, 8);
-	kick(&v);
+	ring_kick(v.fd);
 	if (!WAIT_FOR(pinned_pages() == RING_PAGES + 4))
 		exit(1);
 	if (write(ready, "", 1) != 1)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The sample backends vmbus_crc.ko and vmbus_echo.ko: what they show, they do. */
-#include <sys/eventfd.h>
-
 #include "../../samples/vmbus_crc.h"
 #include "fixture.h"
+#include "guest_ring.h"
 
 /* As the wire has it, both ways */
 struct packet {
@@ -20,7 +19,6 @@ struct packet {
 
 #define ASK_BYTES	(32 + 8)	/* of a request in the ring, its trailer included */
 #define ANSWER_BYTES	(24 + 8)
-#define RING_DATA	HV_PAGE		/* each ring has one page of data */
 
 FIXTURE(crc) {
 	struct vmm vmm;
@@ -63,14 +61,6 @@ FIXTURE_TEARDOWN(crc)
 	expect_nothing_pinned(_metadata);
 }
 
-static void ring_copy(char *data, unsigned int at, const void *from, unsigned int len)
-{
-	unsigned int i;
-
-	for (i = 0; i < len; i++)
-		data[(at + i) % RING_DATA] = ((const char *)from)[i];
-}
-
 /* Returns the transaction id. The backend looks when it is kicked. */
 static __u64 put(struct vmm *v, __u64 id, __u32 op, __u32 buffer, __u32 offset, __u32 len)
 {
@@ -82,39 +72,17 @@ static __u64 put(struct vmm *v, __u64 id, __u32 op, __u32 buffer, __u32 offset, 
 		.trans_id = id,
 		.ask = { op, buffer, offset, len },
 	};
-	__u32 *index = v->ring;
 
-	ring_copy(v->ring + HV_PAGE, *index, &p, 32);
-	__atomic_store_n(index, (*index + ASK_BYTES) % RING_DATA, __ATOMIC_RELEASE);
+	ring_write(v->ring, &p, 32, ASK_BYTES);
 	return id;
-}
-
-static void kick(struct vmm *v)
-{
-	struct vmbus_host_signals signals = {
-		.size = sizeof(signals),
-		.kick_fd = eventfd(1, EFD_CLOEXEC),
-		.call_fd = -1,
-	};
-
-	vmm_modify(v->fd, RELID2, &signals);
-	close(signals.kick_fd);
 }
 
 /* The next answer, or one of transaction ~0 */
 static struct packet answer(struct vmm *v, unsigned int *heard)
 {
-	__u32 *ring = v->ring + RING_SPLIT * HV_PAGE;
-	char *data = (char *)ring + HV_PAGE;
 	struct packet p = { .trans_id = ~0ull };
-	unsigned int i;
 
-	if (!WAIT_FOR(__atomic_load_n(ring, __ATOMIC_ACQUIRE) != *heard))
-		return p;
-	for (i = 0; i < 24; i++)
-		((char *)&p)[i] = data[(*heard + i) % RING_DATA];
-	*heard = (*heard + ANSWER_BYTES) % RING_DATA;
-	__atomic_store_n(&ring[1], *heard, __ATOMIC_RELEASE);
+	ring_take(v->ring, heard, &p, ANSWER_BYTES - 8);
 	return p;
 }
 
@@ -133,7 +101,7 @@ static struct packet answer(struct vmm *v, unsigned int *heard)
 #define EXPECT_DOES(_error, _value, _op, _buffer, _offset, _len) do {		\
 	__u64 _id = PUT(_op, _buffer, _offset, _len);				\
 										\
-	kick(&self->vmm);							\
+	ring_kick(self->vmm.fd);							\
 	EXPECT_ANSWER(_id, _error, _value);					\
 } while (0)
 
@@ -181,7 +149,7 @@ TEST_F(crc, many)
 	first = self->asked;
 	for (i = 0; i < n; i++)
 		PUT(VMBUS_CRC_UNMAP, HANDLE2, 0, 0);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	for (i = 0; i < n; i++)
 		EXPECT_ANSWER(first + i, ENOENT, 0);
 }
@@ -264,17 +232,9 @@ FIXTURE_TEARDOWN(echo)
 /* The next packet, which is as long as what was sent */
 static struct packet echoed(struct vmm *v, unsigned int *heard)
 {
-	__u32 *ring = v->ring + RING_SPLIT * HV_PAGE;
-	char *data = (char *)ring + HV_PAGE;
 	struct packet p = { .trans_id = ~0ull };
-	unsigned int i;
 
-	if (!WAIT_FOR(__atomic_load_n(ring, __ATOMIC_ACQUIRE) != *heard))
-		return p;
-	for (i = 0; i < 32; i++)
-		((char *)&p)[i] = data[(*heard + i) % RING_DATA];
-	*heard = (*heard + ASK_BYTES) % RING_DATA;
-	__atomic_store_n(&ring[1], *heard, __ATOMIC_RELEASE);
+	ring_take(v->ring, heard, &p, ASK_BYTES - 8);
 	return p;
 }
 
@@ -283,7 +243,7 @@ TEST_F(echo, comes_back)
 	struct packet p;
 
 	put(&self->vmm, 7, 0x11223344, 2, 3, 0x55667788);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	p = echoed(&self->vmm, &self->heard);
 	EXPECT_EQ(11, p.type);
 	EXPECT_EQ(7, p.trans_id);
@@ -299,11 +259,11 @@ TEST_F(echo, guest_that_reads_late)
 
 	for (i = 0; i < n; i++)
 		put(&self->vmm, i, 1, 2, 3, 4);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	EXPECT_TRUE(WAIT_FOR(__atomic_load_n(answers, __ATOMIC_ACQUIRE) == n * ASK_BYTES));
 	for (; i < 2 * n; i++)
 		put(&self->vmm, i, 1, 2, 3, 4);
-	kick(&self->vmm);
+	ring_kick(self->vmm.fd);
 	for (i = 0; i < 2 * n; i++)
 		EXPECT_EQ(i, echoed(&self->vmm, &self->heard).trans_id);
 }

@@ -18,6 +18,7 @@
 
 #include "fixture.h"
 #include "machine.h"
+#include "pass_fd.h"
 #include "worker_vmm.h"
 
 #define NOBODY	65534
@@ -285,43 +286,6 @@ FIXTURE_VARIANT_ADD(stuck, uffd_kept) {
 	.kept = true,
 };
 
-static void send_fd(int sock, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	if (sendmsg(sock, &msg, 0) != 1)
-		abort();
-}
-
-static int receive_fd(int sock)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 /* The VMM, whose backend sleeps in a page fault that nobody will serve */
 static int stuck_begin(struct guest *g, unsigned int instance, bool uffd_first)
 {
@@ -363,8 +327,8 @@ FIXTURE_SETUP(stuck)
 		struct guest g;
 		int ret = stuck_begin(&g, variant->instance, variant->uffd_first);
 
-		if (!ret && variant->kept)
-			send_fd(sock[0], g.uffd);
+		if (!ret && variant->kept && send_fd(sock[0], g.uffd))
+			abort();
 		child_report(&self->sync, ret);
 		pause();
 		_exit(0);
