@@ -54,10 +54,10 @@ VM_CASE(privileged_owner_over_limit)
 }
 
 /* The partition's maker is asked whether it may, when it makes the partition. */
-static void owner_without_privilege(struct kunit *test)
+VM_CASE(owner_without_privilege)
 {
 	const struct cred *before;
-	struct vm *vm = test->priv, *other;
+	struct vm *other;
 	struct cred *cred;
 
 	KUNIT_EXPECT_NULL(test, vm->p->mem.user);
@@ -74,10 +74,10 @@ static void owner_without_privilege(struct kunit *test)
 }
 
 /* The counts go up and down by themselves, but not by one each time. */
-static void partitions_let_go_of_their_owner(struct kunit *test)
+VM_CASE(partitions_let_go_of_their_owner)
 {
 	struct task_struct *owner = current->group_leader;
-	struct vm *vm = test->priv, *other;
+	struct vm *other;
 	int tasks, mms, i;
 
 	tasks = refcount_read(&owner->usage);

@@ -5,10 +5,11 @@
  *
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
-#include <linux/delay.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/gpa_pool.h"
@@ -279,7 +280,10 @@ VM_CASE(all_is_put_and_a_region_takes_long)
 	gpa_block_wq(&b, p->drop_wq);
 	vmbus_gpa_unmap(map);
 	KUNIT_EXPECT_EQ(test, vm_await_release(&vm->c[0]), 1);
-	msleep(100);
+	/* What frees the channels, and would free the partition, has run. */
+	rcu_barrier();
+	flush_workqueue(p->free_wq);
+	flush_workqueue(gpadl_wq);
 	KUNIT_EXPECT_EQ(test, refcount_read(&p->ref), 1);
 	KUNIT_EXPECT_EQ(test, work_busy(&p->free_work), 0);
 	gpa_unblock_wq(&b);
