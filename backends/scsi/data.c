@@ -21,15 +21,17 @@
 /**
  * vscsi_map() - Map the guest's pages of a request
  * @r: the request; its channel has a copy of the type header
+ * @nowait: not if the VMM would have to bring a page in
  *
  * For reading only, if the guest's data goes to the device. As much as the command says is
  * mapped, if the guest names more. A command without data has nothing to map.
  *
- * Context: process, in kick() of the channel. May sleep for as long as the VMM likes.
+ * Context: process, in kick() of the channel. May sleep, without @nowait for as long as the VMM
+ * likes.
  * Return: 0; -EBADMSG if the packet does not have one range that is long enough; what
- * vmbus_gpa_map() returns.
+ * vmbus_gpa_map() or vmbus_gpa_map_nowait() returns.
  */
-int vscsi_map(struct vscsi_request *r)
+int vscsi_map(struct vscsi_request *r, bool nowait)
 {
 	u32 flags = r->command.direction == VSTOR_FROM_GUEST ?
 		    VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY : 0;
@@ -42,14 +44,9 @@ int vscsi_map(struct vscsi_request *r)
 		return 0;
 	if (!vstor_ranges(chan->header, r->desc.offset, r->command.bytes))
 		return -EBADMSG;
-	/* What came before does not wait for the VMM to bring a page in; nor do its answers. */
-	if (chan->nr_ready) {
-		ret = vmbus_gpa_map_nowait(vmbus_endpoint_channel(chan->ep), flags, ranges,
-					   len, 1, &r->map);
-		if (ret != -EAGAIN)
-			return ret;
-		vscsi_submit_ready(chan);
-	}
+	if (nowait)
+		return vmbus_gpa_map_nowait(vmbus_endpoint_channel(chan->ep), flags, ranges,
+					    len, 1, &r->map);
 	vmbus_endpoint_wait_begin(chan->ep);
 	ret = vmbus_gpa_map(vmbus_endpoint_channel(chan->ep), flags, ranges, len, 1,
 			    &r->map);

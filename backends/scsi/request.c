@@ -94,6 +94,21 @@ static size_t give_to_guest(struct vscsi_request *r, u8 *data, size_t len)
 	return vscsi_copy_to_guest(r, &sg, 1, len);
 }
 
+/* What came before does not wait for the VMM to bring a page in; nor do its answers. */
+static int request_map(struct vscsi_request *r)
+{
+	struct vscsi_channel *chan = r->chan;
+	int ret;
+
+	if (chan->nr_ready) {
+		ret = vscsi_map(r, true);
+		if (ret != -EAGAIN)
+			return ret;
+		vscsi_submit_ready(chan);
+	}
+	return vscsi_map(r, false);
+}
+
 /* For a logical unit that is not there, or about all of them */
 static int request_absent(struct vscsi_request *r)
 {
@@ -106,7 +121,7 @@ static int request_absent(struct vscsi_request *r)
 	data = kmalloc(VSTOR_ABSENT_DATA, GFP_KERNEL);
 	if (!data)
 		return -ENOMEM;
-	ret = vscsi_map(r);
+	ret = request_map(r);
 	if (!ret) {
 		vstor_absent(cmd, vscsi_device_luns(r->chan->dev), &result, data,
 			     min_t(size_t, cmd->bytes, VSTOR_ABSENT_DATA), &bytes);
@@ -283,7 +298,7 @@ int vscsi_execute(struct vscsi_request *r)
 	if (!vscsi_request_admit(r))
 		return request_not_now(r);
 	if (c->bytes) {
-		ret = vscsi_map(r);
+		ret = request_map(r);
 		if (ret)
 			return request_unmappable(r, ret);
 		r->copied = request_is_copied(r);

@@ -270,7 +270,7 @@ void vscsi_aborted_task(struct se_cmd *cmd);
 void vscsi_request_released(struct se_cmd *cmd);
 
 /* data.c */
-int vscsi_map(struct vscsi_request *r);
+int vscsi_map(struct vscsi_request *r, bool nowait);
 void vscsi_unmap(struct vscsi_request *r);
 bool vscsi_is_aligned(const struct vscsi_request *r, u32 block);
 size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
