@@ -108,6 +108,16 @@ void fuzz_trace(const char *format, ...)
 	va_end(args);
 }
 
+unsigned int fuzz_do(struct dice *d, const struct fuzz_op *ops, unsigned int nr, struct life *l)
+{
+	unsigned int op = fuzz_choose(d, ops, nr);
+	int ret = ops[op].run(l);
+
+	fuzz_trace("# %u: %s: %d\n", fuzz->step, ops[op].name, ret);
+	fuzz_count(ops, op, ret);
+	return op;
+}
+
 /* ---- One life ---- */
 
 /* The console is to tell which life it was that took the kernel along. */

@@ -67,6 +67,9 @@ unsigned int fuzz_choose(struct dice *d, const struct fuzz_op *ops, unsigned int
 /* Count what an operation has returned; it fails if that is not documented. */
 void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret);
 
+/* One of @ops, by weight: choose it, do it, tell it, count it. Returns which one. */
+unsigned int fuzz_do(struct dice *d, const struct fuzz_op *ops, unsigned int nr, struct life *l);
+
 /* With FUZZ_TRACE in the environment: say what is done */
 void fuzz_trace(const char *format, ...);
 

@@ -181,22 +181,14 @@ static void restore_limits(void)
 
 #define DEVICE_SEED(seed, length)	{ seed, length },
 
-static const struct fuzz_seed seeds[] = {
-#include "fuzz_seeds.h"
-};
-
-static const struct fuzz_kind kind = {
-	.name = "device",
-	.ops = fuzz_device_ops,
-	.nr_ops = NR_OPS,
-	.nr_states = NR_STATES,
-	.state_name = fuzz_device_state_name,
-	.before = restore_limits,
-	.life = life,
-	.seeds = seeds,
-	.nr_seeds = ARRAY_SIZE(seeds),
-	.length = 400,
-};
+#define FUZZ_KIND				\
+	.name = "device",			\
+	.ops = fuzz_device_ops,			\
+	.nr_ops = NR_OPS,			\
+	.nr_states = NR_STATES,			\
+	.state_name = fuzz_device_state_name,	\
+	.before = restore_limits,		\
+	.length = 400
 
 #include "fuzz_main.h"
 

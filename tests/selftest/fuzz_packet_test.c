@@ -636,8 +636,6 @@ static void life(__u64 seed, unsigned int length)
 {
 	static struct life l;
 	__u64 sum = 0;
-	unsigned int op;
-	int ret;
 
 	l.dice.state = seed;
 	l.mark = one_in(&l.dice, 2) ? roll(&l.dice, length) : length;
@@ -647,11 +645,7 @@ static void life(__u64 seed, unsigned int length)
 			fuzz->mortal = true;
 			kill(getpid(), SIGKILL);
 		}
-		op = fuzz_choose(&l.dice, ops, NR_OPS);
-		sum = sum * 31 + op;
-		ret = ops[op].run(&l);
-		fuzz_trace("# %u: %s: %d\n", fuzz->step, ops[op].name, ret);
-		fuzz_count(ops, op, ret);
+		sum = sum * 31 + fuzz_do(&l.dice, ops, NR_OPS, &l);
 	}
 	fuzz->end = sum + l.dice.state;
 	run_release(&l);
@@ -661,19 +655,11 @@ static void life(__u64 seed, unsigned int length)
 
 #define PACKET_SEED(seed, length)	{ seed, length },
 
-static const struct fuzz_seed seeds[] = {
-#include "fuzz_seeds.h"
-};
-
-static const struct fuzz_kind kind = {
-	.name = "packet",
-	.ops = ops,
-	.nr_ops = NR_OPS,
-	.life = life,
-	.seeds = seeds,
-	.nr_seeds = ARRAY_SIZE(seeds),
-	.length = 400,
-};
+#define FUZZ_KIND				\
+	.name = "packet",			\
+	.ops = ops,				\
+	.nr_ops = NR_OPS,			\
+	.length = 400
 
 #include "fuzz_main.h"
 

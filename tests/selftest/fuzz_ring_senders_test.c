@@ -359,19 +359,11 @@ static void life(__u64 seed, unsigned int length)
 
 #define SENDERS_SEED(seed, length)	{ seed, length },
 
-static const struct fuzz_seed seeds[] = {
-#include "fuzz_seeds.h"
-};
-
-static const struct fuzz_kind kind = {
-	.name = "senders",
-	.ops = ops,
-	.nr_ops = NR_KINDS,
-	.life = life,
-	.seeds = seeds,
-	.nr_seeds = ARRAY_SIZE(seeds),
-	.length = 500,
-};
+#define FUZZ_KIND				\
+	.name = "senders",			\
+	.ops = ops,				\
+	.nr_ops = NR_KINDS,			\
+	.length = 500
 
 #include "fuzz_main.h"
 

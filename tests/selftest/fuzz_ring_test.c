@@ -549,8 +549,6 @@ static void life(__u64 seed, unsigned int length)
 {
 	static struct life l;
 	__u64 sum = 0;
-	unsigned int op;
-	int ret;
 
 	l.dice.state = seed;
 	l.hostile_dice.state = ~seed;
@@ -558,13 +556,8 @@ static void life(__u64 seed, unsigned int length)
 	l.racing = seed % 2;
 	if (l.racing)
 		begin_racing(&l);
-	for (fuzz->step = 0; fuzz->step < length; fuzz->step++) {
-		op = fuzz_choose(&l.dice, ops, NR_OPS);
-		sum = sum * 31 + op;
-		ret = ops[op].run(&l);
-		fuzz_trace("# %u: %s: %d\n", fuzz->step, ops[op].name, ret);
-		fuzz_count(ops, op, ret);
-	}
+	for (fuzz->step = 0; fuzz->step < length; fuzz->step++)
+		sum = sum * 31 + fuzz_do(&l.dice, ops, NR_OPS, &l);
 	run_reopen(&l);
 	fuzz->end = sum + l.dice.state;
 	if (l.racing)
@@ -575,19 +568,11 @@ static void life(__u64 seed, unsigned int length)
 
 #define RING_SEED(seed, length)	{ seed, length },
 
-static const struct fuzz_seed seeds[] = {
-#include "fuzz_seeds.h"
-};
-
-static const struct fuzz_kind kind = {
-	.name = "ring",
-	.ops = ops,
-	.nr_ops = NR_OPS,
-	.life = life,
-	.seeds = seeds,
-	.nr_seeds = ARRAY_SIZE(seeds),
-	.length = 2000,
-};
+#define FUZZ_KIND				\
+	.name = "ring",				\
+	.ops = ops,				\
+	.nr_ops = NR_OPS,			\
+	.length = 2000
 
 #include "fuzz_main.h"
 
