@@ -134,8 +134,8 @@ static void gpadl_settle(struct gpadl *g)
 	/* Avoid the queue's lock when nobody waits: all maps of the partition share it. */
 	if (waitqueue_active(&chan->p->idle))
 		wake_up_all(&chan->p->idle);
-	/* Likewise: nobody waits for most unmaps. */
-	if (revoked || g->reset || READ_ONCE(chan->rescinded))
+	/* Likewise: nobody waits for most unmaps. What is reset is revoked as well. */
+	if (revoked || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(chan->p);
 	spin_unlock(&g->lock);
 
@@ -398,6 +398,9 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		gpadl_put(g);
 		return ret;
 	}
+	/* Retired before it looked: it has found its pages where they are now. */
+	if (g->retired && gpadl_region_table_is_current(m->map.mem, m->map.table))
+		gpadl_unretire(g);
 	m->g = g;
 	g->mapping = m;
 	g->state = GPADL_MAPPED;

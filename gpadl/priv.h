@@ -310,6 +310,7 @@ void gpadl_rescind(struct gpadl *g);
 bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		 const struct gpadl_region_table *new);
 void gpadl_retire(struct gpadl *g);
+void gpadl_unretire(struct gpadl *g);
 void gpadl_run_revokes(struct vmbus_gpadl_channel *chan);
 #if IS_ENABLED(CONFIG_KUNIT)
 void gpadl_call_revoke(struct gpadl_mapping *m);

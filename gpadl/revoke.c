@@ -73,10 +73,13 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 }
 
 /**
- * gpadl_retire() - A region has gone in which a GPADL has mapped pages
+ * gpadl_retire() - A region goes in which a GPADL has mapped pages
  * @g: the GPADL, held by the caller
  *
- * Context: process.
+ * One that is being mapped may have been looked up in the regions that go, or be about to wait
+ * for those that come: that is known when it is mapped (gpadl_finish_map()).
+ *
+ * Context: process; vmbus_partition.mem.switching is set.
  */
 void gpadl_retire(struct gpadl *g)
 {
@@ -89,16 +92,28 @@ void gpadl_retire(struct gpadl *g)
 }
 
 /*
- * Take a reference to the mapping of a revoked GPADL, unless the backend has unmapped it or
- * was told already. revoke() gets this mapping even if the handle is reused meanwhile.
+ * Undo gpadl_retire(), of a map that has come to its end in the table of regions that is in
+ * force. Under the lock: a change that is being decided now sees what this has done, or is seen
+ * to be under way.
+ */
+void gpadl_unretire(struct gpadl *g)
+{
+	lockdep_assert_held(&g->lock);
+	g->retired = false;
+	g->revoked = false;
+	gpadl_partition_unwatch_revoked(g->chan->p);
+}
+
+/*
+ * Take a reference to the mapping of a revoked GPADL, unless the backend has unmapped it: a
+ * mapping is queued once. revoke() gets this mapping even if the handle is reused meanwhile.
  */
 static struct gpadl_mapping *gpadl_take_revoked(struct gpadl *g)
 {
 	struct gpadl_mapping *m = NULL;
 
 	spin_lock(&g->lock);
-	if (g->state == GPADL_MAPPED && g->revoked && g->mapping->armed &&
-	    !g->mapping->told) {
+	if (g->state == GPADL_MAPPED && g->revoked && g->mapping->armed) {
 		m = g->mapping;
 		m->told = true;
 		refcount_inc(&m->ref);
