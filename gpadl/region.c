@@ -588,7 +588,7 @@ void gpadl_regions_trim(struct gpadl_mem *mem)
 	for (i = 0; i < table->nr && rcu_access_pointer(mem->table) == table; i++) {
 		struct gpadl_resident *r = table->regions[i]->resident;
 
-		if (!r || !r->nr_claimed)
+		if (!r)
 			continue;
 		block_trim(mem, table, r->blocks[0]);
 		block_trim(mem, table, r->blocks[r->nr_claimed - 1]);

@@ -165,8 +165,8 @@ static int relook_walk(struct relook *l, const struct gpadl_pfn_list *w,
 
 	gpadl_walk_init(&walk, w, table, 0);
 	while (gpadl_walk_next(&walk)) {
-		if (!walk.e.region || !walk.e.region->resident ||
-		    !gpadl_watch_any(&walk.e.region->watch))
+		/* Each page lies in a region: see mapping_check() */
+		if (!walk.e.region->resident || !gpadl_watch_any(&walk.e.region->watch))
 			continue;
 		relook_set_region(l, table->regions[walk.e.index]);
 		ret = relook_range(l, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e));

@@ -36,14 +36,10 @@
 
 /* ---- The pages of a block ---- */
 
-/* The page that entry @i of a block names; NULL if it is not pinned. */
+/* The page that entry @i of a block names: one that is pinned. */
 static struct page *block_page(const struct gpadl_block *b, unsigned long i)
 {
-	u64 phys = b->leaf ? b->leaf[i] : b->phys;
-
-	if (!phys)
-		return NULL;
-	return b->leaf ? pfn_to_page(PHYS_PFN(phys)) : pfn_to_page(PHYS_PFN(phys) + i);
+	return b->leaf ? pfn_to_page(PHYS_PFN(b->leaf[i])) : pfn_to_page(PHYS_PFN(b->phys) + i);
 }
 
 /**
@@ -79,7 +75,7 @@ unsigned long gpadl_block_missing(const struct gpadl_block *b, unsigned long fir
  * @b: the block
  * @first: number of the first page in it
  * @pages: the pages
- * @nr: number of these
+ * @nr: number of these; the block has as many pinned there
  *
  * Context: gpadl_mem.block_lock is held.
  * Return: true if each is.

@@ -64,8 +64,7 @@ static int sg_builder_resize(struct sg_builder *b, unsigned int room)
 	sgl = kvmalloc_array(room, sizeof(*sgl), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!sgl)
 		return -ENOMEM;
-	if (b->nents)
-		memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
+	memcpy(sgl, b->sgl, b->nents * sizeof(*sgl));
 	sg_free(b->sgl, b->own);
 	b->sgl = sgl;
 	b->room = room;
@@ -553,7 +552,7 @@ int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 			cond_resched();
 		}
 	}
-	if (!ret && may_be_huge && pin->done)
+	if (!ret && may_be_huge)
 		sg_guess_huge(m->table->regions[walk.e.index], pin->pages[pin->done - 1],
 			      gpadl_extent_last(&walk.e));
 	if (!ret)

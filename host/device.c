@@ -91,23 +91,20 @@ int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t
 		ret = -EINVAL;
 	if (ret)
 		vmbus_host_backend_forget(dev);
-	else
-		dev->probed = true;
 	return ret;
 }
 
 /**
  * vmbus_host_device_remove() - Take a device from its backend
- * @dev: the device, all its channels closed for good
+ * @dev: the device, which its backend has probed; all its channels are closed for good
  *
  * Context: process, in the order of the primary channel. May sleep for as long as the
  * backend likes.
  */
 void vmbus_host_device_remove(struct vmbus_device *dev)
 {
-	if (dev->probed && dev->backend->remove)
+	if (dev->backend->remove)
 		dev->backend->remove(dev);
-	dev->probed = false;
 	dev->data = NULL;
 	vmbus_host_backend_forget(dev);
 	/* A module that owes an unmap stays until the last put: nobody else can do it. */

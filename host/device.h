@@ -30,7 +30,6 @@ struct vmbus_guest;
  * @max_subchannels: the backend's
  * @offer: what the guest is told; the backend changes it in probe() only
  * @data: the backend's own
- * @probed: the backend has it: remove() is due
  * @lock: protects all below, and the state of each endpoint: what one channel of a device
  *	does depends on the others
  * @endpoints: that have not been removed, the primary first
@@ -50,7 +49,6 @@ struct vmbus_device {
 	u16 max_subchannels;
 	struct vmbus_offer offer;
 	void *data;
-	bool probed;
 
 	spinlock_t lock;
 	struct list_head endpoints;
