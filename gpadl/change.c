@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
+#include "compat.h"
 #include "mem.h"
 #include "region.h"
 #include "relook.h"
@@ -181,6 +182,7 @@ bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_regio
 {
 	struct gpadl_walk walk;
 
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_regions_move, w, old, new);
 	gpadl_walk_init(&walk, w, old, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region && extent_moves(&walk.e, new))
@@ -189,6 +191,7 @@ bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_regio
 	}
 	return false;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_regions_move);
 
 /* Is anything mapped that the change might concern? */
 static bool change_is_near(struct gpadl_mem *mem, const struct gpadl_region_table *old,

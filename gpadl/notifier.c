@@ -161,6 +161,7 @@ void gpadl_watch_end(struct gpadl_watch *w)
 	kvfree(w->marks);
 	w->marks = NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_end);
 
 /**
  * gpadl_watch_mark() - A block is to be looked at
@@ -175,6 +176,7 @@ void gpadl_watch_mark(struct gpadl_watch *w, unsigned long block)
 	watch_mark_range(w, block, block);
 	spin_unlock(&w->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_mark);
 
 /**
  * gpadl_watch_mark_all() - All blocks are to be looked at
@@ -206,6 +208,7 @@ unsigned long gpadl_watch_look(struct gpadl_watch *w)
 {
 	return mmu_interval_read_begin(&w->mni);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_look);
 
 /**
  * gpadl_watch_moved() - Has anything changed since?
@@ -223,6 +226,7 @@ bool gpadl_watch_moved(struct gpadl_watch *w, unsigned long seq)
 {
 	return mmu_interval_check_retry(&w->mni, seq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_moved);
 
 /**
  * gpadl_watch_clear() - A block has been looked at, and is as it was
@@ -242,3 +246,4 @@ void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long
 		smp_store_release(&w->nr_marked, w->nr_marked - 1);
 	spin_unlock(&w->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_clear);

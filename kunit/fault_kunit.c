@@ -7,8 +7,10 @@
  */
 #include <linux/completion.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/slab.h>
 
+#include "gpadl/notifier.h"
 #include "suites.h"
 #include "vm.h"
 
@@ -168,6 +170,24 @@ static void touch_blocks(struct vm *vm)
 	vm_fill_gpadl(vm);
 }
 
+static int set_high_again(struct vm_task *t)
+{
+	return vmbus_partition_set_regions(t->vm->p, &t->vm->memory[VM_HIGH], 1, 0);
+}
+
+static void make_high_resident(struct vm *vm)
+{
+	struct vm_task t = { .vm = vm };
+
+	vm->memory[VM_HIGH].flags |= RESIDENT;
+	KUNIT_EXPECT_EQ(vm->test, set_high_again(&t), 0);
+}
+
+static void mark_high(struct vm *vm)
+{
+	gpadl_watch_mark_all(&vm_region(vm, VM_HIGH)->watch);
+}
+
 /* ---- Messages ---- */
 
 static void post_header(struct vm *vm)
@@ -290,6 +310,70 @@ static void establish_mixed(struct vm *vm)
 	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
 }
 
+/* Runs of pages that have been touched in another order: an entry for each page */
+static void establish_runs(struct vm *vm)
+{
+	u32 i;
+
+	vm_need_small_pages(vm->test);
+	for (i = 0; i < 64; i++)
+		vm_fill(vm, VM_BIG_PFN + i * 27 % 64 / 8 * 9 + i * 27 % 64 % 8, 1);
+	vm_begin(vm);
+	guest_range(&vm->s, 64 * GUEST_PAGE, 0);
+	for (i = 0; i < 8; i++)
+		guest_pfns(&vm->s, VM_BIG_PFN + 9 * i, 1, 8);
+	KUNIT_EXPECT_EQ(vm->test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+}
+
+static void establish_resident_runs(struct vm *vm)
+{
+	make_resident(vm, VM_BIG);
+	establish_runs(vm);
+}
+
+/* As if it were mapped for the first time: nothing is known of how long its list becomes. */
+static void forget_entries(struct vm *vm)
+{
+	vm_gpadl(&vm->c[0], VM_HANDLE)->lookup.nr_entries = 0;
+}
+
+/* Few entries, of which each becomes one for each page */
+static void establish_long_entries(struct vm *vm)
+{
+	vm_need_small_pages(vm->test);
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN, 64);
+	vm_fill_gpadl(vm);
+	KUNIT_EXPECT_EQ(vm->test, 0,
+			vmbus_gpadl_set_max_segment(vm->c[0].chan, GPADL_PAGE_SIZE));
+	KUNIT_EXPECT_EQ(vm->test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+}
+
+static void establish_mixed_small(struct vm *vm)
+{
+	vm_need_small_pages(vm->test);
+	establish_mixed(vm);
+}
+
+/* Another page is there than was pinned when the region was set. */
+static void move_memory(struct vm *vm)
+{
+	unsigned long hva = vm_hva(vm, VM_HIGH_PFN + 3);
+
+	KUNIT_EXPECT_EQ(vm->test, hva,
+			kunit_vm_mmap(vm->test, NULL, hva, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+	vm_fill(vm, VM_HIGH_PFN + 3, 1);
+}
+
+static void undo_map_and_stale(struct vm *vm)
+{
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	flush_delayed_work(&vm->p->mem.stale_work);
+}
+
 static int map(struct vm_task *t)
 {
 	return vm_map(&t->vm->c[0], 0, VM_HANDLE, NULL);
@@ -369,6 +453,8 @@ static const struct call calls[] = {
 	{ "regions, resident", .setup = touch_blocks, .run = region_resident,
 	  .undo = region_remove },
 	{ "regions, removal", .prepare = region_make_resident, .run = region_be_removed },
+	{ "regions, looked at again", .setup = make_high_resident, .prepare = mark_high,
+	  .run = set_high_again },
 	{ "HEADER", .prepare = make_header, .run = receive, .outcome = created,
 	  .undo = tear_down },
 	{ "HEADER by a kernel thread", .prepare = make_header, .run = receive,
@@ -389,6 +475,14 @@ static const struct call calls[] = {
 	{ "map, resident, by a kernel thread", .setup = establish_resident, .run = map,
 	  .undo = undo_map, .in_thread = true },
 	{ "map, both kinds", .setup = establish_mixed, .run = map, .undo = undo_map },
+	{ "map, runs", .setup = establish_runs, .prepare = forget_entries, .run = map,
+	  .undo = undo_map },
+	{ "map, resident runs", .setup = establish_resident_runs, .prepare = forget_entries,
+	  .run = map, .undo = undo_map },
+	{ "map, short entries", .setup = establish_long_entries, .prepare = forget_entries,
+	  .run = map, .undo = undo_map },
+	{ "map, memory has moved", .setup = establish_mixed_small, .prepare = move_memory,
+	  .run = map, .undo = undo_map_and_stale },
 	{ "unmap", .setup = establish_mixed, .prepare = make_map, .run = unmap,
 	  .never = true },
 	{ "vmap", .setup = establish_and_map, .run = vmap_it, .undo = undo_vmap,
@@ -461,6 +555,8 @@ static bool attempt(struct vm *vm, struct attempt *a)
 		KUNIT_EXPECT_EQ_MSG(vm->test, ret, -ENOMEM, "number %u", a->fault.n);
 		KUNIT_EXPECT_TRUE_MSG(vm->test, a->fault.injected && !call->never,
 				      "number %u", a->fault.n);
+		/* Pages that a map had found to be others are left to a work item. */
+		flush_delayed_work(&vm->p->mem.stale_work);
 		KUNIT_EXPECT_EQ(vm->test, atomic64_read(&vm->mm->pinned_vm), charged);
 		vm_check(vm);
 		attempt_again(vm, call);

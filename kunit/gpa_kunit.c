@@ -165,6 +165,20 @@ VM_CASE(segments)
 	vmbus_gpa_unmap(map);
 }
 
+/* More pages than are pinned without a look at whether others want the processor. */
+VM_CASE(many_pages)
+{
+	vm_need_small_pages(test);
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	KUNIT_ASSERT_EQ(test, vmbus_gpa_pool_create(vm->c[0].chan, 1,
+						    3 * GPADL_PIN_BATCH * GUEST_PAGE), 0);
+	vm_begin(vm);
+	guest_range(&vm->s, 3 * GPADL_PIN_BATCH * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_BIG_PFN, 2, GPADL_PIN_BATCH);
+	guest_pfns(&vm->s, VM_BIG_PFN + 3 * GPADL_PIN_BATCH, 1, 2 * GPADL_PIN_BATCH);
+	gpa_expect_maps(vm, 0);
+}
+
 static int task_map_unmap(struct vm_task *t)
 {
 	struct vmbus_mapping *map;
@@ -299,6 +313,24 @@ VM_CASE(esrch_worker_killed)
 	WRITE_ONCE(vm->c[0].chan->worker.orphaned, false);
 }
 
+/* Nobody waits there for what is in flight. */
+VM_CASE(esrch_worker_killed_and_no_room)
+{
+	struct vmbus_mapping *map[GPA_REQUESTS], *more;
+	unsigned int i;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
+	WRITE_ONCE(vm->c[0].chan->worker.orphaned, true);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -ESRCH);
+	WRITE_ONCE(vm->c[0].chan->worker.orphaned, false);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		vmbus_gpa_unmap(map[i]);
+}
+
 VM_CASE(eintr_killed)
 {
 	vm_begin(vm);
@@ -333,6 +365,7 @@ static struct kunit_case gpa_cases[] = {
 	KUNIT_CASE(ranges_at_any_address),
 	KUNIT_CASE(direction),
 	KUNIT_CASE(segments),
+	KUNIT_CASE(many_pages),
 	KUNIT_CASE(in_kernel_thread),
 	KUNIT_CASE(einval_flags),
 	KUNIT_CASE(enxio_no_pool),
@@ -340,6 +373,7 @@ static struct kunit_case gpa_cases[] = {
 	KUNIT_CASE(second_range_counts),
 	KUNIT_CASE(eshutdown_rescinded),
 	KUNIT_CASE(esrch_worker_killed),
+	KUNIT_CASE(esrch_worker_killed_and_no_room),
 	KUNIT_CASE(eintr_killed),
 	KUNIT_CASE(fails_half_way),
 	{}

@@ -5,6 +5,7 @@
  *
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
+#include <kunit/static_stub.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
@@ -29,12 +30,12 @@ static int task_send(struct vm_task *t)
 }
 
 /* A thread that is just pinning what is in vm->s. */
-static struct vm_task *start_mapping(struct vm *vm)
+static struct vm_task *start_mapping(struct vm *vm, u32 flags)
 {
 	struct vm_task *t;
 
 	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	t = vm_start(vm, task_send, &vm->c[0], flags, 0);
 	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_TRUE(vm->test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
 	vm_check(vm);
@@ -75,18 +76,44 @@ VM_CASE(rescind_waits_for_the_unmap)
 	vm_check(vm);
 }
 
-VM_CASE(rescind_while_mapping)
+static void rescind_and_map(struct vm *vm, u32 flags)
 {
+	struct kunit *test = vm->test;
 	struct vm_task *mapper, *t;
 
 	packet(vm, VM_LOW_PFN, 3);
-	mapper = start_mapping(vm);
+	mapper = start_mapping(vm, flags);
 	t = vm_start_waiting(vm, vm_task_rescind, &vm->c[0], 0, 0);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(mapper), -ESHUTDOWN);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	vm_expect_pinned(vm, false);
 	vm_check(vm);
+}
+
+VM_CASE(rescind_while_mapping)
+{
+	rescind_and_map(vm, 0);
+}
+
+VM_CASE(rescind_while_mapping_for_reading)
+{
+	rescind_and_map(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+}
+
+/* One that the rescind has not come to yet: whoever waits is told of its end. */
+VM_CASE(rescinded_before_it_is_found)
+{
+	struct vmbus_mapping *map;
+	int wakes;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	wakes = atomic_read(&vm->wakes);
+	/* As vmbus_gpadl_channel_rescind_start() begins */
+	WRITE_ONCE(vm->c[0].chan->rescinded, true);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->wakes), wakes + 1);
 }
 
 /* What an unmap has left to a work item is in flight until that is through. */
@@ -194,7 +221,7 @@ VM_CASE(reset_while_mapping)
 	struct vmbus_mapping *map;
 
 	packet(vm, VM_LOW_PFN, 3);
-	mapper = start_mapping(vm);
+	mapper = start_mapping(vm, 0);
 	t = vm_start_waiting(vm, vm_task_reset, &vm->c[0], 0, 0);
 	vm_stall_end(&vm->in_pin);
 	/* The guest that sent it is not there any more. */
@@ -295,7 +322,7 @@ VM_CASE(channel_is_put_while_mapping)
 	struct vm_task *mapper;
 
 	packet(vm, VM_LOW_PFN, 3);
-	mapper = start_mapping(vm);
+	mapper = start_mapping(vm, 0);
 	vm_put_channel(&vm->c[0]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].releases), 0);
 	vm_stall_end(&vm->in_pin);
@@ -370,7 +397,7 @@ VM_CASE(region_while_mapping)
 	struct vm_task *mapper;
 
 	packet(vm, VM_LOW_PFN, 3);
-	mapper = start_mapping(vm);
+	mapper = start_mapping(vm, 0);
 	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(mapper), 0);
@@ -437,6 +464,36 @@ VM_CASE(ends_while_looked_at)
 	vm->c[0].chan->pool->free = r;
 }
 
+static struct vmbus_mapping *looked_at;
+
+/* Its backend unmaps it meanwhile. */
+static bool unmap_and_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,
+			   const struct gpadl_region_table *new)
+{
+	vmbus_gpa_unmap(looked_at);
+	return true;
+}
+
+VM_CASE(ends_while_a_change_looks)
+{
+	struct vmbus_mapping *map[GPA_REQUESTS];
+	unsigned int i;
+
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &looked_at), 0);
+	kunit_activate_static_stub(test, gpadl_regions_move, unmap_and_move);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, VMBUS_GPA_REGIONS_RETIRE), 0);
+	kunit_deactivate_static_stub(test, gpadl_regions_move);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
+	/* Its place is there again, once. */
+	packet(vm, VM_HIGH_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &looked_at), -EAGAIN);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		vmbus_gpa_unmap(map[i]);
+}
+
 /* All that there is room for is being looked at: a map waits for the end of that. */
 VM_CASE(map_waits_for_a_look)
 {
@@ -493,6 +550,8 @@ VM_CASE(map_waits_for_a_change)
 static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(rescind_waits_for_the_unmap),
 	KUNIT_CASE(rescind_while_mapping),
+	KUNIT_CASE(rescind_while_mapping_for_reading),
+	KUNIT_CASE(rescinded_before_it_is_found),
 	KUNIT_CASE(rescind_waits_for_late_work),
 	KUNIT_CASE(map_waits_for_late_work),
 	KUNIT_CASE(rescind_waits_for_all),
@@ -510,6 +569,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(region_is_retired),
 	KUNIT_CASE(retired_is_forgotten),
 	KUNIT_CASE(ends_while_looked_at),
+	KUNIT_CASE(ends_while_a_change_looks),
 	KUNIT_CASE(map_waits_for_a_look),
 	KUNIT_CASE(map_waits_for_a_change),
 	{}

@@ -22,6 +22,7 @@
 #include "host/host.h"
 #include "host/ioctl.h"
 #include "suites.h"
+#include "vm.h"
 
 #define RELID		5
 #define SUB_RELID	6
@@ -297,6 +298,86 @@ static void removed_sub_channel_wakes_its_primary(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
 }
 
+/* A channel whose work does not go on, until it is told to */
+static struct stall *stalled;
+
+static void backend_remove(struct vmbus_device *dev)
+{
+}
+
+/* Its device has a remove(), which is for its work to call: without, it would go at once. */
+static void stall_channel(struct vmbus_endpoint *ep)
+{
+	backend.remove = backend_remove;
+	init_completion(&stalled->go);
+	vmbus_gpadl_work_init(&stalled->work, stall_fn);
+	vmbus_gpadl_channel_queue_work(ep->chan, &stalled->work);
+}
+
+static void stall_unplug_and_kill(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	stall_channel(ep);
+	vmbus_host_device_unplug(ep->dev);
+	vm_kill();
+}
+
+/* Until everything of it has gone: it is no more than a number then. */
+static void expect_relid_becomes_free(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	unsigned int ms;
+
+	for (ms = 0; ms < 10000 && !list_empty(&backend.devices); ms++)
+		usleep_range(1000, 2000);
+	KUNIT_EXPECT_TRUE(test, list_empty(&backend.devices));
+	backend.remove = NULL;
+	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+/* The thread that makes a channel is killed when that has to be undone: it goes all the same. */
+static void killed_while_a_channel_is_undone(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	int ret;
+
+	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, stalled);
+	before_added = stall_unplug_and_kill;
+	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
+	ret = create_channel(guest, RELID, 0);
+	vm_unkill();
+	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	KUNIT_EXPECT_EQ(test, ret, -ENODEV);
+	KUNIT_EXPECT_FALSE(test, list_empty(&backend.devices));
+	complete(&stalled->go);
+	expect_relid_becomes_free(test);
+}
+
+/* So it is if it destroys one: that is done, and it does not wait for it. */
+static void killed_while_a_channel_is_destroyed(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, stalled);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	stall_channel(ep);
+	vmbus_ep_put(ep);
+	vm_kill();
+	ret = destroy_channel(guest, RELID);
+	vm_unkill();
+	KUNIT_EXPECT_EQ(test, ret, -EINTR);
+	complete(&stalled->go);
+	/* Somebody comes back for it. */
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	expect_relid_becomes_free(test);
+}
+
 static void unplug(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	vmbus_host_device_unplug(ep->dev);
@@ -397,6 +478,8 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
 	KUNIT_CASE(removed_sub_channel_gets_no_work),
 	KUNIT_CASE(removed_sub_channel_wakes_its_primary),
+	KUNIT_CASE(killed_while_a_channel_is_undone),
+	KUNIT_CASE(killed_while_a_channel_is_destroyed),
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(rescinded_in_probe),

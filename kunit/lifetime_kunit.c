@@ -370,6 +370,20 @@ VM_CASE(goes_beside_one_that_waits)
 	gpa_unblock_wq(&b);
 }
 
+static int task_create_channel(struct vm_task *t)
+{
+	static const struct vmbus_gpadl_channel_ops ops;
+
+	return PTR_ERR_OR_ZERO(vmbus_gpadl_channel_create(t->vm->p, VM_RELID(VM_CHANNELS), &ops,
+							  NULL));
+}
+
+/* Its worker would be that one's thread. */
+VM_CASE(channel_by_another_process)
+{
+	KUNIT_EXPECT_EQ(test, -EIO, vm_join(vm_start(vm, task_create_channel, NULL, 0, 0)));
+}
+
 static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE(state_changes_under_the_lock),
 	KUNIT_CASE(gpadl_goes_after_its_readers),
@@ -377,6 +391,7 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE_PARAM(put_in_every_state, leave_gen_params),
 	KUNIT_CASE(gpadls_go_with_partition),
 	KUNIT_CASE(channel_after_partition),
+	KUNIT_CASE(channel_by_another_process),
 	KUNIT_CASE(release_comes_last),
 	KUNIT_CASE_PARAM(goes_beside_one_that_waits, hold_up_gen_params),
 	{}

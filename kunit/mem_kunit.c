@@ -60,6 +60,16 @@ VM_CASE(map_of_runs)
 	vm_expect_maps(vm, 0);
 }
 
+/* Up to the last page that a guest can have, and on from elsewhere. */
+VM_CASE(map_of_the_last_pages)
+{
+	vm_begin(vm);
+	guest_range(&vm->s, (VM_TOP_PAGES + 8) * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, VM_TOP_PFN, 1, VM_TOP_PAGES);
+	guest_pfns(&vm->s, VM_LOW_PFN, 1, 8);
+	vm_expect_maps(vm, 0);
+}
+
 VM_CASE(map_of_shuffled_pages)
 {
 	vm_shuffled_range(vm, 1000, 4711);
@@ -385,6 +395,7 @@ static struct kunit_case name[] = {				\
 			      { .speed = KUNIT_SPEED_SLOW }),	\
 	KUNIT_CASE(map_of_run_down),				\
 	KUNIT_CASE(map_of_runs),				\
+	KUNIT_CASE(map_of_the_last_pages),			\
 	KUNIT_CASE(map_of_shuffled_pages),			\
 	KUNIT_CASE(map_of_repeated_page),			\
 	KUNIT_CASE_PARAM(map_of_piece, piece_gen_params),	\

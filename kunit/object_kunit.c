@@ -53,6 +53,22 @@ VM_CASE(revoke_waits_until_armed)
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
+/* Once is enough: it is told once. */
+VM_CASE(armed_twice)
+{
+	struct vm_channel *c = &vm->c[0];
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_flush_revokes(c);
+	vmbus_mapping_arm(vm_mapping(c->chan, VM_HANDLE), c);
+	vm_flush_revokes(c);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 1);
+	vm_unmap(c, VM_HANDLE);
+	vm_expect_torndown(vm, VM_HANDLE);
+}
+
 /* A backend that unmaps at once is never told anything. */
 VM_CASE(never_revoked_if_not_armed)
 {
@@ -156,24 +172,52 @@ static void expected_warning_over(void)
 static void unmap_twice(struct vm_channel *c, struct vmbus_mapping *map)
 {
 	vmbus_gpadl_unmap(map);
-	expect_warning();
 	vmbus_gpadl_unmap(map);
-	expected_warning_over();
 }
 
-/* It was the last reference, but for that of revoke(). */
-VM_CASE(second_unmap_in_revoke)
+/* The first was the last reference, but for that of revoke(). */
+static void second_unmap_in_revoke(struct vm *vm)
 {
 	struct vm_channel *c = &vm->c[0];
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 3);
-	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, VM_HANDLE, NULL), 0);
 	c->on_revoke = unmap_twice;
-	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_flush_revokes(c);
-	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	c->on_revoke = NULL;
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
 	vm_check(vm);
+}
+
+/* The first is still at it. */
+static void second_unmap_meanwhile(struct vm *vm)
+{
+	struct vm_channel *c = &vm->c[0];
+	struct vmbus_mapping *map;
+	struct vm_task *t;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	map = vm_mapping(c->chan, VM_HANDLE);
+	vm_stall_arm(&vm->in_unmap, 1);
+	t = vm_start(vm, vm_task_unmap, c, 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_unmap);
+	vmbus_gpadl_unmap(map);
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), PAGES);
+	vm_stall_end(&vm->in_unmap);
+	KUNIT_EXPECT_EQ(vm->test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_pages_pinned(vm), 0);
+}
+
+/* The kernel warns once in all. */
+VM_CASE(second_unmap)
+{
+	expect_warning();
+	second_unmap_in_revoke(vm);
+	second_unmap_meanwhile(vm);
+	expected_warning_over();
 }
 
 /* ---- Two threads of a backend ---- */
@@ -438,9 +482,10 @@ VM_CASE(pin_fails_for_a_while)
 
 static struct kunit_case object_cases[] = {
 	KUNIT_CASE(revoke_waits_until_armed),
+	KUNIT_CASE(armed_twice),
 	KUNIT_CASE(never_revoked_if_not_armed),
 	KUNIT_CASE(revoke_of_a_handle_made_anew),
-	KUNIT_CASE(second_unmap_in_revoke),
+	KUNIT_CASE(second_unmap),
 	KUNIT_CASE(two_threads_unmap),
 	KUNIT_CASE(unmapped_while_revoked),
 	KUNIT_CASE(unmap_of_spoilt_list),

@@ -334,6 +334,22 @@ VM_CASE(failed_pin_drops_the_others)
 	}
 }
 
+/* A region that seems to have huge pages, and has none at all there. */
+VM_CASE(failed_pin_of_a_huge_page)
+{
+	vm_need_small_pages(test);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 5);
+	vm_region(vm, VM_LOW)->huge = true;
+	vm->pin = pin_notes_flags;
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 1);
+	vm_check(vm);
+	vm->pin = NULL;
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_FALSE(test, vm_region(vm, VM_LOW)->huge);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+}
+
 static struct kunit_case pin_cases[] = {
 	KUNIT_CASE(pins_are_long_term),
 	KUNIT_CASE(adjoining_pages_are_pinned_together),
@@ -344,6 +360,7 @@ static struct kunit_case pin_cases[] = {
 	KUNIT_CASE_PARAM(dma_map_merges_entries, dma_pages_gen_params),
 	KUNIT_CASE(short_pins_go_on),
 	KUNIT_CASE(failed_pin_drops_the_others),
+	KUNIT_CASE(failed_pin_of_a_huge_page),
 	{}
 };
 

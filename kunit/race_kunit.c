@@ -415,6 +415,30 @@ VM_CASE(reset_waits_for_channel_put)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_resetting), 0);
 }
 
+/*
+ * A map comes to its end between the mark that its channel is rescinded and the look for what
+ * is mapped, which does not find it: whoever waits is told by the map.
+ */
+VM_CASE(rescinded_before_the_map_is_found)
+{
+	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
+	struct vm_task *t;
+	int wakes;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	wakes = atomic_read(&vm->wakes);
+	/* As vmbus_gpadl_channel_rescind_start() begins */
+	WRITE_ONCE(chan->rescinded, true);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->wakes), wakes + 1);
+	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(chan));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 0);
+}
+
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE(map_as_soon_as_created),
 	KUNIT_CASE(rescind_ends_after_torndown),
@@ -429,6 +453,7 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(waits_end_when_backend_obeys),
 	KUNIT_CASE(reset_waits_for_what_it_found),
 	KUNIT_CASE(reset_waits_for_channel_put),
+	KUNIT_CASE(rescinded_before_the_map_is_found),
 	{}
 };
 

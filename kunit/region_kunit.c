@@ -125,6 +125,14 @@ VM_CASE(slot_named_twice)
 	KUNIT_EXPECT_EQ(test, try_page(vm, FREE_PFN), -ENOENT);
 }
 
+VM_CASE(unknown_flag_of_the_change)
+{
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1,
+						    VMBUS_GPA_REGIONS_RETIRE << 1));
+	KUNIT_EXPECT_EQ(test, try_page(vm, PFN), 0);
+}
+
 VM_CASE(new_regions_overlap)
 {
 	struct vmbus_gpa_region changes[] = {
@@ -350,6 +358,29 @@ VM_CASE(map_while_regions_change)
 	KUNIT_EXPECT_EQ(test, refcount_read(&high->users), 1);
 }
 
+static int task_map_killed(struct vm_task *t)
+{
+	int ret;
+
+	vm_kill();
+	ret = vm_task_map(t);
+	vm_unkill();
+	return ret;
+}
+
+/* One that is killed does not wait for it. */
+VM_CASE(killed_while_regions_change)
+{
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 2);
+	down_write(&vm->p->mem.switch_sem);
+	WRITE_ONCE(vm->p->mem.switching, true);
+	KUNIT_EXPECT_EQ(test, -EINTR, vm_join(vm_start(vm, task_map_killed, &vm->c[0], 0,
+						       VM_HANDLE)));
+	WRITE_ONCE(vm->p->mem.switching, false);
+	up_write(&vm->p->mem.switch_sem);
+	KUNIT_EXPECT_EQ(test, refcount_read(&vm_region(vm, VM_LOW)->users), 1);
+}
+
 /* ---- A table that goes ---- */
 
 /* Brings the table back while a map looks for it. */
@@ -470,6 +501,7 @@ VM_CASE(out_of_memory)
 static struct kunit_case name[] = {					\
 	KUNIT_CASE_PARAM(region_with_bad_field, bad_region_gen_params),	\
 	KUNIT_CASE(slot_named_twice),					\
+	KUNIT_CASE(unknown_flag_of_the_change),				\
 	KUNIT_CASE(new_regions_overlap),				\
 	KUNIT_CASE(fatal_signal_while_waiting),				\
 	KUNIT_CASE(region_removed),					\
@@ -482,6 +514,7 @@ static struct kunit_case name[] = {					\
 	KUNIT_CASE(busy_among_others),					\
 	KUNIT_CASE(busy_one_and_all),					\
 	KUNIT_CASE(map_while_regions_change),				\
+	KUNIT_CASE(killed_while_regions_change),			\
 	KUNIT_CASE(map_while_table_goes),				\
 	KUNIT_CASE(region_of_two_gpadls),				\
 	KUNIT_CASE(region_after_failed_map),				\

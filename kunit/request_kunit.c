@@ -467,6 +467,21 @@ VM_CASE(pool_goes_with_its_last_request)
 	gpa_expect_maps(vm, 0);
 }
 
+/* A second time there is nothing to destroy, but it is still there. */
+VM_CASE(pool_is_destroyed_twice)
+{
+	struct vmbus_mapping *map;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 2);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	KUNIT_EXPECT_EQ(test, vm->c[0].chan->pool->refs, 1);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_NULL(test, vm->c[0].chan->pool);
+}
+
 /* As SET_REGIONS does, and the look for what is stuck: nobody's next open may fail by it. */
 VM_CASE(pool_is_looked_at)
 {
@@ -541,6 +556,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(pool_sizes),
 	KUNIT_CASE(pool_without_memory),
 	KUNIT_CASE(pool_goes_with_its_last_request),
+	KUNIT_CASE(pool_is_destroyed_twice),
 	KUNIT_CASE(pool_is_looked_at),
 	KUNIT_CASE(pool_is_destroyed_before_late_work),
 	{}

@@ -68,6 +68,24 @@ VM_CASE(replaced_by_each_kind)
 	/* vm_exit() sees that the end of the partition unpins it. */
 }
 
+/* What another region has of a block at its end, and at its beginning, is pinned once. */
+VM_CASE(shares_of_another)
+{
+	u64 hva = vm_hva(vm, VM_BIG_PFN);
+
+	vm_need_small_pages(test);
+	KUNIT_EXPECT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT + 1, RESIDENT, VM_HOLE_PFN + 1000,
+					       5, hva + 5 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 10), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 10);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 12), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 12);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 5);
+	KUNIT_EXPECT_EQ(test, pinned(vm), 5);
+	vm_check(vm);
+}
+
 VM_CASE(busy_region_stays_pinned)
 {
 	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 608), 0);
@@ -366,6 +384,7 @@ VM_CASE(progress)
 static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(pinned_when_set),
 	KUNIT_CASE(replaced_by_each_kind),
+	KUNIT_CASE(shares_of_another),
 	KUNIT_CASE(busy_region_stays_pinned),
 	KUNIT_CASE(map_neither_pins_nor_charges),
 	KUNIT_CASE(only_a_writable_map_makes_dirty),

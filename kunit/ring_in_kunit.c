@@ -2,9 +2,14 @@
 /*
  * KUnit suite "vmbus_ring_in": the ring that the guest writes.
  */
+#include <kunit/resource.h>
 #include <kunit/test.h>
+#include <linux/kasan.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include <asm/cpufeature.h>
 
 #include "gpadl/compat.h"
 #include "ring_test.h"
@@ -474,6 +479,121 @@ static void unmask_tells_of_a_broken_ring(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmbus_ring_unmask(&t->in));
 }
 
+/* What was consumed before is not the guest's again: it may be anything. */
+static void broken_commits_nothing(struct kunit *test)
+{
+	struct ring_test *t = ring_test_in(test);
+	struct vmbus_packet pkt;
+	unsigned int todo = 0;
+	struct kvec seg[2];
+
+	ring_guest_send(t, 8, 1);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_peek(&t->in, &pkt, seg, &todo), 0);
+	KUNIT_EXPECT_TRUE(test, vmbus_ring_consume(&t->in));
+	t->control->write_index = 1;
+	KUNIT_EXPECT_EQ(test, vmbus_ring_peek(&t->in, &pkt, seg, &todo), -EIO);
+	vmbus_ring_commit(&t->in, &todo);
+	KUNIT_EXPECT_EQ(test, t->control->read_index, 0);
+	t->control->interrupt_mask = 7;
+	vmbus_ring_mask(&t->in);
+	KUNIT_EXPECT_EQ(test, t->control->interrupt_mask, 7);
+}
+
+static void unmask_with_a_packet_at_hand(struct kunit *test)
+{
+	struct ring_test *t = ring_test_in(test);
+	struct vmbus_packet pkt;
+	bool signal;
+
+	ring_guest_send(t, 8, 1);
+	ring_guest_send(t, 8, 2);
+	KUNIT_EXPECT_EQ(test, ring_test_read(t, &pkt, t->buf, 8, &signal), 0);
+	vmbus_ring_mask(&t->in);
+	KUNIT_EXPECT_TRUE(test, vmbus_ring_unmask(&t->in));
+	KUNIT_EXPECT_EQ(test, t->control->interrupt_mask, 1);
+	KUNIT_EXPECT_EQ(test, ring_test_read(t, &pkt, t->buf, 8, &signal), 0);
+}
+
+/* ---- Memory errors ---- */
+
+/*
+ * A load that faults goes on where one that meets an error in memory does, by the same entry of
+ * the kernel's table. So a page that is not there stands for one with an error: that behind an
+ * allocation of vmalloc()'s.
+ */
+struct mc_test {
+	struct ring_test *ring;
+	u8 *page;
+	u8 *behind;
+};
+
+static void mc_free(void *page)
+{
+	vfree(page);
+}
+
+static void mc_init(struct kunit *test, struct mc_test *mc)
+{
+#ifdef CONFIG_X86_64
+	if (!boot_cpu_has(X86_FEATURE_ERMS))
+		kunit_skip(test, "long copies do not survive an error here");
+	mc->ring = ring_test_in(test);
+	mc->page = vmalloc(PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, mc->page);
+	kunit_add_action(test, mc_free, mc->page);
+	mc->behind = mc->page + PAGE_SIZE;
+	ring_guest_send(mc->ring, 600, 1);
+	memcpy(mc->page, mc->ring->data, PAGE_SIZE);
+	/* It would report the address before the load faults. */
+	kasan_disable_current();
+#else
+	kunit_skip(test, "only on x86 the kernel can tell");
+#endif
+}
+
+/* A descriptor, or the second half of one */
+static void error_in_descriptor(struct kunit *test)
+{
+	struct vmbus_packet pkt;
+	unsigned int todo = 0;
+	struct kvec seg[2];
+	struct mc_test mc;
+	int i, ret;
+
+	for (i = 0; i <= 8; i += 8) {
+		mc_init(test, &mc);
+		mc.ring->in.mem.data = mc.behind - i;
+		memcpy(mc.behind - 8, mc.page, 8);
+		ret = vmbus_ring_peek(&mc.ring->in, &pkt, seg, &todo);
+		kasan_enable_current();
+		KUNIT_EXPECT_EQ(test, ret, -EIO);
+		KUNIT_EXPECT_EQ(test, vmbus_ring_peek(&mc.ring->in, &pkt, seg, &todo), -EIO);
+	}
+}
+
+/* A payload of which the first words are there: it is copied by words, or by the kernel. */
+static void error_in_payload(struct kunit *test)
+{
+	static const u32 lens[] = { 8, 40, 104, 600 };
+	struct vmbus_packet pkt;
+	unsigned int todo = 0;
+	struct kvec seg[2];
+	struct mc_test mc;
+	int i, ret;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		mc_init(test, &mc);
+		kasan_enable_current();
+		KUNIT_ASSERT_EQ(test, vmbus_ring_peek(&mc.ring->in, &pkt, seg, &todo), 0);
+		seg[0].iov_base = mc.behind - lens[i] / 16 * 8;
+		kasan_disable_current();
+		ret = vmbus_ring_copy(&mc.ring->in, seg, 0, mc.ring->buf, lens[i]);
+		kasan_enable_current();
+		KUNIT_EXPECT_EQ(test, ret, -EIO);
+		KUNIT_EXPECT_EQ(test, vmbus_ring_peek(&mc.ring->in, &pkt, seg, &todo), -EIO);
+	}
+}
+
 static struct kunit_case ring_in_cases[] = {
 	KUNIT_CASE(init_checks_length),
 	KUNIT_CASE(init_checks_index),
@@ -499,6 +619,10 @@ static struct kunit_case ring_in_cases[] = {
 	KUNIT_CASE(polled_stays_masked),
 	KUNIT_CASE(unmask_tells_of_a_packet),
 	KUNIT_CASE(unmask_tells_of_a_broken_ring),
+	KUNIT_CASE(broken_commits_nothing),
+	KUNIT_CASE(unmask_with_a_packet_at_hand),
+	KUNIT_CASE(error_in_descriptor),
+	KUNIT_CASE(error_in_payload),
 	{}
 };
 

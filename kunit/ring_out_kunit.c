@@ -601,6 +601,56 @@ static void room_that_cannot_be_is_not_waited_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
 }
 
+/* Each of its indexes has to be right. */
+static void init_checks_what_was_read(struct kunit *test)
+{
+	struct ring_test *t = ring_test_alloc(test);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ring_bad_indexes); i++) {
+		t->control->read_index = ring_bad_indexes[i];
+		KUNIT_EXPECT_EQ(test, vmbus_ring_init_out(&t->out, t->control, RING_BYTES),
+				-EIO);
+	}
+}
+
+/* The guest spoils the ring when more room is looked for than there was. */
+static void room_of_a_ring_that_breaks(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_reservation res;
+	unsigned int todo = 0;
+	bool signal;
+
+	while (!ring_test_send(t, 1000, 1, &signal))
+		;
+	KUNIT_EXPECT_TRUE(test, vmbus_ring_is_unread(&t->out));
+	t->control->read_index = 1;
+	KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, 1000, &todo), 0);
+	/* Whoever waits is told. */
+	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
+	/* It stays so, whatever the guest mends. */
+	t->control->read_index = 0;
+	KUNIT_EXPECT_EQ(test, vmbus_ring_room(&t->out, 8, &todo), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_ring_reserve(&t->out, 32, &res, &todo), -EIO);
+	KUNIT_EXPECT_FALSE(test, vmbus_ring_is_unread(&t->out));
+}
+
+/* So it is when a packet is shown to it. */
+static void wait_that_ends_in_a_ring_that_breaks(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	unsigned int todo = 0;
+	bool signal;
+
+	while (!ring_test_send(t, 1000, 1, &signal))
+		;
+	t->control->read_index = 1;
+	vmbus_ring_poll_room(&t->out, &todo);
+	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 8, 2, &signal), -EIO);
+}
+
 static void unread_minds_the_mask(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
@@ -645,6 +695,9 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(room_is_what_can_be_sent),
 	KUNIT_CASE(room_waits_for_a_quarter),
 	KUNIT_CASE(room_that_cannot_be_is_not_waited_for),
+	KUNIT_CASE(init_checks_what_was_read),
+	KUNIT_CASE(room_of_a_ring_that_breaks),
+	KUNIT_CASE(wait_that_ends_in_a_ring_that_breaks),
 	KUNIT_CASE(unread_minds_the_mask),
 	{}
 };

@@ -28,6 +28,8 @@ extern struct kunit_suite gpa_race_suite;	/* gpa_race_kunit.c */
 extern struct kunit_suite object_suite;	/* object_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
 extern struct kunit_suite race_suite;		/* race_kunit.c */
+extern struct kunit_suite retire_suite;		/* retire_kunit.c */
+extern struct kunit_suite watch_suite;		/* watch_kunit.c */
 extern struct kunit_suite lifetime_suite;	/* lifetime_kunit.c */
 extern struct kunit_suite stress_suite;		/* stress_kunit.c */
 extern struct kunit_suite resident_suite;	/* resident_kunit.c */

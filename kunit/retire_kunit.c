@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_retire: regions change although a GPADL has pages in them, and the backend
+ * is asked for what it has there. Not for what has its pages where they are now.
+ */
+#include "suites.h"
+#include "vm.h"
+
+#define PAGES	3
+
+/* The pages of VM_LOW are to be elsewhere in the VMM. */
+static int move_low(struct vm *vm, enum vm_slot where)
+{
+	struct vmbus_gpa_region moved = vm->memory[VM_LOW];
+
+	moved.hva = vm->memory[where].hva;
+	return vmbus_partition_set_regions(vm->p, &moved, 1, VMBUS_GPA_REGIONS_RETIRE);
+}
+
+static int task_move_low(struct vm_task *t)
+{
+	return move_low(t->vm, VM_HIGH);
+}
+
+/* vm->s names them where they are now. */
+static void fill_moved(struct vm *vm, enum vm_slot where)
+{
+	vm->memory[VM_LOW].hva = vm->memory[where].hva;
+	vm_fill_gpadl(vm);
+}
+
+static void expect_asked(struct vm *vm, int asked)
+{
+	vm_flush_revokes(&vm->c[0]);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&vm->c[0].revokes), asked);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&vm->p->nr_revoked), asked);
+}
+
+static void establish(struct vm *vm)
+{
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+}
+
+static void unmap(struct vm *vm, u32 handle)
+{
+	vm_unmap(&vm->c[0], handle);
+	vm_check(vm);
+}
+
+VM_CASE(mapped_is_asked_back)
+{
+	establish(vm);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	expect_asked(vm, 1);
+	/* It keeps the VMM from nothing any more, and is asked for once. */
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 0);
+}
+
+/* A region that goes, and one with the same pages that comes, is no reason to ask. */
+VM_CASE(mapped_elsewhere_is_not)
+{
+	establish(vm);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_LOW), 0);
+	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &vm->memory[VM_HIGH], 1,
+							     VMBUS_GPA_REGIONS_RETIRE));
+	expect_asked(vm, 0);
+	unmap(vm, VM_HANDLE);
+}
+
+/* A map that pins has been looked up: it is asked for when it is armed. */
+VM_CASE(map_that_pins_is_asked_back)
+{
+	struct vm_task *t;
+
+	establish(vm);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE);
+}
+
+/* So it is if it does not come about: nothing is left to ask for. */
+VM_CASE(map_that_fails_is_forgotten)
+{
+	struct vm_task *t;
+
+	establish(vm);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	vmbus_gpadl_channel_rescind_start(vm->c[0].chan);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -ESHUTDOWN);
+	expect_asked(vm, 0);
+	vm_check(vm);
+}
+
+/* ---- While it is being decided ---- */
+
+/* Those of the partition; but a change asks for what is mapped when it is let go on. */
+static const struct gpadl_mem_ops *partition_ops;
+static struct gpadl_mem_ops late_ops;
+
+static void retire_late(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+			const struct gpadl_region_table *new)
+{
+	struct vmbus_partition *p = container_of(mem, struct vmbus_partition, mem);
+
+	vm_linger(p->priv);
+	partition_ops->retire(mem, old, new);
+}
+
+/* VM_LOW is to be elsewhere, and it is being decided. Something of it is mapped. */
+static struct vm_task *change_while_decided(struct vm *vm)
+{
+	struct vm_task *change;
+
+	partition_ops = vm->p->mem.ops;
+	late_ops = *partition_ops;
+	late_ops.retire = retire_late;
+	vm->p->mem.ops = &late_ops;
+	vm_stall_arm(&vm->linger, 1);
+	change = vm_start(vm, task_move_low, NULL, 0, 0);
+	vm_stall_wait(vm, &vm->linger);
+	return change;
+}
+
+static void decide(struct vm *vm, struct vm_task *change)
+{
+	vm_stall_end(&vm->linger);
+	KUNIT_EXPECT_EQ(vm->test, vm_join(change), 0);
+	vm->p->mem.ops = partition_ops;
+}
+
+/*
+ * While a change is being decided a map begins, which cannot look for its pages yet. Another
+ * GPADL is mapped: else the change has nothing to decide. Returns the map, of which so many pins
+ * are held up; the change is done.
+ */
+static struct vm_task *map_while_decided(struct vm *vm, int stall_pins)
+{
+	struct vm_task *change, *map;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE + 1, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(vm->test, vm_map(&vm->c[0], 0, VM_HANDLE + 1, NULL), 0);
+	establish(vm);
+	change = change_while_decided(vm);
+	map = vm_start_waiting(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_MAPPING);
+	vm_stall_arm(&vm->in_pin, stall_pins);
+	decide(vm, change);
+	return map;
+}
+
+/* It goes on in the regions that have come. */
+VM_CASE(map_that_has_not_looked_is_not_asked_back)
+{
+	struct vm_task *map = map_while_decided(vm, 0);
+
+	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
+	expect_asked(vm, 1);
+	KUNIT_EXPECT_EQ(test, vm->c[0].revoked, VM_HANDLE + 1);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map->map));
+	/* It is one that a change minds, as any other. */
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
+	expect_asked(vm, 2);
+	KUNIT_EXPECT_EQ(test, vm->c[0].revoked, VM_HANDLE);
+	unmap(vm, VM_HANDLE);
+	unmap(vm, VM_HANDLE + 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 0);
+}
+
+/* One that has no pages any more is no reason to wait, or to ask. */
+VM_CASE(map_of_nothing_meanwhile)
+{
+	struct vm_task *change, *map;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE + 1, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE + 1, NULL), 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN, PAGES);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
+	change = change_while_decided(vm);
+	map = vm_start_waiting(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	decide(vm, change);
+	KUNIT_EXPECT_EQ(test, vm_join(map), -EFAULT);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+/* But these go as well before it comes to its end. */
+VM_CASE(map_that_two_changes_meet_is_asked_back)
+{
+	struct vm_task *map = map_while_decided(vm, 1);
+
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
+	expect_asked(vm, 2);
+	unmap(vm, VM_HANDLE);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+static struct kunit_case retire_cases[] = {
+	KUNIT_CASE(mapped_is_asked_back),
+	KUNIT_CASE(mapped_elsewhere_is_not),
+	KUNIT_CASE(map_that_pins_is_asked_back),
+	KUNIT_CASE(map_that_fails_is_forgotten),
+	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
+	KUNIT_CASE(map_of_nothing_meanwhile),
+	KUNIT_CASE(map_that_two_changes_meet_is_asked_back),
+	{}
+};
+
+struct kunit_suite retire_suite = {
+	.name = "vmbus_gpadl_retire",
+	.init = vm_init,
+	.exit = vm_exit,
+	.test_cases = retire_cases,
+};

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_gpadl_watch: the VMM's memory changes under a resident region. That is noticed,
+ * and what is there now is looked for when somebody wants it.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+
+#include "gpadl/notifier.h"
+#include "suites.h"
+#include "vm.h"
+
+#define RESIDENT	VMBUS_GPA_REGION_RESIDENT
+#define PFN		VM_HOLE_PFN
+
+/* Where a block begins in the memory of VM_BIG, which has several */
+static unsigned long first_block(struct vm *vm)
+{
+	return ALIGN(vm_hva(vm, VM_BIG_PFN), GPADL_BLOCK_SIZE);
+}
+
+static int set_resident(struct vm *vm, u32 slot, u64 pfn, u64 pages, unsigned long hva)
+{
+	return vm_set_region(vm, slot, RESIDENT, pfn, pages, hva);
+}
+
+/* Pages @pfn, of that region, go, and others come when somebody touches them. */
+static void change(struct vm *vm, u64 pfn, unsigned long nr)
+{
+	unsigned long hva = first_block(vm) + ((pfn - PFN) << PAGE_SHIFT);
+
+	KUNIT_EXPECT_EQ(vm->test, hva,
+			kunit_vm_mmap(vm->test, NULL, hva, nr << PAGE_SHIFT,
+				      PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+}
+
+static s64 charged(struct vm *vm)
+{
+	return atomic64_read(&vm->mm->pinned_vm);
+}
+
+/* A region of so many pages, the first of which are a GPADL. */
+static void establish(struct vm *vm, u64 pages, u32 nr)
+{
+	KUNIT_ASSERT_EQ(vm->test, 0,
+			set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, nr);
+}
+
+static int map(struct vm *vm)
+{
+	return vm_map(&vm->c[0], 0, VM_HANDLE, NULL);
+}
+
+static void unmap(struct vm *vm)
+{
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	/* What has been replaced need not be pinned any more; it is for a work item to see. */
+	flush_delayed_work(&vm->p->mem.stale_work);
+	vm_check(vm);
+}
+
+/* ---- Marks ---- */
+
+VM_CASE(mark_goes_when_it_was_looked_at)
+{
+	struct gpadl_watch *w;
+
+	establish(vm, 4, 4);
+	w = &vm_region(vm, VM_FREE_SLOT)->watch;
+	KUNIT_EXPECT_FALSE(test, gpadl_watch_any(w));
+	gpadl_watch_mark(w, 0);
+	gpadl_watch_mark(w, 0);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_any(w));
+	gpadl_watch_clear(w, 0, gpadl_watch_look(w));
+	KUNIT_EXPECT_FALSE(test, gpadl_watch_any(w));
+	/* Two may look at the same time: it goes once. */
+	gpadl_watch_clear(w, 0, gpadl_watch_look(w));
+	KUNIT_EXPECT_EQ(test, w->nr_marked, 0);
+}
+
+/* What was seen is not what is there. */
+VM_CASE(mark_stays_if_it_changes_meanwhile)
+{
+	struct gpadl_watch *w;
+	unsigned long seq;
+
+	establish(vm, 4, 4);
+	w = &vm_region(vm, VM_FREE_SLOT)->watch;
+	gpadl_watch_mark(w, 0);
+	seq = gpadl_watch_look(w);
+	change(vm, PFN + 1, 1);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_moved(w, seq));
+	gpadl_watch_clear(w, 0, seq);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_any(w));
+}
+
+/* One of an address space that was gone: there is no more to notice. */
+VM_CASE(watch_of_nothing)
+{
+	static struct gpadl_watch nothing;
+
+	gpadl_watch_mark_all(&nothing);
+	KUNIT_EXPECT_FALSE(test, gpadl_watch_any(&nothing));
+	gpadl_watch_end(&nothing);
+}
+
+/* ---- The look ---- */
+
+/* All of a region is gone: each page is brought in anew, and the old ones go. */
+VM_CASE(nothing_is_there)
+{
+	establish(vm, 4, 4);
+	change(vm, PFN, 4);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 4);
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+}
+
+/* Two parts of a list in one block: it is looked at as a whole once. */
+VM_CASE(two_runs_of_a_block)
+{
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 9, first_block(vm)));
+	vm_begin(vm);
+	vm_range(vm, PFN, 2);
+	vm_range(vm, PFN + 5, 2);
+	KUNIT_EXPECT_EQ(test, vm_send(vm, &vm->c[0], VM_HANDLE), 0);
+	vm_expect_created(vm, &vm->c[0], VM_HANDLE, GPADL_STATUS_SUCCESS);
+	change(vm, PFN, 9);
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, map(vm), 0);
+		/* The other five are nobody's yet. */
+		KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 4);
+		unmap(vm);
+	}
+	KUNIT_EXPECT_EQ(test, charged(vm), 9);
+}
+
+/* What is there now takes its place in the charge only when what was there goes. */
+VM_CASE(owner_over_limit)
+{
+	establish(vm, 4, 4);
+	change(vm, PFN + 1, 1);
+	vm_limit(vm, 4);
+	KUNIT_EXPECT_EQ(test, map(vm), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vm_limit(vm, 8);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 5);
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vm_unlimit(vm);
+}
+
+/* Whenever a page was found it is another one by then. */
+static long pin_and_change(struct vm *vm, unsigned long hva, unsigned long nr,
+			   unsigned int gup_flags, struct page **pages)
+{
+	long ret = pin_user_pages_fast(hva, nr, gup_flags, pages);
+
+	change(vm, PFN + 1, 1);
+	if (atomic_read(&vm->pins) == 3)
+		vm_kill();
+	return ret;
+}
+
+VM_CASE(killed_while_it_changes)
+{
+	establish(vm, 4, 4);
+	change(vm, PFN + 1, 1);
+	atomic_set(&vm->pins, 0);
+	vm->pin = pin_and_change;
+	KUNIT_EXPECT_EQ(test, map(vm), -EINTR);
+	vm_unkill();
+	vm->pin = NULL;
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->pins), 3);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	unmap(vm);
+}
+
+/* An equal region looks at all: what has been replaced goes, but for what may be mapped. */
+VM_CASE(equal_region_while_mapped)
+{
+	const u64 pages = 2 * GPADL_BLOCK_PAGES;
+	int i;
+
+	establish(vm, pages, 2);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	/* The second time there is something to drop when the first block is looked at. */
+	for (i = 1; i <= 2; i++) {
+		change(vm, PFN + pages - 1, 1);
+		KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages,
+						      first_block(vm)));
+		KUNIT_EXPECT_EQ(test, charged(vm), pages + i);
+	}
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), pages);
+	/* Nothing is mapped: what was there goes at once, block by block. */
+	change(vm, PFN + 7, 1);
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, charged(vm), pages);
+}
+
+/* ---- What others let go of meanwhile ---- */
+
+static int task_set_both(struct vm_task *t)
+{
+	struct vm *vm = t->vm;
+
+	return set_resident(vm, VM_FREE_SLOT + 1, PFN + 0x4000, 2 * GPADL_BLOCK_PAGES,
+			    first_block(vm));
+}
+
+/*
+ * A region of two blocks, of which another has the second pinned; that one is gone, but for a
+ * mapping. When its first block is being pinned, the mapping goes. The change is held up.
+ */
+static struct vm_task *set_while_the_other_goes(struct vm *vm)
+{
+	struct vmbus_gpa_region gone = { .slot = VM_FREE_SLOT };
+	struct vm_task *t;
+
+	KUNIT_EXPECT_EQ(vm->test, 0,
+			set_resident(vm, VM_FREE_SLOT, PFN, GPADL_BLOCK_PAGES,
+				     first_block(vm) + GPADL_BLOCK_SIZE));
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 1);
+	KUNIT_EXPECT_EQ(vm->test, map(vm), 0);
+	KUNIT_EXPECT_EQ(vm->test, 0, vmbus_partition_set_regions(vm->p, &gone, 1,
+								 VMBUS_GPA_REGIONS_RETIRE));
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, task_set_both, NULL, 0, 0);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(vm->test, READ_ONCE(vm->p->mem.pin_total), GPADL_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(vm->test, charged(vm), 2 * GPADL_BLOCK_PAGES);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(vm->test, charged(vm), GPADL_BLOCK_PAGES);
+	return t;
+}
+
+VM_CASE(block_goes_while_the_other_is_pinned)
+{
+	struct vm_task *t = set_while_the_other_goes(vm);
+
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 2 * GPADL_BLOCK_PAGES);
+	vm_check(vm);
+}
+
+/* The owner may not have as much any more. */
+VM_CASE(block_goes_and_the_limit_is_lowered)
+{
+	struct vm_task *t;
+
+	vm_limit(vm, 2 * GPADL_BLOCK_PAGES);
+	t = set_while_the_other_goes(vm);
+	vm_limit(vm, 2 * GPADL_BLOCK_PAGES - 1);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	vm_unlimit(vm);
+	vm_check(vm);
+}
+
+/* ---- The first of an address space ---- */
+
+static void begin_released(void *priv)
+{
+	complete(priv);
+}
+
+static void begin_wake(void *priv)
+{
+}
+
+static const struct vmbus_partition_ops begin_ops = {
+	.owner = THIS_MODULE,
+	.wake = begin_wake,
+	.release = begin_released,
+};
+
+/* What happens meanwhile, in a process of its own */
+struct first {
+	bool killed;
+	bool interrupted;
+	struct alloc_fault fault;
+};
+
+static int task_set_first(struct vm_task *t)
+{
+	struct vmbus_gpa_region region = { .flags = RESIDENT, .bytes = PAGE_SIZE };
+	DECLARE_COMPLETION_ONSTACK(released);
+	struct first *first = t->arg;
+	struct vmbus_partition *p;
+	int ret;
+
+	region.hva = kunit_vm_mmap(t->vm->test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	p = vmbus_partition_create(&begin_ops, &released);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (first->killed)
+		vm_kill();
+	if (first->interrupted)
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+	alloc_fault_begin(&first->fault);
+	ret = vmbus_partition_set_regions(p, &region, 1, 0);
+	alloc_fault_end(&first->fault);
+	vm_unkill();
+	KUNIT_EXPECT_EQ(t->vm->test, atomic64_read(&p->mem.pinned), !ret);
+	vmbus_partition_put(p);
+	wait_for_completion(&released);
+	return ret;
+}
+
+static int set_first(struct vm *vm, struct first *first)
+{
+	int ret = vm_join(vm_start_with(vm, task_set_first, NULL, 0, 0, first));
+
+	vm_forget_tasks(vm);
+	return ret;
+}
+
+/* The kernel takes all locks of the address space, and gives way to signals. */
+VM_CASE(signal_before_the_first_region)
+{
+	struct first killed = { .killed = true }, interrupted = { .interrupted = true };
+	struct first nothing = {};
+
+	KUNIT_EXPECT_EQ(test, set_first(vm, &killed), -EINTR);
+	KUNIT_EXPECT_EQ(test, set_first(vm, &interrupted), -ERESTARTNOINTR);
+	KUNIT_EXPECT_EQ(test, set_first(vm, &nothing), 0);
+}
+
+/* It has to make room for those that watch it, too; each time in another one. */
+VM_CASE(no_memory_for_the_first_region)
+{
+	u32 idle = 0, failed = 0;
+	struct first first = {};
+	int ret;
+
+	alloc_fault_need(test);
+	for (first.fault.n = 1; idle < 4 && first.fault.n < 1000; first.fault.n++) {
+		ret = set_first(vm, &first);
+		KUNIT_EXPECT_TRUE(test, !ret || (first.fault.injected && ret == -ENOMEM));
+		failed += !!ret;
+		idle = first.fault.injected ? 0 : idle + 1;
+	}
+	/* The region, the table, its marks, and what watches the address space, at least */
+	KUNIT_EXPECT_GE(test, failed, 4);
+}
+
+static struct kunit_case watch_cases[] = {
+	KUNIT_CASE(mark_goes_when_it_was_looked_at),
+	KUNIT_CASE(mark_stays_if_it_changes_meanwhile),
+	KUNIT_CASE(watch_of_nothing),
+	KUNIT_CASE(nothing_is_there),
+	KUNIT_CASE(two_runs_of_a_block),
+	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(killed_while_it_changes),
+	KUNIT_CASE(equal_region_while_mapped),
+	KUNIT_CASE(block_goes_while_the_other_is_pinned),
+	KUNIT_CASE(block_goes_and_the_limit_is_lowered),
+	KUNIT_CASE(signal_before_the_first_region),
+	KUNIT_CASE_SLOW(no_memory_for_the_first_region),
+	{}
+};
+
+/* Blocks, and what is pinned of them, are reckoned in guest pages here. */
+static int watch_init(struct kunit *test)
+{
+	vm_need_small_pages(test);
+	return vm_init(test);
+}
+
+struct kunit_suite watch_suite = {
+	.name = "vmbus_gpadl_watch",
+	.init = watch_init,
+	.exit = vm_exit,
+	.test_cases = watch_cases,
+};
