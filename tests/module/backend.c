@@ -20,7 +20,7 @@
 DEFINE_MUTEX(test_lock);
 LIST_HEAD(test_instances);
 static unsigned int nr_instances;
-unsigned int test_nr_refusing;
+int test_nr_sessions[VMBUS_GPADL_TEST_POLICIES];
 DECLARE_WAIT_QUEUE_HEAD(test_wait);
 
 /*
@@ -172,8 +172,10 @@ static int test_open(struct vmbus_endpoint *ep)
 	struct instance *inst;
 
 	guard(mutex)(&test_lock);
-	if (test_nr_refusing)
+	if (test_nr_sessions[VMBUS_GPADL_TEST_REFUSE_OPEN])
 		return -EPERM;
+	if (test_nr_sessions[VMBUS_GPADL_TEST_REFUSE_ABSENT])
+		return -ENODEV;
 	inst = instance_find_or_make(vmbus_endpoint_instance(ep));
 	if (!inst)
 		return -ENOMEM;

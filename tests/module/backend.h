@@ -85,7 +85,8 @@ struct mapping {
 
 extern struct mutex test_lock;
 extern struct list_head test_instances;
-extern unsigned int test_nr_refusing;
+/* Files by their policy; the first one, which is the default, is not counted right. */
+extern int test_nr_sessions[VMBUS_GPADL_TEST_POLICIES];
 extern wait_queue_head_t test_wait;
 extern struct workqueue_struct *test_wq;
 extern struct vmbus_backend test_backend;

@@ -59,18 +59,24 @@ static int test_ioctl_bind(struct session *s, void __user *arg)
 	return 0;
 }
 
+/* With the lock. */
+static void session_set_policy(struct session *s, u32 policy)
+{
+	test_nr_sessions[s->policy]--;
+	test_nr_sessions[policy]++;
+	s->policy = policy;
+}
+
 static int test_ioctl_policy(struct session *s, void __user *arg)
 {
 	struct vmbus_gpadl_test_policy policy;
 
 	if (copy_from_user(&policy, arg, sizeof(policy)))
 		return -EFAULT;
-	if (policy.policy > VMBUS_GPADL_TEST_REFUSE_OPEN)
+	if (policy.policy >= VMBUS_GPADL_TEST_POLICIES)
 		return -EINVAL;
 	guard(mutex)(&test_lock);
-	test_nr_refusing -= s->policy == VMBUS_GPADL_TEST_REFUSE_OPEN;
-	test_nr_refusing += policy.policy == VMBUS_GPADL_TEST_REFUSE_OPEN;
-	s->policy = policy.policy;
+	session_set_policy(s, policy.policy);
 	wake_up_all(&test_wait);
 	return 0;
 }
@@ -173,7 +179,7 @@ static int test_fop_release(struct inode *inode, struct file *file)
 	struct session *s = file->private_data;
 
 	mutex_lock(&test_lock);
-	test_nr_refusing -= s->policy == VMBUS_GPADL_TEST_REFUSE_OPEN;
+	session_set_policy(s, VMBUS_GPADL_TEST_ON_REVOKE_UNMAP);
 	if (s->inst) {
 		s->inst->session = NULL;
 		instance_drop(s->inst, false);

@@ -393,6 +393,74 @@ static int op_recv(struct instance *inst, struct vmbus_gpadl_test_op *op, void *
 	return 0;
 }
 
+/* ---- What the API refuses ---- */
+
+static int op_send_wrong_v(struct vmbus_endpoint *ep, u64 mistake)
+{
+	static const u8 bytes[16];
+	struct kvec v = { .iov_base = (void *)bytes, .iov_len = sizeof(bytes) };
+	struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .len = sizeof(bytes) };
+	unsigned int flags = 0;
+
+	switch (mistake) {
+	case VMBUS_GPADL_TEST_WRONG_PIECES:
+		v.iov_len--;
+		break;
+	case VMBUS_GPADL_TEST_WRONG_FLAG:
+		flags = ~VMBUS_SEND_MORE;
+		break;
+	case VMBUS_GPADL_TEST_WRONG_OFFSET:
+		pkt.offset = 4;
+		pkt.len -= 4;
+		break;
+	case VMBUS_GPADL_TEST_WRONG_LENGTH:
+		/* What a descriptor can say, without itself; nobody reads so far. */
+		pkt.len = U16_MAX * 8;
+		v.iov_len = pkt.len;
+		break;
+	}
+	return vmbus_endpoint_sendv(ep, &pkt, &v, 1, flags);
+}
+
+static int op_place_wrong(struct vmbus_endpoint *ep, u64 mistake)
+{
+	static const u8 bytes[16];
+	struct kvec v = { .iov_base = (void *)bytes, .iov_len = sizeof(bytes) }, seg[2];
+	struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .len = sizeof(bytes) };
+	struct vmbus_reservation res;
+	int ret, submitted;
+
+	ret = vmbus_endpoint_reserve(ep, &res, vmbus_packet_room(8));
+	if (ret)
+		return ret;
+	if (mistake == VMBUS_GPADL_TEST_WRONG_PLACE)
+		ret = vmbus_endpoint_place(ep, &res, &pkt, seg);
+	else if (mistake == VMBUS_GPADL_TEST_WRONG_PLACEV)
+		ret = vmbus_endpoint_placev(ep, &res, &pkt, &v, 1);
+	else if (mistake == VMBUS_GPADL_TEST_WRONG_PLACED_PIECES)
+		ret = vmbus_endpoint_placev(ep, &res, &pkt, &v, 0);
+	/* As the warning itself: once in a boot */
+	pr_info_once("gpadl-test: expect WARNING\n");
+	submitted = vmbus_endpoint_submit(ep, &res, 0);
+	pr_info_once("gpadl-test: expected WARNING over\n");
+	return ret ?: submitted;
+}
+
+static int op_send_wrong(struct instance *inst, const struct vmbus_gpadl_test_op *op)
+{
+	struct vmbus_reservation res;
+
+	if (op->value < VMBUS_GPADL_TEST_WRONG_NO_ROOM)
+		return op_send_wrong_v(inst->ep, op->value);
+	if (op->value == VMBUS_GPADL_TEST_WRONG_NO_ROOM)
+		return vmbus_endpoint_reserve(inst->ep, &res, 0);
+	if (op->value == VMBUS_GPADL_TEST_WRONG_ODD_ROOM)
+		return vmbus_endpoint_reserve(inst->ep, &res, 20);
+	return op_place_wrong(inst->ep, op->value);
+}
+
+/* ---- Which is which ---- */
+
 static int op_locked(struct instance *inst, struct vmbus_gpadl_test_op *op, void *buf)
 {
 	switch (op->op) {
@@ -424,6 +492,14 @@ static int op_locked(struct instance *inst, struct vmbus_gpadl_test_op *op, void
 		return op_send(inst, op, buf);
 	case VMBUS_GPADL_TEST_RECV:
 		return op_recv(inst, op, buf);
+	case VMBUS_GPADL_TEST_DISABLE_KICK:
+		vmbus_endpoint_disable_kick(inst->ep);
+		return 0;
+	case VMBUS_GPADL_TEST_ENABLE_KICK:
+		op->value = vmbus_endpoint_enable_kick(inst->ep);
+		return 0;
+	case VMBUS_GPADL_TEST_SEND_WRONG:
+		return op_send_wrong(inst, op);
 	case VMBUS_GPADL_TEST_READ:
 	case VMBUS_GPADL_TEST_WRITE:
 	case VMBUS_GPADL_TEST_VREAD:

@@ -361,6 +361,10 @@ static int control_device(const char *what)
 		return -ENODEV;
 	if (sscanf(what, "offer %u", &n) == 1)
 		return vmbus_device_offer_subchannels(test_dev, n);
+	if (!strcmp(what, "instance")) {
+		test_log("instance %pUl\n", vmbus_device_instance(test_dev));
+		return 0;
+	}
 	if (strcmp(what, "rescind"))
 		return -EINVAL;
 	vmbus_device_rescind(test_dev);

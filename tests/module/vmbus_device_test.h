@@ -14,10 +14,10 @@
  *		item sent itself
  *	control	is written to: "softirq", "work" or "kthread" completes there all requests
  *		that are held; "chain" completes one in a work item, and in its done() the next,
- *		and so on; "offer N" asks for sub-channels, "rescind" unplugs, each of
- *		the device that was probed last; "load", "unload" (un)registers a second
- *		backend, of VMBUS_DEVICE_TEST_OTHER_TYPE; "load confidential" as one whose rings
- *		the host could not read
+ *		and so on; "offer N" asks for sub-channels, "rescind" unplugs, "instance" logs the
+ *		GUID, each of the device that was probed last; "load", "unload" (un)registers a
+ *		second backend, of VMBUS_DEVICE_TEST_OTHER_TYPE; "load confidential" as one whose
+ *		rings the host could not read
  */
 #ifndef _VMBUS_DEVICE_TEST_H
 #define _VMBUS_DEVICE_TEST_H

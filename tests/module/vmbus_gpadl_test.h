@@ -51,6 +51,24 @@ enum vmbus_gpadl_test_ops {
 	/* data, len: ranges, so many as value says; afterwards as a GPADL called handle */
 	VMBUS_GPADL_TEST_MAP_PACKET,
 	VMBUS_GPADL_TEST_VIEW,		/* len bytes at offset; value: number of entries */
+	VMBUS_GPADL_TEST_DISABLE_KICK,
+	VMBUS_GPADL_TEST_ENABLE_KICK,	/* value: there is a packet, or the ring is broken */
+	/* value: a mistake of a sender's (VMBUS_GPADL_TEST_WRONG_*): the result that it has */
+	VMBUS_GPADL_TEST_SEND_WRONG,
+};
+
+enum vmbus_gpadl_test_mistakes {
+	VMBUS_GPADL_TEST_WRONG_PIECES,		/* they are shorter than the packet */
+	VMBUS_GPADL_TEST_WRONG_FLAG,
+	VMBUS_GPADL_TEST_WRONG_OFFSET,		/* of 4 bytes */
+	VMBUS_GPADL_TEST_WRONG_LENGTH,		/* longer than any packet */
+	VMBUS_GPADL_TEST_WRONG_NO_ROOM,		/* room for nothing is reserved */
+	VMBUS_GPADL_TEST_WRONG_ODD_ROOM,	/* or for 20 bytes */
+	/* What is placed where there is room for 32 bytes; afterwards the ring is broken */
+	VMBUS_GPADL_TEST_WRONG_PLACE,		/* is longer */
+	VMBUS_GPADL_TEST_WRONG_PLACEV,		/* likewise, in pieces */
+	VMBUS_GPADL_TEST_WRONG_PLACED_PIECES,	/* has pieces that are shorter than it */
+	VMBUS_GPADL_TEST_WRONG_NOTHING_PLACED,	/* is nothing: the result is that of submit */
 };
 
 /* MAP_PACKET: so much at most */
@@ -102,8 +120,11 @@ enum vmbus_gpadl_test_policies {
 	 * or the file is closed
 	 */
 	VMBUS_GPADL_TEST_ON_REVOKE_HOLD,
-	/* As UNMAP; and while a file with this policy is open, open() refuses */
+	/* As UNMAP; and while a file with this policy is open, open() refuses: EPERM */
 	VMBUS_GPADL_TEST_REFUSE_OPEN,
+	/* Likewise: ENODEV */
+	VMBUS_GPADL_TEST_REFUSE_ABSENT,
+	VMBUS_GPADL_TEST_POLICIES,
 };
 
 struct vmbus_gpadl_test_policy {

@@ -150,6 +150,24 @@ TEST_F(channel, open_refused_by_backend)
 	EXPECT_OPENED(self->vmm.fd, RELID, 2);
 }
 
+/* It has an NTSTATUS of its own. */
+TEST_F(channel, open_of_what_the_backend_has_not_got)
+{
+	int fd = open("/dev/vmbus-gpadl-test", O_RDWR | O_CLOEXEC);
+	struct reply r;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, backend_policy(fd, VMBUS_GPADL_TEST_REFUSE_ABSENT));
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	r = reply_wait(self->vmm.fd);
+	EXPECT_EQ(MSG_OPENCHANNEL_RESULT, r.type);
+	EXPECT_EQ(STATUS_NO_SUCH_DEVICE, r.status);
+	close(fd);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
+	EXPECT_OPENED(self->vmm.fd, RELID, 2);
+}
+
 /* UEFI sends every message at full length, VMBus 6.0 an event flag and flags: not looked at */
 TEST_F(channel, open_that_is_longer)
 {

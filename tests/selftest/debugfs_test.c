@@ -40,6 +40,7 @@ static bool says(const char *path, const char *format, ...)
 struct files {
 	char gpadls[64];
 	char regions[64];
+	char requests[64];
 	char stats[64];
 };
 
@@ -64,6 +65,7 @@ static bool find_files(struct files *files)
 		sprintf(files->stats, "%.*s/stats", dir, g.gl_pathv[i]);
 		sprintf(files->gpadls, "%.*s/gpadls", dir, g.gl_pathv[i]);
 		sprintf(files->regions, "%.*s/regions", dir, g.gl_pathv[i]);
+		sprintf(files->requests, "%.*s/requests", dir, g.gl_pathv[i]);
 	}
 	globfree(&g);
 	return found;
@@ -119,6 +121,33 @@ TEST_F(debugfs, gpadl_that_is_wanted_back)
 	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
 }
 
+/* The packet has one page */
+static void hold_a_packet(struct __test_metadata *_metadata, struct vmm *vmm)
+{
+	__u64 words[] = { range_word(0, HV_PAGE), MEM_PFN };
+
+	ASSERT_EQ(0, backend_pool(vmm->backend, 4, 3 * HV_PAGE));
+	ASSERT_EQ(0, backend_policy(vmm->backend, ON_REVOKE_HOLD));
+	ASSERT_EQ(0, backend_map_packet(vmm->backend, HANDLE, 0, words, 2, 1));
+}
+
+TEST_F(debugfs, requests)
+{
+	EXPECT_FALSE(says(self->files.requests, "^%u ", RELID));
+	hold_a_packet(_metadata, &self->vmm);
+	EXPECT_TRUE(says(self->files.requests, "^%u +1 +1 +4 +4$", RELID));
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, RELID));
+	/* And the rings */
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +2$"));
+	EXPECT_EQ(0, backend_pool(self->vmm.backend, 0, 0));
+	EXPECT_TRUE(says(self->files.requests, "^%u +1 +1 +4 +4 destroyed$", RELID));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_FALSE(says(self->files.requests, "^%u ", RELID));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+}
+
 TEST_F(debugfs, regions)
 {
 	const char *kind = vmm_resident ? "resident" : "on-demand";
@@ -152,9 +181,12 @@ TEST_F(debugfs, stats)
 TEST_F(debugfs, endpoints)
 {
 	__u32 *in = self->vmm.ring, *out = self->vmm.ring + RING_SPLIT * HV_PAGE;
+	/* A file that is no partition yet has none. */
+	int other = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
 	__u64 word = 0;
 	int ret;
 
+	ASSERT_LE(0, other);
 	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 2, RING_HANDLE, RING_SPLIT));
 	EXPECT_NOT_OPENED(self->vmm.fd, RELID, 2);
 	EXPECT_EQ(0, backend_send(self->vmm.backend, &word, sizeof(word)));
@@ -180,28 +212,37 @@ TEST_F(debugfs, endpoints)
 	EXPECT_TRUE(says(ENDPOINTS, "^%d %u .* rescinded released ", getpid(), RELID));
 	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
 	EXPECT_TRUE(WAIT_FOR(!says(ENDPOINTS, "^%d ", getpid())));
+	close(other);
 }
 
 /* ---- The log ---- */
 
 #define LONG	60000
 
-/* The next GPADL of which the log says that it is stuck, 0 if none for so many ms */
-static __u32 complaint(int kmsg, int ms)
+/*
+ * The next number that the log has in front of "still mapped", 0 if none for so many ms: the
+ * handle of a GPADL that is stuck; or, @format says so, how many requests of a channel are
+ */
+static __u32 complaint_of(int kmsg, int ms, const char *format)
 {
 	struct pollfd p = { .fd = kmsg, .events = POLLIN };
 	char line[1024], *at;
-	__u32 handle;
+	__u32 number;
 	ssize_t n;
 
 	while (poll(&p, 1, ms) == 1) {
 		n = read(kmsg, line, sizeof(line) - 1);
 		line[n < 0 ? 0 : n] = 0;
-		at = strstr(line, "GPADL 0x");
-		if (at && sscanf(at, "GPADL %x is still mapped", &handle) == 1)
-			return handle;
+		at = strstr(line, "channel ");
+		if (at && sscanf(at, format, &number) == 1 && strstr(at, "still mapped"))
+			return number;
 	}
 	return 0;
+}
+
+static __u32 complaint(int kmsg, int ms)
+{
+	return complaint_of(kmsg, ms, "channel %*u: GPADL %x is");
 }
 
 /*
@@ -235,6 +276,20 @@ TEST_F_TIMEOUT(debugfs, stuck, 120)
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, late));
 	EXPECT_TORNDOWN(self->vmm.fd, late);
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, unwanted));
+}
+
+/* Nobody can take it back: all that there is to do is to tell. */
+TEST_F_TIMEOUT(debugfs, stuck_request, 120)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	ASSERT_LE(0, kmsg);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	hold_a_packet(_metadata, &self->vmm);
+	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, RELID));
+	EXPECT_EQ(1, complaint_of(kmsg, LONG, "channel %*u: %u requests are"));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
 }
 
 TEST_HARNESS_MAIN

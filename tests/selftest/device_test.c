@@ -54,6 +54,32 @@ TEST_F(device, probe_and_remove)
 	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
 }
 
+TEST_F(device, instance_of_the_offer)
+{
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	backend_log();
+	EXPECT_EQ(0, control("instance"));
+	EXPECT_LOG("instance 00030201-0000-0000-0000-000000000000\n");
+}
+
+/* Its name is two words, and one where programs look. */
+TEST_F(device, name_of_the_backend)
+{
+	char path[64], line[1024];
+	bool found = false;
+	FILE *f;
+
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	f = fopen(path, "r");
+	ASSERT_NE(NULL, f);
+	while (fgets(line, sizeof(line), f))
+		found |= !strncmp(line, "vmbus-channel:", 14) &&
+			 strstr(line, " backend=device_test ");
+	fclose(f);
+	EXPECT_TRUE(found);
+}
+
 TEST_F(device, nobody_serves_it)
 {
 	self->create.if_type[0] ^= 1;

@@ -303,6 +303,26 @@ TEST_F(request, reading_it_faults_and_loses_nothing)
 	EXPECT_DONE(self->vmm.fd, variant->relid, variant->cmd);
 }
 
+/* Memory that nobody has touched yet: the event waits until it is there. */
+TEST_F(request, reading_it_brings_memory_in)
+{
+	char *page = mmap(NULL, 2 * HV_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Half of it is in the page that is still to come: its size is in the first. */
+	struct vmbus_host_event *event = (void *)(page + HV_PAGE - 8);
+
+	ASSERT_NE(MAP_FAILED, page);
+	EXPECT_EQ(-EINPROGRESS, start(self->vmm.fd, variant->cmd));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	event->size = sizeof(*event);
+	EXPECT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_NEXT_EVENT, event));
+	EXPECT_EQ(VMBUS_HOST_EVENT_DONE, event->type);
+	EXPECT_EQ(variant->relid, event->relid);
+	EXPECT_EQ(variant->cmd, event->value);
+	EXPECT_NO_EVENT(self->vmm.fd);
+}
+
 /* ---- What is particular to each ---- */
 
 FIXTURE(events) {

@@ -126,6 +126,22 @@ static void check_bytes(struct __test_metadata *_metadata, struct vmm *v,
 	free(seen);
 }
 
+/* The second time it is known what kind of pages there are. */
+TEST_F(map, short_list_downwards)
+{
+	struct gpadl g;
+	unsigned int i;
+	__u32 handle;
+
+	for (handle = HANDLE; handle < HANDLE + 2; handle++) {
+		gpadl_init(&g, handle);
+		gpadl_range(&g, 0x123, 4 * HV_PAGE);
+		for (i = 0; i < 5; i++)
+			gpadl_pages(&g, MEM_PFN + 20 - i, 1);
+		check_bytes(_metadata, &self->vmm, &g, 0);
+	}
+}
+
 TEST_F(map, reads_what_the_guest_wrote)
 {
 	struct gpadl g;

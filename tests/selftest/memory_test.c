@@ -523,6 +523,28 @@ TEST_F(memory, error_in_a_page_on_demand)
 	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
 }
 
+/* A page of a huge one that is pinned stays where it is: the next map of it fails all the same. */
+TEST_F(memory, error_in_a_page_on_demand_that_is_mapped)
+{
+	const __u32 again = HANDLE3 + 1;
+	char *mem = memory_alloc(variant->kind, MEM_BYTES);
+
+	ASSERT_NE(NULL, mem);
+	mem[0] = 'd';
+	vmm_resident = 0;
+	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, 0, FREE_GPA, MEM_BYTES, mem));
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, FREE_GPA, HV_PAGE);
+	EXPECT_GPADL(self->vmm.fd, RELID, again, FREE_GPA, HV_PAGE);
+	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE3, 0));
+	if (!poison(mem)) {
+		backend_unmap(self->vmm.backend, HANDLE3);
+		SKIP(return, "the kernel handles no memory errors");
+	}
+	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, again, 0));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE3));
+	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+}
+
 /* ---- Changes of regions around what is mapped ---- */
 
 FIXTURE(listener) {

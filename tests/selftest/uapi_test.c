@@ -70,7 +70,21 @@ TEST_F(file, version)
 	EXPECT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_GET_VERSION, &v));
 	v.flags = 1;
 	EXPECT_IOCTL_ERRNO(EOPNOTSUPP, fd, VMBUS_HOST_GET_VERSION, &v);
+	v.flags = 0;
+	v.__reserved = 1;
+	EXPECT_IOCTL_ERRNO(EOPNOTSUPP, fd, VMBUS_HOST_GET_VERSION, &v);
 	close(fd);
+}
+
+TEST_F(file, version_into_memory_that_cannot_be_written)
+{
+	struct vmbus_host_version *v = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, v);
+	v->size = sizeof(*v);
+	ASSERT_EQ(0, mprotect(v, HV_PAGE, PROT_READ));
+	EXPECT_IOCTL_ERRNO(EFAULT, self->vmm.fd, VMBUS_HOST_GET_VERSION, v);
 }
 
 TEST_F(file, second_create)

@@ -392,6 +392,30 @@ int backend_recv(int fd, void *buf, size_t len)
 	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)(__u32)arg.value;
 }
 
+int backend_disable_kick(int fd)
+{
+	struct vmbus_gpadl_test_op arg = { .op = VMBUS_GPADL_TEST_DISABLE_KICK };
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
+int backend_enable_kick(int fd)
+{
+	struct vmbus_gpadl_test_op arg = { .op = VMBUS_GPADL_TEST_ENABLE_KICK };
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg) ?: (int)arg.value;
+}
+
+int backend_send_wrong(int fd, __u64 mistake)
+{
+	struct vmbus_gpadl_test_op arg = {
+		.op = VMBUS_GPADL_TEST_SEND_WRONG,
+		.value = mistake,
+	};
+
+	return do_ioctl(fd, VMBUS_GPADL_TEST_OP, &arg);
+}
+
 /* ---- Memory of the guest ---- */
 
 #define HUGE	(2ul << 20)

@@ -92,6 +92,9 @@ int backend_vwrite(int fd, __u32 handle, __u64 offset, const void *buf, size_t l
 int backend_sg(int fd, __u32 handle, struct vmbus_gpadl_test_sg *sg, unsigned int nr);
 int backend_send(int fd, const void *buf, size_t len);
 int backend_recv(int fd, void *buf, size_t len);	/* length of the payload */
+int backend_disable_kick(int fd);
+int backend_enable_kick(int fd);	/* 1: there is a packet, or the ring is broken */
+int backend_send_wrong(int fd, __u64 mistake);	/* VMBUS_GPADL_TEST_WRONG_* */
 
 /* ---- Memory of the guest ---- */
 

@@ -369,6 +369,20 @@ TEST_F(stuck, killed)
 
 /* ---- The thread goes, the file stays ---- */
 
+static bool fdinfo_says(int fd, const char *what)
+{
+	char path[64], text[4096];
+	ssize_t n;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY);
+	n = read(info, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	close(info);
+	return strstr(text, what);
+}
+
 /*
  * This process holds the VMM's file: kicks from it cost nobody any time, and close() comes when
  * it closes the file.
@@ -378,6 +392,7 @@ static void expect_orphan(struct __test_metadata *_metadata, int fd, unsigned in
 	struct vmbus_worker_test_state state;
 
 	ASSERT_TRUE(WAIT_FOR(threads_named(0, "vmbus/") == 0));
+	EXPECT_TRUE(fdinfo_says(fd, " worker=orphaned\n"));
 	EXPECT_TRUE(worker_state(instance).open);
 	EXPECT_EQ(0, worker_do(instance, VMBUS_WORKER_TEST_BURN, 1));
 	EXPECT_EQ(0, guest_teardown(fd, RELID, HANDLE));
@@ -516,11 +531,8 @@ TEST_F(worker, backend_that_owes_an_unmap_stays)
 
 /* ---- What is left, of a user ---- */
 
-/*
- * A VMM of user nobody that ends, and leaves a partition which this process holds. Returns
- * its file.
- */
-static int leave_partition(struct __test_metadata *_metadata, int *ret)
+/* A VMM of a user that ends, and leaves a partition which this process holds. Returns its file. */
+static int leave_partition_of(struct __test_metadata *_metadata, uid_t uid, int *ret)
 {
 	int fd = device_open(), status;
 	pid_t pid;
@@ -528,7 +540,7 @@ static int leave_partition(struct __test_metadata *_metadata, int *ret)
 	EXPECT_LE(0, fd);
 	pid = fork();
 	if (!pid) {
-		if (setresuid(NOBODY, NOBODY, NOBODY))
+		if (setresuid(uid, uid, uid))
 			_exit(200);
 		*ret = vmm_create(fd);
 		*ret = *ret ?: worker_channel(fd, RELID, 8);
@@ -537,6 +549,11 @@ static int leave_partition(struct __test_metadata *_metadata, int *ret)
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	*ret = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 	return fd;
+}
+
+static int leave_partition(struct __test_metadata *_metadata, int *ret)
+{
+	return leave_partition_of(_metadata, NOBODY, ret);
 }
 
 FIXTURE(user) {
@@ -585,6 +602,21 @@ TEST_F(user, partitions)
 {
 	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
 	expect_bound_of_3(_metadata, self->fds);
+}
+
+/* Whose numbers have one hash: each has its own count. */
+TEST_F(user, that_are_found_beside_each_other)
+{
+	static const uid_t users[] = { 55, 144, 199, 55, 199, 144 };
+	int fds[6], i, ret;
+
+	ASSERT_EQ(0, param_set("max_user_partitions", "1"));
+	for (i = 0; i < 6; i++) {
+		fds[i] = leave_partition_of(_metadata, users[i], &ret);
+		EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
+	}
+	for (i = 0; i < 6; i++)
+		close(fds[i]);
 }
 
 TEST_F(user, channels)
