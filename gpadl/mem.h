@@ -219,8 +219,8 @@ long gpadl_mem_pin_pages(struct mm_struct *mm, bool remote, unsigned long hva,
 #endif
 
 /* One call of the kernel's pin function. */
-static inline long gpadl_mem_pin_once(const struct gpadl_pin_ctx *pin, unsigned long hva,
-				      unsigned long nr)
+static __always_inline long gpadl_mem_pin_once(const struct gpadl_pin_ctx *pin,
+					       unsigned long hva, unsigned long nr)
 {
 	return gpadl_mem_pin_pages(pin->mm, pin->access == GPADL_MM_REMOTE, hva,
 				   min_t(unsigned long, nr, GPADL_PIN_BATCH),
@@ -238,8 +238,8 @@ static inline long gpadl_mem_pin_once(const struct gpadl_pin_ctx *pin, unsigned 
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map(). What is pinned by then is
  * for the caller to unpin.
  */
-static inline int gpadl_mem_pin_more(struct gpadl_pin_ctx *pin, unsigned long hva,
-				     unsigned long nr)
+static __always_inline int gpadl_mem_pin_more(struct gpadl_pin_ctx *pin, unsigned long hva,
+					      unsigned long nr)
 {
 	long ret = gpadl_mem_pin_once(pin, hva, nr);
 

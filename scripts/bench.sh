@@ -4,8 +4,9 @@
 # What vmbus_gpadl_map() costs, beside the kernel's own way of pinning.
 #
 #	bench.sh		everything, in guest instructions: a table on stdout;
-#				results.csv, goals.csv, without.csv, parallel.csv, kicks.csv,
-#				rings.csv and ratios.txt in tests/bench, and the picture in Documentation
+#				results.csv, goals.csv, packets.csv, without.csv, parallel.csv,
+#				kicks.csv, rings.csv and ratios.txt in tests/bench, and the picture in
+#				Documentation
 #	bench.sh instructions	that, but for without.csv and what parallel does
 #	bench.sh parallel	two threads at once (parallel.csv, kicks.csv)
 #	bench.sh check		the smallest cases, and packets, compared with tests/bench/ratios.txt,
