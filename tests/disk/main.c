@@ -182,8 +182,7 @@ int main(int argc, char **argv)
 	char *mem;
 
 	if (argc != 5 && argc != 8)
-		give_up("usage: disk vmbus|resident|vhost WWPN BACKSTORE REQUESTS "
-			"[BYTES DEPTH read|write]");
+		give_up("disk vmbus|resident|vhost WWPN STORE REQUESTS [BYTES DEPTH read|write]");
 	for (i = 0; i < ARRAY_SIZE(peers) && strcmp(argv[1], peers[i]->name); i++)
 		;
 	if (i == ARRAY_SIZE(peers))
