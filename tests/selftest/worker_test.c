@@ -679,17 +679,18 @@ static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id
 /* The ids that /etc/subuid gives a user do not make many of it. */
 TEST_F(user, subordinate_ids)
 {
-	int i, ret;
+	int i, ret = 0;
 
 	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 4 && ret != -ENOTSUP; i++) {
 		self->fds[i] = leave_partition_as(_metadata, i, &ret);
-		if (ret == -ENOTSUP)
-			SKIP(break, "the kernel has no user namespaces for users");
-		EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
+		if (ret != -ENOTSUP)
+			EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
 	}
 	while (i--)
 		close(self->fds[i]);
+	if (ret == -ENOTSUP)
+		SKIP(return, "the kernel has no user namespaces for users");
 }
 
 TEST_HARNESS_MAIN
