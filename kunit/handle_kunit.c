@@ -39,38 +39,35 @@ VM_CASE(handle_mapped_here)
 }
 
 /* The GPADL that was being assembled goes on as if nothing had come between. */
-static void assembling_collides(struct kunit *test, struct vm_channel *c)
+static void assembling_collides(struct vm *vm, struct vm_channel *c)
 {
-	struct vm *vm = test->priv;
 	struct guest_msg m;
 
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
 	m.len = GUEST_HEADER_DATA;
-	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), 0);
 	expect_collision(vm, c);
 	guest_body(&m, VM_HANDLE);
 	guest_words(&m, vm->s.words, 3);
-	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), 0);
 	vm_expect_established(vm, &vm->c[0], VM_HANDLE);
 }
 
-static void handle_assembling_here(struct kunit *test)
+VM_CASE(handle_assembling_here)
 {
-	assembling_collides(test, &((struct vm *)test->priv)->c[0]);
+	assembling_collides(vm, &vm->c[0]);
 }
 
-static void handle_assembling_elsewhere(struct kunit *test)
+VM_CASE(handle_assembling_elsewhere)
 {
-	assembling_collides(test, &((struct vm *)test->priv)->c[1]);
+	assembling_collides(vm, &vm->c[1]);
 }
 
-static void teardown_collides(struct kunit *test, struct vm_channel *c)
+static void teardown_collides(struct vm *vm, struct vm_channel *c)
 {
-	struct vm *vm = test->priv;
-
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 3);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	expect_collision(vm, c);
 	vm_unmap(&vm->c[0], VM_HANDLE);
 	vm_expect_torndown(vm, VM_HANDLE);
@@ -79,14 +76,14 @@ static void teardown_collides(struct kunit *test, struct vm_channel *c)
 	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, 1);
 }
 
-static void handle_in_teardown_here(struct kunit *test)
+VM_CASE(handle_in_teardown_here)
 {
-	teardown_collides(test, &((struct vm *)test->priv)->c[0]);
+	teardown_collides(vm, &vm->c[0]);
 }
 
-static void handle_in_teardown_elsewhere(struct kunit *test)
+VM_CASE(handle_in_teardown_elsewhere)
 {
-	teardown_collides(test, &((struct vm *)test->priv)->c[1]);
+	teardown_collides(vm, &vm->c[1]);
 }
 
 VM_CASE(handle_ready_elsewhere)

@@ -189,12 +189,10 @@ static void luck_desc(const struct luck *l, char *desc)
 KUNIT_ARRAY_PARAM(luck, lucks, luck_desc);
 
 /* From here on, what is pinned from @pfn on are these. */
-static void lucky_begin(struct kunit *test, u64 pfn, unsigned long flip)
+static void lucky_begin(struct vm *vm, u64 pfn, unsigned long flip)
 {
-	struct vm *vm = test->priv;
-
 	lucky.page = alloc_pages(GFP_KERNEL, LUCKY_ORDER);
-	KUNIT_ASSERT_NOT_NULL(test, lucky.page);
+	KUNIT_ASSERT_NOT_NULL(vm->test, lucky.page);
 	split_page(lucky.page, LUCKY_ORDER);
 	lucky.hva = vm_hva(vm, pfn);
 	lucky.flip = flip;
@@ -217,7 +215,7 @@ VM_CASE(pages_that_follow_by_luck)
 	struct sg_table *sgt;
 
 	vm_need_small_pages(test);
-	lucky_begin(test, pfn, l->flip);
+	lucky_begin(vm, pfn, l->flip);
 	vm_begin(vm);
 	guest_range(&vm->s, l->nr * GUEST_PAGE, 0);
 	if (l->down)
@@ -261,7 +259,7 @@ VM_CASE(dma_map_merges_entries)
 	struct sg_table *sgt;
 
 	vm_need_small_pages(test);
-	lucky_begin(test, pfn, 2);
+	lucky_begin(vm, pfn, 2);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, pfn, nr);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
 	KUNIT_EXPECT_EQ(test, lucky_dirty(), 0);

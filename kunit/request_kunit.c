@@ -263,33 +263,32 @@ static enum hrtimer_restart unmap_timer_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-static void unmap_in_timer(struct kunit *test, enum hrtimer_mode mode)
+static void unmap_in_timer(struct vm *vm, enum hrtimer_mode mode)
 {
-	struct vm *vm = test->priv;
-	struct unmap_timer *u = kunit_kzalloc(test, sizeof(*u), GFP_KERNEL);
+	struct unmap_timer *u = kunit_kzalloc(vm->test, sizeof(*u), GFP_KERNEL);
 
-	KUNIT_ASSERT_NOT_NULL(test, u);
+	KUNIT_ASSERT_NOT_NULL(vm->test, u);
 	vm_begin(vm);
 	vm_range(vm, VM_LOW_PFN, 20);
-	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &u->map), 0);
+	KUNIT_ASSERT_EQ(vm->test, gpa_send(vm, 0, &u->map), 0);
 	init_completion(&u->done);
 	compat_hrtimer_setup(&u->timer, unmap_timer_fn, CLOCK_MONOTONIC, mode);
 	hrtimer_start(&u->timer, ms_to_ktime(1), mode);
-	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&u->done, 60 * HZ), 0);
+	KUNIT_EXPECT_NE(vm->test, wait_for_completion_timeout(&u->done, 60 * HZ), 0);
 	hrtimer_cancel(&u->timer);
-	KUNIT_EXPECT_TRUE(test, u->in_softirq);
+	KUNIT_EXPECT_TRUE(vm->test, u->in_softirq);
 	vm_expect_pinned(vm, false);
 	vm_check(vm);
 }
 
-static void in_softirq_of_timer(struct kunit *test)
+VM_CASE(in_softirq_of_timer)
 {
-	unmap_in_timer(test, HRTIMER_MODE_REL_SOFT);
+	unmap_in_timer(vm, HRTIMER_MODE_REL_SOFT);
 }
 
-static void in_hardirq_of_timer(struct kunit *test)
+VM_CASE(in_hardirq_of_timer)
 {
-	unmap_in_timer(test, HRTIMER_MODE_REL_HARD);
+	unmap_in_timer(vm, HRTIMER_MODE_REL_HARD);
 }
 
 /* The last user of a region that is gone, and of its table. */

@@ -47,6 +47,19 @@ static void unmap(struct vm *vm, u32 handle)
 	vm_check(vm);
 }
 
+/* VM_LOW moves while a map of a GPADL there pins. The map's thread still has to go on. */
+static struct vm_task *move_while_map_pins(struct vm *vm)
+{
+	struct vm_task *t;
+
+	establish(vm);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(vm->test, move_low(vm, VM_HIGH), 0);
+	return t;
+}
+
 VM_CASE(mapped_is_asked_back)
 {
 	establish(vm);
@@ -75,13 +88,8 @@ VM_CASE(mapped_elsewhere_is_not)
 /* A map that pins has been looked up: it is asked for when it is armed. */
 VM_CASE(map_that_pins_is_asked_back)
 {
-	struct vm_task *t;
+	struct vm_task *t = move_while_map_pins(vm);
 
-	establish(vm);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
-	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -92,13 +100,8 @@ VM_CASE(map_that_pins_is_asked_back)
 /* So it is if it does not come about: nothing is left to ask for. */
 VM_CASE(map_that_fails_is_forgotten)
 {
-	struct vm_task *t;
+	struct vm_task *t = move_while_map_pins(vm);
 
-	establish(vm);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
-	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
 	vmbus_gpadl_channel_rescind_start(vm->c[0].chan);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), -ESHUTDOWN);
