@@ -21,12 +21,13 @@ wwn=naa.5001405000000001
 group=$target/vmbus/$wwn/tpgt_1
 image=$root/srv/data.img
 
-# A host that has no disks
-anew()
+# fresh NAME COMMAND...: a test on a host that has no disks
+fresh()
 {
 	rm -rf "$root"
 	mkdir -p "$target/core/alua/lu_gps" "$root/srv"
 	touch "$target/version"
+	ok "$@"
 }
 
 nothing_is_left()
@@ -66,13 +67,11 @@ lun_of()
 
 says_how_to_name_it()
 {
-	anew
 	says "--disk $wwn:1\$" disk create data --memory 1M --wwn "$wwn"
 }
 
 comes_and_goes()
 {
-	anew
 	create data --file "$image" --size 1M
 	says "^data +$wwn +1 +0 fileio +$image\$" disk list
 	[ -L "$group/lun/lun_0/data" ]
@@ -84,7 +83,6 @@ comes_and_goes()
 
 one_file_two_disks()
 {
-	anew
 	create data --file "$image" --size 1M
 	ln "$image" "$root/srv/hard.img"
 	ln -s "$image" "$root/srv/soft.img"
@@ -107,7 +105,6 @@ made_again()
 {
 	local before
 
-	anew
 	create data --file "$image" --size 1M
 	before=$(identity)
 	[ "$(wc -l <<<"$before")" -ge 1 ]
@@ -124,7 +121,6 @@ made_again()
 # Nobody had to write its path into udev_path, and nobody has to have a logical unit of it
 one_file_of_somebody_else()
 {
-	anew
 	touch "$image"
 	backstore fileio_7 theirs "$image"
 	refuses "is the data of backstore fileio_7/theirs already" disk create data --file "$image"
@@ -132,7 +128,6 @@ one_file_of_somebody_else()
 
 undone()
 {
-	anew
 	touch "$target/vmbus"
 	refuses 'cannot make .*/vmbus' disk create data --file "$image" --size 1M
 	rm "$target/vmbus"
@@ -142,7 +137,6 @@ undone()
 
 undo_that_fails()
 {
-	anew
 	touch "$target/vmbus"
 	FAKE_BUSY=/fileio_0 refuses 'core/fileio_0 was made, and cannot be removed: Device or' \
 		disk create data --file "$image" --size 1M
@@ -152,7 +146,6 @@ interrupted_create()
 {
 	local status=0
 
-	anew
 	FAKE_SIGNAL=/lun_0 run disk create data --file "$image" --size 1M --wwn "$wwn" || status=$?
 	[ "$status" -eq 143 ]
 	[ ! -e "$image" ]
@@ -162,7 +155,6 @@ interrupted_create()
 # One that is ignored does not interrupt
 nohup_create()
 {
-	anew
 	(
 		trap "" TERM
 		FAKE_SIGNAL=/lun_0 create data --file "$image" --size 1M
@@ -174,7 +166,6 @@ nohup_create()
 
 memory_is_to_be_wanted()
 {
-	anew
 	create data --memory 1M
 	refuses 'the data of data is in memory, and would be gone' disk delete data
 	[ -L "$group/lun/lun_0/data" ]
@@ -187,7 +178,6 @@ interrupted_delete()
 {
 	local status=0
 
-	anew
 	create data --file "$image" --size 1M
 	FAKE_SIGNAL=/lun_0 run disk delete data || status=$?
 	[ "$status" -eq 143 ]
@@ -197,7 +187,6 @@ interrupted_delete()
 # Two logical units on one backstore, as Documentation/disks.rst makes them
 second_lun()
 {
-	anew
 	create data --memory 1M
 	lun_of vmbus "$wwn" 1 again rd_mcp_0/data
 	says 'its data stays: it is that of 1 other logical unit.$' disk delete again
@@ -208,7 +197,6 @@ second_lun()
 
 by_place()
 {
-	anew
 	create data --file "$image" --size 1M
 	lun_of vmbus "$wwn" 1 data fileio_0/data
 	refuses 'there are several disks data' disk delete data
@@ -219,7 +207,6 @@ by_place()
 
 other_fabric()
 {
-	anew
 	create data --memory 1M
 	lun_of iscsi iqn.2003-01.org.example:a-target-with-a-long-name 0 theirs rd_mcp_0/data
 	says '1 other logical unit' disk delete data
@@ -229,7 +216,6 @@ other_fabric()
 
 unused()
 {
-	anew
 	backstore fileio_7 left "$image"
 	says "^left +- +- +- fileio +$image \(not in use\)\$" disk list
 	json 'd["unused"] == [{"name": "left", "backstore": "fileio_7/left", "path": "'"$image"'"}]' \
@@ -242,7 +228,6 @@ unused()
 # Somebody has made more in it: what was begun can be ended later
 busy_backstore()
 {
-	anew
 	create data --file "$image" --size 1M
 	FAKE_BUSY=/fileio_0/data refuses 'cannot remove .*/core/fileio_0/data' disk delete data
 	says '^data .*not in use' disk list
@@ -253,7 +238,6 @@ busy_backstore()
 # What a kill in the middle of create leaves
 target_without_disks()
 {
-	anew
 	mkdir -p "$group/lun/lun_0/statistics"
 	touch "$group/nexus"
 	says "^Target $wwn has no disks.\$" disk list
@@ -264,7 +248,6 @@ target_without_disks()
 
 target_in_json()
 {
-	anew
 	mkdir -p "$group/lun"
 	touch "$group/nexus"
 	json 'd == {"version": 1, "command": "disk delete", "name": "'"$wwn"'"}' disk delete "$wwn"
@@ -272,7 +255,6 @@ target_in_json()
 
 disk_in_json()
 {
-	anew
 	create data --file "$image" --size 1M
 	json 'd["name"] == "data" and not d["target_stays"] and not d["backstore_stays"]' \
 		disk delete data
@@ -280,49 +262,46 @@ disk_in_json()
 
 name_of_many_letters()
 {
-	anew
 	create data --file "$root/srv/größe-€.img" --size 1M
 	json 'd["disks"][0]["path"].endswith("/srv/größe-€.img")' disk list
 	says '/srv/größe-€.img$' disk list
 }
 
 echo "TAP version 13"
-anew
-ok "list: none" says '^There are no disks for VMBus guests.$' disk list
-ok "create: what the VMM is to be told" says_how_to_name_it
-ok "create, list, delete: a file" comes_and_goes
-ok "create: a disk that is made again after a reboot is the same one" made_again
-ok "create: one file is not two disks" one_file_two_disks
-ok "create: nor the file of somebody else" one_file_of_somebody_else
-ok "create: nothing is left of one that failed" undone
-ok "create: says what is left" undo_that_fails
-ok "create: nothing is left of one that was interrupted" interrupted_create
-ok "create: an ignored signal does not interrupt" nohup_create
-anew
-ok "create: no size" misused 'no size' disk create a --file /a --size 10X
-ok "create: nowhere" misused 'where is the data' disk create a
-ok "create: a name that leads elsewhere" misused 'no name' disk create ../a --memory 1M
-ok "create: the name of a target" misused 'no name' disk create "$wwn" --memory 1M
-ok "create: a path with options in it" misused 'cannot take' \
+fresh "list: none" says '^There are no disks for VMBus guests.$' disk list
+fresh "create: what the VMM is to be told" says_how_to_name_it
+fresh "create, list, delete: a file" comes_and_goes
+fresh "create: a disk that is made again after a reboot is the same one" made_again
+fresh "create: one file is not two disks" one_file_two_disks
+fresh "create: nor the file of somebody else" one_file_of_somebody_else
+fresh "create: nothing is left of one that failed" undone
+fresh "create: says what is left" undo_that_fails
+fresh "create: nothing is left of one that was interrupted" interrupted_create
+fresh "create: an ignored signal does not interrupt" nohup_create
+fresh "create: no size" misused 'no size' disk create a --file /a --size 10X
+fresh "create: nowhere" misused 'where is the data' disk create a
+fresh "create: a name that leads elsewhere" misused 'no name' disk create ../a --memory 1M
+fresh "create: the name of a target" misused 'no name' disk create "$wwn" --memory 1M
+fresh "create: a path with options in it" misused 'cannot take' \
 	disk create a --file /a,fd_dev_size=1 --size 1M
-ok "create: no target's name" misused 'no name of a target' disk create a --memory 1M --wwn naa.5
-ok "create: a LUN that no guest can name" misused '255 is none' \
+fresh "create: no target's name" misused 'no name of a target' disk create a --memory 1M --wwn naa.5
+fresh "create: a LUN that no guest can name" misused '255 is none' \
 	disk create a --memory 1M --lun 255
-ok "create: a device has its size" misused 'length of a file' \
+fresh "create: a device has its size" misused 'length of a file' \
 	disk create a --block /dev/sda --size 1G
-ok "create: no such option" misused 'no option of disk create' disk create a --colour red
-ok "delete: no such disk" refuses 'there is no disk nothing' disk delete nothing
-ok "delete: no such target" refuses "there is no target $wwn" disk delete "$wwn"
-ok "delete: which?" misused 'which disk' disk delete
-ok "delete: data in memory is to be wanted" memory_is_to_be_wanted
-ok "delete: goes on when it is interrupted" interrupted_delete
-ok "delete: one of two logical units of a backstore" second_lun
-ok "delete: by its place" by_place
-ok "delete: a backstore that another fabric has" other_fabric
-ok "delete: a backstore that nobody has" unused
-ok "delete: again, after it failed half way" busy_backstore
-ok "delete: a target without disks" target_without_disks
-ok "delete --json: a target" target_in_json
-ok "delete --json: a disk" disk_in_json
-ok "list: a file's name is UTF-8" name_of_many_letters
+fresh "create: no such option" misused 'no option of disk create' disk create a --colour red
+fresh "delete: no such disk" refuses 'there is no disk nothing' disk delete nothing
+fresh "delete: no such target" refuses "there is no target $wwn" disk delete "$wwn"
+fresh "delete: which?" misused 'which disk' disk delete
+fresh "delete: data in memory is to be wanted" memory_is_to_be_wanted
+fresh "delete: goes on when it is interrupted" interrupted_delete
+fresh "delete: one of two logical units of a backstore" second_lun
+fresh "delete: by its place" by_place
+fresh "delete: a backstore that another fabric has" other_fabric
+fresh "delete: a backstore that nobody has" unused
+fresh "delete: again, after it failed half way" busy_backstore
+fresh "delete: a target without disks" target_without_disks
+fresh "delete --json: a target" target_in_json
+fresh "delete --json: a disk" disk_in_json
+fresh "list: a file's name is UTF-8" name_of_many_letters
 finish
