@@ -304,33 +304,17 @@ wanted()
 		want == "  " || index(want, " " $1 " ") || index(want, " " $3 " ")'
 }
 
-# Is the result of an earlier run good?
-known()
+# tried COMMAND SUITE...: what has become of those that are wanted
+tried()
 {
-	[ -e "$1" ] || return 1
-	case $(cat "$1") in
-	"survived all"*) [ -n "$2" ] ;;
-	broken* | survived*) return 1 ;;
-	esac
-}
-
-# Those that nothing has found yet, and whose files the suite reaches
-pending()
-{
-	local suite=$1 n key file reason
-
-	while read -r n key file reason; do
-		[ "$suite" != wire ] || [[ $file = @(gpadl/wire|backends/scsi/@(vstor|lun)).c ]] ||
-			continue
-		known "$results/$key" "$reason" || echo "$n $key $file"
-	done <"$dir/list"
+	python3 -B "$top/tests/mutants/results.py" "$1" "$list" "$dir/list" "$results" "${@:2}"
 }
 
 try_suite()
 {
 	local suite=$1 job workers=()
 
-	pending "$suite" >"$dir/pending"
+	tried pending "$suite" >"$dir/pending"
 	[ -s "$dir/pending" ] || return 0
 	control "$suite"
 	say "$suite: $(wc -l <"$dir/pending") faults, $jobs at a time"
@@ -347,56 +331,6 @@ try_suite()
 	for job in "${workers[@]}"; do
 		wait "$job" || die "a worker did not get to its end" "see above"
 	done
-}
-
-# Says what every fault came to; sets passed and failed
-judge()
-{
-	local n key file reason how why
-
-	while read -r n key file reason; do
-		read -r how why <"$results/$key"
-		echo "$file $how" >&3
-		case $how in
-		survived)
-			if [ -n "$reason" ]; then
-				passed=$((passed + 1))
-				continue
-			fi ;&
-		broken)
-			failed=$((failed + 1))
-			say "$n: $how $why: $("$apply" "$list" "$top" "$n" say)"
-			;;
-		*)
-			passed=$((passed + 1))
-			[ -z "$reason" ] || say "$n: $how finds it by now: $why"
-			;;
-		esac
-	done <"$dir/list" 3>"$dir/found"
-}
-
-# How many of each file each suite has found; those that survive are in the last column
-table()
-{
-	awk -v suites="$all_suites survived" '
-		function row(name, of) {
-			printf "%-20s %7d", name, n[of, "all"]
-			for (i = 1; i <= nr_suites; i++)
-				printf " %8s", n[of, suite[i]]
-			printf "\n"
-		}
-		BEGIN	{ nr_suites = split(suites, suite) }
-		!seen[$1]++ { files[++nr_files] = $1 }
-		{ n[$1, "all"]++; n[$1, $2]++; n["", "all"]++; n["", $2]++ }
-		END {
-			printf "%-20s %7s", "", "faults"
-			for (i = 1; i <= nr_suites; i++)
-				printf " %8s", suite[i]
-			printf "\n"
-			for (f = 1; f <= nr_files; f++)
-				row(files[f], files[f])
-			row("all", "")
-		}' "$dir/found"
 }
 
 again=
@@ -424,10 +358,6 @@ end="survived all tests pass"
 [ "$suites" = "$all_suites" ] || end="survived $suites"
 while read -r _ key _; do
 	echo "$end" >"$results/$key"
-done < <(pending all)
-
-passed=0 failed=0
-judge
-table >&2
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+done < <(tried pending all)
+# shellcheck disable=SC2086 # words
+tried judge $all_suites

@@ -69,4 +69,5 @@ def main():
     print(f'{fault.file}: {fault.what}')
 
 
-main()
+if __name__ == "__main__":
+    main()
