@@ -105,6 +105,18 @@ check_shellcheck()
 		$(sources '^(scripts|tools|tests|\.ci)/'))
 }
 
+# Each file of the modules has a line where the tree is drawn
+check_design()
+{
+	local file name
+
+	sources '^(gpadl|host|backends/[^/]*)/.*\.[ch]$' | while read -r file; do
+		name=$(basename "${file%.[ch]}")
+		grep -qE "\\b$name\.(\[ch\]|[ch])" Documentation/design.rst ||
+			echo "Documentation/design.rst does not say what $file knows"
+	done
+}
+
 # A script of more than 150 lines stays for a reason, which scripts/README gives
 check_long_scripts()
 {
@@ -280,7 +292,7 @@ check_cross()
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck long_scripts uapi versions masks install release docs commands)
+	shellcheck long_scripts design uapi versions masks install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 passed=0 failed=0
 mkdir -p "$dir/log"
