@@ -62,7 +62,7 @@ def table(faults, suites):
 
 
 def judge(mutants, faults, suites):
-    whats = [fault.what for fault in apply.parse(mutants)]
+    texts = [fault.what for fault in apply.parse(mutants)]
     passed = failed = 0
     for fault in faults:
         bad = fault.how in ("", "broken") or fault.how == "survived" and not fault.reason
@@ -70,7 +70,7 @@ def judge(mutants, faults, suites):
         failed += bad
         if bad:
             print(f"{fault.number}: {fault.how} {fault.why}: {fault.file}: "
-                  f"{whats[int(fault.number) - 1]}", file=sys.stderr)
+                  f"{texts[int(fault.number) - 1]}", file=sys.stderr)
         elif fault.reason and fault.how != "survived":
             print(f"{fault.number}: {fault.how} finds it by now: {fault.why}", file=sys.stderr)
     table(faults, suites)
