@@ -270,6 +270,26 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 	return wire_complete(w) ? GPADL_WIRE_COMPLETE : GPADL_WIRE_OK;
 }
 
+/*
+ * One page, as most requests of a disk name: false if it is not that, or not right, which the
+ * general way finds out. A range of one page has no offset beyond it.
+ */
+static bool wire_take_page(struct gpadl_pfn_list *w, u64 word, u64 pfn)
+{
+	struct gpadl_wire_range range = gpadl_wire_range(word);
+
+	if (!range.count || range.nr_pages != 1 || pfn > GPADL_RUN_PFN_MASK)
+		return false;
+	w->words[0] = word;
+	w->words[1] = pfn;
+	w->taken = 2;
+	w->nr_words = 2;
+	w->nr_pages = 1;
+	w->nr_runs = 1;
+	w->ranges_left = 0;
+	return true;
+}
+
 /**
  * gpadl_wire_take_ranges() - Take in the ranges of a GPA-direct packet
  * @w: they, if GPADL_WIRE_COMPLETE is returned
@@ -309,6 +329,9 @@ enum gpadl_wire_verdict gpadl_wire_take_ranges(struct gpadl_pfn_list *w, const u
 		.follows = GPADL_NO_PFN,
 		.precedes = GPADL_NO_PFN,
 	};
+	if (nr_ranges == 1 &&
+	    wire_take_page(w, get_le64(ranges), get_le64(ranges + sizeof(u64))))
+		return GPADL_WIRE_COMPLETE;
 	return gpadl_wire_add(w, &msg);
 }
 
