@@ -24,6 +24,8 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "compat.h"
@@ -84,6 +86,21 @@ static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *lookup,
 	return GPADL_PIN_BY_BLOCK;
 }
 
+/* All of the list is one extent: most rings, and most requests of a disk, are. */
+static void lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *w,
+			const struct gpadl_extent *e)
+{
+	lookup->first_region = e->index;
+	lookup->last_region = e->index;
+	lookup->read_only = e->region->desc.flags & VMBUS_GPA_REGION_READ_ONLY;
+	lookup->resident = e->region->resident;
+	if (!lookup->resident)
+		lookup_pins(lookup, e->hva, gpadl_extent_last(e), gpadl_extent_pins(e));
+	lookup->hva = e->hva;
+	lookup->nr_extents = 1;
+	lookup->way = lookup_way(lookup, w);
+}
+
 /* Look all pages up in a table. */
 static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *w,
 			const struct gpadl_region_table *table)
@@ -91,13 +108,18 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 	const struct gpadl_region *region = NULL;
 	struct gpadl_walk walk __uninitialized;
 
-	*lookup = (struct gpadl_lookup) {
-		.generation = table->generation,
-		.first_region = VMBUS_GPA_REGION_SLOTS,
-		.last_region = -1,
-	};
+	memset(lookup, 0, offsetof(struct gpadl_lookup, used));
+	lookup->generation = table->generation;
 	gpadl_walk_init(&walk, w, table, 0);
-	while (gpadl_walk_next(&walk)) {
+	gpadl_walk_next(&walk);
+	if (walk.e.region && walk.e.nr == w->nr_pages) {
+		lookup_only(lookup, w, &walk.e);
+		return;
+	}
+	lookup->first_region = VMBUS_GPA_REGION_SLOTS;
+	lookup->last_region = -1;
+	bitmap_zero(lookup->used, VMBUS_GPA_REGION_SLOTS);
+	do {
 		if (!walk.e.region) {
 			lookup->hole = true;
 			continue;
@@ -109,7 +131,7 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 			lookup_pins(lookup, walk.e.hva, gpadl_extent_last(&walk.e),
 				    gpadl_extent_pins(&walk.e));
 		lookup->nr_extents++;
-	}
+	} while (gpadl_walk_next(&walk));
 	lookup->way = lookup_way(lookup, w);
 }
 

@@ -40,13 +40,14 @@ enum gpadl_pin_way {
  * @hole: a page lies in no region
  * @read_only: a page lies in a region that is read-only
  * @resident: a page lies in a region that is resident
+ * @hva: of the lowest page, if there is one extent
  * @nr_pins: host pages that are not resident, once for each time that they are named: to
  *	be charged, and at most as many pins
  * @first_block: the lowest block (GPADL_BLOCK_SIZE) with such a page
  * @last_block: the highest
  * @first_region: index of the first region with pages of it
  * @last_region: and of the last; below the first if there is none
- * @used: all of these
+ * @used: all of these; not read, and not set where there is one extent
  */
 struct gpadl_lookup {
 	u64 generation;
@@ -56,6 +57,7 @@ struct gpadl_lookup {
 	bool hole;
 	bool read_only;
 	bool resident;
+	unsigned long hva;
 	unsigned long nr_pins;
 	unsigned long first_block;
 	unsigned long last_block;

@@ -476,6 +476,41 @@ static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret)
 	return 0;
 }
 
+/* The list is one extent: that was found when it was looked up, and needs no walk. */
+static __always_inline struct gpadl_extent sg_begin_only(struct sg_builder *b,
+							 const struct vmbus_mapping *m)
+{
+	const struct gpadl_pfn_list *pfns = m->pfns;
+	const unsigned int index = m->lookup->first_region;
+	struct gpadl_wire_range range = gpadl_wire_range(pfns->words[0]);
+
+	sg_begin_range(b, &range);
+	return (struct gpadl_extent) {
+		.region = m->table->regions[index],
+		.index = index,
+		.hva = m->lookup->hva,
+		.nr = pfns->nr_pages,
+		.down = gpadl_wire_run(pfns->words[1]).down,
+	};
+}
+
+/* List resident pages that are one extent. */
+static int sg_make_only(struct vmbus_mapping *m)
+{
+	struct gpadl_extent e;
+	struct sg_builder b;
+	struct sg_list list;
+	int ret;
+
+	sg_begin(&b, m, SG_ROOM);
+	e = sg_begin_only(&b, m);
+	if (e.nr == 1)
+		ret = sg_add_run(&b, sg_find(e.region, NULL, e.hva, &list), 1);
+	else
+		ret = sg_add_found(&b, e, NULL);
+	return sg_finish(&b, m, ret);
+}
+
 /**
  * gpadl_sg_make() - List pages that are resident, or pinned by a plan
  * @m: the mapping: its pages are looked up
@@ -497,6 +532,8 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 	struct sg_list list;
 	int ret = 0;
 
+	if (!plan && m->lookup->nr_extents == 1)
+		return sg_make_only(m);
 	if (plan)
 		room += plan->nr_scattered + plan->nr_wanted;
 	sg_begin(&b, m, max_t(unsigned long, room, SG_ROOM));
@@ -510,6 +547,59 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 			ret = sg_add_found(&b, walk.e, plan);
 	}
 	return sg_finish(&b, m, ret);
+}
+
+/* Pin an extent in whatever way its region suggests. */
+static __always_inline int sg_pin_any(struct sg_builder *b, struct gpadl_pin_ctx *pin,
+				      struct gpadl_region *region, const struct gpadl_extent *e,
+				      struct sg_huge *huge, bool may_be_huge)
+{
+	if (READ_ONCE(region->huge) && may_be_huge)
+		return sg_pin_huge(b, pin, region, *e, huge);
+	return sg_pin_extent(b, pin, e);
+}
+
+static __always_inline int sg_pin_only(struct sg_builder *b, struct vmbus_mapping *m,
+				       struct gpadl_pin_ctx *pin, struct sg_huge *huge,
+				       bool may_be_huge)
+{
+	const struct gpadl_extent e = sg_begin_only(b, m);
+	struct gpadl_region *region = m->table->regions[e.index];
+	int ret;
+
+	ret = sg_pin_any(b, pin, region, &e, huge, may_be_huge);
+	if (!ret && may_be_huge)
+		sg_guess_huge(region, pin->pages[pin->done - 1], gpadl_extent_last(&e));
+	return ret;
+}
+
+static __always_inline int sg_pin_all(struct sg_builder *b, struct vmbus_mapping *m,
+				      struct gpadl_pin_ctx *pin, struct sg_huge *huge,
+				      bool may_be_huge)
+{
+	unsigned long resched = GPADL_PIN_BATCH;
+	struct gpadl_walk walk __uninitialized;
+	int ret = 0;
+
+	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
+	while (!ret && gpadl_walk_next(&walk)) {
+		if (walk.e.first)
+			sg_begin_range(b, &walk.range);
+		if (walk.e.region->resident) {
+			ret = sg_add_found(b, walk.e, NULL);
+			continue;
+		}
+		ret = sg_pin_any(b, pin, m->table->regions[walk.e.index], &walk.e, huge,
+				 may_be_huge);
+		if (unlikely(pin->done >= resched)) {
+			resched += GPADL_PIN_BATCH;
+			cond_resched();
+		}
+	}
+	if (!ret && may_be_huge)
+		sg_guess_huge(m->table->regions[walk.e.index], pin->pages[pin->done - 1],
+			      gpadl_extent_last(&walk.e));
+	return ret;
 }
 
 /**
@@ -527,34 +617,15 @@ int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	/* One page alone is pinned as it is. */
 	const bool may_be_huge = m->pfns->nr_pages > 1 && PAGE_SIZE == GPADL_PAGE_SIZE;
-	unsigned long resched = GPADL_PIN_BATCH;
-	struct gpadl_walk walk __uninitialized;
 	struct sg_huge huge = { .number = SG_NO_BLOCK };
 	struct sg_builder b;
-	int ret = 0;
+	int ret;
 
 	sg_begin(&b, m, m->pfns->nr_pages);
-	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
-	while (!ret && gpadl_walk_next(&walk)) {
-		if (walk.e.first)
-			sg_begin_range(&b, &walk.range);
-		if (walk.e.region->resident) {
-			ret = sg_add_found(&b, walk.e, NULL);
-			continue;
-		}
-		if (READ_ONCE(walk.e.region->huge) && may_be_huge) {
-			ret = sg_pin_huge(&b, pin, m->table->regions[walk.e.index], walk.e, &huge);
-			continue;
-		}
-		ret = sg_pin_extent(&b, pin, &walk.e);
-		if (unlikely(pin->done >= resched)) {
-			resched += GPADL_PIN_BATCH;
-			cond_resched();
-		}
-	}
-	if (!ret && may_be_huge)
-		sg_guess_huge(m->table->regions[walk.e.index], pin->pages[pin->done - 1],
-			      gpadl_extent_last(&walk.e));
+	if (m->lookup->nr_extents == 1)
+		ret = sg_pin_only(&b, m, pin, &huge, may_be_huge);
+	else
+		ret = sg_pin_all(&b, m, pin, &huge, may_be_huge);
 	if (!ret)
 		ret = gpadl_mem_check_pinned(pin);
 	return sg_finish(&b, m, ret);
