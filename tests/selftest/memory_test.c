@@ -386,14 +386,18 @@ TEST_F(memory, soft_dirty)
 
 TEST_F(memory, collapse)
 {
-	/* It fails, or has nothing to do: the pages are pinned */
+	struct looks before = looks_so_far(&self->vmm);
+
+	/* It fails, or has nothing to do: the pages are pinned. Then there is nothing to look at. */
 	madvise(self->vmm.mem, MEM_BYTES, MADV_COLLAPSE);
 	expect_same(_metadata, &self->vmm);
+	expect_looks(_metadata, &self->vmm, before, 0);
 }
 
 TEST_F(memory, ksm)
 {
 	long scans = file_number("/sys/kernel/mm/ksm/full_scans", NULL);
+	struct looks before = looks_so_far(&self->vmm);
 
 	if (scans < 0)
 		SKIP(return, "the kernel has no KSM");
@@ -404,6 +408,8 @@ TEST_F(memory, ksm)
 	EXPECT_TRUE(WAIT_FOR(file_number("/sys/kernel/mm/ksm/full_scans", NULL) >= scans + 3));
 	ASSERT_EQ(0, file_write("/sys/kernel/mm/ksm/run", "0"));
 	expect_same(_metadata, &self->vmm);
+	/* It makes pages read-only before it sees that they are pinned. */
+	expect_looks(_metadata, &self->vmm, before, 1);
 }
 
 /* ---- Memory that the kernel would rather have elsewhere ---- */
