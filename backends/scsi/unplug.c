@@ -19,9 +19,12 @@
 #include "gpadl/compat.h"
 #include "scsi.h"
 
-/* How often it is looked whether the guest is quiet, and for how long it is to be */
+/*
+ * How often it is looked whether the guest is quiet, and for how long it is to be: a guest whose
+ * processors get little time has pauses of seconds between two commands.
+ */
 #define UNPLUG_LOOK	(HZ / 4)
-#define UNPLUG_QUIET	(2 * HZ)
+#define UNPLUG_QUIET	(5 * HZ)
 
 /* close() waits for what is in it, and may run where memory is being reclaimed. */
 static struct workqueue_struct *unplug_wq;

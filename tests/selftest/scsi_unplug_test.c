@@ -61,7 +61,7 @@ TEST_F(life, command_under_way)
 	EXPECT_TRUE(WAIT_FOR(scsi_hears_event(self->c)));
 	EXPECT_LETS_GO(self->c);
 	/* Longer than the guest is to be quiet for */
-	usleep(3500000);
+	usleep(6500000);
 	EXPECT_FALSE(event_waits(v->fd));
 	EXPECT_LETS_GO(self->c);
 	EXPECT_EQ(0, dm_suspend(DM, false));
@@ -79,7 +79,7 @@ TEST_F(life, guest_that_goes_on_asking)
 
 	settle(self->c);
 	EXPECT_EQ(0, unplug(v->fd, self->c->relid));
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 14; i++) {
 		EXPECT_LETS_GO(self->c);
 		usleep(500000);
 	}
