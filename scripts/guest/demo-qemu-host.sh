@@ -473,7 +473,8 @@ hostile_case()
 {
 	headline "12. Messages that no kernel posts"
 	preload=/slow.so
-	set -- -device "$heartbeat" -device "$(disk 0)"
+	# A sub-channel that goes at a reset has QEMU look at its queue, whatever waits there
+	set -- -device "$heartbeat" -device "$(disk 0),subchannels=0"
 	! has_balloon || set -- "$@" -device hv-balloon
 	start_qemu "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
 	preload=
@@ -492,6 +493,7 @@ hostile_case()
 	expect "QEMU has seen headers" [ "$(traced vmbus_gpadl_header 'gfns 200')" -gt 0 ]
 	expect "QEMU reads no further than a message goes" [ "$(traced vmbus_gpadl_created '#1174407[6-9]')" -eq 0 ]
 	tell guest "changes the length of a message while QEMU looks at it: QEMU takes it as it was"
+	reset_with_queue
 	! has_balloon || no_interrupts
 	for processor in contact absent; do
 		guest_posts "$processor"
@@ -500,6 +502,15 @@ hostile_case()
 	tell guest "connects to no processor, and to one that is not there: QEMU lives"
 	write_some 50 sda
 	quit_qemu
+}
+
+# A processor of the guest takes no more answers, so that they wait, and its messages behind them
+reset_with_queue()
+{
+	guest "post queue"
+	await 60 "the guest posts" console "hostile: queue posted, status 0"
+	boots_again
+	tell guest "is reset with messages on their way in both directions: it connects again"
 }
 
 # The heartbeat's channel is taken for one that another device may share the interrupts of

@@ -12,6 +12,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <asm/mshyperv.h>
 
 #define CONNECTION	1
@@ -21,7 +22,7 @@
 #define HANDLE		0x7000000
 #define NO_PROCESSOR	0xffffffff
 
-enum { OPENCHANNEL = 5, GPADL_HEADER = 8, GPADL_BODY = 9, INITIATE_CONTACT = 14 };
+enum { REQUESTOFFERS = 3, OPENCHANNEL = 5, GPADL_HEADER = 8, GPADL_BODY = 9, INITIATE_CONTACT = 14 };
 
 struct hostile_input {
 	u32 connection;
@@ -180,6 +181,28 @@ static void post_absent_processor(void)
 	post_contact(77);
 }
 
+/*
+ * On the processor that messages go to, which does not take the first answer: the second one waits
+ * for that, and what is posted besides waits in the VMM's queue. Nothing but a reset ends it.
+ */
+static void fill_queue(void *unused)
+{
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		begin(REQUESTOFFERS);
+		post(8);
+	}
+	pr_info("hostile: queue posted, status %lld\n", status);
+	for (;;)
+		cpu_relax();
+}
+
+static void post_queue(void)
+{
+	smp_call_function_single(0, fill_queue, NULL, true);
+}
+
 static const struct {
 	const char *what;
 	void (*post)(void);
@@ -187,6 +210,7 @@ static const struct {
 	{ "gpadl", post_short_gpadls },
 	{ "bodies", post_bodies },
 	{ "lengths", post_lengths },
+	{ "queue", post_queue },
 	{ "opens", post_opens },
 	{ "contact", post_no_processor },
 	{ "absent", post_absent_processor },
