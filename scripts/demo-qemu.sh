@@ -9,8 +9,8 @@
 # CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved; and,
 # which need root for the Debian system on a disk (disk-image.sh) and Debian's own kernel, hotplug
 # and root. Without, all that are possible. QEMU_VERSION is qemu-build.sh's VERSION, QEMU_SANITIZE
-# its option; RESETS=10, how many. CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs
-# stay in out/demo-qemu*/.
+# its option; RESETS=10, how many: each takes a minute, and check.sh's stage has 30. TIMEOUT=6000,
+# seconds for all. CONFIG, SMP, SHOW and ACCEL are those of demo.sh. Logs stay in out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -91,7 +91,7 @@ run()
 	[ -z "$system" ] || export QEMU_ARGS="-drive \
 		if=none,id=system,format=raw,snapshot=on,file=$system \
 		-device virtio-blk-pci,drive=system"
-	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-3000} \
+	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-6000} \
 		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
 }
 

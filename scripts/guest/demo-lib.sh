@@ -80,6 +80,8 @@ await()
 		left=$((left - 1))
 		[ $left -gt 0 ] || give_up "$what"
 		[ -z "$vmm" ] || alive || give_up "$what: the VMM has ended"
+		# A host that says nothing for long is taken for dead
+		[ $((left % 600)) -ne 0 ] || echo "demo: still waiting" >/dev/kmsg
 		sleep 0.1
 	done
 }

@@ -27,7 +27,9 @@ begin
 disks()
 {
 	for d in /sys/block/sd*; do
-		[ ! -e "$d" ] || printf ' %s=%s' "${d##*/}" $(($(cat "$d/size") / 2048))
+		# It may go while this looks
+		sectors=$(cat "$d/size" 2>/dev/null) || continue
+		printf ' %s=%s' "${d##*/}" $((sectors / 2048))
 	done
 }
 
