@@ -92,14 +92,15 @@ static void host_listener_add(MemoryListener *listener,
 {
     VMBusHost *host = container_of(listener, VMBusHost, listener);
     hwaddr gpa = section->offset_within_address_space;
-    uint64_t bytes = int128_get64(section->size);
     struct vmbus_host_region *last = NULL, region;
     bool adjoins = false;
+    uint64_t bytes;
     uintptr_t hva;
 
     if (!host_section_usable(section)) {
         return;
     }
+    bytes = int128_get64(section->size);
     if (host->regions->len) {
         last = &g_array_index(host->regions, struct vmbus_host_region,
                               host->regions->len - 1);

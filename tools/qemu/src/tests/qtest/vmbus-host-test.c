@@ -149,6 +149,16 @@ static void test_reset(void)
     qtest_quit(qts);
 }
 
+static char *temporary_file(void)
+{
+    char *name;
+    int fd = g_file_open_tmp("vmbus-host-XXXXXX", &name, NULL);
+
+    g_assert(fd >= 0);
+    close(fd);
+    return name;
+}
+
 static bool migration_is(QTestState *qts, const char *status)
 {
     QDict *response = qtest_qmp(qts, "{'execute': 'query-migrate'}");
@@ -180,7 +190,7 @@ static void test_migration(void)
 /* The state of a bus without such devices is not for one that has them */
 static void test_incoming(void)
 {
-    g_autofree char *file = g_strdup_printf("/tmp/vmbus-host-%d", getpid());
+    g_autofree char *file = temporary_file();
     g_autofree char *save = g_strdup_printf("exec:cat >%s", file);
     g_autofree char *load = g_strdup_printf("exec:cat %s", file);
     QTestState *qts;
@@ -280,7 +290,7 @@ static void assert_says(QTestState *qts, const char *command, const char *what)
 /* Neither is there a snapshot with such a device, nor one from before it */
 static void test_snapshot(void)
 {
-    g_autofree char *file = g_strdup_printf("/tmp/vmbus-host-%d", getpid());
+    g_autofree char *file = temporary_file();
     QTestState *qts;
 
     if (!have_kernel()) {
