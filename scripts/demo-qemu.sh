@@ -6,11 +6,12 @@
 #
 #	demo-qemu.sh [CASE]...
 #
-# CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved; and,
-# which need root for the Debian system on a disk (disk-image.sh) and Debian's own kernel, hotplug
-# and root. Without, all that are possible. QEMU_VERSION is qemu-build.sh's VERSION, QEMU_SANITIZE
-# its option; RESETS=10, how many: each takes a minute, and check.sh's stage has 30. TIMEOUT=6000,
-# seconds for all. CONFIG, SMP, SHOW and ACCEL are those of demo.sh. Logs stay in out/demo-qemu*/.
+# CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved, busy,
+# kexec; and, which need root for the Debian system on a disk (disk-image.sh) and Debian's own
+# kernel, hotplug and root. Without, all that are possible. QEMU_VERSION is qemu-build.sh's VERSION,
+# QEMU_SANITIZE its option; RESETS=10, how many: each takes most of a minute, and check.sh's stage has
+# 30. TIMEOUT=6000, seconds for all. CONFIG, SMP, SHOW and ACCEL are those of demo.sh. Logs stay in
+# out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -19,6 +20,7 @@ logs=$dir/log
 cases=("$@")
 if [ $# -eq 0 ]; then
 	cases=(boot plug resets killed qtest kdump stop regions uio hostile refused moved)
+	cases+=(busy kexec)
 	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
 fi
 system=

@@ -13,6 +13,9 @@
 #			size and verifies, round after round, for ever
 #	cpu N		take a processor that was plugged in; mem: likewise, memory
 #	uio N		a device that only uio_hv_generic drives, and N sub-channels of it
+#	busy DISK N	N times unbind and bind the drivers of the disk, and of the heartbeat
+#	offline N	take a processor away, and give it back; the kernel may refuse
+#	kexec		begin anew with another kernel
 #	kdump		load a crash kernel; panic: panic
 #	post WHAT [TYPE TYPE]	messages that no kernel posts (tests/nested/guest), for the
 #			channels of these interface types
@@ -66,6 +69,7 @@ fio_rounds()
 # ---- A device without a driver ----
 
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
+heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
 vmbus=/sys/bus/vmbus
 
 # device_of TYPE: the one of that interface type
@@ -101,6 +105,51 @@ use_uio()
 	echo "$crc_type" >$vmbus/drivers/uio_hv_generic/remove_id
 	echo "$instance" >$vmbus/drivers/uio_hv_generic/unbind
 	say "uio: unbound"
+}
+
+# ---- Drivers that come and go ----
+
+# rebind DRIVER INSTANCE
+rebind()
+{
+	echo "$2" >"$vmbus/drivers/$1/unbind"
+	[ ! -e "$vmbus/devices/$2/driver" ] || say "FAILED: $1 is bound"
+	echo "$2" >"$vmbus/drivers/$1/bind"
+}
+
+# busy DISK N
+busy()
+{
+	path=$(readlink -f "/sys/block/$1/device")
+	path=${path%%/host[0-9]*}
+	for _ in $(seq "$2"); do
+		rebind hv_storvsc "${path##*/}"
+		until set -- "$path"/host*/target*/*/block/* && [ -e "$1" ]; do
+			sleep 0.1
+		done
+		until_there "/dev/${1##*/}"
+		dd if="/dev/${1##*/}" of=/dev/null bs=64k count=16 2>/tmp/dd ||
+			say "FAILED: the disk"
+		rebind hv_utils "$(device_of "$heartbeat_type")"
+	done
+	say "busy: done"
+}
+
+offline()
+{
+	cpu=/sys/devices/system/cpu/cpu$1/online
+	if echo 0 >"$cpu"; then say "offline: and back"; else say "offline: refused"; fi 2>/tmp/offline
+	[ "$(cat "$cpu")" = 1 ] || echo 1 >"$cpu"
+}
+
+# ---- Another kernel ----
+
+# The drivers are shut down as at a reboot, and the VMBus is unloaded
+begin_anew()
+{
+	kexec -l -s /crash/vmlinuz --initrd=/crash/initramfs \
+		--append="console=ttyS0 panic=-1 noxsave" && kexec -e
+	say "FAILED: kexec"
 }
 
 # ---- Panic ----
@@ -147,6 +196,9 @@ obey()
 		done
 		say "has it: memory" ;;
 	uio)	use_uio "$2" ;;
+	busy)	busy "$2" "$3" ;;
+	offline)	offline "$2" ;;
+	kexec)	begin_anew ;;
 	kdump)	load_crash_kernel ;;
 	post)	insmod /hostile.ko "what=$2" ${3:+"relid=$(relid_of "$3"),$(relid_of "$4")"} 2>/dev/null
 		say "posted" ;;

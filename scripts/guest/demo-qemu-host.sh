@@ -22,7 +22,12 @@ is_refused()
 boot_case()
 {
 	headline "1. A disk, written; the guest powers off"
-	boot
+	# The file is opened for QEMU, which the first device is told
+	exec 9<>/dev/vmbus-host
+	start_qemu -device "$heartbeat,fd=9" -device "$(disk 0)"
+	exec 9>&-
+	mark
+	await 120 "the guest has a disk" guest_says ready
 	tell guest "Linux $(since_mark | sed -n 's/^guest: Linux //p'), its own hv_storvsc, has a disk"
 	write_some 200 sda
 	mark
@@ -171,7 +176,9 @@ resets_case()
 killed_case()
 {
 	headline "5. SIGSTOP, and SIGKILL, while the guest writes"
-	boot
+	start_qemu -device "$heartbeat,path=/dev/vmbus-host" -device "$(disk 0)"
+	mark
+	await 120 "the guest has a disk" guest_says ready
 	write_some 100 sda
 	kill -STOP "$vmm"
 	sleep 1
@@ -244,6 +251,47 @@ kdump_case()
 	check_image 0 "$last"
 	expect "the image has a core dump" [ "$(dd if=/tmp/disk-0 bs=1M skip=32 count=1 2>/dev/null | head -c 5 | od -An -tx1 | tr -d ' ')" = 7f454c4602 ]
 	tell host "all $last acknowledged writes and the dump are in the image; nothing is pinned, no partition is left"
+}
+
+# ---- The guest's own drivers and kernels come and go ----
+
+busy_case()
+{
+	headline "15. Drivers are unbound and bound while the guest writes"
+	boot
+	write_some 50 sda
+	monitor "device_add $(disk 1)"
+	await_disks " sda=$image_mib sdb=$image_mib"
+	mark
+	guest "busy sdb 5"
+	await 240 "the drivers are bound again" guest_says 'busy: done'
+	goes_on
+	tell guest "unbinds and binds the drivers of a disk and of the heartbeat, 5 times, and reads the disk"
+	mark
+	guest "offline 1"
+	await 60 "the guest tries to take a processor away" guest_says 'offline: '
+	how=$(since_mark | sed -n 's/^guest: offline: //p')
+	goes_on
+	tell guest "takes a processor away: $how"
+	quit_qemu
+}
+
+kexec_case()
+{
+	headline "16. The guest begins anew by kexec while it writes"
+	memory=640M initramfs=/guest/initramfs-kdump
+	boot
+	memory=384M initramfs=/guest/initramfs
+	write_some 100 sda
+	last=$(acknowledged)
+	mark
+	guest kexec
+	await 240 "the other kernel has the disk" guest_says ready
+	expect "the kernel before has got its UNLOAD_RESPONSE" [ "$(grep -c 'VMBus UNLOAD' /tmp/console)" -eq 0 ]
+	check_image 0 "$last"
+	write_some 50 sda
+	tell guest "another kernel finds the disk, and writes; what was acknowledged before is in the image"
+	quit_qemu
 }
 
 # ---- Paused, and stopped ----
