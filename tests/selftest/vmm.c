@@ -451,6 +451,16 @@ static void *map_thp(size_t bytes)
 	return mem;
 }
 
+/* Of pages as small as they say: Debian's kernel makes them huge where it can */
+static void *map_small(size_t bytes)
+{
+	void *mem = map_anon(bytes, MAP_PRIVATE);
+
+	if (mem != MAP_FAILED)
+		madvise(mem, bytes, MADV_NOHUGEPAGE);
+	return mem;
+}
+
 void *const nowhere = (void *)8;
 
 void *memory_alloc(enum memory kind, size_t bytes)
@@ -459,7 +469,7 @@ void *memory_alloc(enum memory kind, size_t bytes)
 
 	switch (kind) {
 	case MEM_ANON:
-		mem = map_anon(bytes, MAP_PRIVATE);
+		mem = map_small(bytes);
 		break;
 	case MEM_ANON_SHARED:
 		mem = map_anon(bytes, MAP_SHARED);
