@@ -407,10 +407,9 @@ TEST_F(memory, ksm)
 	ASSERT_EQ(0, file_write("/sys/kernel/mm/ksm/pages_to_scan", "10000"));
 	ASSERT_EQ(0, file_write("/sys/kernel/mm/ksm/run", "1"));
 	/* A huge page would have to be split first, which a pin forbids. */
-	if (variant->kind == MEM_THP)
-		EXPECT_TRUE(WAIT_FOR(file_number(scans, NULL) >= before_scans + 5));
-	else
-		EXPECT_TRUE(WAIT_FOR(changes(&self->vmm) > before.changes));
+	EXPECT_TRUE(WAIT_FOR(variant->kind == MEM_THP ?
+			     file_number(scans, NULL) >= before_scans + 5 :
+			     changes(&self->vmm) > before.changes));
 	ASSERT_EQ(0, file_write("/sys/kernel/mm/ksm/run", "0"));
 	expect_same(_metadata, &self->vmm);
 	/* It makes pages read-only before it sees that they are pinned. */
