@@ -7,6 +7,11 @@
  *
  * From then on FUNCTION does what it does, and returns VALUE instead, so many times. What is
  * read there is how often that is still to come. "" ends it.
+ *
+ *	echo BYTES >/sys/module/vmbus_fail_test/parameters/short_block
+ *
+ * The next command that hands data to vmbus_scsi is that of a tape which has found a block
+ * shorter by so many bytes than was asked for: it has data and a CHECK CONDITION.
  */
 #include <linux/atomic.h>
 #include <linux/errno.h>
@@ -17,6 +22,8 @@
 #include <linux/ptrace.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <scsi/scsi_proto.h>
+#include <target/target_core_base.h>
 
 #include "gpadl/compat.h"
 
@@ -85,6 +92,64 @@ static const struct kernel_param_ops fail_ops = {
 module_param_cb(fail, &fail_ops, NULL, 0600);
 MODULE_PARM_DESC(fail, "function, what it returns, how often");
 
+/* ---- A tape's short block ---- */
+
+static atomic_t short_by;	/* bytes; 0: none */
+static bool tape_armed;
+
+/* What pscsi leaves for vscsi_queue_data_in(), whose argument the command is. */
+static int tape_read(struct kprobe *p, struct pt_regs *regs)
+{
+	struct se_cmd *cmd = (struct se_cmd *)regs_get_kernel_argument(regs, 0);
+	int bytes = atomic_xchg(&short_by, 0);
+
+	if (!bytes)
+		return 0;
+	cmd->scsi_status = SAM_STAT_CHECK_CONDITION;
+	cmd->se_cmd_flags |= SCF_TREAT_READ_AS_NORMAL | SCF_TRANSPORT_TASK_SENSE |
+			     SCF_UNDERFLOW_BIT;
+	cmd->residual_count = bytes;
+	cmd->scsi_sense_length = 18;
+	/* Incorrect length, and by how much, which nobody else writes there */
+	memcpy(cmd->sense_buffer, "\xf0\0\x20\0\0\x03\xe8\x0a", 8);
+	return 0;
+}
+
+static struct kprobe tape;
+
+static int tape_set(const char *val, const struct kernel_param *kp)
+{
+	int ret, bytes;
+
+	ret = kstrtoint(val, 0, &bytes);
+	if (ret)
+		return ret;
+	guard(mutex)(&fail_lock);
+	if (tape_armed)
+		unregister_kprobe(&tape);
+	tape_armed = false;
+	atomic_set(&short_by, bytes);
+	if (!bytes)
+		return 0;
+	tape = (struct kprobe){ .pre_handler = tape_read, .symbol_name = "vscsi_queue_data_in" };
+	ret = register_kprobe(&tape);
+	tape_armed = !ret;
+	return ret;
+}
+
+static int tape_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%d\n", atomic_read(&short_by));
+}
+
+static const struct kernel_param_ops tape_ops = {
+	.set = tape_set,
+	.get = tape_get,
+};
+
+module_param_cb(short_block, &tape_ops, NULL, 0600);
+MODULE_PARM_DESC(short_block, "bytes by which the next read is a tape's short block");
+
 static int __init fail_init(void)
 {
 	return 0;
@@ -94,6 +159,8 @@ static void __exit fail_exit(void)
 {
 	guard(mutex)(&fail_lock);
 	disarm();
+	if (tape_armed)
+		unregister_kprobe(&tape);
 }
 
 module_init(fail_init);

@@ -211,11 +211,11 @@ TEST_F(life, pieces_of_blocks)
 
 /* ---- A memory error while data is copied ---- */
 
-#define FAIL	"/sys/module/vmbus_fail_test/parameters/fail"
+#define FAIL	"/sys/module/vmbus_fail_test/parameters/"
 
-static int fail(const char *what)
+static int fail_set(const char *parameter, const char *what)
 {
-	int fd = open(FAIL, O_WRONLY | O_CLOEXEC), ret = 0;
+	int fd = open(parameter, O_WRONLY | O_CLOEXEC), ret = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -223,6 +223,11 @@ static int fail(const char *what)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+static int fail(const char *what)
+{
+	return fail_set(FAIL "fail", what);
 }
 
 /* What cannot be copied is no success: neither data that was read, nor what is to be written. */
@@ -248,6 +253,38 @@ TEST_F(life, copy_fails)
 	EXPECT_LT(0, r.msg.sense[2] & 0xf);
 	EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
 	EXPECT_EQ(0, fail(" "));
+}
+
+/*
+ * A tape that finds a shorter block than was asked for says so, and has read it: the guest is told
+ * both, and how much there is.
+ */
+TEST_F(life, data_and_sense)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 3, 8, MEM_GPA);
+	unsigned int i, left = 0;
+	struct vstor_reply r;
+	int ret;
+
+	settle(self->c);
+	memset(self->vmm.mem, 0xa5, HV_PAGE);
+	ret = fail_set(FAIL "short_block", "1000");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	r = scsi_do(self->c, &cmd);
+	EXPECT_SRB(r, SRB_ERROR | AUTOSENSE, CHECK_CONDITION, cmd.bytes - 1000);
+	EXPECT_EQ(18, r.msg.sense_length);
+	EXPECT_EQ(0xf0, r.msg.sense[0]);
+	EXPECT_EQ(0x20, r.msg.sense[2]);
+	EXPECT_EQ(0xe8, r.msg.sense[6]);
+	EXPECT_EQ(3, *(__u64 *)self->vmm.mem);
+	EXPECT_EQ(0, fail_set(FAIL "short_block", "0"));
+	/* And nothing of it is left, in whichever request the next error comes. */
+	cmd.cdb[2] = 0xff;
+	for (i = 0; i < 300; i++)
+		left |= scsi_do(self->c, &cmd).msg.sense[6];
+	EXPECT_EQ(0, left);
 }
 
 /* ---- More requests than a channel has of its own ---- */
