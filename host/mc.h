@@ -49,7 +49,7 @@ static __always_inline void mc_load2(const u64 *from, u64 *a, u64 *b)
 /* Without enhanced string instructions, copy_mc_to_kernel() is memcpy(): no less is survived. */
 static __always_inline bool mc_copy_long(void *to, const void *from, size_t len)
 {
-	if (static_cpu_has(X86_FEATURE_ERMS))
+	if (cpu_feature_enabled(X86_FEATURE_ERMS))
 		return likely(!copy_mc_to_kernel(to, from, len));
 	copy_long(to, from, len);
 	return true;
