@@ -131,6 +131,35 @@ prune()
 # The answer of a script. The time stamp says when it was last used.
 answer()
 {
-	touch "$1"
+	touch -c "$1"
 	echo "$1"
+}
+
+cache_fill()
+{
+	local dir=$1 others=$2 tmp
+	shift 2
+
+	[ ! -e "$dir" ] || return 0
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	"$@" "$tmp"
+	chmod 755 "$tmp"
+	mv -T "$tmp" "$dir"
+	prune "$dir" "$others"
+}
+
+# cached LOCK DIR PATTERN COMMAND...: unless DIR is there, "COMMAND... TMP" fills a directory that
+# becomes DIR, for which those like PATTERN go. Prints where it is
+cached()
+{
+	with_lock "$1" cache_fill "${@:2}"
+	answer "$2"
+}
+
+# hash_of_packages PACKAGE...: another one when the archive has other versions of them
+hash_of_packages()
+{
+	local p
+
+	for p; do echo "$p $(pkg_field "$p" Version)"; done | sha256sum | cut -c 1-12
 }

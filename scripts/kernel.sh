@@ -49,28 +49,25 @@ find_series()
 		die "the archive has no linux-image for Linux $1" "$apt_next"
 }
 
-# Debian's headers name each other by absolute paths under /usr
+# headers_relocate TREE DIR RELEASE: Debian's headers name each other by absolute paths under
+# /usr; those in TREE will be found in DIR
 headers_relocate()
 {
-	local root=$1 release=$2
-	local build=$root/usr/src/linux-headers-$release link
+	local tree=$1 dir=$2 release=$3 link
 
-	sed -i "s,/usr/src/,$root/usr/src/,g; s,/usr/lib/,$root/usr/lib/,g" \
-		"$build/Makefile"
-	find "$root/usr/src" -type l -lname '/usr/*' | while read -r link; do
-		ln -sfn "$root$(readlink "$link")" "$link"
+	sed -i "s,/usr/src/,$dir/usr/src/,g; s,/usr/lib/,$dir/usr/lib/,g" \
+		"$tree/usr/src/linux-headers-$release/Makefile"
+	find "$tree/usr/src" -type l -lname '/usr/*' | while read -r link; do
+		ln -sfn "$dir$(readlink "$link")" "$link"
 	done
-	ln -sfn "usr/src/linux-headers-$release" "$root/build"
+	ln -sfn "usr/src/linux-headers-$release" "$tree/build"
 }
 
 stock_make()
 {
-	local want=$1 dir=$2 image=$3 headers=$4
+	local dir=$1 image=$2 headers=$3 tmp=$4
 	local release=${image#linux-image-}
-	local tmp
 
-	[ ! -e "$dir" ] || return 0
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2046 # a list of names
 	unpack "$tmp" "$image" "$headers" \
 		$(pkg_depends "$headers" linux-headers) \
@@ -82,11 +79,7 @@ stock_make()
 		mv "$tmp/lib/modules/$release" "$tmp/modules"
 	fi
 	echo "$release" >"$tmp/release"
-	chmod 755 "$tmp"
-	mv -T "$tmp" "$dir"
-	# The paths inside name the place where it will be found
-	headers_relocate "$dir" "$release"
-	prune "$dir" "stock-$want-*"
+	headers_relocate "$tmp" "$dir" "$release"
 }
 
 # The compiler that Debian's headers ask for
@@ -103,36 +96,31 @@ stock()
 	image=$(pkg_depends "$(meta_package image "$want")" linux-image)
 	headers=$(pkg_depends "$(meta_package headers "$want")" linux-headers)
 	dir=$cache/stock-$want-$(pkg_field "$image" Version)
-	with_lock "stock-$want" stock_make "$want" "$dir" "$image" "$headers"
+	cached "stock-$want" "$dir" "stock-$want-*" stock_make "$dir" "$image" "$headers" >/dev/null
 	"$top/scripts/deps.sh" "$(headers_compiler "$dir")"
-	answer "$dir"
+	echo "$dir"
 }
 
 source_make()
 {
-	local dir=$1 package=$2 others=$3
-	local tarball=/usr/src/$package.tar.xz tmp
+	local package=$1 tmp=$2
+	local packages=$2.packages tarball=/usr/src/$1.tar.xz
 
-	[ ! -e "$dir" ] || return 0
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2016 # dpkg-query's own variable
 	if [ ! -e "$tarball" ] ||
 	   [ "$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null)" != \
 	     "$(pkg_field "$package" Version)" ]; then
-		unpack "$tmp" "$package"
-		tarball=$tmp$tarball
+		unpack "$packages" "$package"
+		tarball=$packages$tarball
 	fi
 	say "Unpacking $package ..."
-	mkdir "$tmp/tree"
-	tar -xf "$tarball" -C "$tmp/tree" --strip-components=1
-	mv -T "$tmp/tree" "$dir"
-	rm -rf "$tmp"
-	prune "$dir" "$others"
+	tar -xf "$tarball" -C "$tmp" --strip-components=1
+	rm -rf "$packages"
 }
 
 source_tree()
 {
-	local want=$1 package=linux-source-$1 name=source version dir
+	local want=$1 package=linux-source-$1 name=source version
 
 	if [ "$want" = newest ]; then
 		archive_ask stable-backports
@@ -141,9 +129,7 @@ source_tree()
 	fi
 	version=$(pkg_field "$package" Version)
 	[ -n "$version" ] || die "the archive has no $package" "$apt_next"
-	dir=$cache/$name-$version
-	with_lock "$name" source_make "$dir" "$package" "$name-[0-9]*"
-	answer "$dir"
+	cached "$name" "$cache/$name-$version" "$name-[0-9]*" source_make "$package"
 }
 
 # What fragments ask for, a symbol a line: what a later one says of a symbol holds
@@ -249,20 +235,20 @@ build()
 	answer "$cache/kernel-$name-$hash"
 }
 
+busybox_make()
+{
+	unpack "$1" busybox-static
+}
+
 # The shell of a guest of another architecture than this machine's
 busybox()
 {
-	local dir tmp
+	local dir
 
 	archive_ask stable "$arch"
 	dir=$cache/busybox-$arch-$(pkg_field busybox-static Version)
-	if [ ! -e "$dir" ]; then
-		tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-		unpack "$tmp" busybox-static
-		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"
-		prune "$dir" "busybox-$arch-*"
-	fi
-	answer "$(find "$dir" -path "*/bin/busybox")"
+	cached "busybox-$arch" "$dir" "busybox-$arch-*" busybox_make >/dev/null
+	find "$dir" -path "*/bin/busybox"
 }
 
 mkdir -p "$cache"

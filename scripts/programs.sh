@@ -20,16 +20,9 @@ shift 2
 
 make_tree()
 {
-	local tmp
-
-	[ ! -e "$tree" ] || return 0
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2046 # a list of names
-	unpack "$tmp" $(library_closure "${packages[@]}")
-	rm -rf "${tmp:?}/usr/share"
-	chmod 755 "$tmp"
-	mv -T "$tmp" "$tree"
-	prune "$tree" "programs-*"
+	unpack "$1" $(library_closure "${packages[@]}")
+	rm -rf "${1:?}/usr/share"
 }
 
 copy_program()
@@ -43,10 +36,8 @@ copy_program()
 	copy_needed "$tree" "$file" "$dir/lib"
 }
 
-versions=$(for p in "${packages[@]}"; do echo "$p $(pkg_field "$p" Version)"; done)
-tree=$cache/programs-$(sha256sum <<<"$versions" | cut -c 1-12)
-with_lock programs make_tree
-touch "$tree"
+tree=$cache/programs-$(hash_of_packages "${packages[@]}")
+cached programs "$tree" "programs-*" make_tree >/dev/null
 
 rm -rf "$dir"
 mkdir -p "$dir"/{sbin,lib,lib64}

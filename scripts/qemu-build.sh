@@ -39,23 +39,13 @@ suite_of()
 # QEMU 7.2 takes the meson of Debian 12, 10.0 that of Debian 13, whichever this is
 meson_make()
 {
-	local dir=$1 tmp
-
-	[ ! -e "$dir" ] || return 0
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-	unpack "$tmp" meson
-	chmod 755 "$tmp"
-	mv -T "$tmp" "$dir"
+	unpack "$1" meson
 }
 
 meson()
 {
-	local dir
-
 	archive_ask "$1"
-	dir=$cache/meson-$(pkg_field meson Version)
-	with_lock meson meson_make "$dir"
-	answer "$dir"
+	cached meson "$cache/meson-$(pkg_field meson Version)" "" meson_make
 }
 
 # In a subshell, as unpack_source() gives up where there is another version to try
@@ -92,28 +82,17 @@ source_qemu()
 
 system_make()
 {
-	local dir=$1 tmp
-
-	[ ! -e "$dir" ] || return 0
-	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2046 # a list of names
-	unpack "$tmp" $(library_closure "${packages[@]}") "${firmware[@]}"
-	chmod 755 "$tmp"
-	mv -T "$tmp" "$dir"
-	prune "$dir" "qemu-system-????????????"
+	unpack "$1" $(library_closure "${packages[@]}") "${firmware[@]}"
 }
 
 # What it is built with, unpacked
 system()
 {
-	local dir versions
+	local hash
 
-	versions=$(for p in "${packages[@]}" "${firmware[@]}"; do
-		echo "$p $(pkg_field "$p" Version)"
-	done)
-	dir=$cache/qemu-system-$(sha256sum <<<"$versions" | cut -c 1-12)
-	with_lock qemu-system system_make "$dir"
-	answer "$dir"
+	hash=$(hash_of_packages "${packages[@]}" "${firmware[@]}")
+	cached qemu-system "$cache/qemu-system-$hash" "qemu-system-????????????" system_make
 }
 
 # Which patches a VERSION takes besides: tools/qemu/src is written for the newest
