@@ -19,31 +19,20 @@ last_line='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
 # One stream, in the order in which things happen; stages answer on fd 3
 exec 3>&1 2>&1
 
-stage_prepare()
-{
-	"$scripts/deps.sh" &&
-	"$scripts/kernel.sh" source >&2 &&
-	"$scripts/kernel.sh" stock >&2 &&
-	"$scripts/kernel.sh" stock "$series_old" >&2 &&
-	"$scripts/kernel.sh" build debug >&2 &&
-	"$scripts/kernel.sh" build bench >&2 &&
-	echo "1 passed, 0 failed"
-}
-
 # The stages, in order: name, what it does, command
 stages()
 {
-	cat <<-END
-	prepare|get packages, Debian's kernels, and build two of our own|stage_prepare
-	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|$scripts/static.sh
-	tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C $top/tests/gpadlctl check
-	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C $top/tests/host check
-	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|$scripts/kunit.sh
-	selftest|the uAPI's tests, shipped modules, Debian's own kernel|$scripts/selftest.sh
-	iommu|a device does DMA on mappings, behind an IOMMU|$scripts/iommu.sh
-	bench|a map costs no more instructions than it did|$scripts/bench.sh check
-	demo|end to end: a stock guest's GPADLs, mapped|happens $scripts/demo.sh
-	disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens $scripts/demo-disk.sh
+	cat <<-'END'
+	prepare|get packages, Debian's kernels, and build two of our own|"$scripts/deps.sh" && kernels source stock "stock $series_old" "build debug" "build bench"
+	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|"$scripts/static.sh"
+	tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C "$top/tests/gpadlctl" check
+	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C "$top/tests/host" check
+	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|"$scripts/kunit.sh"
+	selftest|the uAPI's tests, shipped modules, Debian's own kernel|"$scripts/selftest.sh"
+	iommu|a device does DMA on mappings, behind an IOMMU|"$scripts/iommu.sh"
+	bench|a map costs no more instructions than it did|"$scripts/bench.sh" check
+	demo|end to end: a stock guest's GPADLs, mapped|happens demo.sh
+	disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens demo-disk.sh
 	END
 }
 
@@ -51,33 +40,33 @@ stages()
 # priority: it boots no guest, and most guests keep only one of two processors busy.
 stages_full()
 {
-	cat <<-END
-	&kernels|build the kernels for kcsan and coverage, and the newest|stage_kernels
-	&model|every interleaving of a GPADL's life, by Spin|$scripts/model.sh
-	&proof|the wire format keeps to its memory, by Frama-C|$scripts/proof.sh
-	fuzz|the wire format, the device and the rings, fuzzed|env FUZZ_BASE=${FUZZ_BASE:-1} $scripts/fuzz.sh ${FUZZ_SECONDS:-60}
-	fault|what can fail fails, one after the other, in each operation|$scripts/fault.sh
-	debug|the selftests, and stress, with KASAN and lockdep|stage_debug
+	cat <<-'END'
+	&kernels|build the kernels for kcsan and coverage, and the newest|kernels "build kcsan" "build gcov" "build quick newest"
+	&model|every interleaving of a GPADL's life, by Spin|"$scripts/model.sh"
+	&proof|the wire format keeps to its memory, by Frama-C|"$scripts/proof.sh"
+	fuzz|the wire format, the device and the rings, fuzzed|FUZZ_BASE=${FUZZ_BASE:-1} "$scripts/fuzz.sh" "${FUZZ_SECONDS:-60}"
+	fault|what can fail fails, one after the other, in each operation|"$scripts/fault.sh"
+	debug|the selftests, and stress, with KASAN and lockdep|CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
 	newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
-	old|the selftests on Debian's older kernel, but for what that cannot do|stage_old
-	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|stage_kcsan
-	nested|stock guests: sub-channels by uio; panics while a backend hangs|$scripts/nested.sh
-	verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens $scripts/demo-disk.sh verify
-	root|Debian boots from a disk|happens $scripts/demo-disk.sh root
-	sg3|sg3-utils in a guest, and in its host on the same disk|happens $scripts/demo-disk.sh sg3
+	old|the selftests on Debian's older kernel, but for what that cannot do|SERIES=$series_old "$scripts/selftest.sh"
+	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
+	nested|stock guests: sub-channels by uio; panics while a backend hangs|"$scripts/nested.sh"
+	verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens demo-disk.sh verify
+	root|Debian boots from a disk|happens demo-disk.sh root
+	sg3|sg3-utils in a guest, and in its host on the same disk|happens demo-disk.sh sg3
 	qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
-	watch|what the documents show with perf and bpftrace|$scripts/watch.sh
-	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|stage_intree
-	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|stage_install
-	coverage|what of the modules the tests reach, by gcov|$scripts/coverage.sh
-	mutants|faults put into the wire format are found by its tests|$scripts/mutants.sh gpadl/wire.c
+	watch|what the documents show with perf and bpftrace|"$scripts/watch.sh"
+	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|sum_up intree.sh "intree.sh newest"
+	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|sum_up "install.sh bookworm" "install.sh trixie"
+	coverage|what of the modules the tests reach, by gcov|"$scripts/coverage.sh"
+	mutants|faults put into the wire format are found by its tests|"$scripts/mutants.sh" gpadl/wire.c
 	END
 }
 
 # Those that have no room in it
 stages_apart()
 {
-	cat <<-END
+	cat <<-'END'
 	arm64|arm64, pages of 4 and 64 KiB: no warning; KUnit in an emulated machine|stage_arm64
 	END
 }
@@ -89,77 +78,51 @@ stages_all()
 	stages_apart
 }
 
-# Those that other stages would wait for
-stage_kernels()
+# kernels "ARGUMENT..."...: of kernel.sh, for kernels that other stages would wait for
+kernels()
 {
-	"$scripts/kernel.sh" build kcsan >&2 &&
-	"$scripts/kernel.sh" build gcov >&2 &&
-	"$scripts/kernel.sh" build quick newest >&2 &&
+	local arguments
+
+	for arguments; do
+		# shellcheck disable=SC2086 # words
+		"$scripts/kernel.sh" $arguments >&2 || return
+	done
 	echo "1 passed, 0 failed"
 }
 
-# Ends with the sum of what its arguments, commands, end with
+# sum_up "[VARIABLE=VALUE]... SCRIPT [ARGUMENT]..."...: ends with the sum of what they end with
 sum_up()
 {
 	local command
 
-	for command in "$@"; do
-		$command | tail -n 1
+	for command; do
+		# shellcheck disable=SC2086 # words
+		PATH=$scripts:$PATH env $command | tail -n 1
 	done | awk -v wanted=$# '
 		/^[0-9]+ passed, [0-9]+ failed/ { ended++; passed += $1; failed += $3 }
 		END { print passed + 0 " passed, " failed + wanted - ended " failed" }'
 }
 
-stage_debug()
-{
-	CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
-}
-
-stage_kcsan()
-{
-	local -x CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60
-
-	sum_up "$scripts/kunit.sh" "$scripts/selftest.sh"
-}
-
 # The kernel is one without KASAN and lockdep: they are for 6.12, and here is no time
 stage_newest()
 {
-	local -x CONFIG=quick LEAKS=0
-
-	sum_up "$scripts/static.sh newest_kernel" "env SERIES=newest $scripts/kunit.sh" \
-		"env SERIES=newest $scripts/selftest.sh"
+	CONFIG=quick LEAKS=0 sum_up "static.sh newest_kernel" "SERIES=newest kunit.sh" \
+		"SERIES=newest selftest.sh"
 }
 
 # arm64 with either size of pages: no warning, and KUnit
 stage_arm64()
 {
-	local -x ARCH=arm64 LEAKS=0
+	local -x ARCH=arm64
 
 	"$scripts/deps.sh" &&
-	sum_up "$scripts/static.sh cross" "env PAGES=64k $scripts/static.sh cross" \
-		"$scripts/kunit.sh" "env PAGES=64k $scripts/kunit.sh"
-}
-
-stage_old()
-{
-	SERIES=$series_old "$scripts/selftest.sh"
-}
-
-stage_intree()
-{
-	sum_up "$scripts/intree.sh" "$scripts/intree.sh newest"
-}
-
-stage_install()
-{
-	sum_up "$scripts/install.sh bookworm" "$scripts/install.sh trixie"
+	LEAKS=0 sum_up "static.sh cross" "PAGES=64k static.sh cross" kunit.sh "PAGES=64k kunit.sh"
 }
 
 # A demo counts as one test: it happened as it should, or not
 happens()
 {
-	if "$@" >&2; then
+	if "$scripts/$1" "${@:2}" >&2; then
 		echo "1 passed, 0 failed"
 	else
 		echo "0 passed, 1 failed"
@@ -179,7 +142,7 @@ stage_qemu()
 # run_stage COMMAND LAST-LINE-FILE: what it says of its own goes to stderr
 run_stage()
 {
-	$1 | tail -n 1 >"$2" || true
+	(eval "$1") | tail -n 1 >"$2" || true
 }
 
 # record NAME SECONDS LAST-LINE: a stage has ended
