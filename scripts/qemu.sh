@@ -71,7 +71,7 @@ trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true' EXIT
 
 boot()
 {
-	local status=0 watch=
+	local status=0 watch
 
 	rm -rf "$logs"
 	mkdir -p "$logs"
@@ -84,18 +84,15 @@ boot()
 		-kernel "$kernel" -initrd "$initramfs" \
 		-append "console=$tty panic=-1 unknown_nmi_panic $*" </dev/null >&2 &
 	qemu=$!
-	await_begin "$qemu" &
-	if [ -n "${STOP-}${STALL-}" ]; then
-		stop_at "${STOP:-.^}" "${STALL:-$timeout}" "$qemu" &
-		watch=$!
-	fi
+	watch "$qemu" &
+	watch=$!
 	if [ -n "${FOLLOW-}" ]; then
 		follow "$qemu"
 	elif [ "${PROGRESS-}" = 1 ]; then
 		progress "$qemu"
 	fi
 	wait_for "$qemu" || status=$?
-	[ -z "$watch" ] || wait "$watch"
+	wait "$watch"
 	qemu=
 	return $status
 }
@@ -103,20 +100,6 @@ boot()
 began()
 {
 	grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null
-}
-
-# End process PID if it hangs before any code of ours has run
-await_begin()
-{
-	local start=$SECONDS
-
-	while kill -0 "$1" 2>/dev/null && ! began; do
-		if [ $((SECONDS - start)) -ge "$boot_timeout" ]; then
-			kill "$1" 2>/dev/null || true
-			return
-		fi
-		sleep 1
-	done
 }
 
 # Of a guest that prints nothing any more, ask process PID, which is timeout, for the one
@@ -144,27 +127,25 @@ was_lost()
 	[[ $at =~ (default_idle|native_safe_halt|svm_vcpu_run|svm_vcpu_enter_exit)\+ ]]
 }
 
-# stop_at REGEX SECONDS PID: end a process when the guest prints what matches, or nothing
-# for so many seconds
-stop_at()
+# watch PID: end a process if it hangs before any code of ours has run; when the guest prints
+# what STOP matches; or nothing for STALL seconds
+watch()
 {
-	local said=("$logs/console.log" "$logs/result.log") size last='' since=$SECONDS
+	local said=("$logs/console.log" "$logs/result.log") size last='' start=$SECONDS since=$SECONDS
 
-	while kill -0 "$3" 2>/dev/null; do
-		size=$(cat "${said[@]}" 2>/dev/null | wc -c)
+	while sleep 1; do
+		kill -0 "$1" 2>/dev/null || return 0
+		size=$(stat -c %s "${said[@]}")
 		[ "$size" = "$last" ] || since=$SECONDS
 		last=$size
-		if grep -qE "$1" "${said[@]}" 2>/dev/null; then
-			kill "$3" 2>/dev/null || true
-			return
+		if [ -n "${STALL-}" ] && [ $((SECONDS - since)) -ge "$STALL" ]; then
+			! was_lost "$1" || touch "$logs/lost"
+			break
 		fi
-		if [ $((SECONDS - since)) -ge "$2" ]; then
-			! was_lost "$3" || touch "$logs/lost"
-			kill "$3" 2>/dev/null || true
-			return
-		fi
-		sleep 1
+		[ -z "${STOP-}" ] || ! grep -qE "$STOP" "${said[@]}" || break
+		began || [ $((SECONDS - start)) -lt "$boot_timeout" ] || break
 	done
+	kill "$1" 2>/dev/null || true
 }
 
 # The lines of one result file while they come, until process PID is gone. Not
