@@ -12,6 +12,7 @@
 # stay in out/demo-disk*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$top/scripts/host.sh"
 
 dir=$out/demo-disk${CONFIG:+-$CONFIG}
 logs=$dir/log

@@ -14,6 +14,7 @@
 # out/demo-qemu*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$top/scripts/host.sh"
 
 dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}${CONFIG:+-$CONFIG}
 logs=$dir/log

@@ -14,6 +14,7 @@
 # messages and the mapper's tracepoints.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$top/scripts/host.sh"
 
 dir=$out/demo${CONFIG:+-$CONFIG}
 logs=$dir/log

@@ -86,15 +86,6 @@ print(*("%d/%d" % (t[k]["covered"], t[k]["count"]) for k in ("lines", "branches"
 	[ "${lines%/*}" = "${lines#*/}" ] && [ "${branches%/*}" = "${branches#*/}" ]
 }
 
-count()
-{
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
-}
-
 # in_user_space TARGET SECONDS
 in_user_space()
 {
@@ -105,8 +96,8 @@ in_user_space()
 		-fno-sanitize-recover=all -o "$dir/fuzz_$name" "${helpers[@]}" "${fuzzed[@]}"
 	clang-14 "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
 		-o "$dir/replay-$name" "$top/tests/fuzz/replay.c" "${helpers[@]}" "${fuzzed[@]}"
-	count fuzz "$2"
-	count coverage
+	tally fuzz "$2" || true
+	tally coverage || true
 }
 
 # The programs of tests/selftest that a pattern fits, for so long each
@@ -138,8 +129,7 @@ run()
 		in_user_space vstor $((seconds / 6))
 		on_kernel 'fuzz_*_test' "the device, packets and the rings" $((seconds / 3)) ;;
 	esac
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
+	totals "$passed" "$failed"
 }
 
 "$top/scripts/deps.sh" clang-14 llvm-14 libclang-rt-14-dev

@@ -159,6 +159,17 @@ build_modules()
 		die "the modules do not build against $kdir" "see above"
 }
 
+# build_programs TREE DIRECTORY...: what is for user space, in a copy of this tree
+build_programs()
+{
+	local tree=$1 d
+	shift
+
+	for d; do
+		nice make -s -C "$tree/$d" >&2 || die "$d does not build" "see above"
+	done
+}
+
 # find_module NAME DIR...: the file of a module. Names may have - or _.
 find_module()
 {
@@ -203,30 +214,6 @@ built_image()
 	echo "$1/arch/$arch/boot/$image"
 }
 
-# choose_host: what the host (L1) of a demo's guests runs: Debian's kernel, or with CONFIG one
-# that is built here. Sets
-#
-#	kernel		Debian's, which the guests run
-#	kdir, image	what the host's modules are built against, and what it boots
-#	kvm		the modules that it loads to have KVM
-#	found		(kernel)/modules, where it takes modules from, or nothing
-# shellcheck disable=SC2034 # for those who call it
-choose_host()
-{
-	kernel=$("$top/scripts/kernel.sh" stock)
-	if [ -n "${CONFIG-}" ]; then
-		kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-		image=$(built_image "$kdir")
-		kvm=			# is in the kernel
-		found=()
-	else
-		kdir=$kernel/build
-		image=$kernel/vmlinuz
-		kvm="kvm-amd kvm-intel"
-		found=("$kernel/modules")
-	fi
-}
-
 # name_of CONFIG SERIES: of a kernel that is built here, for directories
 name_of()
 {
@@ -256,6 +243,20 @@ count_results()
 		$0 ~ "^" indent "ok "		{ passed++ }
 		$0 ~ "^" indent "not ok "	{ failed++ }
 		END { print passed + 0, failed + 0, skipped + 0 }' "$1"
+}
+
+# tally COMMAND...: counts it in passed or failed, and fails if it does
+tally()
+{
+	local status=0
+
+	"$@" || status=$?
+	if [ $status -eq 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+	return $status
 }
 
 # The last line of a script: totals PASSED FAILED [SKIPPED]; fails if one has failed, or if

@@ -11,6 +11,7 @@
 # are those of demo.sh. Logs stay in out/nested*/. The last line is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$top/scripts/host.sh"
 
 dir=$out/nested${CONFIG:+-$CONFIG}
 logs=$dir/log
@@ -24,10 +25,7 @@ build()
 {
 	say "Building the modules, the VMM and the programs ..."
 	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
-	for d in tools/vmm samples/guest tests/nested; do
-		nice make -s -C "$dir/build/$d" >&2 ||
-			die "$d does not build" "see above"
-	done
+	build_programs "$dir/build" tools/vmm samples/guest tests/nested
 	"$top/scripts/programs.sh" "$dir/programs" kexec-tools kexec
 }
 
@@ -36,11 +34,12 @@ make_guest()
 {
 	local -x INIT=$top/scripts/guest/nested-guest.sh
 
-	rm -rf "$dir/crash" "$dir/guest"
-	collect_modules "$dir/crash" "hv_vmbus hv_utils" "$kernel/modules"
-	"$top/scripts/initramfs.sh" "$dir/crash.img" "$dir/crash=/ko"
-	collect_modules "$dir/guest" "hv_vmbus hv_utils uio_hv_generic" "$kernel/modules"
+	guest_modules "$dir/crash" "hv_vmbus hv_utils"
+	"$top/scripts/initramfs.sh" "$dir/crash.img" "$dir/crash=/ko" \
+		"$top/scripts/guest/l2-lib.sh"
+	guest_modules "$dir/guest" "hv_vmbus hv_utils uio_hv_generic"
 	"$top/scripts/initramfs.sh" "$dir/guest.img" "$dir/guest=/ko" \
+		"$top/scripts/guest/l2-lib.sh" \
 		"$dir/build/samples/guest/crc=/sbin/crc" "$dir/programs=/" \
 		"$kernel/vmlinuz=/crash/vmlinuz" "$dir/crash.img=/crash/initramfs"
 }
@@ -51,19 +50,11 @@ run()
 
 	build
 	make_guest
-	rm -rf "$dir/ko" "$dir/kvm"
-	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
-	collect_modules "$dir/ko" "vmbus_heartbeat vmbus_crc vmbus_gpadl_test" "$dir/build"
 	printf '%s\n' "${cases[@]}" >"$dir/arguments"
-	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
-		"$dir/build/tools/vmm/vmm" "$dir/build/tests/nested/bin/hang" \
-		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
-		"$dir/arguments" "$top/scripts/guest/lib.sh" \
-		"$top/scripts/guest/demo-lib.sh" "$top/scripts/guest/nested-host.sh=/run"
-
 	say "Booting the host in QEMU, and the guests in it ..."
-	FOLLOW=nested.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-300} \
-		"$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs" || ok=1
+	TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-300} boot_host nested \
+		"vmbus_heartbeat vmbus_crc vmbus_gpadl_test" "$dir/build/tools/vmm/vmm" \
+		"$dir/build/tests/nested/bin/hang" "$dir/arguments" || ok=1
 	passed=$(grep -c '^ok - ' "$logs/nested.txt") || true
 	[ "$passed" -eq ${#cases[@]} ] || ok=1
 	totals "$passed" $ok

@@ -35,7 +35,8 @@ too_old=
 [ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes)$"
 
 "$top/scripts/deps.sh"
-source=$("$top/scripts/kernel.sh" source)
+KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests
+export KSELFTEST
 if [ -n "$config" ]; then
 	kdir=$("$top/scripts/kernel.sh" build "$config" "$want")
 	image=$(built_image "$kdir")
@@ -46,15 +47,6 @@ else
 	image=$kernel/vmlinuz
 	stock_modules=("$kernel/modules")
 fi
-
-build_programs()
-{
-	nice make -s -C "$dir/build/tests/$suite" \
-		KSELFTEST="$source/tools/testing/selftests" >&2 ||
-		die "the selftests do not build" "see above"
-	nice make -s -C "$dir/build/tools/gpadlctl" >&2 ||
-		die "gpadlctl does not build" "see above"
-}
 
 # The programs asked for, or all, as words for initramfs.sh
 programs()
@@ -75,7 +67,7 @@ run()
 
 	say "Building the modules and the tests ..."
 	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
-	build_programs
+	build_programs "$dir/build" "tests/$suite" tools/gpadlctl
 	mapfile -t programs < <(programs "${1-}")
 	[ $# -gt 0 ] || all=1
 	[ ${#programs[@]} -gt 0 ] || die "there is no ${1-} in tests/$suite" "ls tests/$suite"

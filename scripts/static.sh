@@ -23,35 +23,25 @@ sources()
 	grep -E "$1" .files
 }
 
-kbuild()
-{
-	nice make -s -C "$1" M="$dir/build" -j"$(nproc)" GPADL_TESTS=m GPADL_BENCH=m \
-		"${@:2}" \
-		modules
-}
-
-# The compiler, with the warnings that kernel code should not have
+# The compiler, with the warnings that kernel code should not have. In a subshell, as all that
+# builds: what fails gives up
 check_warnings()
-{
-	kbuild "$stock/build" W=1 KCFLAGS=-Werror
-}
+(
+	build_modules "$stock/build" "$dir/build" GPADL_TESTS=m GPADL_BENCH=m W=1 KCFLAGS=-Werror
+)
 
 # Address spaces, endianness, lock balance
 check_sparse()
-{
-	kbuild "$stock/build" C=2 CF=-Wsparse-error
-}
+(
+	build_modules "$stock/build" "$dir/build" GPADL_TESTS=m GPADL_BENCH=m C=2 CF=-Wsparse-error
+)
 
 # KUnit's part is a module for another kernel
 check_kunit_warnings()
-{
-	local kernel
-
-	kernel=$("$top/scripts/kernel.sh" build debug)
-	mirror_tree "$dir/build-kunit"
-	nice make -s -C "$kernel" M="$dir/build-kunit" -j"$(nproc)" \
-		W=1 KCFLAGS=-Werror GPADL_KUNIT=m modules
-}
+(
+	build_modules "$("$top/scripts/kernel.sh" build debug)" "$dir/build-kunit" \
+		GPADL_KUNIT=m W=1 KCFLAGS=-Werror
+)
 
 # Options that hold for every file stand in .checkpatch.conf
 checkpatch()
@@ -262,33 +252,24 @@ check_commands()
 
 # Against the older LTS too
 check_old_kernel()
-{
-	local old
-
-	old=$("$top/scripts/kernel.sh" stock "$series_old")
-	mirror_tree "$dir/build-old"
-	nice make -s -C "$old/build" M="$dir/build-old" -j"$(nproc)" \
-		W=1 KCFLAGS=-Werror GPADL_TESTS=m modules
-}
+(
+	build_modules "$("$top/scripts/kernel.sh" stock "$series_old")/build" "$dir/build-old" \
+		GPADL_TESTS=m W=1 KCFLAGS=-Werror
+)
 
 # Against the newest of the archive, all there is. Not by default: it takes a kernel of its own
 check_newest_kernel()
-{
-	mirror_tree "$dir/build-newest"
-	nice make -s -C "$("$top/scripts/kernel.sh" build quick newest)" \
-		M="$dir/build-newest" -j"$(nproc)" W=1 KCFLAGS=-Werror \
-		GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m modules
-}
+(
+	build_modules "$("$top/scripts/kernel.sh" build quick newest)" "$dir/build-newest" \
+		GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m W=1 KCFLAGS=-Werror
+)
 
 # With ARCH=arm64, PAGES=64k: for that
 check_cross()
-{
-	local tree=$dir/build-$arch-$pages
-
-	mirror_tree "$tree"
-	nice make -s -C "$("$top/scripts/kernel.sh" build debug)" M="$tree" \
-		-j"$(nproc)" W=1 KCFLAGS=-Werror GPADL_TESTS=m GPADL_KUNIT=m modules
-}
+(
+	build_modules "$("$top/scripts/kernel.sh" build debug)" "$dir/build-$arch-$pages" \
+		GPADL_TESTS=m GPADL_KUNIT=m W=1 KCFLAGS=-Werror
+)
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
@@ -310,5 +291,4 @@ for c in "${checks[@]}"; do
 		say "(all of it: $log)"
 	fi
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+totals "$passed" "$failed"

@@ -97,6 +97,12 @@ message()
 	grep -q "$1" /tmp/messages
 }
 
+# heard N WHAT: at least so many messages
+heard()
+{
+	[ "$(grep -c "$2" /tmp/messages)" -ge "$1" ]
+}
+
 console()
 {
 	grep -q "$1" /tmp/console
@@ -130,12 +136,17 @@ press_return()
 	echo >/tmp/keyboard
 }
 
-# The VMM is to end with this status
-end_vmm()
+# reap STATUS [WHO]: the VMM, or who it is, is to end with this status
+reap()
 {
 	wait "$vmm"
 	status=$? vmm=
-	expect "the VMM ends with status $1 and not $status" [ $status -eq "$1" ]
+	expect "${2:-the VMM} ends with status $1 and not $status" [ $status -eq "$1" ]
+}
+
+end_vmm()
+{
+	reap "$1"
 	save_logs
 }
 
@@ -146,6 +157,24 @@ load_kvm()
 		insmod "/kvm/$m.ko" 2>/dev/null
 	done </kvm/order
 	expect "there is /dev/kvm" [ -e /dev/kvm ]
+}
+
+# begin NAME: what is told from here on is NAME.txt; KVM and our modules come
+begin()
+{
+	echo "@@ $1.txt" >/dev/results
+	load_kvm
+	load_all
+}
+
+# Our modules go, and that was all
+end()
+{
+	unload_all
+	check_pins "after the modules are gone"
+	[ "$failed" -eq 0 ] || finish
+	headline "All of this happened."
+	finish
 }
 
 nothing_pinned()

@@ -10,15 +10,13 @@
 #
 # It goes on when the host sends a line to the console.
 
-export PATH=/bin:/sbin
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
+. /l2-lib.sh
+begin
 
-vmbus=/sys/bus/vmbus
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
 test_type=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90
+
+vmbus=/sys/bus/vmbus
 
 # The instance of a device of that type, as soon as it is there
 instance_of()
@@ -56,8 +54,7 @@ load_crash_kernel()
 {
 	kexec -p -s /crash/vmlinuz --initrd=/crash/initramfs \
 		--append="console=ttyS0 panic=-1 noxsave pci=off nr_cpus=1 case=crashed"
-	[ "$(cat /sys/kernel/kexec_crash_loaded)" = 1 ] &&
-		echo "guest: a crash kernel is loaded"
+	[ "$(cat /sys/kernel/kexec_crash_loaded)" = 1 ] && say "a crash kernel is loaded"
 }
 
 # What does not return is done by a child: this has to panic
@@ -76,9 +73,7 @@ call_when_told()
 {
 	[ "$1" != close ] || exec 9<>"$uio"
 	touch /tmp/ready
-	until [ -e /tmp/go ]; do
-		sleep 0.1
-	done
+	until_there /tmp/go
 	call "$1"
 }
 
@@ -88,10 +83,8 @@ panic_while()
 	bind $test_type
 	[ "$1" = open ] || [ "$1" = close ] || exec 9<>"$uio"
 	call_when_told "$1" &
-	until [ -e /tmp/ready ]; do
-		sleep 0.1
-	done
-	echo "guest: ready"
+	until_there /tmp/ready
+	say "ready"
 	read -r _
 	touch /tmp/go
 	read -r _
@@ -100,18 +93,15 @@ panic_while()
 
 crashed()
 {
-	echo "guest: the crash kernel runs, /proc/vmcore has $(stat -c %s /proc/vmcore) bytes"
+	say "the crash kernel runs, /proc/vmcore has $(stat -c %s /proc/vmcore) bytes"
 	# A core dump of a 64-bit machine begins so
 	[ "$(head -c 5 /proc/vmcore | hexdump -e '1/1 "%02x"')" = 7f454c4602 ] &&
-		echo "guest: /proc/vmcore can be read"
+		say "/proc/vmcore can be read"
 	read -r _
 	poweroff -f
 }
 
-while read -r m; do
-	insmod "/ko/$m.ko"
-done </ko/order
-echo "guest: Linux $(uname -r)"
+load_drivers all
 what=$(sed 's/.*case=\([^ ]*\).*/\1/' /proc/cmdline)
 case $what in
 crc)		run_crc ;;

@@ -19,12 +19,6 @@ ok()
 	echo "ok - $1" >/dev/results
 }
 
-# heard N WHAT: at least so many messages
-heard()
-{
-	[ "$(grep -c "$2" /tmp/messages)" -ge "$1" ]
-}
-
 # The relids of the sub-channels that were offered, in order
 subchannels()
 {
@@ -129,9 +123,7 @@ panic_case()
 	ok "panic while a backend is in $1()"
 }
 
-echo "@@ nested.txt" >/dev/results
-load_kvm
-load_all
+begin nested
 while read -r what; do
 	case $what in
 	crc)	crc_case ;;

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # those who source it set dir, logs and cases; arch and out are lib.sh's
+#
+# A host (L1) in QEMU, for guests (L2) in it: what demo.sh, demo-disk.sh, demo-qemu.sh and nested.sh
+# share. Source it after lib.sh.
+
+# choose_host: what it runs: Debian's kernel, or with CONFIG one that is built here. Sets
+#
+#	kernel		Debian's, which the guests run
+#	kdir, image	what the host's modules are built against, and what it boots
+#	kvm		the modules that it loads to have KVM
+#	found		(kernel)/modules, where it takes modules from, or nothing
+choose_host()
+{
+	kernel=$("$top/scripts/kernel.sh" stock)
+	if [ -n "${CONFIG-}" ]; then
+		kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
+		image=$(built_image "$kdir")
+		kvm=			# is in the kernel
+		found=()
+	else
+		kdir=$kernel/build
+		image=$kernel/vmlinuz
+		kvm="kvm-amd kvm-intel"
+		found=("$kernel/modules")
+	fi
+}
+
+# choose_system CASE...: sets system to the Debian system on a disk, if one of the cases is to be
+# run: only they need it; else to nothing
+choose_system()
+{
+	local needs
+
+	system=
+	for needs; do
+		[[ " ${cases[*]} " == *" $needs "* ]] || continue
+		[ -z "${CONFIG-}" ] || die "CONFIG=$CONFIG has no driver for the disk of $needs" \
+			"name other cases"
+		system=$("$top/scripts/disk-image.sh")
+		return
+	done
+}
+
+# guest_modules DIR "NAME...": Debian's, for a guest
+guest_modules()
+{
+	rm -rf "$1"
+	collect_modules "$1" "$2" "$kernel/modules"
+}
+
+# boot_host NAME "MODULE..." FILE[=PLACE]...: it runs guest/NAME-host.sh, whose answer is NAME.txt,
+# with the modules, the guest's kernel and initramfs, and the files
+boot_host()
+{
+	local name=$1 modules=$2
+	shift 2
+
+	rm -rf "$dir/ko" "$dir/kvm"
+	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
+	collect_modules "$dir/ko" "$modules" "$dir/build" "${found[@]}"
+	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
+		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
+		"$top"/scripts/guest/{lib,demo-lib}.sh "$top/scripts/guest/$name-host.sh=/run" "$@"
+	[ -z "${system-}" ] || export QEMU_ARGS="-drive \
+		if=none,id=system,format=raw,snapshot=on,file=$system \
+		-device virtio-blk-pci,drive=system"
+	# One CPU: no slower under emulation, and it leaves the other one free
+	FOLLOW=$name.txt SMP=${SMP:-1} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
+}
