@@ -71,46 +71,20 @@ FIXTURE_VARIANT(late) {
  * By vmbus_endpoint_send() and vmbus_endpoint_put(), by vmbus_endpoint_complete(), or by
  * vmbus_endpoint_complete_later()
  */
+#define COMPLETION	.flags = VMBUS_DEVICE_TEST_COMPLETION
+#define LATER		.flags = VMBUS_DEVICE_TEST_LATER
+#define NO_DRAIN	.flags = VMBUS_DEVICE_TEST_NO_DRAIN
+
 FIXTURE_VARIANT_ADD(late, softirq) { .where = "softirq" };
-
 FIXTURE_VARIANT_ADD(late, work) { .where = "work" };
-
 FIXTURE_VARIANT_ADD(late, kthread) { .where = "kthread" };
-
-FIXTURE_VARIANT_ADD(late, softirq_completion) {
-	.where = "softirq",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(late, work_completion) {
-	.where = "work",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(late, kthread_completion) {
-	.where = "kthread",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(late, softirq_later) {
-	.where = "softirq",
-	.flags = VMBUS_DEVICE_TEST_LATER,
-};
-
-FIXTURE_VARIANT_ADD(late, work_later) {
-	.where = "work",
-	.flags = VMBUS_DEVICE_TEST_LATER,
-};
-
-FIXTURE_VARIANT_ADD(late, kthread_later) {
-	.where = "kthread",
-	.flags = VMBUS_DEVICE_TEST_LATER,
-};
-
-FIXTURE_VARIANT_ADD(late, close_returns) {
-	.where = "softirq",
-	.flags = VMBUS_DEVICE_TEST_NO_DRAIN,
-};
+FIXTURE_VARIANT_ADD(late, softirq_completion) { .where = "softirq", COMPLETION };
+FIXTURE_VARIANT_ADD(late, work_completion) { .where = "work", COMPLETION };
+FIXTURE_VARIANT_ADD(late, kthread_completion) { .where = "kthread", COMPLETION };
+FIXTURE_VARIANT_ADD(late, softirq_later) { .where = "softirq", LATER };
+FIXTURE_VARIANT_ADD(late, work_later) { .where = "work", LATER };
+FIXTURE_VARIANT_ADD(late, kthread_later) { .where = "kthread", LATER };
+FIXTURE_VARIANT_ADD(late, close_returns) { .where = "softirq", NO_DRAIN };
 
 FIXTURE_SETUP(late)
 {
@@ -253,25 +227,10 @@ FIXTURE_VARIANT(full) {
 	__u32 flags;
 };
 
-FIXTURE_VARIANT_ADD(full, softirq) {
-	.where = "softirq",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(full, work) {
-	.where = "work",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(full, kthread) {
-	.where = "kthread",
-	.flags = VMBUS_DEVICE_TEST_COMPLETION,
-};
-
-FIXTURE_VARIANT_ADD(full, later) {
-	.where = "softirq",
-	.flags = VMBUS_DEVICE_TEST_LATER,
-};
+FIXTURE_VARIANT_ADD(full, softirq) { .where = "softirq", COMPLETION };
+FIXTURE_VARIANT_ADD(full, work) { .where = "work", COMPLETION };
+FIXTURE_VARIANT_ADD(full, kthread) { .where = "kthread", COMPLETION };
+FIXTURE_VARIANT_ADD(full, later) { .where = "softirq", LATER };
 
 /* There is room for four, and they are completed. */
 FIXTURE_SETUP(full)
