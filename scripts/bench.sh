@@ -35,8 +35,7 @@ report=$top/scripts/bench.py
 build()
 {
 	build_modules "$1" "$2" GPADL_BENCH=m
-	nice make -s -C "$2/tests/bench" >&2 ||
-		die "the benchmark's program does not build" "see above"
+	build_programs "$2" tests/bench
 }
 
 # measure CONFIG LOGDIR WHAT...: boot that kernel, and have it measured
