@@ -33,27 +33,15 @@ run()
 {
 	say "Building the modules and the VMM ..."
 	build_modules "$kdir" "$dir/build"
-	nice make -s -C "$dir/build/tools/vmm" >&2 ||
-		die "the VMM does not build" "see above"
-
-	rm -rf "$dir/ko" "$dir/kvm" "$dir/guest"
-	collect_modules "$dir/guest" "hv_vmbus hv_utils" "$kernel/modules"
+	build_programs "$dir/build" tools/vmm
+	guest_modules "$dir/guest" "hv_vmbus hv_utils"
 	INIT=$top/scripts/guest/demo-guest.sh "$top/scripts/initramfs.sh" \
 		"$dir/guest.img" "$dir/guest=/ko"
 
-	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
-	# One backend is enough; it brings what it depends on
-	collect_modules "$dir/ko" vmbus_heartbeat "$dir/build"
-	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
-		"$dir/build/tools/vmm/vmm" "$kernel/vmlinuz=/guest/vmlinuz" \
-		"$dir/guest.img=/guest/initramfs" "$top/scripts/guest/lib.sh" \
-		"$top/scripts/guest/demo-lib.sh" "$top/scripts/guest/demo-host.sh=/run"
-
-	# One CPU: no slower under emulation, and it leaves the other one free
 	say "Booting the host in QEMU, and the guest in it ..."
-	FOLLOW=demo.txt SMP=${SMP:-1} TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-150} \
-		"$top/scripts/qemu.sh" \
-		"$image" "$dir/host.img" "$logs"
+	# One backend is enough; it brings what it depends on
+	TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-150} boot_host demo vmbus_heartbeat \
+		"$dir/build/tools/vmm/vmm"
 }
 
 with_lock "$(echo "$dir" | tr / _)" run
