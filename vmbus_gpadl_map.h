@@ -57,6 +57,9 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map);
 void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv);
 void *vmbus_mapping_priv(const struct vmbus_mapping *map);
 
+struct vmbus_mapping *vmbus_mapping_find(struct vmbus_gpadl_channel *chan, u32 handle);
+void vmbus_gpadl_unmap_all(struct vmbus_gpadl_channel *chan);
+
 struct sg_table *vmbus_mapping_sgt(struct vmbus_mapping *map);
 enum dma_data_direction vmbus_mapping_dma_dir(const struct vmbus_mapping *map);
 void *vmbus_mapping_vmap(struct vmbus_mapping *map);
