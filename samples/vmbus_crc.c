@@ -2,31 +2,32 @@
 /*
  * A backend to copy from: the guest names buffers, and gets their CRCs.
  *
- * It shows what a backend of a real device does: a configuration, a sub-channel for each
- * of the guest's processors, buffers of the guest that stay mapped until they are wanted
- * back, and requests that complete in another thread.
+ * It has what the backend of a real device has: a configuration, sub-channels, buffers of the
+ * guest that stay mapped until they are wanted back, and requests that end in another thread.
  *
- *	struct vmbus_crc_config	probe() .. remove(): what the VMM has configured
- *	struct crc_channel	open() .. close(): one ring, its buffers, its requests
- *	struct crc_request	a packet, from kick() until its completion is sent
+ *	struct crc_device	probe() .. remove(): what the VMM has configured
+ *	struct crc_channel	open() .. close(): one ring, and its requests
+ *	struct crc_request	a packet, from kick() until its answer is sent
  *
- * A request holds the endpoint until then; so close() waits for it, and nothing here is freed
- * under it. A mutex for each channel is held while a buffer is used: that is why revoke() can
- * unmap. It is not held while a buffer is mapped, which may take as long as the VMM likes:
- * requests of other guests are in the same work queue, behind those that wait for the mutex.
+ * A request holds the endpoint; so close() waits for it, and nothing here is freed under it.
+ * The mapper knows which buffers are mapped. The mutex of a channel is held while one is used or
+ * unmapped; not while one is mapped, which may take as long as the VMM likes.
  */
 #include <linux/bitmap.h>
 #include <linux/crc32.h>
-#include <linux/errno.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
 #include "vmbus_crc.h"
+
+struct crc_device {
+	struct vmbus_crc_config config;
+	struct workqueue_struct *wq;
+};
 
 struct crc_request {
 	struct work_struct work;
@@ -38,27 +39,14 @@ struct crc_request {
 
 struct crc_channel {
 	struct vmbus_endpoint *ep;
-	const struct vmbus_crc_config *config;
-	struct mutex lock;		/* protects buffers, and what is done with one */
-	struct xarray buffers;		/* struct vmbus_mapping, by handle */
+	struct vmbus_gpadl_channel *gpadls;
+	struct crc_device *dev;
+	struct mutex lock;		/* held while a buffer is used or unmapped */
 	DECLARE_BITMAP(busy, VMBUS_CRC_MAX_REQUESTS);
 	struct crc_request requests[];
 };
 
-static struct workqueue_struct *crc_wq;
-
 /* ---- Buffers ---- */
-
-/* Called with the lock held. */
-static int crc_unmap(struct crc_channel *c, u32 handle)
-{
-	struct vmbus_mapping *map = xa_erase(&c->buffers, handle);
-
-	if (!map)
-		return -ENOENT;
-	vmbus_gpadl_unmap(map);
-	return 0;
-}
 
 /* It may sleep for as long as the VMM likes: in kick(), which is this channel's thread. */
 static int crc_map(struct crc_channel *c, u32 handle)
@@ -66,60 +54,95 @@ static int crc_map(struct crc_channel *c, u32 handle)
 	struct vmbus_mapping *map;
 	int ret;
 
-	ret = vmbus_gpadl_map(vmbus_endpoint_channel(c->ep),
-			      VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, handle, &map);
-	if (ret)
-		return ret;
+	ret = vmbus_gpadl_map(c->gpadls, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, handle, &map);
+	/* Keep it: from now on it is found, and revoke() may come. */
+	if (!ret)
+		vmbus_mapping_arm(map, c);
+	return ret;
+}
+
+static int crc_unmap(struct crc_channel *c, u32 handle)
+{
+	struct vmbus_mapping *map;
+
 	guard(mutex)(&c->lock);
-	ret = xa_insert(&c->buffers, handle, map, GFP_KERNEL_ACCOUNT);
-	if (ret) {
-		vmbus_gpadl_unmap(map);
-		return ret;
-	}
-	/* The last step: now revoke() can find what it needs. */
-	vmbus_mapping_arm(map, xa_mk_value(handle));
+	map = vmbus_mapping_find(c->gpadls, handle);
+	if (!map)
+		return -ENOENT;
+	vmbus_gpadl_unmap(map);
 	return 0;
 }
 
-/* The guest may write to the pages meanwhile. It gets some CRC then: its own fault. */
-static u32 crc_pages(struct sg_table *sgt, u32 offset, u32 len)
+/* The guest, or the VMM, wants it back. */
+static void crc_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
 {
-	struct sg_mapping_iter it;
-	u32 crc = ~0;
-	size_t n;
+	struct crc_channel *c = vmbus_endpoint_data(ep);
 
-	sg_miter_start(&it, sgt->sgl, sgt->orig_nents, SG_MITER_FROM_SG);
-	sg_miter_skip(&it, offset);
-	for (; len && sg_miter_next(&it); len -= n) {
-		n = min_t(size_t, it.length, len);
-		crc = crc32_le(crc, it.addr, n);
-	}
-	sg_miter_stop(&it);
-	return ~crc;
+	guard(mutex)(&c->lock);
+	/* NULL: crc_unmap() was first. */
+	if (vmbus_mapping_priv(map))
+		vmbus_gpadl_unmap(map);
 }
 
-/* Called with the lock held. */
+/* Of bytes that the guest may be writing to: it gets some CRC then, its own fault. */
 static int crc_sum(struct crc_channel *c, struct crc_request *r)
 {
-	u32 offset = le32_to_cpu(r->ask.offset), len = le32_to_cpu(r->ask.len);
-	struct vmbus_mapping *map = xa_load(&c->buffers, le32_to_cpu(r->ask.buffer));
+	u32 offset = le32_to_cpu(r->ask.offset), len = le32_to_cpu(r->ask.len), crc = ~0;
+	struct vmbus_mapping *map;
+	struct sg_mapping_iter it;
 	struct sg_table *sgt;
+	size_t n;
 
+	guard(mutex)(&c->lock);
+	map = vmbus_mapping_find(c->gpadls, le32_to_cpu(r->ask.buffer));
 	if (!map)
 		return -ENOENT;
 	sgt = vmbus_mapping_sgt(map);
 	/* What a guest says is checked before it is used. */
 	if (sg_nents_for_len(sgt->sgl, (u64)offset + len) < 0)
 		return -EINVAL;
-	if (c->config->max_bytes && len > c->config->max_bytes)
-		return -E2BIG;
-	r->answer.value = cpu_to_le32(crc_pages(sgt, offset, len));
+	sg_miter_start(&it, sgt->sgl, sgt->orig_nents, SG_MITER_FROM_SG);
+	for (sg_miter_skip(&it, offset); len && sg_miter_next(&it); len -= n) {
+		n = min_t(size_t, it.length, len);
+		crc = crc32_le(crc, it.addr, n);
+	}
+	sg_miter_stop(&it);
+	r->answer.value = cpu_to_le32(~crc);
 	return 0;
 }
 
 /* ---- Requests ---- */
 
-/* It is sent, or the channel closes. kick() may have stopped as there were too many. */
+static int crc_do(struct crc_channel *c, struct crc_request *r)
+{
+	u32 len = le32_to_cpu(r->ask.len);
+
+	switch (le32_to_cpu(r->ask.op)) {
+	case VMBUS_CRC_MAP:
+		return crc_map(c, le32_to_cpu(r->ask.buffer));
+	case VMBUS_CRC_UNMAP:
+		return crc_unmap(c, le32_to_cpu(r->ask.buffer));
+	case VMBUS_CRC_SUM:
+		return crc_sum(c, r);
+	case VMBUS_CRC_SUBCHANNELS_WANTED:
+		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep),
+						      min_t(u32, len, U16_MAX));
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* Called by kick() for what is done at once. */
+static void crc_work(struct work_struct *work)
+{
+	struct crc_request *r = container_of(work, struct crc_request, work);
+
+	r->answer.error = cpu_to_le32(-crc_do(r->chan, r));
+	/* The endpoint's hold goes with it: @r and its channel may be gone after this. */
+	vmbus_endpoint_complete(r->chan->ep, &r->done);
+}
+
+/* The answer is sent, or the channel closes. kick() may have stopped for want of a request. */
 static void crc_done(struct vmbus_endpoint *ep, struct vmbus_completion *done)
 {
 	struct crc_request *r = container_of(done, struct crc_request, done);
@@ -128,161 +151,43 @@ static void crc_done(struct vmbus_endpoint *ep, struct vmbus_completion *done)
 	vmbus_endpoint_kick(ep);
 }
 
-/* The endpoint's hold goes with the completion: @r and its channel may be gone after this. */
-static void crc_complete(struct crc_request *r, int ret)
-{
-	r->answer.error = cpu_to_le32(-ret);
-	vmbus_endpoint_complete(r->chan->ep, &r->done);
-}
-
-/* What takes its time is done elsewhere; kick() goes on with the next packet. */
-static void crc_work(struct work_struct *work)
-{
-	struct crc_request *r = container_of(work, struct crc_request, work);
-	struct crc_channel *c = r->chan;
-	int ret;
-
-	mutex_lock(&c->lock);
-	ret = crc_sum(c, r);
-	mutex_unlock(&c->lock);
-	crc_complete(r, ret);
-}
-
-static int crc_do_now(struct crc_channel *c, const struct vmbus_crc_request *ask)
-{
-	u32 handle = le32_to_cpu(ask->buffer), len = le32_to_cpu(ask->len);
-	int ret;
-
-	switch (le32_to_cpu(ask->op)) {
-	case VMBUS_CRC_MAP:
-		return crc_map(c, handle);
-	case VMBUS_CRC_UNMAP:
-		mutex_lock(&c->lock);
-		ret = crc_unmap(c, handle);
-		mutex_unlock(&c->lock);
-		return ret;
-	case VMBUS_CRC_SUBCHANNELS_WANTED:
-		if (vmbus_endpoint_index(c->ep) || len > U16_MAX)
-			return -EINVAL;
-		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep), len);
-	default:
-		return -EOPNOTSUPP;
-	}
-}
-
-static void crc_begin(struct crc_request *r)
-{
-	if (r->ask.op == cpu_to_le32(VMBUS_CRC_SUM))
-		queue_work(crc_wq, &r->work);
-	else
-		crc_complete(r, crc_do_now(r->chan, &r->ask));
-}
-
-/* One that is free; only kick() takes them. */
-static struct crc_request *crc_take(struct crc_channel *c)
-{
-	unsigned int i = find_first_zero_bit(c->busy, c->config->max_requests);
-
-	/* Pairs with crc_done(). */
-	if (i >= c->config->max_requests || test_and_set_bit_lock(i, c->busy))
-		return NULL;
-	return &c->requests[i];
-}
-
-/* The next packet, if there may be one more request. Returns false if there is none. */
+/* The next packet, if one more request may be under way. Returns false if none was taken. */
 static bool crc_receive(struct crc_channel *c)
 {
-	struct crc_request *r = crc_take(c);
+	unsigned int max = c->dev->config.max_requests, i = find_first_zero_bit(c->busy, max);
+	struct crc_request *r = &c->requests[i];
 	struct vmbus_packet pkt;
 	int ret;
 
-	if (!r)
+	/* Pairs with crc_done(); only kick() takes requests. */
+	if (i == max || test_and_set_bit_lock(i, c->busy))
 		return false;
-	if (!vmbus_endpoint_tryget(c->ep))
-		goto err_release;
 	ret = vmbus_endpoint_recv(c->ep, &pkt, &r->ask, sizeof(r->ask));
 	if (ret == -EMSGSIZE)
 		vmbus_endpoint_consume(c->ep);
-	else if (ret)
-		goto err_put;
+	/* There is none; or the channel closes, and nobody wants an answer. */
+	if ((ret && ret != -EMSGSIZE) || !vmbus_endpoint_tryget(c->ep)) {
+		clear_bit(i, c->busy);
+		return false;
+	}
 	/* One that is not of ours is answered, too. */
 	if (pkt.type != VMBUS_PACKET_INBAND || pkt.offset || pkt.len != sizeof(r->ask))
 		r->ask.op = cpu_to_le32(~0);
+	r->chan = c;
 	r->answer.value = 0;
-	r->done.trans_id = pkt.trans_id;
-	crc_begin(r);
-	return true;
-
-err_put:
-	vmbus_endpoint_put(c->ep);
-err_release:
-	clear_bit(r - c->requests, c->busy);
-	return false;
-}
-
-/* ---- The backend ---- */
-
-static int crc_probe(struct vmbus_device *dev, const void *data, size_t len)
-{
-	struct vmbus_crc_config *config = kzalloc(sizeof(*config), GFP_KERNEL_ACCOUNT);
-	int ret;
-
-	if (!config)
-		return -ENOMEM;
-	ret = vmbus_config_copy(config, sizeof(*config), sizeof(*config), data, len);
-	if (!ret && (!config->max_requests || config->max_requests > VMBUS_CRC_MAX_REQUESTS))
-		ret = -EINVAL;
-	if (ret)
-		kfree(config);
+	r->done = (struct vmbus_completion) {
+		.trans_id = pkt.trans_id,
+		.buf = &r->answer,
+		.len = sizeof(r->answer),
+		.done = crc_done,
+	};
+	INIT_WORK(&r->work, crc_work);
+	/* What takes its time is done elsewhere; kick() goes on with the next packet. */
+	if (r->ask.op == cpu_to_le32(VMBUS_CRC_SUM))
+		queue_work(c->dev->wq, &r->work);
 	else
-		vmbus_device_set_data(dev, config);
-	return ret;
-}
-
-static void crc_remove(struct vmbus_device *dev)
-{
-	kfree(vmbus_device_data(dev));
-}
-
-static int crc_open(struct vmbus_endpoint *ep)
-{
-	const struct vmbus_crc_config *config = vmbus_device_data(vmbus_endpoint_device(ep));
-	struct crc_channel *c;
-	unsigned int i;
-
-	c = kvzalloc(struct_size(c, requests, config->max_requests), GFP_KERNEL_ACCOUNT);
-	if (!c)
-		return -ENOMEM;
-	c->ep = ep;
-	c->config = config;
-	mutex_init(&c->lock);
-	xa_init(&c->buffers);
-	for (i = 0; i < config->max_requests; i++) {
-		struct crc_request *r = &c->requests[i];
-
-		r->chan = c;
-		INIT_WORK(&r->work, crc_work);
-		r->done.buf = &r->answer;
-		r->done.len = sizeof(r->answer);
-		r->done.done = crc_done;
-	}
-	vmbus_endpoint_set_data(ep, c);
-	return 0;
-}
-
-/* No revoke() and no kick() any more, and no new request. */
-static void crc_close(struct vmbus_endpoint *ep)
-{
-	struct crc_channel *c = vmbus_endpoint_data(ep);
-	struct vmbus_mapping *map;
-	unsigned long handle;
-
-	/* Those that are under way. */
-	vmbus_endpoint_drain(ep);
-	xa_for_each(&c->buffers, handle, map)
-		vmbus_gpadl_unmap(map);
-	xa_destroy(&c->buffers);
-	kvfree(c);
+		crc_work(&r->work);
+	return true;
 }
 
 static void crc_kick(struct vmbus_endpoint *ep)
@@ -295,16 +200,60 @@ static void crc_kick(struct vmbus_endpoint *ep)
 	vmbus_endpoint_kick(ep);	/* the rest later: close() may be waiting */
 }
 
-static void crc_revoke(struct vmbus_endpoint *ep, struct vmbus_mapping *map)
+/* ---- Devices and channels ---- */
+
+static int crc_probe(struct vmbus_device *dev, const void *config, size_t len)
+{
+	struct crc_device *d __free(kfree) = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!d)
+		return -ENOMEM;
+	ret = vmbus_config_copy(&d->config, sizeof(d->config), sizeof(d->config), config, len);
+	if (ret)
+		return ret;
+	if (!d->config.max_requests || d->config.max_requests > VMBUS_CRC_MAX_REQUESTS)
+		return -EINVAL;
+	/* No guest waits for another's. close() waits for it, and memory is freed by close(). */
+	d->wq = alloc_workqueue("vmbus_crc", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!d->wq)
+		return -ENOMEM;
+	vmbus_device_set_data(dev, no_free_ptr(d));
+	return 0;
+}
+
+static void crc_remove(struct vmbus_device *dev)
+{
+	struct crc_device *d = vmbus_device_data(dev);
+
+	destroy_workqueue(d->wq);
+	kfree(d);
+}
+
+static int crc_open(struct vmbus_endpoint *ep)
+{
+	struct crc_device *d = vmbus_device_data(vmbus_endpoint_device(ep));
+	struct crc_channel *c;
+
+	c = kvzalloc(struct_size(c, requests, d->config.max_requests), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return -ENOMEM;
+	c->ep = ep;
+	c->gpadls = vmbus_endpoint_channel(ep);
+	c->dev = d;
+	mutex_init(&c->lock);
+	vmbus_endpoint_set_data(ep, c);
+	return 0;
+}
+
+/* No revoke() and no kick() any more, and no new request. */
+static void crc_close(struct vmbus_endpoint *ep)
 {
 	struct crc_channel *c = vmbus_endpoint_data(ep);
-	void *handle;
 
-	guard(mutex)(&c->lock);
-	/* NULL: it has been unmapped meanwhile. */
-	handle = vmbus_mapping_priv(map);
-	if (handle)
-		crc_unmap(c, xa_to_value(handle));
+	vmbus_endpoint_drain(ep);	/* those that are under way */
+	vmbus_gpadl_unmap_all(c->gpadls);
+	kvfree(c);
 }
 
 static struct vmbus_backend crc_backend = {
@@ -320,29 +269,7 @@ static struct vmbus_backend crc_backend = {
 	.kick = crc_kick,
 	.revoke = crc_revoke,
 };
-
-static int __init crc_init(void)
-{
-	int ret;
-
-	/* close() waits for it, and memory is freed by close(). */
-	crc_wq = alloc_workqueue("vmbus_crc", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!crc_wq)
-		return -ENOMEM;
-	ret = vmbus_backend_register(&crc_backend);
-	if (ret)
-		destroy_workqueue(crc_wq);
-	return ret;
-}
-
-static void __exit crc_exit(void)
-{
-	vmbus_backend_unregister(&crc_backend);
-	destroy_workqueue(crc_wq);
-}
-
-module_init(crc_init);
-module_exit(crc_exit);
+module_vmbus_backend(crc_backend);
 
 MODULE_DESCRIPTION("CRCs of a guest's buffers: a VMBus backend to copy from");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");

@@ -15,12 +15,11 @@
 
 /*
  * Configuration, of VMBUS_HOST_CHANNEL_CREATE. size; max_requests: under way on a channel, 1
- * to VMBUS_CRC_MAX_REQUESTS; max_bytes: of one request, 0: as many as a buffer has.
+ * to VMBUS_CRC_MAX_REQUESTS.
  */
 struct vmbus_crc_config {
 	__u32 size;
 	__u32 max_requests;
-	__u32 max_bytes;
 };
 
 enum vmbus_crc_op {

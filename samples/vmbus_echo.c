@@ -60,19 +60,7 @@ static struct vmbus_backend echo_backend = {
 	.close = echo_close,
 	.kick = echo_kick,
 };
-
-static int __init echo_init(void)
-{
-	return vmbus_backend_register(&echo_backend);
-}
-
-static void __exit echo_exit(void)
-{
-	vmbus_backend_unregister(&echo_backend);
-}
-
-module_init(echo_init);
-module_exit(echo_exit);
+module_vmbus_backend(echo_backend);
 
 MODULE_DESCRIPTION("What a guest sends comes back: the smallest VMBus backend");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");

@@ -31,6 +31,7 @@
 #ifndef _LINUX_VMBUS_BACKEND_H
 #define _LINUX_VMBUS_BACKEND_H
 
+#include <linux/device/driver.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/module.h>
@@ -153,6 +154,13 @@ struct vmbus_backend {
 
 int vmbus_backend_register(struct vmbus_backend *backend);
 void vmbus_backend_unregister(struct vmbus_backend *backend);
+
+/**
+ * define module_vmbus_backend - init and exit of a module that is one backend, and no more
+ * @backend: its &struct vmbus_backend
+ */
+#define module_vmbus_backend(backend)	\
+	module_driver(backend, vmbus_backend_register, vmbus_backend_unregister)
 
 int vmbus_config_copy(void *to, size_t size, size_t min_size, const void *config,
 		      size_t len);

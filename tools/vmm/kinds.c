@@ -81,12 +81,9 @@ static void crc_detail(struct channel *channel, const char *name, const char *va
 {
 	struct vmbus_crc_config *config = channel->config;
 
-	if (!strcmp(name, "requests"))
-		config->max_requests = parse_number(name, value, UINT32_MAX);
-	else if (!strcmp(name, "bytes"))
-		config->max_bytes = parse_number(name, value, UINT32_MAX);
-	else
-		die("%s=%s: requests or bytes is wanted", name, value);
+	if (strcmp(name, "requests"))
+		die("%s=%s: requests is wanted", name, value);
+	config->max_requests = parse_number(name, value, UINT32_MAX);
 }
 
 static void scsi_detail(struct channel *channel, const char *name, const char *value)

@@ -21,7 +21,7 @@ static const char usage[] =
 "  --vmbus-version M.N   refuse newer VMBus versions: 3.0, 4.0, 4.1, 5.0 to 5.3 (5.3)\n"
 "  --offer DEVICE        offer the guest a device, as often as there are to be devices:\n"
 "                            heartbeat\n"
-"                            crc[,requests=N][,bytes=N]\n"
+"                            crc[,requests=N]\n"
 "                            GUID[,config=HEX], any interface type, its configuration\n"
 "                        each with ,instance=GUID or without (heartbeat, if nothing is said)\n"
 "  --disk WWPN:TAG[,subchannels=N][,transfer=BYTES][,instance=GUID]\n"
