@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Every errno that the uAPI's header names is met by a selftest, and no other.
+# Every errno that the uAPI's headers name of a call is met by a selftest of that call, and no other.
 #
 #	errnos.sh TAP...	what the selftests have said, all of them
 #
@@ -11,58 +11,87 @@
 
 header=$top/include/uapi/linux/vmbus_host.h
 
-# The lists of an ioctl's: " * - ENAME: what it means"; a backend has some of its own
-named_ioctl()
+errnos()
 {
-	sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "${header%.h}"*.h | sort -u
+	grep -oE '\bE[A-Z0-9]{2,}\b' | sort -u
 }
 
-# The paragraph that begins so
-named_call()
+# row NAME: the list in the header that begins so, which may go on in the next line
+row()
 {
-	sed -n "/^ \* $1() returns/,/^ \*$/p" "$header" | grep -oE '\bE[A-Z0-9]{3,}\b' |
-		sort -u
+	sed -n "/^ \* - $1: /,/^ \*\( - .*\)\?$/{ /^ \* - $1: /p; /^ \*   /p; }" "$header"
+}
+
+# " * - ENAME: what it means": in the header of a backend, what CHANNEL_CREATE returns for it
+meanings()
+{
+	sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "$@" | sort -u
+}
+
+of_backends()
+{
+	meanings "${header%.h}"_*.h
+}
+
+# What the header names of a call: read, write, a command, or ioctl for what is no command
+named()
+{
+	local call=$1
+
+	case $call in
+	read | write)	sed -n "/^ \* $call() returns/,/^ \*$/p" "$header" ;;
+	ioctl)		echo ENOTTY ;;
+	*)		row any; row "$call" ;;
+	esac
+	case $call in
+	VMBUS_HOST_POST)		named write ;;
+	VMBUS_HOST_CHANNEL_CREATE)	of_backends ;;
+	esac
+	case $call in
+	VMBUS_HOST_GET_VERSION)		;;
+	VMBUS_HOST_*)			row 'any but VMBUS_HOST_GET_VERSION' ;;
+	esac
+}
+
+calls()
+{
+	printf '%s\n' read write ioctl
+	sed -n 's/^#define \(VMBUS_HOST_[A-Z_]*\)[[:blank:]]*_IO(.*/\1/p' "$header"
 }
 
 met()
 {
 	local call=$1
-
 	shift
-	sed -n "s/^# errno $call \(E[A-Z0-9]*\)$/\1/p" "$@" | sort -u
-}
 
-# Two files of sorted names: lines of the first that the second lacks
-without()
-{
-	comm -23 "$1" "$2"
+	sed -n "s/^# errno $call \(E[A-Z0-9]*\)$/\1/p" "$@" | sort -u
 }
 
 check()
 {
-	local call=$1 names=$2 name
-	shift 2
+	local call=$1 name
+	shift
 
 	while read -r name; do
-		echo "$name of $call() stands in the header, and no test meets it"
-	done < <(without <("$names" "$call") <(met "$call" "$@"))
+		echo "$name of $call stands in the header, and no test meets it"
+	done < <(comm -23 <(named "$call" | errnos) <(met "$call" "$@"))
 	while read -r name; do
-		echo "a test meets $name of $call(), and the header does not name it"
-	done < <(without <(met "$call" "$@") <("$names" "$call"))
+		echo "a test meets $name of $call, and the header does not name it"
+	done < <(comm -13 <(named "$call" | errnos) <(met "$call" "$@"))
 }
 
-# VMBUS_HOST_POST has those of write(), and those of an ioctl
-check_post()
+# What an errno means is said of each that a command returns, and of no other
+check_meanings()
 {
-	local name
+	local call
 
-	while read -r name; do
-		echo "VMBUS_HOST_POST returns $name, which the header does not name"
-	done < <(without <(met post "$@") <({ named_ioctl; named_call write; } | sort -u))
+	calls | grep -vxE 'read|write|VMBUS_HOST_POST' |
+		while read -r call; do named "$call"; done | errnos |
+		comm -3 - <({ meanings "$header"; of_backends; } | sort -u) |
+		sed 's/^\t*/a command returns it, or a line says what it means, and not both: /'
 }
 
-wrong=$(check ioctl named_ioctl "$@"; check write named_call "$@"
-	check read named_call "$@"; check_post "$@")
+wrong=$(calls | while read -r call; do check "$call" "$@"; done; check_meanings)
 [ -z "$wrong" ] && exit 0
 echo "$wrong"
 exit 1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which errnos of /dev/vmbus-host a test has met: each is told once, as a comment in its
- * output. scripts/errnos.sh compares them with those that the uAPI's header names.
+ * Which errnos of each call on /dev/vmbus-host a test has met: each is told once, as a comment in
+ * its output. scripts/errnos.sh compares them with those that the uAPI's header names.
  *
  * The linker puts these functions in the place of libc's (Makefile).
  */
@@ -17,18 +17,24 @@
 
 #include "errnos.h"
 
-enum call { IOCTL, POST, READ, WRITE, NR_CALLS };
+/* Commands by their number; what is none of them is told as an ioctl's */
+static const char * const names[] = {
+	"CREATE", "SET_REGIONS", "CHANNEL_CREATE", "CHANNEL_MODIFY", "CHANNEL_RESCIND",
+	"CHANNEL_DESTROY", "POST", "RESET", "NEXT_EVENT", "GET_VERSION", "CHANNEL_UNPLUG",
+	"ioctl", "read", "write"
+};
 
-static void met(enum call call)
+enum call { IOCTL = _IOC_NR(VMBUS_HOST_CHANNEL_UNPLUG) + 1, READ, WRITE, NR_CALLS };
+
+static void met(unsigned int call)
 {
-	static const char * const names[] = { "ioctl", "post", "read", "write" };
 	static bool told[NR_CALLS][256];
 	int err = errno;
 
 	if (err > 0 && err < 256 && !told[call][err]) {
 		told[call][err] = true;
-		dprintf(STDOUT_FILENO, "# errno %s %s\n", names[call],
-			strerrorname_np(err));
+		dprintf(STDOUT_FILENO, "# errno %s%s %s\n",
+			call < IOCTL ? "VMBUS_HOST_" : "", names[call], strerrorname_np(err));
 	}
 	errno = err;
 }
@@ -49,13 +55,14 @@ void (*before_ioctl)(unsigned long cmd);
 
 int __wrap_ioctl(int fd, unsigned long cmd, void *arg)
 {
+	unsigned int nr = _IOC_NR(cmd);
 	int ret;
 
 	if (before_ioctl)
 		before_ioctl(cmd);
 	ret = __real_ioctl(fd, cmd, arg);
 	if (ret < 0 && is_ours(fd))
-		met(cmd == VMBUS_HOST_POST ? POST : IOCTL);
+		met(cmd == _IO(VMBUS_HOST_IOC, nr) && nr < IOCTL ? nr : IOCTL);
 	return ret;
 }
 

@@ -76,6 +76,20 @@ TEST_F(file, version)
 	close(fd);
 }
 
+TEST_F(file, version_of_another_size)
+{
+	struct {
+		struct vmbus_host_version v;
+		__u32 unknown;
+	} arg = { .v.size = sizeof(arg) };
+
+	EXPECT_EQ(0, ioctl(self->vmm.fd, VMBUS_HOST_GET_VERSION, &arg));
+	arg.unknown = 1;
+	EXPECT_IOCTL_ERRNO(E2BIG, self->vmm.fd, VMBUS_HOST_GET_VERSION, &arg);
+	arg.v.size = sizeof(arg.v) - 1;
+	EXPECT_IOCTL_ERRNO(EINVAL, self->vmm.fd, VMBUS_HOST_GET_VERSION, &arg);
+}
+
 TEST_F(file, version_into_memory_that_cannot_be_written)
 {
 	struct vmbus_host_version *v = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE,

@@ -54,6 +54,25 @@
  * - EINTR: a signal came while waiting; the request stands and can be repeated.
  * - EBADF: a file descriptor given is not an eventfd.
  *
+ * Which command returns which:
+ *
+ * - any: E2BIG, EOPNOTSUPP, EINVAL, EFAULT
+ * - any but VMBUS_HOST_GET_VERSION: EIO
+ * - VMBUS_HOST_CREATE: EBUSY, EAGAIN
+ * - VMBUS_HOST_SET_REGIONS: EEXIST, ENOENT, EBUSY, ENOMEM
+ * - VMBUS_HOST_CHANNEL_CREATE: EEXIST, ENOENT, ENODEV, ENOSPC, ENOMEM, EBADF, EAGAIN, and
+ *   what the backend's own header says
+ * - VMBUS_HOST_CHANNEL_MODIFY: ENOENT, ENOMEM, EBADF
+ * - VMBUS_HOST_CHANNEL_RESCIND: ENOENT, EINPROGRESS
+ * - VMBUS_HOST_CHANNEL_DESTROY: ENOENT, EINPROGRESS
+ * - VMBUS_HOST_CHANNEL_UNPLUG: ENOENT
+ * - VMBUS_HOST_RESET: EINPROGRESS
+ * - VMBUS_HOST_NEXT_EVENT: EAGAIN, EINTR
+ * - VMBUS_HOST_POST: what write() returns
+ *
+ * Where the kernel itself is short of memory, any command may return ENOMEM; it is named here
+ * where RLIMIT_MEMLOCK decides. A number that is no command: ENOTTY.
+ *
  * write() returns the length, or: EBADMSG (shorter than its fixed part or longer
  * than 240 bytes), EOPNOTSUPP (a message type that is not handled here), ENXIO
  * (no such channel here: it may be one of the VMM's own, which must answer),
@@ -150,9 +169,8 @@ struct vmbus_host_region {
  * or become read-only: regions can be split, merged and overlaid around such pages.
  * EEXIST if two would overlap in guest physical addresses; ENOENT if a slot that is to be
  * removed is not there. If one is to be resident:
- * EFAULT if its memory cannot be pinned, to the last page; ENOMEM; EINTR on a fatal
- * signal, no other one ends it. What two of these have in common is pinned and charged
- * once.
+ * EFAULT if its memory cannot be pinned, to the last page; ENOMEM. Only a fatal signal ends
+ * the wait for it. What two of these have in common is pinned and charged once.
  */
 struct vmbus_host_set_regions {
 	__u32 size;
@@ -316,10 +334,10 @@ struct vmbus_host_channel_modify {
  * With a primary channel, both do so with all channels of its device. Sub-channels are
  * closed first; for the guest, they are to be rescinded first, too.
  *
- * Both return 0 when that is done. If a backend is to be waited for, they wait, and return
- * EINTR if interrupted by a fatal signal; or, if the file is O_NONBLOCK and @flags does not
- * say VMBUS_HOST_WAIT, they return EINPROGRESS, and VMBUS_HOST_EVENT_DONE comes once for
- * all such calls before it. Either way the request stands, and can be repeated.
+ * Both return 0 when that is done. If a backend is to be waited for, they wait, and only a
+ * fatal signal ends that; or, if the file is O_NONBLOCK and @flags does not say
+ * VMBUS_HOST_WAIT, they return EINPROGRESS, and VMBUS_HOST_EVENT_DONE comes once for all
+ * such calls before it. Either way the request stands, and can be repeated.
  *
  * UNPLUG comes before RESCIND if the guest is to have time: some drivers lose what they have
  * under way when a device is rescinded. The backend has the guest let go of the device, by
@@ -375,7 +393,7 @@ struct vmbus_host_post {
  * every channel, take back and forget every GPADL and every reply that was not
  * read. Channels and regions stay, and events but for VMBUS_HOST_EVENT_OFFER_SUBCHANNELS.
  * It is done when nothing of that is mapped any more, whatever the guest opens and maps anew
- * meanwhile; 0, EINPROGRESS and EINTR as for RESCIND. Post UNLOAD_RESPONSE when it is done.
+ * meanwhile; 0, a wait or EINPROGRESS as for RESCIND. Post UNLOAD_RESPONSE when it is done.
  */
 struct vmbus_host_reset {
 	__u32 size;
