@@ -13,6 +13,7 @@
  */
 #include <linux/completion.h>
 #include <linux/export.h>
+#include <linux/jiffies.h>
 #include <linux/percpu-refcount.h>
 
 #include "gpadl/compat.h"
@@ -132,10 +133,21 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
  * keeps with the endpoint can be freed. A backend that has nothing to free need not call
  * it: the rings are not unmapped before.
  *
+ * While it waits, fdinfo names "drain" as what the channel is in: what hangs is a request, and
+ * not the backend's close().
+ *
  * Context: process, in close() only. May sleep for as long as requests take.
  */
 void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
 {
+	const char *callback = ep->callback;
+	unsigned long since = ep->callback_since;
+
+	/* As vmbus_ep_callback_begin(), and back: the thread is the channel's. */
+	WRITE_ONCE(ep->callback_since, jiffies);
+	smp_store_release(&ep->callback, "drain");
 	wait_for_completion(&ep->drained);
+	WRITE_ONCE(ep->callback_since, since);
+	smp_store_release(&ep->callback, callback);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_drain, VMBUS_HOST_NS);

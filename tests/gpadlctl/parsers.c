@@ -191,7 +191,7 @@ static void says_for_whom_a_teardown_waits(void)
 static void says_which_disk_a_teardown_waits_for(void)
 {
 	static const char *const pair[] = {
-		"vmbus-channel:\trelid=3 backend=vmbus_scsi state=closing callback=close callback-ms=42000 in-flight=3 in-flight-ms=9000\n"
+		"vmbus-channel:\trelid=3 backend=vmbus_scsi state=closing callback=drain callback-ms=42000 in-flight=3 in-flight-ms=9000\n"
 		"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
 		"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=0 ms=42000 backend=vmbus_scsi\n",
 		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, "

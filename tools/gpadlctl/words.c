@@ -127,13 +127,10 @@ static bool in_callback(const struct channel *c)
 	return c && *c->callback && !is(c->callback, "none");
 }
 
-/*
- * Requests that are under way are waited for: after close(), or in it, if the backend itself
- * waits there (vmbus_endpoint_drain()), as vmbus_scsi does.
- */
+/* The channel closes, and waits for requests that are under way: vmbus_endpoint_drain(). */
 static bool is_draining(const struct channel *c)
 {
-	return c && (is(c->callback, "drain") || (is(c->callback, "close") && c->in_flight));
+	return c && is(c->callback, "drain");
 }
 
 /*
