@@ -281,7 +281,9 @@ furnish()
 		[Install]
 		WantedBy=multi-user.target
 	END
-	inside systemctl enable install-test >"$dir/systemctl.log" 2>&1
+	cp "$top/packaging/vmbus-disks.service" "$root/etc/systemd/system/"
+	truncate -s 8M "$root/srv/data.img"
+	inside systemctl enable install-test vmbus-disks >"$dir/systemctl.log" 2>&1
 	: >"$root/before"
 	find "$root" -xdev -printf '/%P\n' | LC_ALL=C sort >"$root/before"
 }

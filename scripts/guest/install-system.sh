@@ -88,6 +88,16 @@ permissions()
 	[ "$(stat -c '%G %a' /dev/vmbus-host)" = "kvm 660" ]
 }
 
+# The rule, where it came after the device
+permissions_again()
+{
+	chown root:root /dev/vmbus-host
+	chmod 600 /dev/vmbus-host
+	udevadm control --reload
+	udevadm trigger /dev/vmbus-host
+	permissions
+}
+
 # ---- The demo's guest, of a user whom only the group lets in ----
 
 # What the heartbeat backend counts, over all channels: one is open
@@ -200,10 +210,41 @@ makes_a_disk()
 	[ "$(stat -c %s /tmp/data.img)" = 8388608 ]
 }
 
+no_disk()
+{
+	gpadlctl disk list | grep 'There are no disks'
+}
+
 deletes_a_disk()
 {
-	gpadlctl disk delete data &&
-	gpadlctl disk list | grep 'There are no disks'
+	gpadlctl disk delete data && no_disk
+}
+
+# The unit that Documentation/disks.rst shows, enabled before this system booted
+disk_of_unit()
+{
+	gpadlctl disk list | grep '^data  *naa\.5001405000000001  *1  *0  *fileio  */srv/data\.img$'
+}
+
+serial_of_unit()
+{
+	cat /sys/kernel/config/target/core/fileio_*/data/wwn/vpd_unit_serial
+}
+
+disk_came_at_boot()
+{
+	systemd-analyze verify /etc/systemd/system/vmbus-disks.service &&
+		systemctl status --no-pager vmbus-disks && disk_of_unit
+}
+
+disk_comes_again()
+{
+	local serial
+
+	serial=$(serial_of_unit)
+	systemctl stop vmbus-disks && no_disk && [ -s /srv/data.img ] &&
+		systemctl start vmbus-disks && disk_of_unit &&
+		[ "$(serial_of_unit)" = "$serial" ] && systemctl stop vmbus-disks && no_disk
 }
 
 # ---- What is installed, and what is left ----
@@ -248,7 +289,10 @@ check "the modules are loaded at boot" loaded_at_boot
 check "they are of the version that is installed" version_loaded 0.0.1
 check "DKMS has signed them" signed_by_dkms
 check "/dev/vmbus-host is for group kvm" permissions
+check "and again when udev is told to look" permissions_again
 check "gpadlctl check: this host is ready" host_is_ready
+check "the disk of a systemd unit is there after the boot" disk_came_at_boot
+check "stopped, it goes; started, it is the same disk" disk_comes_again
 check "a guest's heartbeats are answered" start_guest
 check "its backend was loaded by itself" backend_was_loaded
 check "gpadlctl list: the guest is well" listed_as_well
