@@ -28,7 +28,7 @@ passed=0 failed=0
 
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
-packages+=,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl,lintian
+packages+=,mokutil,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl,lintian
 tarball=$cache/root-$release-$(sha256sum <<<"$packages" | cut -c 1-12).tar
 
 make_tarball()
@@ -315,6 +315,8 @@ with_lock "root-$release" make_tarball
 headers=$(with_lock "headers-$release" backports_headers)
 if prepare "$headers"; then
 	make_image
+	read -r p _ f _ < <(TIMEOUT='' "$top/scripts/secure-boot.sh" "$dir")
+	passed=$((passed + p)) failed=$((failed + f))
 	say "Booting it in QEMU: use, upgrade, purge. DKMS takes some minutes there ..."
 	status=0
 	QEMU_ARGS="-drive file=$dir/disk,if=virtio,format=raw,cache=unsafe" FOLLOW=install.tap \

@@ -66,15 +66,6 @@ signed_by_dkms()
 	modinfo -F signer vmbus_gpadl | tee /dev/stderr | grep '^DKMS module signing key$'
 }
 
-# As under Secure Boot, of a machine that does not know DKMS's key. There is no way back
-refused_for_its_key()
-{
-	echo Y >/sys/module/module/parameters/sig_enforce
-	! modprobe vmbus_gpadl >/tmp/refused 2>&1 || return 1
-	cat /tmp/refused
-	grep 'Key was rejected by service' /tmp/refused
-}
-
 says_what_is_loaded()
 {
 	gpadlctl check | tee /dev/stderr |
@@ -283,6 +274,72 @@ no_trace()
 	[ ! -s /tmp/difference ]
 }
 
+# ---- Secure Boot ----
+
+sb_is_on()
+{
+	mokutil --sb-state | tee /dev/stderr | grep '^SecureBoot enabled$'
+}
+
+key_is_known()
+{
+	mokutil --test-key /var/lib/dkms/mok.pub | tee /dev/stderr | grep 'is already enrolled'
+}
+
+refused()
+{
+	! modprobe vmbus_gpadl >/tmp/refused 2>&1 || return 1
+	cat /tmp/refused
+	grep 'Key was rejected by service' /tmp/refused
+}
+
+# As under Secure Boot, of a machine that does not know DKMS's key. There is no way back
+refused_for_its_key()
+{
+	echo Y >/sys/module/module/parameters/sig_enforce
+	refused
+}
+
+# secure-boot.sh types the same password
+asks_for_the_key()
+{
+	printf 'enrol-dkms\nenrol-dkms\n' | mokutil --import /var/lib/dkms/mok.pub &&
+		mokutil --list-new | grep 'CN *= *DKMS module signing key'
+}
+
+# end poweroff, or reboot
+end()
+{
+	echo "1..$n"
+	if [ -e /tmp/upgrade ]; then
+		echo "@@ upgrade"
+		cat /tmp/upgrade
+	fi
+	echo "@@ said"
+	cat /tmp/said
+	echo "@@@ verdict $failed"
+	sync
+	stty -F /dev/ttyS1 raw -echo
+	systemctl "$1" --force --force
+	exit
+}
+
+# Booted twice so: scripts/secure-boot.sh
+secure_boot()
+{
+	check "the machine has Secure Boot on" sb_is_on
+	if ! key_is_known >/dev/null 2>&1; then
+		check "the kernel refuses the modules" refused
+		check "mokutil asks for the key of DKMS" asks_for_the_key
+		end reboot
+	fi
+	check "the key of DKMS is known" key_is_known
+	check "the modules are loaded" loaded_at_boot
+	check "and make a disk" disk_of_unit
+	end poweroff
+}
+
+! grep -qw test=secure-boot /proc/cmdline || secure_boot
 new=$(dpkg-deb -f /new/vmbus-gpadl-dkms_*.deb Version)
 new=${new%-*}
 check "the modules are loaded at boot" loaded_at_boot
@@ -314,11 +371,4 @@ check "the modules can be unloaded" \
 check "a kernel that demands a key it knows refuses them" refused_for_its_key
 check "the packages can be purged" purge
 check "nothing is left of them" no_trace
-echo "1..$n"
-echo "@@ upgrade"
-cat /tmp/upgrade
-echo "@@ said"
-cat /tmp/said
-echo "@@@ verdict $failed"
-stty -F /dev/ttyS1 raw -echo
-systemctl poweroff --force --force
+end poweroff
