@@ -159,6 +159,11 @@ ok "top: live, and q ends it" ends_with_q
 ok "check: says what is missing" refuses '^FAILED +kvm' check
 ok "check: no KVM, and what to do" check_advises kvm '/dev/kvm: No such file' \
 	'modprobe kvm_intel or kvm_amd'
+# A file says no to each question, as a KVM that was built without
+: >"$root/dev/kvm"
+ok "check: a KVM without the enlightenments" check_advises hyper-v \
+	'KVM lacks HYPERV .*: a guest finds no VMBus' 'a kernel with CONFIG_KVM_HYPERV=y'
+rm "$root/dev/kvm"
 ok "check: no device, and what to do" check_advises device '/dev/vmbus-host: No such file' \
 	'modprobe vmbus_host'
 ok "check: the modules" says '^ok +modules' check
