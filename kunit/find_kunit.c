@@ -8,6 +8,16 @@
 
 #define PAGES	3
 
+/* What a backend keeps of a new GPADL */
+static struct vmbus_mapping *keep(struct vm_channel *c, u32 handle, u64 pfn)
+{
+	struct vm *vm = c->vm;
+
+	vm_establish(vm, c, handle, pfn, PAGES);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(c, 0, handle, NULL), 0);
+	return vm_mapping(c->chan, handle);
+}
+
 VM_CASE(found_from_arm_to_unmap)
 {
 	struct vm_channel *c = &vm->c[0];
@@ -30,11 +40,8 @@ VM_CASE(found_from_arm_to_unmap)
 VM_CASE(found_while_torn_down)
 {
 	struct vm_channel *c = &vm->c[0];
-	struct vmbus_mapping *map;
+	struct vmbus_mapping *map = keep(c, VM_HANDLE, VM_LOW_PFN);
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
-	map = vm_mapping(c->chan, VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_flush_revokes(c);
 	KUNIT_EXPECT_PTR_EQ(test, vmbus_mapping_find(c->chan, VM_HANDLE), map);
@@ -49,8 +56,7 @@ VM_CASE(not_found_while_unmapped)
 	struct vm_channel *c = &vm->c[0];
 	struct vm_task *t;
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), 0);
+	keep(c, VM_HANDLE, VM_LOW_PFN);
 	vm_stall_arm(&vm->in_unmap, 1);
 	t = vm_start(vm, vm_task_unmap, c, 0, VM_HANDLE);
 	vm_stall_wait(vm, &vm->in_unmap);
@@ -69,13 +75,12 @@ VM_CASE(all_that_is_kept)
 	u32 i;
 
 	vmbus_gpadl_unmap_all(c->chan);
-	for (i = 0; i < 5; i++)
-		vm_establish(vm, c, VM_HANDLE + 3 * i, VM_LOW_PFN + 16 * i, PAGES);
-	vm_establish(vm, other, VM_HANDLE + 1, VM_HIGH_PFN, PAGES);
 	/* The first, the middle one and the last are kept; one of them is wanted back. */
 	for (i = 0; i < 5; i += 2)
-		KUNIT_ASSERT_EQ(test, vm_map(c, 0, VM_HANDLE + 3 * i, NULL), 0);
-	KUNIT_ASSERT_EQ(test, vm_map(other, 0, VM_HANDLE + 1, NULL), 0);
+		keep(c, VM_HANDLE + 3 * i, VM_LOW_PFN + 16 * i);
+	for (i = 1; i < 5; i += 2)
+		vm_establish(vm, c, VM_HANDLE + 3 * i, VM_LOW_PFN + 16 * i, PAGES);
+	keep(other, VM_HANDLE + 1, VM_HIGH_PFN);
 	KUNIT_ASSERT_EQ(test, vmbus_gpadl_map(c->chan, 0, VM_HANDLE + 3, &moment), 0);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE + 6), 0);
 	vm_flush_revokes(c);
@@ -96,8 +101,7 @@ VM_CASE(all_up_to_the_last_handle)
 {
 	struct vm_channel *c = &vm->c[0];
 
-	vm_establish(vm, c, U32_MAX, VM_LOW_PFN, PAGES);
-	KUNIT_ASSERT_EQ(test, vm_map(c, 0, U32_MAX, NULL), 0);
+	keep(c, U32_MAX, VM_LOW_PFN);
 	KUNIT_EXPECT_NOT_NULL(test, vmbus_mapping_find(c->chan, U32_MAX));
 	vmbus_gpadl_unmap_all(c->chan);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
