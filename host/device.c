@@ -220,15 +220,15 @@ EXPORT_SYMBOL_NS_GPL(vmbus_device_data, VMBUS_HOST_NS);
  * @dev: the device
  * @count: how many it is to have, those that it has included; with indices 1 to @count
  *
- * What the guest's driver has asked for, as a rule. The VMM creates and offers them, or
- * does not: the guest has to work with what comes. They go when the device goes, and the
- * VMM takes them back when the guest has closed the primary channel. To be called anew
- * after each open of that.
+ * What the guest's driver has asked for, as a rule: the number can be passed on as it is.
+ * The VMM creates and offers them, or does not: the guest has to work with what comes. They
+ * go when the device goes, and the VMM takes them back when the guest has closed the primary
+ * channel. To be called anew after each open of that.
  *
  * Context: process, from open() of the primary channel until its close() has returned.
  * Return: 0; -EINVAL if @count is 0 or more than the backend's max_subchannels.
  */
-int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count)
+int vmbus_device_offer_subchannels(struct vmbus_device *dev, u32 count)
 {
 	if (!count || count > dev->max_subchannels)
 		return -EINVAL;

@@ -115,18 +115,17 @@ static int crc_sum(struct crc_channel *c, struct crc_request *r)
 
 static int crc_do(struct crc_channel *c, struct crc_request *r)
 {
-	u32 len = le32_to_cpu(r->ask.len);
+	u32 buffer = le32_to_cpu(r->ask.buffer), len = le32_to_cpu(r->ask.len);
 
 	switch (le32_to_cpu(r->ask.op)) {
 	case VMBUS_CRC_MAP:
-		return crc_map(c, le32_to_cpu(r->ask.buffer));
+		return crc_map(c, buffer);
 	case VMBUS_CRC_UNMAP:
-		return crc_unmap(c, le32_to_cpu(r->ask.buffer));
+		return crc_unmap(c, buffer);
 	case VMBUS_CRC_SUM:
 		return crc_sum(c, r);
 	case VMBUS_CRC_SUBCHANNELS_WANTED:
-		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep),
-						      min_t(u32, len, U16_MAX));
+		return vmbus_device_offer_subchannels(vmbus_endpoint_device(c->ep), len);
 	default:
 		return -EOPNOTSUPP;
 	}

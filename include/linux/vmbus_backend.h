@@ -170,7 +170,7 @@ const guid_t *vmbus_device_instance(const struct vmbus_device *dev);
 u32 vmbus_device_relid(const struct vmbus_device *dev);
 void vmbus_device_set_data(struct vmbus_device *dev, void *data);
 void *vmbus_device_data(const struct vmbus_device *dev);
-int vmbus_device_offer_subchannels(struct vmbus_device *dev, u16 count);
+int vmbus_device_offer_subchannels(struct vmbus_device *dev, u32 count);
 void vmbus_device_rescind(struct vmbus_device *dev);
 
 /** define VMBUS_NO_TARGET - a guest that wants no interrupts for a channel says so */
