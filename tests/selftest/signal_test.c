@@ -288,6 +288,7 @@ TEST_F(signals, flags_page_over_the_limit)
 	ASSERT_EQ(0, memlock_limit(0));
 	vmm_start(_metadata, &other, MEM_ANON, 1);
 	EXPECT_EQ(-ENOMEM, vmm_modify(other.fd, RELID, &self->signals));
+	EXPECT_EQ(-ENOMEM, vmm_channel(other.fd, RELID2, 2, &self->signals));
 	self->signals.event_flags = 0;
 	EXPECT_EQ(0, vmm_modify(other.fd, RELID, &self->signals));
 	vmm_stop(&other);
@@ -317,6 +318,7 @@ TEST_F(signals, bad_ones_change_nothing)
 
 	bad.kick_fd = file;
 	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
+	EXPECT_EQ(-EBADF, vmm_channel(self->vmm.fd, RELID2, 2, &bad));
 	bad.kick_fd = -2;
 	EXPECT_EQ(-EBADF, vmm_modify(self->vmm.fd, RELID, &bad));
 	bad.kick_fd = 1000000;

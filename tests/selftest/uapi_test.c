@@ -579,6 +579,23 @@ static int do_teardown(void *arg)
 	return guest_teardown(*(int *)arg, RELID, HANDLE);
 }
 
+/* The same by VMBUS_HOST_POST */
+static int do_post(void *arg)
+{
+	struct msg_teardown msg = {
+		.type = MSG_GPADL_TEARDOWN,
+		.relid = RELID,
+		.handle = HANDLE,
+	};
+	struct vmbus_host_post post = {
+		.size = sizeof(post),
+		.len = sizeof(msg),
+		.msg = PTR(&msg),
+	};
+
+	return ioctl(*(int *)arg, VMBUS_HOST_POST, &post) ? -errno : 0;
+}
+
 TEST_F(file, read_waits)
 {
 	struct task t;
@@ -594,21 +611,29 @@ static void on_signal(int sig)
 {
 }
 
-TEST_F(file, read_is_interrupted)
+/* What a call that waits returns when a signal comes */
+static int interrupted(int (*call)(void *arg), int fd)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct task t;
 
-	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
-	set_blocking(self->vmm.fd);
-	task_start(&t, do_read, &self->vmm.fd);
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
+	if (sigaction(SIGUSR1, &action, NULL))
+		return -errno;
+	set_blocking(fd);
+	task_start(&t, call, &fd);
+	if (!WAIT_FOR(task_sleeps(&t)))
+		return -ETIMEDOUT;
 	/* It may have slept before it got there */
 	while (!task_is_done(&t)) {
 		pthread_kill(t.thread, SIGUSR1);
 		usleep(10000);
 	}
-	EXPECT_EQ(-EINTR, task_join(&t));
+	return task_join(&t);
+}
+
+TEST_F(file, read_is_interrupted)
+{
+	EXPECT_EQ(-EINTR, interrupted(do_read, self->vmm.fd));
 }
 
 #define SLOTS	256
@@ -637,20 +662,11 @@ TEST_F(file, write_waits_for_room)
 
 TEST_F(file, write_is_interrupted)
 {
-	struct sigaction action = { .sa_handler = on_signal };
-	struct task t;
 	__u32 i;
 
-	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	fill_slots(_metadata, self->vmm.fd);
-	set_blocking(self->vmm.fd);
-	task_start(&t, do_teardown, &self->vmm.fd);
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
-	while (!task_is_done(&t)) {
-		pthread_kill(t.thread, SIGUSR1);
-		usleep(10000);
-	}
-	EXPECT_EQ(-EINTR, task_join(&t));
+	EXPECT_EQ(-EINTR, interrupted(do_teardown, self->vmm.fd));
+	EXPECT_EQ(-EINTR, interrupted(do_post, self->vmm.fd));
 	/* Nothing has been changed */
 	for (i = 0; i < SLOTS; i++)
 		EXPECT_TORNDOWN(self->vmm.fd, i);
@@ -668,6 +684,7 @@ TEST_F(file, replies_never_read)
 	EXPECT_EQ(POLLIN, poll_now(self->vmm.fd));
 	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
 	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
+	EXPECT_EQ(-EAGAIN, do_post(&self->vmm.fd));
 
 	EXPECT_TORNDOWN(self->vmm.fd, 0);
 	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
