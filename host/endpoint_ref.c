@@ -143,11 +143,12 @@ void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
 	const char *callback = ep->callback;
 	unsigned long since = ep->callback_since;
 
-	/* As vmbus_ep_callback_begin(), and back: the thread is the channel's. */
 	WRITE_ONCE(ep->callback_since, jiffies);
+	/* Pairs with the acquire in fdinfo.c, as vmbus_ep_callback_begin(). */
 	smp_store_release(&ep->callback, "drain");
 	wait_for_completion(&ep->drained);
 	WRITE_ONCE(ep->callback_since, since);
+	/* Likewise */
 	smp_store_release(&ep->callback, callback);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_drain, VMBUS_HOST_NS);
