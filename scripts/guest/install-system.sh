@@ -189,7 +189,8 @@ upgrade()
 
 reload()
 {
-	modprobe -r vmbus_heartbeat vmbus_host vmbus_gpadl && modprobe vmbus_host
+	modprobe -r vmbus_heartbeat && modprobe -r vmbus_scsi vmbus_host vmbus_gpadl &&
+		modprobe vmbus_host
 }
 
 # ---- A disk ----
