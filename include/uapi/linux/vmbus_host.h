@@ -51,7 +51,7 @@
  *   channels that are not gone yet.
  * - EINPROGRESS: a backend is to be waited for, and the file is O_NONBLOCK: the request
  *   stands, and VMBUS_HOST_EVENT_DONE will tell when it is done.
- * - EINTR: a signal came while waiting; the request stands and can be repeated.
+ * - EINTR: a signal came while waiting for an event.
  * - EBADF: a file descriptor given is not an eventfd.
  *
  * Which command returns which:
