@@ -555,6 +555,23 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap, VMBUS_GPADL_NS);
 
+/* @own: it is the channel layer's, and not the backend's */
+static void gpadl_arm(struct vmbus_mapping *map, void *priv, bool own)
+{
+	struct gpadl_mapping *m = to_gpadl_mapping(map);
+	struct gpadl *g = m->g;
+
+	if (WARN_ONCE(map->is_request, "a packet's mapping is armed\n"))
+		return;
+	spin_lock(&g->lock);
+	WRITE_ONCE(map->priv, priv);
+	if (!m->armed && g->revoked)
+		gpadl_queue_revoke(g);
+	m->armed = true;
+	m->own = own;
+	spin_unlock(&g->lock);
+}
+
 /**
  * vmbus_mapping_arm() - From now on revoke() may come for a mapping
  * @map: the mapping
@@ -569,16 +586,22 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap, VMBUS_GPADL_NS);
  */
 void vmbus_mapping_arm(struct vmbus_mapping *map, void *priv)
 {
-	struct gpadl_mapping *m = to_gpadl_mapping(map);
-	struct gpadl *g = m->g;
-
-	if (WARN_ONCE(map->is_request, "a packet's mapping is armed\n"))
-		return;
-	spin_lock(&g->lock);
-	WRITE_ONCE(map->priv, priv);
-	if (!m->armed && g->revoked)
-		gpadl_queue_revoke(g);
-	m->armed = true;
-	spin_unlock(&g->lock);
+	gpadl_arm(map, priv, false);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_mapping_arm, VMBUS_GPADL_NS);
+
+/**
+ * vmbus_mapping_arm_own() - The same of a mapping that is the channel layer's own
+ * @map: the mapping
+ * @priv: of the channel layer, for vmbus_mapping_priv()
+ *
+ * For the rings of a channel, whose GPADL the guest may name to the backend like any other:
+ * vmbus_mapping_find() and vmbus_gpadl_unmap_all() leave it alone.
+ *
+ * Context: process.
+ */
+void vmbus_mapping_arm_own(struct vmbus_mapping *map, void *priv)
+{
+	gpadl_arm(map, priv, true);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_mapping_arm_own, VMBUS_GPADL_NS);

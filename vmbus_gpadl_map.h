@@ -239,6 +239,9 @@ void vmbus_partition_queue_reply(struct vmbus_gpadl_channel *chan, struct gpadl_
 				 const void *msg, size_t len);
 void vmbus_partition_cancel_reply(struct vmbus_partition *p, struct gpadl_reply *r);
 
+/* A mapping that the channel layer keeps for itself, on a channel of a backend's. */
+void vmbus_mapping_arm_own(struct vmbus_mapping *map, void *priv);
+
 /* A page of the VMM that the channel layer writes to itself (event flags). */
 int vmbus_partition_pin_page(struct vmbus_partition *p, unsigned long hva,
 			     struct page **page);

@@ -5,6 +5,8 @@
  *
  * A mapping counts from vmbus_mapping_arm() until its unmap begins. Nothing here holds it: a
  * backend does all that ends a mapping, and all that uses one found here, under one mutex.
+ * What the channel layer has mapped, the rings, is not the backend's: a guest that names their
+ * handle in a request must not get at them.
  */
 #include <linux/export.h>
 #include <linux/kernel.h>
@@ -18,7 +20,7 @@ static struct vmbus_mapping *gpadl_kept(struct gpadl *g)
 	struct vmbus_mapping *map = NULL;
 
 	spin_lock(&g->lock);
-	if (g->state == GPADL_MAPPED && g->mapping->armed)
+	if (g->state == GPADL_MAPPED && g->mapping->armed && !g->mapping->own)
 		map = &g->mapping->map;
 	spin_unlock(&g->lock);
 	return map;
@@ -29,7 +31,7 @@ static struct vmbus_mapping *gpadl_kept(struct gpadl *g)
  * @chan: the channel that it was mapped on
  * @handle: the GPADL
  *
- * Finds what is mapped and armed, also while the guest tears the GPADL down: a mapping is good
+ * Finds what the backend has mapped and armed, also while the guest tears the GPADL down: a mapping is good
  * until the backend unmaps it. The caller holds the mutex under which the backend unmaps, in
  * revoke() too; else the mapping may be gone when this returns.
  *

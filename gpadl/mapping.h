@@ -131,6 +131,7 @@ struct vmbus_mapping {
  * @g: the GPADL, held until this is freed
  * @armed: the backend can be told that it is wanted back; protected by the GPADL's lock
  * @told: it has been; protected by the GPADL's lock
+ * @own: if @armed: it is the channel layer's own, and not the backend's
  * @sgl: room of @map; that for pages is behind it
  */
 struct gpadl_mapping {
@@ -139,6 +140,7 @@ struct gpadl_mapping {
 	struct gpadl *g;
 	bool armed;
 	bool told;
+	bool own;
 	struct scatterlist sgl[];
 };
 

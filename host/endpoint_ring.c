@@ -190,7 +190,8 @@ int vmbus_ep_rings_map(struct vmbus_endpoint *ep)
 	if (ret)
 		goto err_vunmap;
 	ep->rings = map;
-	vmbus_mapping_arm(map, ep);
+	/* Not the backend's to find: a guest may name the rings as a buffer. */
+	vmbus_mapping_arm_own(map, ep);
 	return 0;
 
 err_vunmap:

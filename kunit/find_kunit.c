@@ -107,12 +107,33 @@ VM_CASE(all_up_to_the_last_handle)
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 }
 
+/* The rings are mapped on the same channel, and the guest may name their handle to the backend. */
+VM_CASE(not_that_of_the_channel_layer)
+{
+	struct vm_channel *c = &vm->c[0];
+	struct vmbus_mapping *rings;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vmbus_gpadl_map(c->chan, 0, VM_HANDLE, &rings), 0);
+	vmbus_mapping_arm_own(rings, c);
+	KUNIT_EXPECT_NULL(test, vmbus_mapping_find(c->chan, VM_HANDLE));
+	vmbus_gpadl_unmap_all(c->chan);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), PAGES);
+	/* It is revoked as any other. */
+	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
+	vm_flush_revokes(c);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->revokes), 1);
+	vmbus_gpadl_unmap(rings);
+	vm_expect_torndown(vm, VM_HANDLE);
+}
+
 static struct kunit_case find_cases[] = {
 	KUNIT_CASE(found_from_arm_to_unmap),
 	KUNIT_CASE(found_while_torn_down),
 	KUNIT_CASE(not_found_while_unmapped),
 	KUNIT_CASE(all_that_is_kept),
 	KUNIT_CASE(all_up_to_the_last_handle),
+	KUNIT_CASE(not_that_of_the_channel_layer),
 	{}
 };
 

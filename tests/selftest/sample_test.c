@@ -138,6 +138,15 @@ TEST_F(crc, sum)
 	EXPECT_DOES(EOPNOTSUPP, 0, 99, 0, 0, 0);
 }
 
+/* The guest names the rings of its channel as a buffer: they are none, and stay where they are. */
+TEST_F(crc, rings_are_no_buffer)
+{
+	EXPECT_DOES(EBUSY, 0, VMBUS_CRC_MAP, RING_HANDLE, 0, 0);
+	EXPECT_DOES(ENOENT, 0, VMBUS_CRC_SUM, RING_HANDLE, 0, 1);
+	EXPECT_DOES(ENOENT, 0, VMBUS_CRC_UNMAP, RING_HANDLE, 0, 0);
+	EXPECT_DOES(ENOENT, 0, VMBUS_CRC_SUM, RING_HANDLE, 0, 1);
+}
+
 /* More than may be under way at once, and more answers than fit into the ring */
 TEST_F(crc, many)
 {
