@@ -31,9 +31,9 @@ static struct vmbus_mapping *gpadl_kept(struct gpadl *g)
  * @chan: the channel that it was mapped on
  * @handle: the GPADL
  *
- * Finds what the backend has mapped and armed, also while the guest tears the GPADL down: a mapping is good
- * until the backend unmaps it. The caller holds the mutex under which the backend unmaps, in
- * revoke() too; else the mapping may be gone when this returns.
+ * Finds what the backend has mapped and armed, also while the guest tears the GPADL down: a
+ * mapping is good until the backend unmaps it. The caller holds the mutex under which the backend
+ * unmaps, in revoke() too; else the mapping may be gone when this returns.
  *
  * Context: process.
  * Return: the mapping, with no reference; NULL if there is none.
