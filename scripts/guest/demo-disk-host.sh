@@ -19,54 +19,38 @@
 log_as_well events
 wwpn=naa.6001405000000001
 nexus=naa.6001405000000002
-group=$fabric/$wwpn/tpgt_1
 image=/tmp/disk
 image_mib=128
 
 # ---- The target ----
 
+# group_of TAG
+group_of()
+{
+	echo "$fabric/$wwpn/tpgt_$1"
+}
+
 # backstore NAME FILE MIB: a file; what the guest discards is cut out of it
 backstore()
 {
-	truncate -s "$3M" "$2"
-	expect "a backstore" mkdir -p "$core/fileio_0/$1"
-	echo "fd_dev_name=$2,fd_dev_size=$(($3 * 1048576)),fd_buffered_io=1" \
-		>"$core/fileio_0/$1/control"
-	echo 1 >"$core/fileio_0/$1/enable"
+	make_backstore "$@"
 	echo 1 >"$core/fileio_0/$1/attrib/emulate_tpu"
 	echo "$1" >"$core/fileio_0/$1/wwn/vpd_unit_serial"
 	expect "discards are taken" [ "$(cat "$core/fileio_0/$1/attrib/emulate_tpu")" = 1 ]
-}
-
-add_lun()
-{
-	expect "LUN $1 of the portal group" mkdir -p "$group/lun/lun_$1"
-	expect "a link to its backstore" ln -s "$core/$2" "$group/lun/lun_$1/backstore"
-}
-
-remove_lun()
-{
-	rm "$group/lun/lun_$1/backstore"
-	expect "LUN $1 goes" rmdir "$group/lun/lun_$1"
 }
 
 make_target()
 {
 	mount -t configfs configfs /sys/kernel/config
 	backstore disk "$image" "$image_mib"
-	expect "a target" mkdir -p "$group"
-	expect "a nexus" sh -c "echo $nexus >$group/nexus"
-	add_lun 0 fileio_0/disk
+	make_group "$(group_of 1)" "$nexus" fileio_0/disk
 	tell host "target $wwpn, portal group 1, LUN 0: a file of $image_mib MiB"
 }
 
-# Nobody has the portal group any more, or this does not succeed
 remove_target()
 {
-	remove_lun 0
-	expect "the nexus goes" sh -c "echo NULL >$group/nexus"
-	expect "the portal group goes" rmdir "$group"
-	expect "the target goes" rmdir "${group%/*}"
+	remove_group "$(group_of 1)"
+	expect "the target goes" rmdir "$fabric/$wwpn"
 	rmdir "$fabric"
 	expect "the backstore goes" rmdir "$core"/fileio_0/disk
 	rmdir "$core"/fileio_0
@@ -75,23 +59,6 @@ remove_target()
 }
 
 # ---- What is seen ----
-
-# said PATTERN: what the guest says behind it
-said()
-{
-	sed -n "s/^guest: $1//p" /tmp/console | tr -d '\r' | tail -n 1
-}
-
-guest_says()
-{
-	! console '^guest: FAILED' || give_up "$(sed -n 's/^guest: FAILED: //p' /tmp/console)"
-	console "^guest: $1"
-}
-
-heard()
-{
-	[ "$(grep -c "$2" /tmp/messages)" -ge "$1" ]
-}
 
 image_kib()
 {
@@ -138,6 +105,15 @@ tell_disk()
 	tell guest "opens $(said 'channels: ') channels for it, two of them sub-channels"
 }
 
+# It powers off
+guest_is_done()
+{
+	await 20 "the guest is done" guest_says 'done'
+	press_return
+	end_vmm 0
+	all_gone
+}
+
 disk_case()
 {
 	headline "1. A disk, a file system, a LUN that comes and goes"
@@ -164,22 +140,19 @@ disk_case()
 
 	press_return
 	backstore second /tmp/second 16
-	add_lun 1 fileio_0/second
+	add_lun "$(group_of 1)" 1 fileio_0/second
 	tell host "adds LUN 1 while the guest runs"
 	await 60 "the guest finds it" guest_says 'sdb: '
 	tell guest "finds sdb, $(said 'sdb: ')"
 	await 60 "the guest uses it" guest_says 'sdb has what was written'
 	tell guest "writes it, and reads the same"
-	remove_lun 1
+	remove_lun "$(group_of 1)" 1
 	expect "the second backstore goes" rmdir "$core"/fileio_0/second
 	tell host "removes LUN 1"
 	await 60 "the guest loses it" guest_says 'sdb is gone'
 	await 60 "the guest has the other one" guest_says 'sda can be read'
 	tell guest "sdb is gone; sda can be read as before"
-	await 20 "the guest is done" guest_says 'done'
-	press_return
-	end_vmm 0
-	all_gone
+	guest_is_done
 	tell guest "powers off; nothing is pinned, no partition is left"
 }
 
@@ -198,28 +171,7 @@ unplug_case()
 	echo "plug 2" >/tmp/control
 	await 120 "the guest finds it again" guest_says 'sda is there again'
 	tell guest "plugged in again, sda can be read"
-	await 20 "the guest is done" guest_says 'done'
-	press_return
-	end_vmm 0
-	all_gone
-}
-
-acknowledged()
-{
-	# A whole line: the VMM may have been killed in the middle of one
-	sed -n 's/^ack \([0-9]*\)\r$/\1/p' /tmp/console | tail -n 1
-}
-
-acked_many()
-{
-	[ "$(acknowledged)" -ge "$1" ] 2>/dev/null
-}
-
-check_acks()
-{
-	expect "what was acknowledged is in the image" \
-		/ack check "$image" 8388608 512 "$1"
-	tell host "in the image: all that was acknowledged, $1 writes"
+	guest_is_done
 }
 
 killed_case()
@@ -228,14 +180,13 @@ killed_case()
 	start ack
 	await 180 "the guest writes" acked_many 600
 	kill -9 "$vmm"
-	wait "$vmm"
-	status=$? vmm=
-	expect "the VMM dies of SIGKILL and not with status $status" [ "$status" -eq 137 ]
+	reap 137
 	last=$(acknowledged)
 	save_logs
 	all_gone
 	tell host "SIGKILL after write $last; nothing is pinned, no partition is left"
-	check_acks "$last"
+	check_acks "$image" 8388608 "$last"
+	tell host "in the image: all that was acknowledged, $last writes"
 	start "check-$last"
 	await 120 "the guest finds it" guest_says 'done'
 	press_return
@@ -250,37 +201,24 @@ make_system()
 {
 	! has_system_backstore || return 0
 	make_system_backstore
-	group=$fabric/$wwpn/tpgt_2
-	expect "a second portal group" mkdir -p "$group"
-	expect "its nexus" sh -c "echo $nexus >$group/nexus"
-	add_lun 0 iblock_0/system
+	make_group "$(group_of 2)" "$nexus" iblock_0/system
 	backstore fio /tmp/fio 64
-	group=$fabric/$wwpn/tpgt_3
-	expect "a third portal group" mkdir -p "$group"
-	expect "its nexus" sh -c "echo $nexus >$group/nexus"
-	add_lun 0 fileio_0/fio
-	group=$fabric/$wwpn/tpgt_1
+	make_group "$(group_of 3)" "$nexus" fileio_0/fio
 }
 
 remove_system()
 {
 	has_system_backstore || return 0
-	for tag in 2 3; do
-		group=$fabric/$wwpn/tpgt_$tag
-		remove_lun 0
-		expect "the nexus goes" sh -c "echo NULL >$group/nexus"
-		expect "the portal group goes" rmdir "$group"
-	done
+	remove_group "$(group_of 2)"
+	remove_group "$(group_of 3)"
 	expect "the backstore of fio's disk goes" rmdir "$core/fileio_0/fio"
 	remove_system_backstore
-	group=$fabric/$wwpn/tpgt_1
 }
 
 # Its session would not let the nexus go
 session_is_gone()
 {
-	echo NULL >"$fabric/$wwpn/tpgt_3/nexus" 2>/dev/null &&
-		echo "$nexus" >"$fabric/$wwpn/tpgt_3/nexus"
+	echo NULL >"$(group_of 3)/nexus" 2>/dev/null && echo "$nexus" >"$(group_of 3)/nexus"
 }
 
 start_fio()
@@ -295,7 +233,7 @@ check_fio()
 	save_logs
 	all_gone
 	await 40 "the session is gone" session_is_gone
-	expect "what was acknowledged is in the image" /ack check /tmp/fio 58720256 512 "$last"
+	check_acks /tmp/fio 58720256 "$last"
 	tell host "nothing is pinned, the session is gone; all $last acknowledged writes are there"
 }
 
@@ -304,9 +242,7 @@ fio_is_killed()
 	# At another moment each time
 	sleep "0.$(head -c 2 /dev/urandom | od -An -tu2 | tr -d " ")"
 	kill -9 "$vmm"
-	wait "$vmm"
-	status=$? vmm=
-	expect "the VMM dies of SIGKILL and not with status $status" [ "$status" -eq 137 ]
+	reap 137
 	tell host "the VMM is killed"
 	check_fio
 }
@@ -314,9 +250,7 @@ fio_is_killed()
 fio_is_reset()
 {
 	echo reset >/tmp/keyboard
-	wait "$vmm"
-	status=$? vmm=
-	expect "the VMM ends with status 2 and not $status" [ "$status" -eq 2 ]
+	reap 2
 	tell guest "resets itself"
 	check_fio
 }
@@ -333,9 +267,7 @@ fio_is_unplugged()
 	tell guest "fio: verified once more"
 	await 20 "the guest is done" guest_says 'done'
 	press_return
-	wait "$vmm"
-	status=$? vmm=
-	expect "the VMM ends with status 0 and not $status" [ "$status" -eq 0 ]
+	reap 0
 	check_fio
 }
 
@@ -379,10 +311,8 @@ root_case()
 # portal group of the same name
 ask_in_host()
 {
-	group=${fabric%/*}/loopback/$wwpn/tpgt_4
-	expect "a portal group of this machine's own" mkdir -p "$group"
-	expect "its nexus" sh -c "echo $nexus >$group/nexus"
-	add_lun 0 fileio_0/sg
+	loopback=${fabric%/*}/loopback
+	make_group "$loopback/$wwpn/tpgt_4" "$nexus" fileio_0/sg
 	await 20 "the disk is there" [ -b /dev/sda ]
 	mkdir -p /tmp/system
 	expect "the system is mounted" mount -t ext4 -o ro /dev/vda1 /tmp/system
@@ -395,28 +325,18 @@ ask_in_host()
 		umount "/tmp/system/$d"
 	done
 	umount /tmp/system
-	remove_lun 0
-	echo NULL >"$group/nexus"
-	rmdir "$group" "${group%/*}" "${fabric%/*}/loopback"
+	remove_group "$loopback/$wwpn/tpgt_4"
+	rmdir "$loopback/$wwpn" "$loopback"
 }
 
 ask_in_guest()
 {
-	group=$fabric/$wwpn/tpgt_4
-	expect "a fourth portal group" mkdir -p "$group"
-	expect "its nexus" sh -c "echo $nexus >$group/nexus"
-	add_lun 0 fileio_0/sg
+	make_group "$(group_of 4)" "$nexus" fileio_0/sg
 	start sg3 "$wwpn:4" "$wwpn:2"
 	await 600 "sg3-utils are done" console '^sg3 ends'
 	sed '1,/^sg3 begins/d; /^sg3 ends/,$d' /tmp/console | tr -d '\r' >/tmp/sg3.guest
-	await 20 "the guest is done" guest_says 'done'
-	press_return
-	end_vmm 0
-	all_gone
-	remove_lun 0
-	echo NULL >"$group/nexus"
-	rmdir "$group"
-	group=$fabric/$wwpn/tpgt_1
+	guest_is_done
+	remove_group "$(group_of 4)"
 }
 
 # A line for each command, with its answer
@@ -464,9 +384,7 @@ sg3_case()
 	expect "the backstore goes" rmdir "$core/fileio_0/sg"
 }
 
-echo "@@ demo-disk.txt" >/dev/results
-load_kvm
-load_all
+begin demo-disk
 headline "A host, Linux $(uname -r), with vmbus_scsi; pages pinned: $(pinned_pages)"
 make_target
 mkfifo /tmp/control
@@ -475,8 +393,4 @@ while read -r what rounds; do
 done </arguments
 remove_system
 remove_target
-unload_all
-check_pins "after the modules are gone"
-[ "$failed" -eq 0 ] || finish
-headline "All of this happened."
-finish
+end

@@ -142,32 +142,11 @@ monitor()
 	echo '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$*"'"}'"${ask-}"'}' >&8
 }
 
-# What the guest has said since mark()
-mark()
-{
-	marked=$(($(wc -l </tmp/console) + 1))
-}
-
-# A line may stand behind the prompt of a login, or what fio says of its progress
+# What the guest has said since mark(), with the end of a line that is not whole yet. A line may
+# stand behind the prompt of a login, or what fio says of its progress
 since_mark()
 {
 	tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^.*guest: /guest: /'
-}
-
-guest_says()
-{
-	! since_mark | grep -q '^guest: FAILED' || give_up "$(since_mark | grep '^guest: FAILED')"
-	since_mark | grep -q "^guest: $1"
-}
-
-acknowledged()
-{
-	since_mark | sed -n 's/^ack \([0-9]*\)$/\1/p' | tail -n 1
-}
-
-acked_many()
-{
-	[ "$(acknowledged)" -ge "$1" ] 2>/dev/null
 }
 
 # The guest writes to a disk; $1 acknowledged writes of that are awaited
