@@ -127,9 +127,10 @@ busy()
 		until set -- "$path"/host*/target*/*/block/* && [ -e "$1" ]; do
 			sleep 0.1
 		done
-		until_there "/dev/${1##*/}"
-		dd if="/dev/${1##*/}" of=/dev/null bs=64k count=16 2>/tmp/dd ||
-			say "FAILED: the disk"
+		# Its name is there a moment before it can be opened
+		until dd if="/dev/${1##*/}" of=/dev/null bs=64k count=16 2>/tmp/dd; do
+			sleep 0.1
+		done
 		rebind hv_utils "$(device_of "$heartbeat_type")"
 	done
 	say "busy: done"
