@@ -280,9 +280,12 @@ TEST_F(life, data_and_sense)
 	EXPECT_EQ(0xe8, r.msg.sense[6]);
 	EXPECT_EQ(3, *(__u64 *)self->vmm.mem);
 	EXPECT_EQ(0, fail_set(FAIL "short_block", "0"));
-	/* And nothing of it is left, in whichever request the next error comes. */
+	/*
+	 * And nothing of it is left, in whichever request the next error comes. A channel has 256,
+	 * and uses those first that were freed last: once all of them, then as many.
+	 */
 	cmd.cdb[2] = 0xff;
-	for (i = 0; i < 300; i++)
+	for (i = 0; i < 600; i++)
 		left |= scsi_do(self->c, &cmd).msg.sense[6];
 	EXPECT_EQ(0, left);
 }
