@@ -22,7 +22,13 @@
 #define HANDLE		0x7000000
 #define NO_PROCESSOR	0xffffffff
 
-enum { REQUESTOFFERS = 3, OPENCHANNEL = 5, GPADL_HEADER = 8, GPADL_BODY = 9, INITIATE_CONTACT = 14 };
+enum {
+	REQUESTOFFERS = 3,
+	OPENCHANNEL = 5,
+	GPADL_HEADER = 8,
+	GPADL_BODY = 9,
+	INITIATE_CONTACT = 14,
+};
 
 struct hostile_input {
 	u32 connection;
