@@ -60,7 +60,7 @@ prove_intake()
 	functions=gpadl_wire_check_header,gpadl_wire_init,gpadl_wire_add
 	functions+=,gpadl_wire_range,wire_begin_range
 	functions+=,wire_add_page,wire_add_run,wire_complete,get_le32,get_le64
-	functions+=,gpadl_wire_take_ranges
+	functions+=,wire_take_page,gpadl_wire_take_ranges
 
 	say "WP: taking in words, about two minutes ..."
 	annotate
