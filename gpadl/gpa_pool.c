@@ -606,9 +606,10 @@ static bool request_moves(struct gpa_request *r, const struct gpadl_region_table
 	spin_lock_irq(lock);
 	/*
 	 * One that is still being parsed uses no region yet, and waits for the change when it
-	 * comes to that. Pairs with smp_store_release() in request_map().
+	 * comes to that. Pairs with smp_store_release() in request_map(). One that is late is
+	 * mapped no more: its data is there, its pages are only to be marked and unpinned.
 	 */
-	look = smp_load_acquire(&r->state) >= GPA_MAPPING && !r->retired;
+	look = smp_load_acquire(&r->state) >= GPA_MAPPING && !r->retired && !r->is_late;
 	r->looked_at = look;
 	spin_unlock_irq(lock);
 	if (!look)

@@ -406,6 +406,31 @@ VM_CASE(region_while_mapping)
 	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
 }
 
+/*
+ * What an unmap has left to a work item keeps the VMM from nothing: the guest, which has its
+ * answer, may have let go of that memory.
+ */
+VM_CASE(region_of_late_work_goes)
+{
+	struct vm_blocker_wq b;
+	struct vmbus_mapping *map;
+
+	packet(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	folio_clear_dirty(page_folio(sg_page(map->sgl)));
+	gpa_block_wq(&b, vm->p->drop_wq);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 1);
+	gpa_unblock_wq(&b);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(vm_hva(vm, VM_LOW_PFN)));
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_LOW].hva, 0), 0);
+	vm_check(vm);
+}
+
 /* With the VMM's word for it: it goes, and what is mapped stays until it is unmapped. */
 VM_CASE(region_is_retired)
 {
@@ -566,6 +591,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(region_of_a_request_stays),
 	KUNIT_CASE(region_is_split),
 	KUNIT_CASE(region_while_mapping),
+	KUNIT_CASE(region_of_late_work_goes),
 	KUNIT_CASE(region_is_retired),
 	KUNIT_CASE(retired_is_forgotten),
 	KUNIT_CASE(ends_while_looked_at),
