@@ -9,7 +9,8 @@
 # PROGRAM may be a pattern: 'fuzz_*'. SERIES=6.1 takes that Debian kernel, CONFIG=debug
 # one that is built to find bugs, SERIES=newest one that is built so of the newest source in
 # the archive. STRESS_SECONDS is how long stress_test takes, 5 if not
-# told; FUZZ_SECONDS, FUZZ_BASE, FUZZ_SEED and FUZZ_OPS are for the fuzzers (fuzz.sh).
+# told; FUZZ_SECONDS, FUZZ_BASE (1 if not told), FUZZ_SEED and FUZZ_OPS are for the
+# fuzzers (fuzz.sh).
 # TIMES=40 runs each program so often, until it fails: is it steady? SMP,
 # TIMEOUT, SHOW, ACCEL and QEMU_ARGS are those of qemu.sh. SUITE=NAME takes the programs of
 # tests/NAME, run by guest/NAME.sh; APPEND is more of the kernel's command line. LEAKS=0
@@ -32,7 +33,8 @@ logs=$dir/log
 too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
-[ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes)$"
+[ -z "$config" ] ||
+	too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|user namespaces .*)$"
 
 "$top/scripts/deps.sh"
 KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests
@@ -98,7 +100,7 @@ run()
 	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
 		"$image" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
 		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
-		"FUZZ_BASE=${FUZZ_BASE-}" "FUZZ_SEED=${FUZZ_SEED-}" \
+		"FUZZ_BASE=${FUZZ_BASE:-1}" "FUZZ_SEED=${FUZZ_SEED-}" \
 		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
 		"LEAKS=${LEAKS:-1}" "TIMES=${TIMES:-1}" "${APPEND-}" || ok=1
 
