@@ -27,7 +27,6 @@ kernel_logs=$out/selftest-debug/log
 flags=(-std=gnu11 -g -Wall -Wextra -Werror -Wno-sign-compare
        -Wno-missing-field-initializers -Wno-c2x-extensions
        -I"$top/tests/host/include" -I"$top/tests/host" -I"$top")
-passed=0 failed=0
 
 # target NAME: the files that are fuzzed, of which the corpus covers every line and every
 # branch, and what else is compiled
@@ -110,12 +109,7 @@ on_kernel()
 		TIMEOUT=$(($3 * 3 + 900)) "$top/scripts/selftest.sh" "$1" | tail -n 1) || true
 	grep -hE '^# (FUZZ_SEED|device:|packet:|ring:|senders:)' "$kernel_logs"/fuzz_*.tap >&2 || true
 	say "  what operations returned: $kernel_logs/fuzz_*.tap"
-	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-		passed=$((passed + BASH_REMATCH[1]))
-		failed=$((failed + BASH_REMATCH[2]))
-	else
-		failed=$((failed + 1))
-	fi
+	add_line "$last" || true
 }
 
 run()
@@ -129,7 +123,7 @@ run()
 		in_user_space vstor $((seconds / 6))
 		on_kernel 'fuzz_*_test' "the device, packets and the rings" $((seconds / 3)) ;;
 	esac
-	totals "$passed" "$failed"
+	totals
 }
 
 "$top/scripts/deps.sh" clang-14 llvm-14 libclang-rt-14-dev

@@ -20,7 +20,6 @@ dir=$out/install-$release
 root=$dir/root
 compiled=$cache/ccache-$release
 old_version=0.0.1
-passed=0 failed=0
 
 [ "$(id -u)" -eq 0 ] || die "this makes a Debian system, as root" "run it as root"
 "$top/scripts/deps.sh" mmdebstrap e2fsprogs build-essential debhelper dh-dkms lintian \
@@ -78,18 +77,15 @@ packages_of()
 # count WHAT COMMAND...: a step here, outside the guest, is a test as well
 count()
 {
-	local what=$1 status=0
+	local what=$1
 	shift
 
-	logged "$dir/$(tr -c 'A-Za-z0-9\n' - <<<"$what").log" "$@" || status=$?
-	if [ "$status" -eq 0 ]; then
-		passed=$((passed + 1))
+	if tally logged "$dir/$(tr -c 'A-Za-z0-9\n' - <<<"$what").log" "$@"; then
 		say "ok - $what"
 	else
-		failed=$((failed + 1))
 		say "not ok - $what"
+		return 1
 	fi
-	return "$status"
 }
 
 # A header is the same if size and time are: to read a thousand for each object takes a second
@@ -315,17 +311,16 @@ with_lock "root-$release" make_tarball
 headers=$(with_lock "headers-$release" backports_headers)
 if prepare "$headers"; then
 	make_image
-	read -r p _ f _ < <(TIMEOUT='' "$top/scripts/secure-boot.sh" "$dir")
-	passed=$((passed + p)) failed=$((failed + f))
+	add_line "$(TIMEOUT='' "$top/scripts/secure-boot.sh" "$dir")" || true
 	say "Booting it in QEMU: use, upgrade, purge. DKMS takes some minutes there ..."
 	status=0
 	QEMU_ARGS="-drive file=$dir/disk,if=virtio,format=raw,cache=unsafe" FOLLOW=install.tap \
 		MEM=4G TIMEOUT=${TIMEOUT:-2400} "$top/scripts/qemu.sh" "$dir/vmlinuz" \
 		"$dir/initrd" "$dir/log" root=/dev/vda rw quiet || status=1
 	read -r p f _ < <(count_results "$dir/log/install.tap" "")
-	passed=$((passed + p)) failed=$((failed + f))
+	add "$p" "$f"
 	# The console's complaints, or a system that did not get to the end: one failure more
-	[ "$status" -eq 0 ] || [ "$f" -gt 0 ] || failed=$((failed + 1))
+	[ "$status" -eq 0 ] || [ "$f" -gt 0 ] || add 0 1
 	rm -f "$dir/disk"
 fi
-totals "$passed" "$failed"
+totals

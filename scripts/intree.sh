@@ -18,7 +18,6 @@ src=$("$top/scripts/kernel.sh" source "$want")
 dir=$cache/intree-$want-${src##*/}
 tree=$dir/linux/drivers/vmbus_gpadl
 logs=$out/intree-$want
-passed=0 failed=0
 
 # Symbols of this tree's Kconfig
 mapfile -t ours < <(sed -n 's/^\(menu\)*config //p' "$top/Kconfig")
@@ -57,17 +56,6 @@ place()
 		replace "$dir/linux/drivers/Kconfig"
 	{ cat "$src/drivers/Makefile"; echo "obj-y += vmbus_gpadl/"; } |
 		replace "$dir/linux/drivers/Makefile"
-}
-
-# count STATUS WHAT
-count()
-{
-	if [ "$1" -eq 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		say "FAILED: $2"
-	fi
 }
 
 # The compiler says nothing about this tree. What was built before it does not look at again
@@ -144,12 +132,10 @@ all_modules()
 # step WHAT-FAILED LOG COMMAND...
 step()
 {
-	local what=$1 log=$logs/$2 status=0
+	local what=$1 log=$logs/$2
 	shift 2
 
-	logged "$log" "$@" || status=$?
-	count "$status" "$what"
-	return "$status"
+	tally logged "$log" "$@" || { say "FAILED: $what"; return 1; }
 }
 
 try()
@@ -162,14 +148,15 @@ try()
 	# The skipped: of what one processor cannot do, as kunit.py's machine has no other
 	read -r p f s < <(count_results "$logs/kunit.log" "    " ".* only processor")
 	# It has run, with every case
-	count "$([ "$p" -gt 0 ]; echo $?)" "no case has run"
+	tally [ "$p" -gt 0 ] || say "FAILED: no case has run"
 	say "Building it as modules ..."
 	if step "it does not build as modules" modules.log as_modules; then
 		step "a module is missing" missing.log all_modules || true
 	fi
 	step "there is a warning" warnings.log no_warning "$logs/kunit.log" || true
 	step "there is a warning" warnings.log no_warning "$logs/modules.log" || true
-	totals $((passed + p)) $((failed + f)) "$s"
+	add "$p" "$f" "$s"
+	totals
 }
 
 mkdir -p "$logs"

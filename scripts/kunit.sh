@@ -52,7 +52,7 @@ count_faults()
 
 run()
 {
-	local passed=0 failed=0 skipped=0 ok=0 ktap p f s defined
+	local ok=0 ktap p f s defined
 
 	say "Building the modules against the $name kernel ..."
 	build_modules "$kernel" "$dir/build" GPADL_KUNIT=m
@@ -74,7 +74,7 @@ run()
 		read -r p f s < <(count_results "$ktap" '    ' "$skips")
 		say "  $(basename -s .ktap "$ktap"): $(totals "$p" "$f" "$s" || true)"
 		count_faults "$ktap" >&2
-		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		add "$p" "$f" "$s"
 	done
 
 	defined=$(cases_defined)
@@ -83,8 +83,8 @@ run()
 		failed=$((defined - passed - skipped))
 	fi
 	# The kernel's own complaints, leaks and the like: one failure more
-	[ $ok -eq 0 ] || failed=$((failed + 1))
-	totals "$passed" "$failed" "$skipped"
+	[ $ok -eq 0 ] || add 0 1
+	totals
 }
 
 with_lock "$(echo "$dir" | tr / _)" run

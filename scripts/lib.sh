@@ -245,26 +245,40 @@ count_results()
 		END { print passed + 0, failed + 0, skipped + 0 }' "$1"
 }
 
-# tally COMMAND...: counts it in passed or failed, and fails if it does
-tally()
-{
-	local status=0
+# What a script adds up, and ends with
+passed=0 failed=0 skipped=0
 
-	"$@" || status=$?
-	if [ $status -eq 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
-	return $status
+# add PASSED FAILED [SKIPPED]
+add()
+{
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
 }
 
-# The last line of a script: totals PASSED FAILED [SKIPPED]; fails if one has failed, or if
-# nothing has passed
+# add_line LINE: the last one of another script; any other line is a failure, and it fails
+add_line()
+{
+	[[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]] ||
+		{ add 0 1; return 1; }
+	add "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]:-0}"
+}
+
+# tally COMMAND...: counts it in passed or failed, and fails if it does. Within a condition errexit
+# does not reach into what is called
+tally()
+{
+	if "$@"; then
+		add 1 0
+	else
+		add 0 1
+		return 1
+	fi
+}
+
+# totals [PASSED FAILED SKIPPED]: the last line of a script, of what it has added up, if it is not
+# told; fails if one has failed, or if nothing has passed
 totals()
 {
-	local skipped=${3:-0}
-
-	echo "$1 passed, $2 failed$([ "$skipped" -eq 0 ] || echo ", $skipped skipped")"
+	[ $# -gt 0 ] || set -- "$passed" "$failed" "$skipped"
+	echo "$1 passed, $2 failed$([ "$3" -eq 0 ] || echo ", $3 skipped")"
 	[ "$2" -eq 0 ] && [ "$1" -gt 0 ]
 }

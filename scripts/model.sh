@@ -121,12 +121,8 @@ check_breaks()
 		rm -f "$what.pml.trail"
 		check "$n" "break-$rule.log" || true
 		found=$(sed -n 's/^pan:1: //p' "break-$rule.log")
-		if [[ $found == "$expected"* ]]; then
-			passed=$((passed + 1))
-		else
+		tally [ "${found:0:${#expected}}" = "$expected" ] ||
 			say "  $rule is broken, and found is: ${found:-nothing}"
-			failed=$((failed + 1))
-		fi
 	done < <("rules_of_$what")
 	say "  rules broken, and found by their checks: $((passed - before)) of $n"
 }
@@ -147,23 +143,17 @@ check_model()
 	say "Breaking the model of a $what, rule by rule ..."
 	check_breaks
 	rm -f "$what.pml.trail"
-	if check_all "$@"; then
-		passed=$((passed + 1))
-	else
+	tally check_all "$@" || {
 		say "  the model breaks a rule, or is too large to be checked"
 		say "  next: (cd $dir && ./pan -r $what.pml) shows the way to it"
-		failed=$((failed + 1))
-	fi
+	}
 }
 
 run()
 {
-	local passed=0 failed=0
-
 	check_model request gpa_state gpadl/gpa_pool.h "$@"
 	check_model gpadl gpadl_state gpadl/priv.h "$@"
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
+	totals
 }
 
 "$top/scripts/deps.sh" spin gcc

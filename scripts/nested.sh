@@ -46,7 +46,7 @@ make_guest()
 
 run()
 {
-	local ok=0 passed
+	local ok=0
 
 	build
 	make_guest
@@ -57,7 +57,7 @@ run()
 		"$dir/build/tests/nested/bin/hang" "$dir/arguments" || ok=1
 	passed=$(grep -c '^ok - ' "$logs/nested.txt") || true
 	[ "$passed" -eq ${#cases[@]} ] || ok=1
-	totals "$passed" $ok
+	totals "$passed" $ok 0
 }
 
 with_lock "$(echo "$dir" | tr / _)" run

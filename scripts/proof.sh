@@ -75,21 +75,15 @@ prove_intake()
 
 run()
 {
-	local passed=0 failed=0 step
+	local step
 
 	mkdir -p "$dir"
 	cd "$dir"
 	export WHY3CONFIG=$dir/why3.conf
 	for step in prove_messages prove_intake; do
-		if "$step"; then
-			passed=$((passed + 1))
-		else
-			say "  NOT PROVED; see $dir/"
-			failed=$((failed + 1))
-		fi
+		tally "$step" || say "  NOT PROVED; see $dir/"
 	done
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
+	totals
 }
 
 "$top/scripts/deps.sh" frama-c-base why3 z3 cvc4

@@ -116,8 +116,8 @@ read -r passed failed _ < <(count_results "$here/result.log" "")
 # Each boot has said that it came to its end
 [ "$(grep -ac '^@@@ verdict' "$here/result.log")" -eq 2 ] || status=1
 if [ "$status" -ne 0 ]; then
-	failed=$((failed + 1))
+	add 0 1
 	say "The end of the console ($console):"
 	tail -c 1000 "$console" | tr -d '\0\r' | sed 's/\x1b\[[0-9;]*[A-Za-z]//g' >&2
 fi
-totals "$passed" "$failed"
+totals

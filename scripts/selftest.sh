@@ -65,7 +65,7 @@ programs()
 
 run()
 {
-	local passed=0 failed=0 skipped=0 ok=0 all=0 tap p f s
+	local ok=0 all=0 tap p f s
 
 	say "Building the modules and the tests ..."
 	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
@@ -109,22 +109,22 @@ run()
 		grep -E '^not ok|# SKIP' "$tap" >&2 || true
 		read -r p f s < <(count_results "$tap" '' "$too_old")
 		say "  $(basename -s .tap "$tap"): $p passed, $f failed, $s skipped"
-		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-		complete "$tap" || failed=$((failed + 1))
+		add "$p" "$f" "$s"
+		complete "$tap" || add 0 1
 	done
 	for p in "${programs[@]}"; do
 		[ -e "$logs/${p##*/}.tap" ] || {
 			say "  ${p##*/}: did not run"
-			failed=$((failed + 1))
+			add 0 1
 		}
 	done
 	# Only all tests together meet what there is to meet
 	if [ $all -eq 1 ] && [ "$skipped" -eq 0 ] && [ "$suite" = selftest ]; then
-		"$top/scripts/errnos.sh" "$logs"/*.tap >&2 || failed=$((failed + 1))
+		"$top/scripts/errnos.sh" "$logs"/*.tap >&2 || add 0 1
 	fi
 	# The kernel's own complaints, pages left pinned and the like: one more
-	[ $ok -eq 0 ] || failed=$((failed + 1))
-	totals "$passed" "$failed" "$skipped"
+	[ $ok -eq 0 ] || add 0 1
+	totals
 }
 
 # Did a program report as many tests as it said it would?

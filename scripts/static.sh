@@ -275,20 +275,23 @@ check_cross()
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
 	shellcheck long_scripts design uapi versions masks install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
-passed=0 failed=0
+
+# A check fails by its status or by having something to say
+is_silent()
+{
+	"check_$1" >"$log" 2>&1 && ! grep -qvE '^(Skipping BTF generation|$)' "$log"
+}
+
 mkdir -p "$dir/log"
 for c in "${checks[@]}"; do
 	SECONDS=0
 	log=$dir/log/$c.log
-	# A check fails by its status or by having something to say
-	if "check_$c" >"$log" 2>&1 && ! grep -qvE '^(Skipping BTF generation|$)' "$log"; then
-		passed=$((passed + 1))
+	if tally is_silent "$c"; then
 		say "  ok   $c ($SECONDS s)"
 	else
-		failed=$((failed + 1))
 		say "  FAIL $c ($SECONDS s)"
 		head -n 40 "$log" >&2
 		say "(all of it: $log)"
 	fi
 done
-totals "$passed" "$failed"
+totals
