@@ -14,68 +14,48 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 scripts=$top/scripts
-passed=0 failed=0 skipped=0 summary=() guilty=()
-last_line='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
+summary=() guilty=()
 # One stream, in the order in which things happen; stages answer on fd 3
 exec 3>&1 2>&1
 
-# The stages, in order: name, what it does, command
+# stages SET: those of make check, those of make check-full, which it leaves out, or those that
+# have no room in it (apart), in order: name, what it does, command. What begins with & runs beside
+# the others, with low priority: it boots no guest, and most guests keep only one of two processors
+# busy.
 stages()
 {
-	cat <<-'END'
-	prepare|get packages, Debian's kernels, and build two of our own|"$scripts/deps.sh" && kernels source stock "stock $series_old" "build debug" "build bench"
-	static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|"$scripts/static.sh"
-	tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C "$top/tests/gpadlctl" check
-	wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C "$top/tests/host" check
-	kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|"$scripts/kunit.sh"
-	selftest|the uAPI's tests, shipped modules, Debian's own kernel|"$scripts/selftest.sh"
-	iommu|a device does DMA on mappings, behind an IOMMU|"$scripts/iommu.sh"
-	bench|a map costs no more instructions than it did|"$scripts/bench.sh" check
-	demo|end to end: a stock guest's GPADLs, mapped|happens demo.sh
-	disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens demo-disk.sh
+	grep -E "^$1\|" <<-'END' | cut -d '|' -f 2-
+	check|prepare|get packages, Debian's kernels, and build two of our own|"$scripts/deps.sh" && kernels source stock "stock $series_old" "build debug" "build bench"
+	check|static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|"$scripts/static.sh"
+	check|tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C "$top/tests/gpadlctl" check
+	check|wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C "$top/tests/host" check
+	check|kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|"$scripts/kunit.sh"
+	check|selftest|the uAPI's tests, shipped modules, Debian's own kernel|"$scripts/selftest.sh"
+	check|iommu|a device does DMA on mappings, behind an IOMMU|"$scripts/iommu.sh"
+	check|bench|a map costs no more instructions than it did|"$scripts/bench.sh" check
+	check|demo|end to end: a stock guest's GPADLs, mapped|happens demo.sh
+	check|disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens demo-disk.sh
+	full|&kernels|build the kernels for kcsan and coverage, and the newest|kernels "build kcsan" "build gcov" "build quick newest"
+	full|&model|every interleaving of a GPADL's life, by Spin|"$scripts/model.sh"
+	full|&proof|the wire format keeps to its memory, by Frama-C|"$scripts/proof.sh"
+	full|fuzz|the wire format, the device and the rings, fuzzed|FUZZ_BASE=${FUZZ_BASE:-1} "$scripts/fuzz.sh" "${FUZZ_SECONDS:-60}"
+	full|fault|what can fail fails, one after the other, in each operation|"$scripts/fault.sh"
+	full|debug|the selftests, and stress, with KASAN and lockdep|CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
+	full|newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
+	full|old|the selftests on Debian's older kernel, but for what that cannot do|SERIES=$series_old "$scripts/selftest.sh"
+	full|kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
+	full|nested|stock guests: sub-channels by uio; panics while a backend hangs|"$scripts/nested.sh"
+	full|verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens demo-disk.sh verify
+	full|root|Debian boots from a disk|happens demo-disk.sh root
+	full|sg3|sg3-utils in a guest, and in its host on the same disk|happens demo-disk.sh sg3
+	full|qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
+	full|watch|what the documents show with perf and bpftrace|"$scripts/watch.sh"
+	full|intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|sum_up intree.sh "intree.sh newest"
+	full|install|packages on Debian 12 and 13: install, use, upgrade in use, purge|sum_up "install.sh bookworm" "install.sh trixie"
+	full|coverage|what of the modules the tests reach, by gcov|"$scripts/coverage.sh"
+	full|mutants|faults put into the wire format are found by its tests|"$scripts/mutants.sh" gpadl/wire.c
+	apart|arm64|arm64, pages of 4 and 64 KiB: no warning; KUnit in an emulated machine|stage_arm64
 	END
-}
-
-# Those of make check-full. What begins with & runs beside the others, with low
-# priority: it boots no guest, and most guests keep only one of two processors busy.
-stages_full()
-{
-	cat <<-'END'
-	&kernels|build the kernels for kcsan and coverage, and the newest|kernels "build kcsan" "build gcov" "build quick newest"
-	&model|every interleaving of a GPADL's life, by Spin|"$scripts/model.sh"
-	&proof|the wire format keeps to its memory, by Frama-C|"$scripts/proof.sh"
-	fuzz|the wire format, the device and the rings, fuzzed|FUZZ_BASE=${FUZZ_BASE:-1} "$scripts/fuzz.sh" "${FUZZ_SECONDS:-60}"
-	fault|what can fail fails, one after the other, in each operation|"$scripts/fault.sh"
-	debug|the selftests, and stress, with KASAN and lockdep|CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
-	newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
-	old|the selftests on Debian's older kernel, but for what that cannot do|SERIES=$series_old "$scripts/selftest.sh"
-	kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
-	nested|stock guests: sub-channels by uio; panics while a backend hangs|"$scripts/nested.sh"
-	verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens demo-disk.sh verify
-	root|Debian boots from a disk|happens demo-disk.sh root
-	sg3|sg3-utils in a guest, and in its host on the same disk|happens demo-disk.sh sg3
-	qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
-	watch|what the documents show with perf and bpftrace|"$scripts/watch.sh"
-	intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|sum_up intree.sh "intree.sh newest"
-	install|packages on Debian 12 and 13: install, use, upgrade in use, purge|sum_up "install.sh bookworm" "install.sh trixie"
-	coverage|what of the modules the tests reach, by gcov|"$scripts/coverage.sh"
-	mutants|faults put into the wire format are found by its tests|"$scripts/mutants.sh" gpadl/wire.c
-	END
-}
-
-# Those that have no room in it
-stages_apart()
-{
-	cat <<-'END'
-	arm64|arm64, pages of 4 and 64 KiB: no warning; KUnit in an emulated machine|stage_arm64
-	END
-}
-
-stages_all()
-{
-	stages
-	stages_full
-	stages_apart
 }
 
 # kernels "ARGUMENT..."...: of kernel.sh, for kernels that other stages would wait for
@@ -93,14 +73,13 @@ kernels()
 # sum_up "[VARIABLE=VALUE]... SCRIPT [ARGUMENT]..."...: ends with the sum of what they end with
 sum_up()
 {
-	local command
+	local command passed=0 failed=0 skipped=0
 
 	for command; do
 		# shellcheck disable=SC2086 # words
-		PATH=$scripts:$PATH env $command | tail -n 1
-	done | awk -v wanted=$# '
-		/^[0-9]+ passed, [0-9]+ failed/ { ended++; passed += $1; failed += $3 }
-		END { print passed + 0 " passed, " failed + wanted - ended " failed" }'
+		add_line "$(PATH=$scripts:$PATH env $command | tail -n 1)" || true
+	done
+	totals
 }
 
 # The kernel is one without KASAN and lockdep: they are for 6.12, and here is no time
@@ -122,11 +101,10 @@ stage_arm64()
 # A demo counts as one test: it happened as it should, or not
 happens()
 {
-	if "$scripts/$1" "${@:2}" >&2; then
-		echo "1 passed, 0 failed"
-	else
-		echo "0 passed, 1 failed"
-	fi
+	local passed=0 failed=0 skipped=0
+
+	tally "$scripts/$1" "${@:2}" >&2 || true
+	totals
 }
 
 # Each of its cases is a test; the first that fails is the last. QEMU_VERSION says which QEMU
@@ -148,19 +126,16 @@ run_stage()
 # record NAME SECONDS LAST-LINE: a stage has ended
 record()
 {
-	local name=$1 p=0 f=0 s=0 line
+	local name=$1 line before=("$passed" "$failed" "$skipped")
 
-	if [[ $3 =~ $last_line ]]; then
-		p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]} s=${BASH_REMATCH[4]:-0}
-	else
-		echo "The stage did not run to its end."
-	fi
+	passed=0 failed=0 skipped=0
+	add_line "$3" || echo "The stage did not run to its end."
 	# No test is not a success
-	[ $((p + f)) -gt 0 ] || f=1
-	[ "$f" -eq 0 ] || guilty+=("$name")
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$p" "$f" "$2")
-	[ "$s" -eq 0 ] || line+=", $s skipped"
+	[ $((passed + failed)) -gt 0 ] || add 0 1
+	[ "$failed" -eq 0 ] || guilty+=("$name")
+	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$passed" "$failed" "$2")
+	[ "$skipped" -eq 0 ] || line+=", $skipped skipped"
+	add "${before[@]}"
 	summary+=("$line")
 	printf -- '-- %s\n' "$line"
 }
@@ -214,22 +189,21 @@ why()
 
 if [ "${1-}" = full ]; then
 	shift
-	list=stages_full
-elif [ $# -eq 0 ]; then
-	list=stages
+	set=full
 else
-	list=stages_all
+	set=check
 fi
+[ $# -eq 0 ] || set='.*'
 
 dir=$out/check
 mkdir -p "$dir"
 wanted=" $* "
 side=
 # Whole, or the stages named; the latter in the order in which they stand above
-if [ $# -eq 0 ] && $list | grep '^&' >/dev/null; then
+if [ "$set" = full ]; then
 	# In a process group of its own, which goes when this does
 	set -m
-	beside < <($list | sed -n 's/^&//p') &
+	beside < <(stages full | sed -n 's/^&//p') &
 	side=$!
 	set +m
 	trap 'kill -- -$side 2>/dev/null || true' EXIT
@@ -239,11 +213,11 @@ while IFS='|' read -r name what command <&4; do
 	name=${name#&}
 	[ $# -eq 0 ] || [[ $wanted == *" $name "* ]] || continue
 	now "$name" "$what" "$command"
-done 4< <($list)
+done 4< <(stages "$set")
 if [ -n "$side" ]; then
 	wait "$side" || true
 	trap - EXIT
-	show_beside < <($list | sed -n 's/^&//p')
+	show_beside < <(stages full | sed -n 's/^&//p')
 fi
 
 printf '\n'
@@ -252,4 +226,4 @@ for name in ${guilty[@]+"${guilty[@]}"}; do
 	why "$name"
 done
 printf '\n'
-totals "$passed" "$failed" "$skipped"
+totals
