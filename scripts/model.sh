@@ -3,7 +3,8 @@
 #
 # Check the models of a GPADL's life (tests/model/gpadl.pml) and of a request's (request.pml)
 # in every interleaving, with Spin; and break them, one rule at a time, and see that it is
-# noticed.
+# noticed: NAME.rules has the rules that a model's first comment explains, and the assertion of
+# Spin's that must fail when each is broken.
 #
 #	model.sh [OPTION]...	options for Spin's pan, for example -m20000
 #
@@ -12,63 +13,15 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The rules that a model's first comment explains, and the assertion of Spin's that
-# must fail when each is broken
-rules_of_request()
-{
-	cat <<-'END'
-	RESCIND_EARLY	assertion violated ( !(pinned[0])&& !(pinned[1]))
-	RESET_EARLY	assertion violated ( !((before_reset[0]&&pinned[0]))
-	REGION_MOVES	assertion violated ( !(pinned[0])&& !(pinned[1]))
-	REGION_UNSEEN	assertion violated ( !(pinned[0])&& !(pinned[1]))
-	REUSED	assertion violated (list[
-	POOL_EARLY	assertion violated (((nr_busy==0)
-	LEAK	invalid end state
-	NO_RETRY	invalid end state
-	UNPIN_TWICE	assertion violated pinned[r]
-	END
-}
-
-rules_of_gpadl()
-{
-	cat <<-'END'
-	TORNDOWN_TWICE	assertion violated  !(wait_torndown[
-	TORNDOWN_LOST	assertion violated ( !(wait_torndown[0])&& !(wait_torndown[1]))
-	TORNDOWN_EARLY	assertion violated  !(pinned[
-	CREATED_TWICE	assertion violated wait_created[
-	CREATED_LOST	assertion violated ( !(wait_created[
-	CREATED_LATE	assertion violated  !(torndown_done[
-	UNPIN_EARLY	assertion violated ((state[g]==3)&&pinned[g])
-	RESCIND_EARLY	assertion violated ( !(pinned[0])&& !(pinned[1]))
-	RESCIND_LATE	assertion violated ( !((state[0]==3))&& !((state[1]==3)))
-	RESET_EARLY	assertion violated ( !((before_reset[0]&&pinned[0]))
-	RESET_LATE	assertion violated (nr_resetting<=
-	LEAK	assertion violated  !(pinned[
-	CLOSE_WAITS	invalid end state
-	NOT_TOLD	invalid end state
-	ARMED_LATE	invalid end state
-	TOLD_TOO_SOON	invalid end state
-	DEADLOCK	invalid end state
-	FULL_LOSES	assertion violated (free_slots>0)
-	SLOT_LEAK	assertion violated (free_slots==1)
-	END
-}
-
 # make_definitions ENUM HEADER: the states of the code, and numbers for the rules
 make_definitions()
 {
-	local name n=0
-
 	awk -v begin="^enum $1 {" '$0 ~ begin { inside = 1; next }
 	     inside && /^}/ { exit }
 	     inside { gsub(/[,\t ]/, ""); if ($0) printf "#define %s %d\n", $0, n++ }' \
 		"$top/$2" >states.pml
 	[ -s states.pml ] || die "there is no enum $1 in $2" "bring $model up to the code"
-	: >breaks.pml
-	while read -r name _; do
-		n=$((n + 1))
-		echo "#define $name $n" >>breaks.pml
-	done < <("rules_of_$what")
+	awk '{ print "#define", $1, NR }' "${model%.pml}.rules" >breaks.pml
 }
 
 # Does the model know every state of the code, and the code every function that the model
@@ -123,7 +76,7 @@ check_breaks()
 		found=$(sed -n 's/^pan:1: //p' "break-$rule.log")
 		tally [ "${found:0:${#expected}}" = "$expected" ] ||
 			say "  $rule is broken, and found is: ${found:-nothing}"
-	done < <("rules_of_$what")
+	done <"${model%.pml}.rules"
 	say "  rules broken, and found by their checks: $((passed - before)) of $n"
 }
 
