@@ -120,6 +120,13 @@ unpack()
 	rm -rf "$debs"
 }
 
+# unpack_headers PACKAGE DIR [MORE]...: those of a kernel, what they depend on, and more packages
+unpack_headers()
+{
+	# shellcheck disable=SC2046 # a list of names
+	unpack "$2" "$1" "${@:3}" $(pkg_depends "$1" linux-headers) $(pkg_depends "$1" linux-kbuild)
+}
+
 # prune DIR PATTERN: drop what DIR replaces: same name, other version or configuration. Not
 # what was used within a day: another tree of this project may be at it.
 prune()
@@ -154,6 +161,29 @@ cached()
 {
 	with_lock "$1" cache_fill "${@:2}"
 	answer "$2"
+}
+
+system_tar_make()
+{
+	local tar=$1
+
+	[ -z "$(find "$tar" -mtime -7 2>/dev/null)" ] || return 0
+	say "Making a Debian system, $3: some minutes ..."
+	logged "$tar.log" mmdebstrap --format=tar --variant=minbase --include="$4" \
+		"$3" "$tar.tmp" "$(archive_mirror)" || die "mmdebstrap failed" "read $tar.log"
+	mv "$tar.tmp" "$tar"
+	prune "$tar" "$2-$3-*.tar"
+}
+
+# system_tar NAME RELEASE PACKAGE,...: a Debian system, which is kept for a week. Needs root. Prints
+# where it is
+system_tar()
+{
+	local tar
+
+	tar=$cache/$1-$2-$(sha256sum <<<"$3" | cut -c 1-12).tar
+	with_lock "$1-$2-tar" system_tar_make "$tar" "$@"
+	echo "$tar"
 }
 
 # hash_of_packages PACKAGE...: another one when the archive has other versions of them

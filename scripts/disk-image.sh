@@ -16,22 +16,11 @@
 . "$top/scripts/archive.sh"
 
 release=${1:-bookworm}
-tarball=$cache/disk-$release.tar
 packages=systemd-sysv,udev,e2fsprogs,mount,fio,sg3-utils
 mib=1024
 
 [ "$(id -u)" -eq 0 ] || die "this makes a Debian system, as root" "run it as root"
 "$top/scripts/deps.sh" mmdebstrap e2fsprogs fdisk
-
-make_tarball()
-{
-	[ -z "$(find "$tarball" -mtime -7 2>/dev/null)" ] || return 0
-	say "Making a Debian system, $release, for a disk: some minutes ..."
-	logged "$tarball.log" mmdebstrap --format=tar --variant=minbase \
-		--include="$packages" "$release" "$tarball.tmp" "$(archive_mirror)" ||
-		die "mmdebstrap failed" "read $tarball.log"
-	mv "$tarball.tmp" "$tarball"
-}
 
 # The console is not its controlling terminal: agetty, which begins then, hangs that up.
 demo_run()
@@ -85,10 +74,10 @@ configure()
 # The partition begins at 1 MiB; GPT keeps 33 sectors at the end
 make_image()
 {
-	local root tmp=$image.tmp
+	local tarball root tmp=$image.tmp
 
 	[ ! -e "$image" ] || return 0
-	make_tarball
+	tarball=$(system_tar disk "$release" "$packages")
 	say "Making an image of it ..."
 	root=$(mktemp -d "$cache/tmp.XXXXXX")
 	chmod 755 "$root"

@@ -28,37 +28,15 @@ old_version=0.0.1
 # What packages of ours depend on is there before: what they bring shows after
 packages=systemd-sysv,udev,kmod,dkms,linux-image-amd64,linux-headers-amd64,initramfs-tools
 packages+=,mokutil,gcc,pkg-config,libc6-dev,pahole,libjs-sphinxdoc,ccache,openssl,lintian
-tarball=$cache/root-$release-$(sha256sum <<<"$packages" | cut -c 1-12).tar
-
-make_tarball()
-{
-	[ -z "$(find "$tarball" -mtime -7 2>/dev/null)" ] || return 0
-	say "Making a Debian system, $release: some minutes ..."
-	logged "$cache/root-$release.log" mmdebstrap --format=tar --variant=minbase \
-		--include="$packages" "$release" "$tarball.tmp" "$(archive_mirror)" ||
-		die "mmdebstrap failed" "read $cache/root-$release.log"
-	mv "$tarball.tmp" "$tarball"
-	prune "$tarball" "root-$release-????????????.tar"
-}
 
 # The headers of the kernel that the release's backports have, unpacked; prints where
 backports_headers()
 {
-	local headers tree tmp
+	local headers name=headers-$release
 
 	archive_ask "$release-backports"
 	headers=$(pkg_depends linux-headers-amd64 linux-headers-)
-	tree=$cache/headers-$release-${headers#linux-headers-}
-	if [ ! -e "$tree" ]; then
-		tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-		# shellcheck disable=SC2046 # a list of names
-		unpack "$tmp" "$headers" $(pkg_depends "$headers" linux-headers) \
-			$(pkg_depends "$headers" linux-kbuild)
-		chmod 755 "$tmp"
-		mv -T "$tmp" "$tree"
-		prune "$tree" "headers-$release-*"
-	fi
-	answer "$tree"
+	cached "$name" "$cache/$name-${headers#linux-headers-}" "$name-*" unpack_headers "$headers"
 }
 
 # packages_of VERSION: of the last commit, made once for all releases; prints where they are
@@ -307,8 +285,8 @@ make_image()
 }
 
 mkdir -p "$dir" "$compiled"
-with_lock "root-$release" make_tarball
-headers=$(with_lock "headers-$release" backports_headers)
+tarball=$(system_tar root "$release" "$packages")
+headers=$(backports_headers)
 if prepare "$headers"; then
 	make_image
 	add_line "$(TIMEOUT='' "$top/scripts/secure-boot.sh" "$dir")" || true

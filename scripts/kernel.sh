@@ -68,16 +68,9 @@ stock_make()
 	local dir=$1 image=$2 headers=$3 tmp=$4
 	local release=${image#linux-image-}
 
-	# shellcheck disable=SC2046 # a list of names
-	unpack "$tmp" "$image" "$headers" \
-		$(pkg_depends "$headers" linux-headers) \
-		$(pkg_depends "$headers" linux-kbuild)
+	unpack_headers "$headers" "$tmp" "$image"
 	mv "$tmp/boot/vmlinuz-$release" "$tmp/vmlinuz"
-	if [ -d "$tmp/usr/lib/modules/$release" ]; then
-		mv "$tmp/usr/lib/modules/$release" "$tmp/modules"
-	else
-		mv "$tmp/lib/modules/$release" "$tmp/modules"
-	fi
+	mv "$(find "$tmp" -path "*/lib/modules/$release" -prune)" "$tmp/modules"
 	echo "$release" >"$tmp/release"
 	headers_relocate "$tmp" "$dir" "$release"
 }
