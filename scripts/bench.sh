@@ -46,12 +46,10 @@ measure()
 
 	kdir=$("$top/scripts/kernel.sh" build "$config")
 	build "$kdir" "$tree"
-	rm -rf "$dir/ko"
 	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
 	printf '%s\n' "$@" >"$dir/measure"
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/measure" \
-		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt" \
-		"$top/scripts/guest/lib.sh" "$top/scripts/guest/bench.sh=/run"
+	RUN=bench "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/measure" \
+		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt"
 	say "Measuring ($*) on the $config kernel ..."
 	MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
 		"$(built_image "$kdir")" "$dir/initramfs" "$log" hugepages=64
@@ -113,7 +111,7 @@ without()
 
 	kdir=$("$top/scripts/kernel.sh" build bench)
 	build "$kdir" "$tree"
-	rm -rf "$dir/ko" "$mappers"
+	rm -rf "$mappers"
 	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
 	mkdir -p "$mappers"
 	cp "$tree/vmbus_gpadl.ko" "$mappers/0.ko"
@@ -127,9 +125,8 @@ without()
 		cp "$tree/vmbus_gpadl.ko" "$mappers/$n.ko"
 		cp "$mappers.saved" "$tree/$file"
 	done < <("$apply" "$list" "$tree")
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$mappers" \
-		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt" \
-		"$top/scripts/guest/lib.sh" "$top/scripts/guest/without.sh=/run"
+	RUN=without "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$mappers" \
+		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt"
 	say "Measuring each ..."
 	ICOUNT=1 MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
 		"$(built_image "$kdir")" "$dir/initramfs" "$dir/log-without" hugepages=64

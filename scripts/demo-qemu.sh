@@ -95,7 +95,7 @@ run()
 		if=none,id=system,format=raw,snapshot=on,file=$system \
 		-device virtio-blk-pci,drive=system"
 	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-6000} \
-		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
+		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$vmlinuz" "$dir/host.img" "$logs"
 }
 
 with_lock "$(echo "$dir" | tr / _)" run

@@ -8,23 +8,15 @@
 # choose_host: what it runs: Debian's kernel, or with CONFIG one that is built here. Sets
 #
 #	kernel		Debian's, which the guests run
-#	kdir, image	what the host's modules are built against, and what it boots
-#	kvm		the modules that it loads to have KVM
-#	found		(kernel)/modules, where it takes modules from, or nothing
+#	kvm		the modules that it loads to have KVM, where that is not in the kernel
+#
+# and what choose_kernel() does.
 choose_host()
 {
 	kernel=$("$top/scripts/kernel.sh" stock)
-	if [ -n "${CONFIG-}" ]; then
-		kdir=$("$top/scripts/kernel.sh" build "$CONFIG")
-		image=$(built_image "$kdir")
-		kvm=			# is in the kernel
-		found=()
-	else
-		kdir=$kernel/build
-		image=$kernel/vmlinuz
-		kvm="kvm-amd kvm-intel"
-		found=("$kernel/modules")
-	fi
+	choose_kernel "${CONFIG-}" "$series"
+	kvm=
+	[ -n "${CONFIG-}" ] || kvm="kvm-amd kvm-intel"
 }
 
 # choose_system CASE...: sets system to the Debian system on a disk, if one of the cases is to be
@@ -46,7 +38,6 @@ choose_system()
 # guest_modules DIR "NAME...": Debian's, for a guest
 guest_modules()
 {
-	rm -rf "$1"
 	collect_modules "$1" "$2" "$kernel/modules"
 }
 
@@ -57,15 +48,14 @@ boot_host()
 	local name=$1 modules=$2
 	shift 2
 
-	rm -rf "$dir/ko" "$dir/kvm"
 	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
 	collect_modules "$dir/ko" "$modules" "$dir/build" "${found[@]}"
-	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
+	RUN=$name-host "$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
 		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
-		"$top"/scripts/guest/{lib,demo-lib}.sh "$top/scripts/guest/$name-host.sh=/run" "$@"
+		"$top/scripts/guest/demo-lib.sh" "$@"
 	[ -z "${system-}" ] || export QEMU_ARGS="-drive \
 		if=none,id=system,format=raw,snapshot=on,file=$system \
 		-device virtio-blk-pci,drive=system"
 	# One CPU: no slower under emulation, and it leaves the other one free
-	FOLLOW=$name.txt SMP=${SMP:-1} "$top/scripts/qemu.sh" "$image" "$dir/host.img" "$logs"
+	FOLLOW=$name.txt SMP=${SMP:-1} "$top/scripts/qemu.sh" "$vmlinuz" "$dir/host.img" "$logs"
 }

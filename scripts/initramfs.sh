@@ -7,8 +7,8 @@
 #
 # PLACE is where FILE goes in the guest; without it FILE goes to / under its
 # own name. A directory is copied with what is in it. The guest's /init is
-# guest/init, which runs /run, so one of the files should go there; INIT=FILE
-# in the environment is another /init.
+# guest/init, which runs /run: guest/NAME.sh, with RUN=NAME in the environment, which
+# has guest/lib.sh beside it. INIT=FILE is another /init.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -32,7 +32,8 @@ chmod 755 "$root" "$root/init"
 printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n' \
 	>"$root/etc/passwd"
 
-for entry in "$@"; do
+[ -z "${RUN-}" ] || set -- "$@" "$top/scripts/guest/lib.sh" "$top/scripts/guest/$RUN.sh=/run"
+for entry; do
 	file=${entry%%=*}
 	place=${entry#*=}
 	[ "$place" != "$entry" ] || place=/$(basename "$file")

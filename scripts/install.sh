@@ -227,7 +227,7 @@ furnish()
 {
 	local stock demo=$root/opt/gpadl-demo
 
-	rm -rf "$root" "$dir/guest"
+	rm -rf "$root"
 	mkdir -p "$root/old" "$root/new" "$demo" "$root/var/cache/ccache"
 	tar -C "$root" -xf "$tarball"
 	ccache_settings >"$compiled/ccache.conf"

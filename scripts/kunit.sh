@@ -22,7 +22,7 @@ logs=$dir/log
 
 "$top/scripts/deps.sh"
 source=$("$top/scripts/kernel.sh" source "$want")
-kernel=$("$top/scripts/kernel.sh" build "$config" "$want")
+choose_kernel "$config" "$want"
 
 # What kunit.py says of one suite, if it is not content; nothing if it is.
 # One suite a file: it reads only the first document of a log.
@@ -55,17 +55,15 @@ run()
 	local ok=0 ktap p f s defined
 
 	say "Building the modules against the $name kernel ..."
-	build_modules "$kernel" "$dir/build" GPADL_KUNIT=m
-	rm -rf "$dir/ko"
+	build_modules "$kdir" "$dir/build" GPADL_KUNIT=m
 	collect_modules "$dir/ko" "$(built_modules "$dir/build") \
 		$(basename -s .ko -a "$dir"/build/kunit/*.ko | tr '\n' ' ')" \
 		"$dir/build"
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" \
-		"$top/scripts/guest/lib.sh" "$top/scripts/guest/kunit.sh=/run"
+	RUN=kunit "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko"
 
 	say "Running the suites in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
-		"$(built_image "$kernel")" "$dir/initramfs" "$logs" \
+		"$vmlinuz" "$dir/initramfs" "$logs" \
 		"LEAKS=${LEAKS:-1}" "${filter:+kunit.filter_glob=$filter}" || ok=1
 
 	for ktap in "$logs"/*.ktap; do

@@ -185,11 +185,17 @@ find_module()
 # dependency that is found in none of the DIRs is built into the kernel.
 collect_modules()
 {
+	rm -rf "$1"
+	mkdir -p "$1"
+	touch "$1/order"
+	add_modules "$@"
+}
+
+add_modules()
+{
 	local dest=$1 names=$2 name file dep
 	shift 2
 
-	mkdir -p "$dest"
-	touch "$dest/order"
 	for name in $names; do
 		name=${name//-/_}
 		! grep -qx "$name" "$dest/order" || continue
@@ -202,7 +208,7 @@ collect_modules()
 		*)	cat "$file" ;;
 		esac >"$dest/$name.ko"
 		for dep in $(modinfo -F depends "$dest/$name.ko" | tr , ' '); do
-			collect_modules "$dest" "$dep" "$@"
+			add_modules "$dest" "$dep" "$@"
 		done
 		echo "$name" >>"$dest/order"
 	done
@@ -212,6 +218,25 @@ collect_modules()
 built_image()
 {
 	echo "$1/arch/$arch/boot/$image"
+}
+
+# choose_kernel CONFIG SERIES: Debian's, or with a CONFIG one that is built here. Sets
+#
+#	kdir, vmlinuz	what modules are built against, and what boots
+#	found		where there are more modules of that kernel, or nothing
+# shellcheck disable=SC2034 # for scripts that source this
+choose_kernel()
+{
+	local kernel
+
+	if [ -n "$1" ]; then
+		kdir=$("$top/scripts/kernel.sh" build "$1" "$2")
+		vmlinuz=$(built_image "$kdir")
+		found=()
+	else
+		kernel=$("$top/scripts/kernel.sh" stock "$2")
+		kdir=$kernel/build vmlinuz=$kernel/vmlinuz found=("$kernel/modules")
+	fi
 }
 
 # name_of CONFIG SERIES: of a kernel that is built here, for directories

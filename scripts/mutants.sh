@@ -262,9 +262,8 @@ run_batch()
 	limit=$((10 + $(cat "$(control_of quick)") / 4))
 	while [ ${#batch[@]} -gt 0 ]; do
 		start=$SECONDS
-		"$top/scripts/initramfs.sh" "$tree/initramfs" "$tree/ko" "$tree/faults" \
-			"$top/scripts/guest/lib.sh" "$top/scripts/console.awk" \
-			"$top/scripts/guest/mutants.sh=/run" 8<&-
+		RUN=mutants "$top/scripts/initramfs.sh" "$tree/initramfs" "$tree/ko" \
+			"$tree/faults" "$top/scripts/console.awk" 8<&-
 		TIMEOUT=7200 STOP='^@@@ stop' STALL=$((limit + 40)) "$top/scripts/qemu.sh" \
 			"$(built_image "$kernel")" "$tree/initramfs" "$tree/log" \
 			"LIMIT=$limit" >"$tree/boot.log" 2>&1 8<&- || true
@@ -280,7 +279,7 @@ worker_quick()
 
 	mirror_tree "$tree/build"
 	make_quick "$tree" || die "the modules do not build" "see $tree/make.log"
-	rm -rf "$tree/ko" "$tree/faults"
+	rm -rf "$tree/faults"
 	collect_modules "$tree/ko" "$(built_modules "$tree/build") vmbus_gpadl_kunit" "$tree/build"
 	while :; do
 		while [ ${#batch[@]} -lt $batch_size ] && next_fault; do

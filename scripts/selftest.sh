@@ -39,16 +39,7 @@ too_old=
 "$top/scripts/deps.sh"
 KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests
 export KSELFTEST
-if [ -n "$config" ]; then
-	kdir=$("$top/scripts/kernel.sh" build "$config" "$want")
-	image=$(built_image "$kdir")
-	stock_modules=()
-else
-	kernel=$("$top/scripts/kernel.sh" stock "$want")
-	kdir=$kernel/build
-	image=$kernel/vmlinuz
-	stock_modules=("$kernel/modules")
-fi
+choose_kernel "$config" "$want"
 
 # The programs asked for, or all, as words for initramfs.sh
 programs()
@@ -75,12 +66,10 @@ run()
 	[ ${#programs[@]} -gt 0 ] || die "there is no ${1-} in tests/$suite" "ls tests/$suite"
 	shift || true
 
-	rm -rf "$dir/ko" "$dir/fs"
-	collect_modules "$dir/ko" "$(built_modules "$dir/build")" \
-		"$dir/build" "${stock_modules[@]}"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build" "${found[@]}"
 	# What is there before our modules, and stays: file systems, and what disks stand on
 	collect_modules "$dir/fs" "loop crc32c_generic ext4 target_core_file \
-		target_core_iblock dm_mod dm_delay" "${stock_modules[@]:-$dir/fs}"
+		target_core_iblock dm_mod dm_delay" "${found[@]:-$dir/fs}"
 	if [ "$suite" = selftest ]; then
 		grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
 		mv "$dir/ko/order.ours" "$dir/ko/order"
@@ -91,14 +80,12 @@ run()
 	     /^[^ ]/ { inside = 0 }
 	     inside' "$top/Documentation/disks.rst" >"$dir/disks.sh"
 
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" \
-		"$dir/ko" "$dir/fs" "$dir/arguments" "$dir/disks.sh" "$top/scripts/guest/lib.sh" \
-		"$dir/build/tools/gpadlctl/gpadlctl" \
-		"$top/scripts/guest/$suite.sh=/run"
+	RUN=$suite "$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" "$dir/ko" \
+		"$dir/fs" "$dir/arguments" "$dir/disks.sh" "$dir/build/tools/gpadlctl/gpadlctl"
 
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
-		"$image" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
+		"$vmlinuz" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
 		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE:-1}" "FUZZ_SEED=${FUZZ_SEED-}" \
 		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \

@@ -18,7 +18,7 @@ programs=(sample_test gpadl_test gpa_test)
 
 "$top/scripts/deps.sh"
 source=$("$top/scripts/kernel.sh" source)
-kernel=$("$top/scripts/kernel.sh" stock)
+choose_kernel "" "$series"
 
 # N.sh, the commands, and N.shows, what they have to show
 examples()
@@ -47,22 +47,19 @@ run()
 	local p ok=0
 
 	say "Building the modules and the tests ..."
-	build_modules "$kernel/build" "$dir/build" GPADL_TESTS=m
+	build_modules "$kdir" "$dir/build" GPADL_TESTS=m
 	for p in "${programs[@]}"; do
 		nice make -s -C "$dir/build/tests/selftest" "bin/$p" \
 			KSELFTEST="$source/tools/testing/selftests" >&2
 	done
 	examples
 	"$top/scripts/programs.sh" "$dir/programs" "linux-perf bpftrace" perf bpftrace
-	rm -rf "$dir/ko"
-	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build" "$kernel/modules"
-	"$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/programs=/" \
-		"$dir/examples" "$top/scripts/guest/lib.sh" \
-		"${programs[@]/#/$dir/build/tests/selftest/bin/}" \
-		"$top/scripts/guest/watch.sh=/run"
+	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build" "${found[@]}"
+	RUN=watch "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/programs=/" \
+		"$dir/examples" "${programs[@]/#/$dir/build/tests/selftest/bin/}"
 	say "Running the examples in QEMU ..."
 	FOLLOW=watch.tap MEM=3G TIMEOUT=${TIMEOUT:-1800} "$top/scripts/qemu.sh" \
-		"$kernel/vmlinuz" "$dir/initramfs" "$logs" || ok=1
+		"$vmlinuz" "$dir/initramfs" "$logs" || ok=1
 	read -r passed failed _ < <(count_results "$logs/watch.tap" "")
 	[ "$ok" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 	totals
