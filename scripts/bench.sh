@@ -38,21 +38,33 @@ build()
 	build_programs "$2" tests/bench
 }
 
+# build_for CONFIG: sets kdir and tree, and leaves the modules in $dir/ko
+build_for()
+{
+	tree=$dir/build-$1
+	kdir=$("$top/scripts/kernel.sh" build "$1")
+	build "$kdir" "$tree"
+	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
+}
+
+# boot LOGDIR [FILE]...: it measures what $dir/measure says
+boot()
+{
+	RUN=bench "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/measure" \
+		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt" "${@:2}"
+	MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
+		"$(built_image "$kdir")" "$dir/initramfs" "$1" hugepages=64
+}
+
 # measure CONFIG LOGDIR WHAT...: boot that kernel, and have it measured
 measure()
 {
-	local config=$1 log=$2 kdir tree=$dir/build-$1
-	shift 2
+	local kdir tree
 
-	kdir=$("$top/scripts/kernel.sh" build "$config")
-	build "$kdir" "$tree"
-	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
-	printf '%s\n' "$@" >"$dir/measure"
-	RUN=bench "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$dir/measure" \
-		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt"
-	say "Measuring ($*) on the $config kernel ..."
-	MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$(built_image "$kdir")" "$dir/initramfs" "$log" hugepages=64
+	build_for "$1"
+	printf '%s\n' "${@:3}" >"$dir/measure"
+	say "Measuring (${*:3}) on the $1 kernel ..."
+	boot "$2"
 }
 
 # Instructions, not time
@@ -106,13 +118,11 @@ parallel()
 # A mapper for each part that can be left out, all in one boot
 without()
 {
-	local kdir n file tree=$dir/build-bench list=$bench/without.txt mappers=$dir/without
+	local kdir tree n file list=$bench/without.txt mappers=$dir/without
 	local apply=$top/tests/mutants/apply.py
 
-	kdir=$("$top/scripts/kernel.sh" build bench)
-	build "$kdir" "$tree"
+	build_for bench
 	rm -rf "$mappers"
-	collect_modules "$dir/ko" "$(built_modules "$tree")" "$tree"
 	mkdir -p "$mappers"
 	cp "$tree/vmbus_gpadl.ko" "$mappers/0.ko"
 	echo "as it is" >"$mappers.names"
@@ -125,11 +135,9 @@ without()
 		cp "$tree/vmbus_gpadl.ko" "$mappers/$n.ko"
 		cp "$mappers.saved" "$tree/$file"
 	done < <("$apply" "$list" "$tree")
-	RUN=without "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko" "$mappers" \
-		"$tree/tests/bench/bin/bench" "$top/tests/data/guest-buffers.txt"
 	say "Measuring each ..."
-	ICOUNT=1 MEM=1G TIMEOUT=${TIMEOUT:-900} "$top/scripts/qemu.sh" \
-		"$(built_image "$kdir")" "$dir/initramfs" "$dir/log-without" hugepages=64
+	echo ways >"$dir/measure"
+	ICOUNT=1 boot "$dir/log-without" "$mappers"
 	"$report" without "$mappers.names" "$dir/log-without" >"$bench/without.csv"
 	column -s, -t "$bench/without.csv" >&2
 }
@@ -167,22 +175,10 @@ check()
 
 # ---- Wall time ----
 
-show_wall()
-{
-	awk -F, 'NR == 1 {
-			printf "%-36s %12s %9s %7s\n", "case", "yardstick ns", "ours ns", "ratio"
-		}
-		NR > 1 {
-			yard = ($10 + $11) / $5; ours = ($13 + $14) / $5
-			printf "%-36s %12.1f %9.1f %7.3f\n", \
-				$2 " " $3 " " $4 " " $5 " " $6 " " $7, yard, ours, ours / yard
-		}' "$1"
-}
-
 wall()
 {
 	SMP=2 measure bench "$dir/log-wall" "cases $rounds" parallel
-	show_wall "$dir/log-wall/cases.csv"
+	show_cases "$dir/log-wall/cases.csv"
 	column -s, -t "$dir/log-wall/parallel.csv"
 }
 
@@ -220,7 +216,7 @@ wall_machine()
 		GUEST_BUFFERS=$top/tests/data/guest-buffers.txt \
 			"$tree/tests/bench/bin/bench" $m >"$dir/${m%% *}.csv"
 	done
-	show_wall "$dir/cases.csv"
+	show_cases "$dir/cases.csv"
 	column -s, -t "$dir/parallel.csv"
 }
 
@@ -233,16 +229,20 @@ raw()
 	count "$@"
 	for what in "$@"; do
 		case $what in
-		cases | quick | packets)	show_raw "$logs/$what.csv" ;;
+		cases | quick | packets)	show_cases "$logs/$what.csv" ;;
 		*)		column -s, -t "$logs/$what.csv" ;;
 		esac
 	done
 }
 
-# Per page: the yardstick and its way, ours, the ratio; map and unmap of either
-show_raw()
+# Nanoseconds or instructions a page: the yardstick and its way, ours, the ratio; map and unmap of
+# either
+show_cases()
 {
-	awk -F, 'NR > 1 {
+	awk -F, 'NR == 1 {
+		printf "%-44s yardstick (way), ours, ratio  [map unmap | map unmap]\n", "case, for each page"
+	}
+	NR > 1 {
 		yard = ($10 + $11) / $5; ours = ($13 + $14) / $5
 		printf "%-6s %-8s %-7s %-10s %5d %s %-7s %7.1f (%s, %s) %7.1f %6.3f" \
 			"  [%.1f %.1f | %.1f %.1f] entries %d %d\n", \
