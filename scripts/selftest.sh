@@ -13,7 +13,7 @@
 # fuzzers (fuzz.sh).
 # TIMES=40 runs each program so often, until it fails: is it steady? SMP,
 # TIMEOUT, SHOW, ACCEL and QEMU_ARGS are those of qemu.sh. SUITE=NAME takes the programs of
-# tests/NAME, run by guest/NAME.sh; APPEND is more of the kernel's command line. LEAKS=0
+# tests/NAME; APPEND is more of the kernel's command line. LEAKS=0
 # leaves out the search for leaks. Logs stay in out/selftest-*/. The last line on stdout is
 # 'N passed, N failed'; behind it, on 6.1 and with CONFIG=, ', N skipped': what that kernel
 # cannot do.
@@ -70,23 +70,21 @@ run()
 	# What is there before our modules, and stays: file systems, and what disks stand on
 	collect_modules "$dir/fs" "loop crc32c_generic ext4 target_core_file \
 		target_core_iblock dm_mod dm_delay" "${found[@]:-$dir/fs}"
-	if [ "$suite" = selftest ]; then
-		grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
-		mv "$dir/ko/order.ours" "$dir/ko/order"
-	fi
+	grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
+	mv "$dir/ko/order.ours" "$dir/ko/order"
 	printf '%s\n' "$@" >"$dir/arguments"
 	# What operators are told to type, line by line
 	awk '/^\.\. code-block:: sh$/ { inside = 1; next }
 	     /^[^ ]/ { inside = 0 }
 	     inside' "$top/Documentation/disks.rst" >"$dir/disks.sh"
 
-	RUN=$suite "$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" "$dir/ko" \
+	RUN=selftest "$top/scripts/initramfs.sh" "$dir/initramfs" "${programs[@]}" "$dir/ko" \
 		"$dir/fs" "$dir/arguments" "$dir/disks.sh" "$dir/build/tools/gpadlctl/gpadlctl"
 
 	say "Running them in QEMU ..."
 	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
 		"$vmlinuz" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
-		"STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
+		"SUITE=$suite" "STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE:-1}" "FUZZ_SEED=${FUZZ_SEED-}" \
 		"FUZZ_OPS=${FUZZ_OPS-}" "FUZZ_TIMES=${FUZZ_TIMES-}" "FUZZ_TRACE=${FUZZ_TRACE-}" \
 		"LEAKS=${LEAKS:-1}" "TIMES=${TIMES:-1}" "${APPEND-}" || ok=1
