@@ -31,6 +31,14 @@ check()
 	fi
 }
 
+# shows PATTERN COMMAND...: a line of what that says matches
+shows()
+{
+	"${@:2}" >/tmp/shown 2>&1
+	cat /tmp/shown
+	grep -qE -- "$1" /tmp/shown
+}
+
 # await SECONDS COMMAND...: look again and again until COMMAND succeeds
 await()
 {
@@ -45,32 +53,6 @@ await()
 }
 
 # ---- Modules ----
-
-loaded_at_boot()
-{
-	grep -q '^vmbus_host ' /proc/modules
-}
-
-version_loaded()
-{
-	[ "$(cat /sys/module/vmbus_gpadl/version)" = "$1" ]
-}
-
-version_on_disk()
-{
-	[ "$(modinfo -F version vmbus_gpadl)" = "$1" ]
-}
-
-signed_by_dkms()
-{
-	modinfo -F signer vmbus_gpadl | tee /dev/stderr | grep '^DKMS module signing key$'
-}
-
-says_what_is_loaded()
-{
-	gpadlctl check | tee /dev/stderr |
-		grep "^warning  modules  *version 0.0.1 of the modules is loaded; .* $new\$"
-}
 
 # For group kvm, and nobody else
 permissions()
@@ -148,23 +130,6 @@ nobody_is_left()
 		! gpadlctl list | grep '^Partition'
 }
 
-# The module was asked for by the alias of the device's type
-backend_was_loaded()
-{
-	grep -q '^vmbus_heartbeat ' /proc/modules
-}
-
-listed_as_well()
-{
-	gpadlctl list
-	gpadlctl list | grep -E "^ +[0-9]+ +$vmm +vmm +256 MiB .* 1 of 1 .* well$"
-}
-
-host_is_ready()
-{
-	gpadlctl check
-}
-
 # ---- Upgrade ----
 
 # When each line came
@@ -198,13 +163,13 @@ reload()
 makes_a_disk()
 {
 	gpadlctl disk create data --file /tmp/data.img --size 8M &&
-	gpadlctl disk list | grep -E '^data +naa\.5001405[0-9a-f]{9} +1 +0 fileio +/tmp/data.img$' &&
+	shows '^data +naa\.5001405[0-9a-f]{9} +1 +0 fileio +/tmp/data.img$' gpadlctl disk list &&
 	[ "$(stat -c %s /tmp/data.img)" = 8388608 ]
 }
 
 no_disk()
 {
-	gpadlctl disk list | grep 'There are no disks'
+	shows 'There are no disks' gpadlctl disk list
 }
 
 deletes_a_disk()
@@ -215,7 +180,7 @@ deletes_a_disk()
 # The unit that Documentation/disks.rst shows, enabled before this system booted
 disk_of_unit()
 {
-	gpadlctl disk list | grep '^data  *naa\.5001405000000001  *1  *0  *fileio  */srv/data\.img$'
+	shows '^data +naa\.5001405000000001 +1 +0 +fileio +/srv/data\.img$' gpadlctl disk list
 }
 
 serial_of_unit()
@@ -252,11 +217,6 @@ manual()
 	[ -e /usr/share/doc/vmbus-gpadl-doc/html/index.html ]
 }
 
-purge()
-{
-	dpkg --purge vmbus-gpadl-dkms vmbus-gpadl-dev vmbus-gpadl-tools vmbus-gpadl-doc
-}
-
 # Of ours, or of anybody: the system has no file more and none less, but for what every system
 # writes while it runs
 no_trace()
@@ -277,14 +237,9 @@ no_trace()
 
 # ---- Secure Boot ----
 
-sb_is_on()
-{
-	mokutil --sb-state | tee /dev/stderr | grep '^SecureBoot enabled$'
-}
-
 key_is_known()
 {
-	mokutil --test-key /var/lib/dkms/mok.pub | tee /dev/stderr | grep 'is already enrolled'
+	shows 'is already enrolled' mokutil --test-key /var/lib/dkms/mok.pub
 }
 
 refused()
@@ -328,14 +283,14 @@ end()
 # Booted twice so: scripts/secure-boot.sh
 secure_boot()
 {
-	check "the machine has Secure Boot on" sb_is_on
+	check "the machine has Secure Boot on" shows '^SecureBoot enabled$' mokutil --sb-state
 	if ! key_is_known >/dev/null 2>&1; then
 		check "the kernel refuses the modules" refused
 		check "mokutil asks for the key of DKMS" asks_for_the_key
 		end reboot
 	fi
 	check "the key of DKMS is known" key_is_known
-	check "the modules are loaded" loaded_at_boot
+	check "the modules are loaded" grep '^vmbus_host ' /proc/modules
 	check "and make a disk" disk_of_unit
 	end poweroff
 }
@@ -343,25 +298,29 @@ secure_boot()
 ! grep -qw test=secure-boot /proc/cmdline || secure_boot
 new=$(dpkg-deb -f /new/vmbus-gpadl-dkms_*.deb Version)
 new=${new%-*}
-check "the modules are loaded at boot" loaded_at_boot
-check "they are of the version that is installed" version_loaded 0.0.1
-check "DKMS has signed them" signed_by_dkms
+loaded=/sys/module/vmbus_gpadl/version
+check "the modules are loaded at boot" grep '^vmbus_host ' /proc/modules
+check "they are of the version that is installed" grep -x 0.0.1 $loaded
+check "DKMS has signed them" shows '^DKMS module signing key$' modinfo -F signer vmbus_gpadl
 check "/dev/vmbus-host is for group kvm" permissions
 check "and again when udev is told to look" permissions_again
-check "gpadlctl check: this host is ready" host_is_ready
+check "gpadlctl check: this host is ready" gpadlctl check
 check "the disk of a systemd unit is there after the boot" disk_came_at_boot
 check "stopped, it goes; started, it is the same disk" disk_comes_again
 check "a guest's heartbeats are answered" start_guest
-check "its backend was loaded by itself" backend_was_loaded
-check "gpadlctl list: the guest is well" listed_as_well
+# The module was asked for by the alias of the device's type
+check "its backend was loaded by itself" grep '^vmbus_heartbeat ' /proc/modules
+check "gpadlctl list: the guest is well" \
+	shows "^ +[0-9]+ +$vmm +vmm +256 MiB .* 1 of 1 .* well$" gpadlctl list
 check "an upgrade succeeds while that guest runs" upgrade
 check "the guest runs on" beats_on
-check "with the modules that it had" version_loaded 0.0.1
-check "the new ones are installed" version_on_disk "$new"
-check "gpadlctl check says that they are not loaded" says_what_is_loaded
+check "with the modules that it had" grep -x 0.0.1 $loaded
+check "the new ones are installed" shows "^$new\$" modinfo -F version vmbus_gpadl
+check "gpadlctl check says that they are not loaded" \
+	shows "^warning  modules +version 0.0.1 of the modules is loaded; .* $new\$" gpadlctl check
 check "the guest ends" end_guest
 check "the new modules take their place" reload
-check "the new ones are loaded" version_loaded "$new"
+check "the new ones are loaded" grep -xF "$new" $loaded
 check "they serve a guest" start_guest
 check "which leaves nothing when it is killed" kill_guest
 check "gpadlctl makes a disk" makes_a_disk
@@ -370,6 +329,7 @@ check "there are manual pages and documents" manual
 check "the modules can be unloaded" \
 	modprobe -r vmbus_heartbeat vmbus_scsi vmbus_host vmbus_gpadl
 check "a kernel that demands a key it knows refuses them" refused_for_its_key
-check "the packages can be purged" purge
+check "the packages can be purged" \
+	dpkg --purge vmbus-gpadl-dkms vmbus-gpadl-dev vmbus-gpadl-tools vmbus-gpadl-doc
 check "nothing is left of them" no_trace
 end poweroff
