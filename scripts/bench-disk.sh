@@ -88,4 +88,4 @@ run()
 	column -s, -t "$results"
 }
 
-with_lock "$(echo "$dir" | tr / _)" run "$@"
+with_lock "$dir" run "$@"

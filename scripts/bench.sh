@@ -281,4 +281,4 @@ esac
 
 "$top/scripts/deps.sh" bsdextrautils gnuplot-nox
 mkdir -p "$dir"
-with_lock "$(echo "$dir" | tr / _)" "$command" "$@"
+with_lock "$dir" "$command" "$@"

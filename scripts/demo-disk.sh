@@ -14,14 +14,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
 
-dir=$out/demo-disk${CONFIG:+-$CONFIG}
-logs=$dir/log
 cases=("$@")
 [ $# -gt 0 ] || cases=(disk killed unplug)
-
-"$top/scripts/deps.sh"
-choose_host
+choose_host demo-disk
 choose_system verify root sg3
+# A line for each case: its name, and how often
+cases=("${cases[@]/%/ ${ROUNDS:-1}}")
 
 build()
 {
@@ -47,15 +45,13 @@ run()
 {
 	build
 	make_guest
-	printf "%s ${ROUNDS:-1}\n" "${cases[@]}" >"$dir/arguments"
-	say "Booting the host in QEMU, and the guests in it ..."
 	TIMEOUT=${TIMEOUT:-1500} STALL=${STALL:-300} boot_host demo-disk \
 		"configfs loop crc32c_generic ext4 target_core_file \
 		${system:+virtio_pci virtio_blk target_core_iblock tcm_loop sd_mod} \
 		vmbus_heartbeat vmbus_scsi" \
 		"$dir/build/tools/vmm/vmm" "$dir/build/tests/nested/bin/ack" \
-		"$dir/host-programs=/" "$dir/arguments" \
+		"$dir/host-programs=/" \
 		"$top"/scripts/guest/{target-lib.sh,sg3.sh,sg3-differs.txt}
 }
 
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run

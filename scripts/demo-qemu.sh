@@ -16,8 +16,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
 
-dir=$out/demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}${CONFIG:+-$CONFIG}
-logs=$dir/log
 cases=("$@")
 if [ $# -eq 0 ]; then
 	cases=(boot plug resets killed qtest kdump stop regions uio hostile refused moved)
@@ -26,8 +24,7 @@ if [ $# -eq 0 ]; then
 fi
 system=
 
-"$top/scripts/deps.sh"
-choose_host
+choose_host "demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}"
 qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
 
 case " ${cases[*]} " in
@@ -98,4 +95,4 @@ run()
 		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$vmlinuz" "$dir/host.img" "$logs"
 }
 
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run

@@ -16,9 +16,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
 
-dir=$out/demo${CONFIG:+-$CONFIG}
-logs=$dir/log
-
+cases=()
 cat >&2 <<END
 This boots a host (Debian's kernel, KVM, these modules) in QEMU and, in that, a stock Debian
 guest whose GPADLs the modules map. Nothing is loaded on this machine. It takes about a
@@ -26,8 +24,7 @@ minute; the first time also what it needs is fetched, 120 MB of kernel and the D
 packages that are missing, which takes a minute or two more.
 
 END
-"$top/scripts/deps.sh"
-choose_host
+choose_host demo
 
 run()
 {
@@ -37,11 +34,9 @@ run()
 	guest_modules "$dir/guest" "hv_vmbus hv_utils"
 	INIT=$top/scripts/guest/demo-guest.sh "$top/scripts/initramfs.sh" \
 		"$dir/guest.img" "$dir/guest=/ko"
-
-	say "Booting the host in QEMU, and the guest in it ..."
 	# One backend is enough; it brings what it depends on
 	TIMEOUT=${TIMEOUT:-900} STALL=${STALL:-150} boot_host demo vmbus_heartbeat \
 		"$dir/build/tools/vmm/vmm"
 }
 
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run

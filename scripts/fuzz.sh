@@ -127,4 +127,4 @@ run()
 }
 
 "$top/scripts/deps.sh" clang-14 llvm-14 libclang-rt-14-dev
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run

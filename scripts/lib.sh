@@ -59,11 +59,12 @@ die()
 	exit 1
 }
 
-# with_lock NAME COMMAND...: one user at a time on this machine. Locks live in
-# the cache and are freed by the kernel, so a killed run leaves none behind.
+# with_lock NAME COMMAND...: one user at a time on this machine; of a directory of
+# this tree, if NAME is that. Locks live in the cache and are freed by the kernel, so
+# a killed run leaves none behind.
 with_lock()
 {
-	local lock=$cache/lock/$1
+	local lock=$cache/lock/${1//\//_}
 	shift
 
 	mkdir -p "$cache/lock"

@@ -110,4 +110,4 @@ run()
 }
 
 "$top/scripts/deps.sh" spin gcc
-with_lock "$(echo "$out/model" | tr / _)" run "$@"
+with_lock "$out/model" run "$@"

@@ -87,4 +87,4 @@ run()
 }
 
 "$top/scripts/deps.sh" frama-c-base why3 z3 cvc4
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run

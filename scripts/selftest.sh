@@ -123,4 +123,4 @@ complete()
 	return 1
 }
 
-with_lock "$(echo "$dir" | tr / _)" run "$@"
+with_lock "$dir" run "$@"

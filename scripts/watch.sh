@@ -65,4 +65,4 @@ run()
 	totals
 }
 
-with_lock "$(echo "$dir" | tr / _)" run
+with_lock "$dir" run
