@@ -23,25 +23,35 @@ sources()
 	grep -E "$1" .files
 }
 
-# The compiler, with the warnings that kernel code should not have. In a subshell, as all that
-# builds: what fails gives up
-check_warnings()
+# compile KERNEL DIR ARGUMENT...: the modules, with the warnings that kernel code should not have. In
+# a subshell: what fails gives up
+compile()
 (
-	build_modules "$stock/build" "$dir/build" GPADL_TESTS=m GPADL_BENCH=m W=1 KCFLAGS=-Werror
+	build_modules "$1" "$dir/$2" W=1 KCFLAGS=-Werror "${@:3}"
 )
+
+# What kernel.sh builds
+kernel()
+{
+	"$top/scripts/kernel.sh" build "$@"
+}
+
+check_warnings()
+{
+	compile "$stock/build" build GPADL_TESTS=m GPADL_BENCH=m
+}
 
 # Address spaces, endianness, lock balance
 check_sparse()
-(
-	build_modules "$stock/build" "$dir/build" GPADL_TESTS=m GPADL_BENCH=m C=2 CF=-Wsparse-error
-)
+{
+	compile "$stock/build" build GPADL_TESTS=m GPADL_BENCH=m C=2 CF=-Wsparse-error
+}
 
 # KUnit's part is a module for another kernel
 check_kunit_warnings()
-(
-	build_modules "$("$top/scripts/kernel.sh" build debug)" "$dir/build-kunit" \
-		GPADL_KUNIT=m W=1 KCFLAGS=-Werror
-)
+{
+	compile "$(kernel debug)" build-kunit GPADL_KUNIT=m
+}
 
 # Options that hold for every file stand in .checkpatch.conf
 checkpatch()
@@ -252,24 +262,21 @@ check_commands()
 
 # Against the older LTS too
 check_old_kernel()
-(
-	build_modules "$("$top/scripts/kernel.sh" stock "$series_old")/build" "$dir/build-old" \
-		GPADL_TESTS=m W=1 KCFLAGS=-Werror
-)
+{
+	compile "$("$top/scripts/kernel.sh" stock "$series_old")/build" build-old GPADL_TESTS=m
+}
 
 # Against the newest of the archive, all there is. Not by default: it takes a kernel of its own
 check_newest_kernel()
-(
-	build_modules "$("$top/scripts/kernel.sh" build quick newest)" "$dir/build-newest" \
-		GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m W=1 KCFLAGS=-Werror
-)
+{
+	compile "$(kernel quick newest)" build-newest GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m
+}
 
 # With ARCH=arm64, PAGES=64k: for that
 check_cross()
-(
-	build_modules "$("$top/scripts/kernel.sh" build debug)" "$dir/build-$arch-$pages" \
-		GPADL_TESTS=m GPADL_KUNIT=m W=1 KCFLAGS=-Werror
-)
+{
+	compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPADL_KUNIT=m
+}
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
