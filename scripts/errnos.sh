@@ -61,23 +61,14 @@ calls()
 
 met()
 {
-	local call=$1
-	shift
-
-	sed -n "s/^# errno $call \(E[A-Z0-9]*\)$/\1/p" "$@" | sort -u
+	sed -n "s/^# errno $1 \(E[A-Z0-9]*\)$/\1/p" "${@:2}" | sort -u
 }
 
 check()
 {
-	local call=$1 name
-	shift
-
-	while read -r name; do
-		echo "$name of $call stands in the header, and no test meets it"
-	done < <(comm -23 <(named "$call" | errnos) <(met "$call" "$@"))
-	while read -r name; do
-		echo "a test meets $name of $call, and the header does not name it"
-	done < <(comm -13 <(named "$call" | errnos) <(met "$call" "$@"))
+	comm -3 <(named "$1" | errnos) <(met "$@") |
+		sed "s/^\t\(.*\)/a test meets \1 of $1, and the header does not name it/; t
+			s/\$/ of $1 stands in the header, and no test meets it/"
 }
 
 # What an errno means is said of each that a command returns, and of no other
