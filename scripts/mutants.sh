@@ -47,44 +47,37 @@ failure='not ok [0-9]|(EXPECTATION|ASSERTION) FAILED|BUG: |Oops|Kernel panic|UBS
 # Faults that are tried in one boot
 batch_size=16
 
+# Of a GPADL's life, whatever its memory
+is_life()
+{
+	[[ $1 =~ ^(vmbus_gpadl_map|gpadl/(partition|channel|intake|refs|table|revoke|delivery|reply))\.c$ ]]
+}
+
 # The suites that use what a file allocates
 leaks_glob()
 {
+	! is_life "$1" || { echo 'vmbus_gpadl_handle'; return; }
 	case $1 in
-	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
-	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c) echo 'vmbus_gpadl_handle' ;;
 	gpadl/region.c | gpadl/resident.c) echo 'vmbus_gpadl_re[gs]i*' ;;
 	gpadl/*)  echo 'vmbus_gpadl_[mpc]*' ;;
 	*)	  echo 'vmbus_gpadl_[hmprc]*' ;;
 	esac
 }
 
-# run_suite TREE SUITE LIMIT [FILE]: with LIMIT seconds for what it runs
+# run_suite TREE SUITE LIMIT [FILE]: with LIMIT seconds for what it runs. Sets logs to where it logs
 run_suite()
 {
-	local tree=$1
+	local tree=$1 kunit=$1/scripts/kunit.sh selftest=$1/scripts/selftest.sh
 	local -x TIMEOUT=$3 STOP=$failure LEAKS=0
 
 	case $2 in
-	wire)	  timeout "$3" make -s -C "$tree/tests/host" check ;;
-	quick)	  CONFIG=gcov "$tree/scripts/kunit.sh" ;;
-	leaks)	  LEAKS=1 "$tree/scripts/kunit.sh" "$(leaks_glob "${4-}")" ;;
-	kunit)	  LEAKS=1 "$tree/scripts/kunit.sh" ;;
-	selftest) "$tree/scripts/selftest.sh" ;;
-	debug)	  CONFIG=debug "$tree/scripts/selftest.sh" ;;
-	kcsan)	  CONFIG=kcsan "$tree/scripts/kunit.sh" ;;
-	esac
-}
-
-logs_of()
-{
-	case $2 in
-	wire)	  ;;
-	quick)	  echo "$1/out/kunit-gcov/log" ;;
-	leaks | kunit) echo "$1/out/kunit-debug/log" ;;
-	selftest) echo "$1/out/selftest-$series/log" ;;
-	debug)	  echo "$1/out/selftest-debug/log" ;;
-	kcsan)	  echo "$1/out/kunit-kcsan/log" ;;
+	wire)	  logs=; timeout "$3" make -s -C "$tree/tests/host" check ;;
+	quick)	  logs="kunit-gcov"; CONFIG=gcov "$kunit" ;;
+	leaks)	  logs="kunit-debug"; LEAKS=1 "$kunit" "$(leaks_glob "${4-}")" ;;
+	kunit)	  logs="kunit-debug"; LEAKS=1 "$kunit" ;;
+	selftest) logs=selftest-$series; "$selftest" ;;
+	debug)	  logs="selftest-debug"; CONFIG=debug "$selftest" ;;
+	kcsan)	  logs="kunit-kcsan"; CONFIG=kcsan "$kunit" ;;
 	esac
 }
 
@@ -156,7 +149,7 @@ try_one()
 	last=$(tail -n 1 "$log.stdout")
 	what=
 	[[ $last != *" passed, 0 failed" ]] || return 0
-	logs=$(logs_of "$tree" "$suite")
+	logs=$tree/out/$logs/log
 	# Not each of them is there
 	what=$({ cat "$log.stdout" "$logs"/{result,console,trouble}.log "$log" 2>/dev/null ||
 		 true; } | evidence)
@@ -187,19 +180,17 @@ worker_one()
 # The KUnit suites, in the order in which those find a file's faults soonest
 kunit_suites()
 {
-	local s life="handle same reply map object input api replay"
+	local s suites life="handle same reply map object input api replay"
 	local memory="mem pin charge map mem_resident map_resident region resident region_resident"
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
 	host/*)		echo 'vmbus_host_life'; return ;;
-	gpadl/wire.c)	s="wire wire_stream $life $memory" ;;
-	vmbus_gpadl_map.c | gpadl/partition.c | gpadl/channel.c | gpadl/intake.c | \
-	gpadl/refs.c | gpadl/table.c | gpadl/revoke.c | gpadl/delivery.c | gpadl/reply.c)
-			s="$life $memory fault race lifetime order stress" ;;
-	*)		s="$memory $life fault race lifetime order stress" ;;
+	gpadl/wire.c)	suites="wire wire_stream $life $memory" ;;
+	*)		suites="$memory $life fault race lifetime order stress"
+			! is_life "$1" || suites="$life $suites" ;;
 	esac
-	for s in $s; do
+	for s in $suites; do
 		echo "vmbus_gpadl_$s"
 	done | awk '!seen[$1]++'
 }
