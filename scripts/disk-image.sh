@@ -7,10 +7,8 @@
 #
 #	disk-image.sh [RELEASE]		bookworm, if not told
 #
-# It has systemd, fio and sg3-utils, no kernel and no network. root has no password. What its
-# kernel's command line has as demo.run=COMMAND (spaces are commas) it runs when it has
-# booted, with the console as its output; then it powers off. Needs root. What
-# it is made of is kept for a week.
+# It has systemd, fio and sg3-utils, no kernel and no network. root has no password. When it has
+# booted it runs guest/system-run.sh. Needs root. What it is made of is kept for a week.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"
@@ -18,43 +16,10 @@
 release=${1:-bookworm}
 packages=systemd-sysv,udev,e2fsprogs,mount,fio,sg3-utils
 mib=1024
+guest=$top/scripts/guest
 
 [ "$(id -u)" -eq 0 ] || die "this makes a Debian system, as root" "run it as root"
 "$top/scripts/deps.sh" mmdebstrap e2fsprogs fdisk
-
-# The console is not its controlling terminal: agetty, which begins then, hangs that up.
-demo_run()
-{
-	cat <<-'END'
-	#!/bin/sh
-	command=$(sed -n 's/.*demo\.run=\([^ ]*\).*/\1/p' /proc/cmdline | tr , ' ')
-	# Behind the prompt of a login
-	echo
-	echo "guest: root is $(findmnt -n -o SOURCE /), $(findmnt -n -o FSTYPE /)"
-	eval "$command"
-	systemctl --no-block poweroff
-	END
-}
-
-demo_service()
-{
-	cat <<-'END'
-	[Unit]
-	Description=What demo.run= says
-	ConditionKernelCommandLine=demo.run
-	After=multi-user.target
-
-	[Service]
-	Type=oneshot
-	ExecStart=/usr/local/sbin/demo-run
-	StandardInput=null
-	StandardOutput=file:/dev/console
-	StandardError=file:/dev/console
-
-	[Install]
-	WantedBy=multi-user.target
-	END
-}
 
 configure()
 {
@@ -63,11 +28,10 @@ configure()
 	echo vmbus-guest >"$1/etc/hostname"
 	printf '/dev/disk/by-label/root / ext4 errors=remount-ro 0 1\n' >"$1/etc/fstab"
 	sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
-	demo_run >"$1/usr/local/sbin/demo-run"
-	chmod 755 "$1/usr/local/sbin/demo-run"
-	demo_service >"$units/demo-run.service"
+	install -m 755 "$guest/system-run.sh" "$1/usr/local/sbin/system-run"
+	cp "$guest/system-run.service" "$units/"
 	mkdir -p "$units/multi-user.target.wants"
-	ln -s ../demo-run.service "$units/multi-user.target.wants/"
+	ln -s ../system-run.service "$units/multi-user.target.wants/"
 	rm -rf "$1"/usr/share/{doc,man,locale,info}
 }
 
@@ -94,7 +58,7 @@ make_image()
 }
 
 # Another one for what is written above, or for other packages
-image=$cache/disk-$release-$({ cat "${BASH_SOURCE[0]}"; echo "$packages"; } | sha256sum |
+image=$cache/disk-$release-$({ cat "${BASH_SOURCE[0]}" "$guest"/system-run.*; echo "$packages"; } | sha256sum |
 	cut -c 1-12).img
 with_lock "disk-$release" make_image
 answer "$image"

@@ -245,17 +245,9 @@ furnish()
 	make -s -C "$dir/build/tools/vmm" >&2
 	cp "$dir/build/tools/vmm/vmm" "$demo/"
 
-	cp "$top/scripts/guest/install-system.sh" "$root/usr/sbin/install-test"
-	chmod 755 "$root/usr/sbin/install-test"
-	cat >"$root/etc/systemd/system/install-test.service" <<-END
-		[Unit]
-		After=multi-user.target systemd-udev-settle.service
-		[Service]
-		ExecStart=/usr/sbin/install-test
-		[Install]
-		WantedBy=multi-user.target
-	END
-	cp "$top/packaging/vmbus-disks.service" "$root/etc/systemd/system/"
+	install -m 755 "$top/scripts/guest/install-system.sh" "$root/usr/sbin/install-test"
+	cp "$top/packaging/vmbus-disks.service" "$top/scripts/guest/install-test.service" \
+		"$root/etc/systemd/system/"
 	truncate -s 8M "$root/srv/data.img"
 	inside systemctl enable install-test vmbus-disks >"$dir/systemctl.log" 2>&1
 	: >"$root/before"
