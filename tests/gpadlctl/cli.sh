@@ -8,14 +8,10 @@
 
 # shellcheck disable=SC2317 # ok() calls the functions below
 
-set -euo pipefail
-
-gpadlctl=$1
-root=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-version=$(cat "$here/../../VERSION")
 # shellcheck source=tests/gpadlctl/lib.sh
 . "$here/lib.sh"
+version=$(cat "$here/../../VERSION")
 
 # A host with two guests, one of which is stuck; a process that is none; a VMM that is gone;
 # a disk
@@ -139,7 +135,6 @@ command_of()
 }
 
 make_root
-echo "TAP version 13"
 ok "list: a guest that is well" says '^ +0 +100 vmm +256 MiB +36 KiB +1 of 1 .*well$' list
 ok "list: one that is stuck" says '^ +1 +200 odd"name\\ .*1 stuck: gpadlctl show 1$' list
 ok "list: a file that is no guest yet" says '100 vmm +not a guest yet$' list

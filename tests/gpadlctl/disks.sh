@@ -8,10 +8,6 @@
 
 # shellcheck disable=SC2317 # ok() calls the functions below
 
-set -euo pipefail
-
-gpadlctl=$1
-root=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/gpadlctl/lib.sh
 . "$here/lib.sh"
@@ -267,7 +263,6 @@ name_of_many_letters()
 	says '/srv/größe-€.img$' disk list
 }
 
-echo "TAP version 13"
 fresh "list: none" says '^There are no disks for VMBus guests.$' disk list
 fresh "create: what the VMM is to be told" says_how_to_name_it
 fresh "create, list, delete: a file" comes_and_goes

@@ -1,12 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the tests of gpadlctl on copies of machines share. They set $gpadlctl and $root.
+# What the tests of gpadlctl on copies of machines share: they are given the program and a directory.
 
-# shellcheck disable=SC2154 # these two
+set -euo pipefail
 
+gpadlctl=$1
+root=$2
 n=0
 failed=0
+echo "TAP version 13"
 
 # ok NAME COMMAND...: a test, by the status of a command; of a function, it ends at the first
 # line that fails, which it would not within a condition
