@@ -21,9 +21,7 @@ begin
 
 until_gone()
 {
-	while [ -e "$1" ]; do
-		sleep 0.1
-	done
+	wait_until [ ! -e "$1" ]
 }
 
 # about sda: what the kernel knows of it
@@ -39,6 +37,11 @@ channels()
 	d=$(readlink -f /sys/block/sda)
 	set -- "${d%%/host*}"/channels/*
 	echo $#
+}
+
+all_channels()
+{
+	[ "$(channels)" -eq "$(nproc)" ]
 }
 
 make_file_system()
@@ -101,22 +104,28 @@ write_for_ever()
 	done
 }
 
+have_written()
+{
+	[ "$(wc -l </tmp/written 2>/dev/null || echo 0)" -ge 8 ]
+}
+
+no_controller()
+{
+	[ -z "$(ls /sys/class/scsi_host)" ]
+}
+
 unplugged()
 {
 	# Or dd would make a file of that name when the device is gone
 	mount -o remount,bind,ro /dev
 	write_for_ever
-	until [ "$(wc -l </tmp/written 2>/dev/null || echo 0)" -ge 8 ]; do
-		sleep 0.1
-	done
+	wait_until have_written
 	say "writes"
 	until_gone /sys/block/sda
 	# Processes that wait for a disk are in state D, and cannot be waited for
 	wait
 	say "sda is gone, and so are those who wrote to it"
-	until [ -z "$(ls /sys/class/scsi_host)" ]; do
-		sleep 0.1
-	done
+	wait_until no_controller
 	say "so is its controller"
 	until_there /dev/sda
 	must dd if=/dev/sda of=/dev/null bs=1M count=4 iflag=direct 2>/tmp/dd
@@ -182,12 +191,10 @@ verify()
 	# The disk is taken away
 	wait
 	say "nobody writes any more"
-	until [ -z "$(disk_of 64)" ]; do
+	while disk_is_there 64; do
 		sleep 0.1
 	done
-	until [ -n "$(disk_of 64)" ]; do
-		sleep 0.1
-	done
+	wait_until disk_is_there 64
 	until_there "/dev/$(disk_of 64)"
 	must_fio verify-again
 	say "verified once more"
@@ -208,42 +215,24 @@ load_drivers all
 until_there /dev/sda
 say "sda: $(about sda)"
 # One for each processor, as the module was told
-until [ "$(channels)" -eq "$(nproc)" ]; do
-	sleep 0.1
-done
+wait_until all_channels
 say "channels: $(channels)"
 
 what=$(sed 's/.*case=\([^ ]*\).*/\1/' /proc/cmdline)
 case $what in
-disk)
-	make_file_system
-	write_files
-	read -r _
-	trim
-	read -r _
-	second_lun
-	;;
-unplug)
-	unplugged
-	;;
-verify)
-	verify first
-	;;
-verify-again)
-	verify again
-	;;
-sg3)
-	ask_by_sg3
-	;;
-root)
-	become_system
-	;;
-ack)
-	ack write /dev/sda 8388608 512
-	;;
-check-*)
-	must ack check /dev/sda 8388608 512 "${what#check-}"
-	;;
+disk)		make_file_system
+		write_files
+		read -r _
+		trim
+		read -r _
+		second_lun ;;
+unplug)		unplugged ;;
+verify)		verify first ;;
+verify-again)	verify again ;;
+sg3)		ask_by_sg3 ;;
+root)		become_system ;;
+ack)		ack write /dev/sda 8388608 512 ;;
+check-*)	must ack check /dev/sda 8388608 512 "${what#check-}" ;;
 esac
 say "done"
 read -r _

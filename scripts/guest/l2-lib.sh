@@ -26,11 +26,17 @@ must()
 	"$@" || { say "FAILED: $*"; sleep 1; poweroff -f; }
 }
 
-until_there()
+# wait_until COMMAND...
+wait_until()
 {
-	until [ -e "$1" ]; do
+	until "$@"; do
 		sleep 0.1
 	done
+}
+
+until_there()
+{
+	wait_until [ -e "$1" ]
 }
 
 # load_drivers all, or those that wait: their names begin with that. A channel for each processor
@@ -54,12 +60,15 @@ disk_of()
 	done
 }
 
+disk_is_there()
+{
+	[ -n "$(disk_of "$1")" ]
+}
+
 # mount_system OPTIONS: the Debian system is the disk of 1 GiB
 mount_system()
 {
-	until [ -n "$(disk_of 1024)" ]; do
-		sleep 0.1
-	done
+	wait_until disk_is_there 1024
 	until_there "/dev/$(disk_of 1024)1"
 	mkdir -p /system
 	must mount -t ext4 -o "$1" "/dev/$(disk_of 1024)1" /system
