@@ -8,8 +8,7 @@
 #
 # CASE: disk, killed, unplug; verify, root, sg3, which need root for the Debian system on a disk
 # (disk-image.sh) and Debian's own kernel. Without, the first three. ROUNDS: how often verify
-# kills, resets, unplugs (1). CONFIG, SMP, TIMEOUT, SHOW and ACCEL are those of demo.sh. Logs
-# stay in out/demo-disk*/.
+# kills, resets, unplugs (1). CONFIG is that of demo.sh. Logs stay in out/demo-disk*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"

@@ -9,9 +9,8 @@
 #	    L2, guest	Debian's kernel, its own VMBus drivers: guest/demo-guest.sh
 #
 # Succeeds if all of it happened. CONFIG=debug takes a host kernel that is built to
-# find bugs. SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in
-# out/demo*/: what was told, and for each round the guest's console, the VMBus
-# messages and the mapper's tracepoints.
+# find bugs. Logs stay in out/demo*/: what was told, and for each round the guest's
+# console, the VMBus messages and the mapper's tracepoints.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"

@@ -8,9 +8,7 @@
 #	fault.sh [PROGRAM [its arguments]]	for example: fault.sh fault_test -v map
 #
 # CONFIG=NAME takes config/NAME.config instead, LEAKS=0 leaves out the search for leaks.
-# SMP, TIMEOUT, SHOW and ACCEL are those of qemu.sh. Logs stay in out/fault-NAME/. On
-# stderr: how many places there were to fail in, by operation. The last line on stdout is
-# 'N passed, N failed'.
+# Logs stay in out/fault-NAME/. On stderr: how many places there were to fail in, by operation.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

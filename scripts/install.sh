@@ -10,7 +10,7 @@
 # Then the system boots in QEMU: guest/install-system.sh runs the demo's guest on it, upgrades the
 # packages meanwhile, makes a disk, and purges them. There DKMS does all that it does anywhere; but
 # each compiler's answer is in a cache, as the same source was compiled here before. What a system
-# is made of is kept for a week. lintian of the release looks at the packages. Needs root. The last line on stdout is 'N passed, N failed'.
+# is made of is kept for a week. lintian of the release looks at the packages. Needs root.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"

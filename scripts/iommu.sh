@@ -6,8 +6,7 @@
 #
 #	iommu.sh [PROGRAM [its arguments]]	for example: iommu.sh dma_test -t merged
 #
-# SERIES, SMP, TIMEOUT, SHOW and ACCEL are those of selftest.sh. Logs stay in out/iommu-*/.
-# The last line on stdout is 'N passed, N failed'.
+# SERIES is that of selftest.sh. Logs stay in out/iommu-*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -7,9 +7,8 @@
 #	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*mem*.pin*'
 #
 # CONFIG=NAME takes config/NAME.config instead, SERIES=newest the newest kernel of the
-# archive, LEAKS=0 leaves out the search for leaks, which takes 40 s. SMP, TIMEOUT, SHOW and
-# ACCEL are those of qemu.sh. Logs stay in out/kunit-NAME/. The last line on stdout is
-# 'N passed, N failed', and ', N skipped' on a host with pages of 64 KiB.
+# archive, LEAKS=0 leaves out the search for leaks, which takes 40 s. Logs stay in
+# out/kunit-NAME/. A host with pages of 64 KiB skips some.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

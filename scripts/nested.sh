@@ -7,8 +7,8 @@
 #
 # CASE: crc, a device without a driver and its sub-channels, used by uio_hv_generic; open,
 # kick, revoke, close: the guest panics while a backend does not return from there, and is to
-# dump by kexec. Without: all of them, in three minutes. CONFIG, SMP, TIMEOUT, SHOW and ACCEL
-# are those of demo.sh. Logs stay in out/nested*/. The last line is 'N passed, N failed'.
+# dump by kexec. Without: all of them, in three minutes. CONFIG is that of demo.sh. Logs stay in
+# out/nested*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"

@@ -8,8 +8,7 @@
 #
 # The system boots twice: guest/install-system.sh sees that the modules are refused, and has mokutil
 # ask for DKMS's key; in between, the MOK manager gets on the console what an operator would
-# type; then the modules are loaded. The disk is left as it is. The last line on stdout is
-# 'N passed, N failed'.
+# type; then the modules are loaded. The disk is left as it is.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/archive.sh"

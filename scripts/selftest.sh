@@ -11,12 +11,10 @@
 # the archive. STRESS_SECONDS is how long stress_test takes, 5 if not
 # told; FUZZ_SECONDS, FUZZ_BASE (1 if not told), FUZZ_SEED and FUZZ_OPS are for the
 # fuzzers (fuzz.sh).
-# TIMES=40 runs each program so often, until it fails: is it steady? SMP,
-# TIMEOUT, SHOW, ACCEL and QEMU_ARGS are those of qemu.sh. SUITE=NAME takes the programs of
-# tests/NAME; APPEND is more of the kernel's command line. LEAKS=0
-# leaves out the search for leaks. Logs stay in out/selftest-*/. The last line on stdout is
-# 'N passed, N failed'; behind it, on 6.1 and with CONFIG=, ', N skipped': what that kernel
-# cannot do.
+# TIMES=40 runs each program so often, until it fails: is it steady? SUITE=NAME takes the
+# programs of tests/NAME; APPEND is more of the kernel's command line. LEAKS=0 leaves out the
+# search for leaks. Logs stay in out/selftest-*/. Skipped is, on 6.1 and with CONFIG=, what that
+# kernel cannot do.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

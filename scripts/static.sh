@@ -4,8 +4,6 @@
 # All that can be found without running the code. Each check must be silent.
 #
 #	static.sh [CHECK]...	for example: static.sh checkpatch kernel_doc
-#
-# The last line on stdout is 'N passed, N failed'.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

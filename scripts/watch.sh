@@ -6,8 +6,7 @@
 #
 #	watch.sh
 #
-# Each block of commands that has a line ".. shows: REGEX" before it is run, and has to show
-# that. The last line on stdout is 'N passed, N failed'.
+# Each block of commands that has a line ".. shows: REGEX" before it is run, and has to show that.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
