@@ -68,10 +68,7 @@ measure()
 }
 
 # Instructions, not time
-count()
-{
-	ICOUNT=1 measure bench "$logs" "$@"
-}
+count() { ICOUNT=1 measure bench "$logs" "$@"; }
 
 # The same in wall time has to be measured more often
 rounds=20

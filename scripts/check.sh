@@ -118,10 +118,7 @@ stage_qemu()
 }
 
 # run_stage COMMAND LAST-LINE-FILE: what it says of its own goes to stderr
-run_stage()
-{
-	(eval "$1") | tail -n 1 >"$2" || true
-}
+run_stage() { (eval "$1") | tail -n 1 >"$2" || true; }
 
 # record NAME SECONDS LAST-LINE: a stage has ended
 record()

@@ -11,27 +11,15 @@
 
 header=$top/include/uapi/linux/vmbus_host.h
 
-errnos()
-{
-	grep -oE '\bE[A-Z0-9]{2,}\b' | sort -u
-}
+errnos() { grep -oE '\bE[A-Z0-9]{2,}\b' | sort -u; }
 
 # row NAME: the list in the header that begins so, which may go on in the next line
-row()
-{
-	sed -n "/^ \* - $1: /,/^ \*\( - .*\)\?$/{ /^ \* - $1: /p; /^ \*   /p; }" "$header"
-}
+row() { sed -n "/^ \* - $1: /,/^ \*\( - .*\)\?$/{ /^ \* - $1: /p; /^ \*   /p; }" "$header"; }
 
 # " * - ENAME: what it means": in the header of a backend, what CHANNEL_CREATE returns for it
-meanings()
-{
-	sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "$@" | sort -u
-}
+meanings() { sed -n 's/^ \* - \(E[A-Z0-9]*\): .*/\1/p' "$@" | sort -u; }
 
-of_backends()
-{
-	meanings "${header%.h}"_*.h
-}
+of_backends() { meanings "${header%.h}"_*.h; }
 
 # What the header names of a call: read, write, a command, or ioctl for what is no command
 named()
@@ -59,10 +47,7 @@ calls()
 	sed -n 's/^#define \(VMBUS_HOST_[A-Z_]*\)[[:blank:]]*_IO(.*/\1/p' "$header"
 }
 
-met()
-{
-	sed -n "s/^# errno $1 \(E[A-Z0-9]*\)$/\1/p" "${@:2}" | sort -u
-}
+met() { sed -n "s/^# errno $1 \(E[A-Z0-9]*\)$/\1/p" "${@:2}" | sort -u; }
 
 check()
 {

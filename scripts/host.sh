@@ -40,10 +40,7 @@ choose_system()
 }
 
 # guest_modules DIR "NAME...": Debian's, for a guest
-guest_modules()
-{
-	collect_modules "$1" "$2" "$kernel/modules"
-}
+guest_modules() { collect_modules "$1" "$2" "$kernel/modules"; }
 
 # boot_host NAME "MODULE..." FILE[=PLACE]...: it runs guest/NAME-host.sh, whose answer is NAME.txt,
 # with the modules, the guest's kernel and initramfs, the cases' names in /arguments, and the files

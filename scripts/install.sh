@@ -102,10 +102,7 @@ lintian_is_silent()
 }
 
 # The kernel that boots
-kernel_of_root()
-{
-	basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//'
-}
+kernel_of_root() { basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//'; }
 
 compile_backend()
 {

@@ -59,15 +59,9 @@ place()
 }
 
 # The compiler says nothing about this tree. What was built before it does not look at again
-fresh()
-{
-	rm -rf "$dir/build/drivers/vmbus_gpadl"
-}
+fresh() { rm -rf "$dir/build/drivers/vmbus_gpadl"; }
 
-no_warning()
-{
-	! grep -E 'drivers/vmbus_gpadl/[^ ]*:.*warning:' "$1" >&2
-}
+no_warning() { ! grep -E 'drivers/vmbus_gpadl/[^ ]*:.*warning:' "$1" >&2; }
 
 # Newer kunit.py runs QEMU with KVM where there is /dev/kvm, which does not mean that it runs any
 # kernel: ACCEL=kvm says so, as for qemu.sh

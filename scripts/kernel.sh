@@ -76,10 +76,7 @@ stock_make()
 }
 
 # The compiler that Debian's headers ask for
-headers_compiler()
-{
-	sed -n 's/.*)\(gcc-[0-9]*\)$/\1/p' "$1"/build/.kernelvariables
-}
+headers_compiler() { sed -n 's/.*)\(gcc-[0-9]*\)$/\1/p' "$1"/build/.kernelvariables; }
 
 stock()
 {
@@ -228,10 +225,7 @@ build()
 	answer "$cache/kernel-$name-$hash"
 }
 
-busybox_make()
-{
-	unpack "$1" busybox-static
-}
+busybox_make() { unpack "$1" busybox-static; }
 
 # The shell of a guest of another architecture than this machine's
 busybox()

@@ -37,10 +37,7 @@ skips=
 [ "$pages" = 4k ] || skips='(is about pages of 4 KiB|$)'
 
 # Cases that the sources define: what did not run did not pass
-cases_defined()
-{
-	cat "$top"/kunit/*.c | grep -cE '^[[:space:]]*KUNIT_CASE[A-Z_]*\(' || true
-}
+cases_defined() { cat "$top"/kunit/*.c | grep -cE '^[[:space:]]*KUNIT_CASE[A-Z_]*\(' || true; }
 
 # How many faults the cases of a suite have injected, if they have
 count_faults()

@@ -46,10 +46,7 @@ arm64-4k | arm64-64k)
 	exit 1 ;;
 esac
 
-say()
-{
-	printf '%s\n' "$*" >&2
-}
+say() { printf '%s\n' "$*" >&2; }
 
 # die "what happened" "the next step to take"
 die()
@@ -216,10 +213,7 @@ add_modules()
 }
 
 # The image of a kernel that was built here
-built_image()
-{
-	echo "$1/arch/$arch/boot/$image"
-}
+built_image() { echo "$1/arch/$arch/boot/$image"; }
 
 # choose_kernel CONFIG SERIES: Debian's, or with a CONFIG one that is built here. Sets
 #
@@ -275,10 +269,7 @@ count_results()
 passed=0 failed=0 skipped=0
 
 # add PASSED FAILED [SKIPPED]
-add()
-{
-	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
-}
+add() { passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0})); }
 
 # add_line LINE: the last one of another script; any other line is a failure, and it fails
 add_line()

@@ -101,10 +101,7 @@ evidence()
 
 # Does a suite pass with no fault in? Found out once for each state of the tree; how long
 # it takes is left in the file that control_of names.
-control_of()
-{
-	echo "$dir/control/$1-$state"
-}
+control_of() { echo "$dir/control/$1-$state"; }
 
 control()
 {

@@ -97,10 +97,7 @@ boot()
 	return $status
 }
 
-began()
-{
-	grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null
-}
+began() { grep -q '^@@@ begin' "$logs/result.log" 2>/dev/null; }
 
 # Of a guest that prints nothing any more, ask process PID, which is timeout, for the one
 # interrupt that nobody can disable. A kernel that works answers with a panic, and where

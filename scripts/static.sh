@@ -16,10 +16,7 @@ mirror_tree "$dir/build"
 cd "$dir/build"
 
 # Sources and headers of a pattern, of this tree only
-sources()
-{
-	grep -E "$1" .files
-}
+sources() { grep -E "$1" .files; }
 
 # compile KERNEL DIR ARGUMENT...: the modules, with the warnings that kernel code should not have. In
 # a subshell: what fails gives up
@@ -29,15 +26,9 @@ compile()
 )
 
 # What kernel.sh builds
-kernel()
-{
-	"$top/scripts/kernel.sh" build "$@"
-}
+kernel() { "$top/scripts/kernel.sh" build "$@"; }
 
-check_warnings()
-{
-	compile "$stock/build" build GPADL_TESTS=m GPADL_BENCH=m
-}
+check_warnings() { compile "$stock/build" build GPADL_TESTS=m GPADL_BENCH=m; }
 
 # Address spaces, endianness, lock balance
 check_sparse()
@@ -46,16 +37,10 @@ check_sparse()
 }
 
 # KUnit's part is a module for another kernel
-check_kunit_warnings()
-{
-	compile "$(kernel debug)" build-kunit GPADL_KUNIT=m
-}
+check_kunit_warnings() { compile "$(kernel debug)" build-kunit GPADL_KUNIT=m; }
 
 # Options that hold for every file stand in .checkpatch.conf
-checkpatch()
-{
-	perl "$source/scripts/checkpatch.pl" --terse --no-summary -f "$@"
-}
+checkpatch() { perl "$source/scripts/checkpatch.pl" --terse --no-summary -f "$@"; }
 
 check_checkpatch()
 {
@@ -253,10 +238,7 @@ check_docs()
 }
 
 # Who runs what the documents tell a reader to type
-check_commands()
-{
-	python3 -B scripts/commands.py
-}
+check_commands() { python3 -B scripts/commands.py; }
 
 # Against the older LTS too
 check_old_kernel()
@@ -271,10 +253,7 @@ check_newest_kernel()
 }
 
 # With ARCH=arm64, PAGES=64k: for that
-check_cross()
-{
-	compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPADL_KUNIT=m
-}
+check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPADL_KUNIT=m; }
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
@@ -282,10 +261,7 @@ checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
 [ $# -eq 0 ] || checks=("$@")
 
 # A check fails by its status or by having something to say
-is_silent()
-{
-	"check_$1" >"$log" 2>&1 && ! grep -qvE '^(Skipping BTF generation|$)' "$log"
-}
+is_silent() { "check_$1" >"$log" 2>&1 && ! grep -qvE '^(Skipping BTF generation|$)' "$log"; }
 
 mkdir -p "$dir/log"
 for c in "${checks[@]}"; do

@@ -19,10 +19,7 @@
 . /l2-lib.sh
 begin
 
-until_gone()
-{
-	wait_until [ ! -e "$1" ]
-}
+until_gone() { wait_until [ ! -e "$1" ]; }
 
 # about sda: what the kernel knows of it
 about()
@@ -39,10 +36,7 @@ channels()
 	echo $#
 }
 
-all_channels()
-{
-	[ "$(channels)" -eq "$(nproc)" ]
-}
+all_channels() { [ "$(channels)" -eq "$(nproc)" ]; }
 
 make_file_system()
 {
@@ -104,15 +98,8 @@ write_for_ever()
 	done
 }
 
-have_written()
-{
-	[ "$(wc -l </tmp/written 2>/dev/null || echo 0)" -ge 8 ]
-}
-
-no_controller()
-{
-	[ -z "$(ls /sys/class/scsi_host)" ]
-}
+have_written() { [ "$(wc -l </tmp/written 2>/dev/null || echo 0)" -ge 8 ]; }
+no_controller() { [ -z "$(ls /sys/class/scsi_host)" ]; }
 
 unplugged()
 {

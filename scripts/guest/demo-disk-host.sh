@@ -25,10 +25,7 @@ image_mib=128
 # ---- The target ----
 
 # group_of TAG
-group_of()
-{
-	echo "$fabric/$wwpn/tpgt_$1"
-}
+group_of() { echo "$fabric/$wwpn/tpgt_$1"; }
 
 # backstore NAME FILE MIB: a file; what the guest discards is cut out of it
 backstore()
@@ -60,20 +57,9 @@ remove_target()
 
 # ---- What is seen ----
 
-image_kib()
-{
-	du -k "$image" | cut -f 1
-}
-
-channels_are()
-{
-	[ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq "$1" ]
-}
-
-fsck()
-{
-	/sbin/e2fsck -fn "$image?offset=$first" >/tmp/fsck 2>&1
-}
+image_kib() { du -k "$image" | cut -f 1; }
+channels_are() { [ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq "$1" ]; }
+fsck() { /sbin/e2fsck -fn "$image?offset=$first" >/tmp/fsck 2>&1; }
 
 sum_of_data()
 {
@@ -221,10 +207,7 @@ session_is_gone()
 	echo NULL >"$(group_of 3)/nexus" 2>/dev/null && echo "$nexus" >"$(group_of 3)/nexus"
 }
 
-start_fio()
-{
-	start "$1" "$wwpn:3" "$wwpn:2"
-}
+start_fio() { start "$1" "$wwpn:3" "$wwpn:2"; }
 
 # check_fio: what ack has said is there
 check_fio()

@@ -24,26 +24,14 @@ log_as_well events
 # --- Where things are seen ---
 
 # events NAME: this round's lines of a tracepoint
-events()
-{
-	grep " vmbus_gpadl_$1: " "$tracing"/trace
-}
+events() { grep " vmbus_gpadl_$1: " "$tracing"/trace; }
 
-seen()
-{
-	events "$1" >/dev/null
-}
+seen() { events "$1" >/dev/null; }
 
 # value NAME LINE: of NAME=value in LINE
-value()
-{
-	echo "$2" | sed -n "s/.*[: ]$1=\([^ ]*\).*/\1/p"
-}
+value() { echo "$2" | sed -n "s/.*[: ]$1=\([^ ]*\).*/\1/p"; }
 
-count()
-{
-	events "$1" | wc -l
-}
+count() { events "$1" | wc -l; }
 
 # What the mapper itself counts, over all guests
 pinned_by_mapper()
@@ -53,10 +41,7 @@ pinned_by_mapper()
 }
 
 # Both counts: the kernel's, over the whole machine, and our own
-pinned_are()
-{
-	[ "$(pinned_pages)" -eq "$1" ] && [ "$(pinned_by_mapper)" -eq "$1" ]
-}
+pinned_are() { [ "$(pinned_pages)" -eq "$1" ] && [ "$(pinned_by_mapper)" -eq "$1" ]; }
 
 # answered N: at least N heartbeats were
 answered()
@@ -64,10 +49,7 @@ answered()
 	[ "$(sed -n 's/^answered: //p' "$heartbeats"/* 2>/dev/null)" -ge "$1" ] 2>/dev/null
 }
 
-mapped()
-{
-	grep -q ' MAPPED ' "$partitions"/*/gpadls 2>/dev/null
-}
+mapped() { grep -q ' MAPPED ' "$partitions"/*/gpadls 2>/dev/null; }
 
 version_requested()
 {
@@ -96,10 +78,7 @@ lives_complete()
 
 # --- The story ---
 
-start()
-{
-	start_vmm "demo=$1" --memory 256
-}
+start() { start_vmm "demo=$1" --memory 256; }
 
 tell_contact()
 {
@@ -153,10 +132,7 @@ tell_gpadls()
 	tell host "pinned in the whole machine: $(some $((pinned + 1)) page), these and the one of the guest's event flags"
 }
 
-beat()
-{
-	sed -n "s/^$1: //p" /tmp/heartbeats
-}
+beat() { sed -n "s/^$1: //p" /tmp/heartbeats; }
 
 tell_heartbeats()
 {
@@ -226,15 +202,8 @@ come_and_go()
 	tell_end
 }
 
-now()
-{
-	cut -d ' ' -f 1 /proc/uptime
-}
-
-five_gone_by()
-{
-	[ "$(count torndown)" -ge 5 ]
-}
+now() { cut -d ' ' -f 1 /proc/uptime; }
+five_gone_by() { [ "$(count torndown)" -ge 5 ]; }
 
 # Stop the VMM; if a GPADL is mapped then, and stays so, leave it there
 caught_while_mapped()

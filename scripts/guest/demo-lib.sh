@@ -17,22 +17,12 @@
 round=0
 vmm=
 
-tell()
-{
-	printf '  %-6s %s\n' "$1" "$2" >/dev/results
-}
-
-headline()
-{
-	printf '\n%s\n' "$1" >/dev/results
-}
+tell() { printf '  %-6s %s\n' "$1" "$2" >/dev/results; }
+headline() { printf '\n%s\n' "$1" >/dev/results; }
 
 # To be called before the first start(): /tmp/NAME... are kept as well
 log_files="console messages"
-log_as_well()
-{
-	log_files="$log_files $*"
-}
+log_as_well() { log_files="$log_files $*"; }
 
 save_logs()
 {
@@ -87,32 +77,17 @@ await()
 }
 
 # some 8 page: "8 pages"
-some()
-{
-	echo "$1 $2$([ "$1" -eq 1 ] || echo s)"
-}
+some() { echo "$1 $2$([ "$1" -eq 1 ] || echo s)"; }
 
-message()
-{
-	grep -q "$1" /tmp/messages
-}
+message() { grep -q "$1" /tmp/messages; }
 
 # heard N WHAT: at least so many messages
-heard()
-{
-	[ "$(grep -c "$2" /tmp/messages)" -ge "$1" ]
-}
+heard() { [ "$(grep -c "$2" /tmp/messages)" -ge "$1" ]; }
 
-console()
-{
-	grep -q "$1" /tmp/console
-}
+console() { grep -q "$1" /tmp/console; }
 
 # A process that has ended is there until it was waited for, as a zombie
-alive()
-{
-	grep -q '^State:[[:space:]]*[RSDT]' "/proc/$vmm/status"
-}
+alive() { grep -q '^State:[[:space:]]*[RSDT]' "/proc/$vmm/status"; }
 
 # start_vmm APPEND [VMM'S ARGUMENTS]: a guest, with this besides on its command line
 start_vmm()
@@ -131,10 +106,7 @@ start_vmm()
 }
 
 # The guest goes on when it gets a line
-press_return()
-{
-	echo >/tmp/keyboard
-}
+press_return() { echo >/tmp/keyboard; }
 
 # reap STATUS [WHO]: the VMM, or who it is, is to end with this status
 reap()
@@ -177,15 +149,8 @@ end()
 	finish
 }
 
-nothing_pinned()
-{
-	[ "$(pinned_pages)" -eq 0 ]
-}
-
-no_partition()
-{
-	[ -z "$(ls /sys/kernel/debug/vmbus_gpadl)" ]
-}
+nothing_pinned() { [ "$(pinned_pages)" -eq 0 ]; }
+no_partition() { [ -z "$(ls /sys/kernel/debug/vmbus_gpadl)" ]; }
 
 all_gone()
 {

@@ -74,15 +74,9 @@ permissions_again()
 # ---- The demo's guest, of a user whom only the group lets in ----
 
 # What the heartbeat backend counts, over all channels: one is open
-answered()
-{
-	cat /sys/kernel/debug/vmbus_heartbeat/* 2>/dev/null | sed -n 's/^answered: //p'
-}
+answered() { cat /sys/kernel/debug/vmbus_heartbeat/* 2>/dev/null | sed -n 's/^answered: //p'; }
 
-answered_more_than()
-{
-	[ "$(answered)" -gt "$1" ] 2>/dev/null
-}
+answered_more_than() { [ "$(answered)" -gt "$1" ] 2>/dev/null; }
 
 beats_on()
 {
@@ -167,15 +161,8 @@ makes_a_disk()
 	[ "$(stat -c %s /tmp/data.img)" = 8388608 ]
 }
 
-no_disk()
-{
-	shows 'There are no disks' gpadlctl disk list
-}
-
-deletes_a_disk()
-{
-	gpadlctl disk delete data && no_disk
-}
+no_disk() { shows 'There are no disks' gpadlctl disk list; }
+deletes_a_disk() { gpadlctl disk delete data && no_disk; }
 
 # The unit that Documentation/disks.rst shows, enabled before this system booted
 disk_of_unit()
@@ -183,10 +170,7 @@ disk_of_unit()
 	shows '^data +naa\.5001405000000001 +1 +0 +fileio +/srv/data\.img$' gpadlctl disk list
 }
 
-serial_of_unit()
-{
-	cat /sys/kernel/config/target/core/fileio_*/data/wwn/vpd_unit_serial
-}
+serial_of_unit() { cat /sys/kernel/config/target/core/fileio_*/data/wwn/vpd_unit_serial; }
 
 disk_came_at_boot()
 {
@@ -237,10 +221,7 @@ no_trace()
 
 # ---- Secure Boot ----
 
-key_is_known()
-{
-	shows 'is already enrolled' mokutil --test-key /var/lib/dkms/mok.pub
-}
+key_is_known() { shows 'is already enrolled' mokutil --test-key /var/lib/dkms/mok.pub; }
 
 refused()
 {

@@ -15,16 +15,10 @@ begin()
 	mkdir -p /mnt
 }
 
-say()
-{
-	echo "guest: $*"
-}
+say() { echo "guest: $*"; }
 
 # The host hears of what does not happen
-must()
-{
-	"$@" || { say "FAILED: $*"; sleep 1; poweroff -f; }
-}
+must() { "$@" || { say "FAILED: $*"; sleep 1; poweroff -f; }; }
 
 # wait_until COMMAND...
 wait_until()
@@ -34,10 +28,7 @@ wait_until()
 	done
 }
 
-until_there()
-{
-	wait_until [ -e "$1" ]
-}
+until_there() { wait_until [ -e "$1" ]; }
 
 # load_drivers all, or those that wait: their names begin with that. A channel for each processor
 load_drivers()
@@ -60,10 +51,7 @@ disk_of()
 	done
 }
 
-disk_is_there()
-{
-	[ -n "$(disk_of "$1")" ]
-}
+disk_is_there() { [ -n "$(disk_of "$1")" ]; }
 
 # mount_system OPTIONS: the Debian system is the disk of 1 GiB
 mount_system()

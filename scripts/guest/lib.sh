@@ -8,10 +8,7 @@
 failed=0
 
 # Say it where the host's log has it, beside what the kernel says
-say()
-{
-	echo "guest: $*" >/dev/kmsg
-}
+say() { echo "guest: $*" >/dev/kmsg; }
 
 fail()
 {
@@ -20,10 +17,7 @@ fail()
 }
 
 # result NAME: standard input becomes the file NAME on the host
-result()
-{
-	{ echo "@@ $1"; cat; } >/dev/results
-}
+result() { { echo "@@ $1"; cat; } >/dev/results; }
 
 load()
 {

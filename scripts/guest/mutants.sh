@@ -68,10 +68,7 @@ insert()
 	limited insmod "$file"
 }
 
-remove()
-{
-	limited remove_module "$1"
-}
+remove() { limited remove_module "$1"; }
 
 # try DIR SUITE...: with the modules of DIR. Sets found to what has failed, and suite to
 # where; fails if the machine is not to be trusted any more

@@ -14,10 +14,7 @@ log_as_well events
 test_type=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90
 test_instance=5e5e5e00-5e5e-5e5e-5e5e-5e5e5e5e5e5e
 
-ok()
-{
-	echo "ok - $1" >/dev/results
-}
+ok() { echo "ok - $1" >/dev/results; }
 
 # The relids of the sub-channels that were offered, in order
 subchannels()
@@ -69,10 +66,7 @@ hang_says()
 	grep -qx "$1" /tmp/hang
 }
 
-seconds_of()
-{
-	sed -n "s/^ *\([0-9.]*\) $1\$/\1/p" /tmp/messages | head -n 1
-}
+seconds_of() { sed -n "s/^ *\([0-9.]*\) $1\$/\1/p" /tmp/messages | head -n 1; }
 
 unload_took()
 {

@@ -59,10 +59,7 @@ make_system_backstore()
 	echo 1 >"$core/iblock_0/system/enable"
 }
 
-has_system_backstore()
-{
-	[ -e "$core/iblock_0/system" ]
-}
+has_system_backstore() { [ -e "$core/iblock_0/system" ]; }
 
 # Nobody has it any more, or this does not succeed
 remove_system_backstore()
@@ -76,10 +73,7 @@ remove_system_backstore()
 marked=1
 
 # From here on
-mark()
-{
-	marked=$(($(wc -l </tmp/console) + 1))
-}
+mark() { marked=$(($(wc -l </tmp/console) + 1)); }
 
 # Whole lines: a VMM that is killed may not come to the end of one. A line may stand behind the
 # prompt of a login, or what fio says of its progress
@@ -96,24 +90,12 @@ guest_says()
 }
 
 # said TEXT: what stands behind it
-said()
-{
-	since_mark | sed -n "s/^guest: $1//p" | tail -n 1
-}
+said() { since_mark | sed -n "s/^guest: $1//p" | tail -n 1; }
 
 # The last of the writes that ack has said to be on the disk
-acknowledged()
-{
-	since_mark | sed -n 's/^ack \([0-9]*\)$/\1/p' | tail -n 1
-}
+acknowledged() { since_mark | sed -n 's/^ack \([0-9]*\)$/\1/p' | tail -n 1; }
 
-acked_many()
-{
-	[ "$(acknowledged)" -ge "$1" ] 2>/dev/null
-}
+acked_many() { [ "$(acknowledged)" -ge "$1" ] 2>/dev/null; }
 
 # check_acks IMAGE OFFSET N
-check_acks()
-{
-	expect "what was acknowledged is in the image" /ack check "$1" "$2" 512 "$3"
-}
+check_acks() { expect "what was acknowledged is in the image" /ack check "$1" "$2" 512 "$3"; }

@@ -60,10 +60,7 @@ guest()
 	printf 'vmbus-backend:\trelid=3 LUN 0 of naa.5001405: 3 "requests" \\ in flight\n'
 }
 
-metrics_can_be_read()
-{
-	run metrics | python3 "$here/prometheus.py"
-}
+metrics_can_be_read() { run metrics | python3 "$here/prometheus.py"; }
 
 # check_advises CHECK TEXT NEXT: that check has failed, for that reason, and the next step is that
 check_advises()
@@ -83,10 +80,7 @@ loaded()
 }
 
 # hidden COMMAND...: with another user's process
-hidden()
-{
-	FAKE_SECRET=/proc/200/fd "$@"
-}
+hidden() { FAKE_SECRET=/proc/200/fd "$@"; }
 
 # A trace that goes on until somebody ends it leaves nothing in tracefs
 hangs_up()
@@ -129,10 +123,7 @@ as_documented()
 		"$here/../../Documentation/fdinfo.rst" "$(command_of "$@")"
 }
 
-command_of()
-{
-	[ "$1" = disk ] && echo "disk $2" || echo "$1"
-}
+command_of() { [ "$1" = disk ] && echo "disk $2" || echo "$1"; }
 
 make_root
 ok "list: a guest that is well" says '^ +0 +100 vmm +256 MiB +36 KiB +1 of 1 .*well$' list

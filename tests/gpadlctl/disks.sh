@@ -36,10 +36,7 @@ nothing_is_left()
 	[ -z "$left" ]
 }
 
-create()
-{
-	run disk create "$@" --wwn "$wwn" >/dev/null
-}
+create() { run disk create "$@" --wwn "$wwn" >/dev/null; }
 
 # backstore HBA NAME PATH: by hand, as the kernel shows one of a file
 backstore()
@@ -61,10 +58,7 @@ lun_of()
 
 # ---- create ----
 
-says_how_to_name_it()
-{
-	says "--disk $wwn:1\$" disk create data --memory 1M --wwn "$wwn"
-}
+says_how_to_name_it() { says "--disk $wwn:1\$" disk create data --memory 1M --wwn "$wwn"; }
 
 comes_and_goes()
 {
@@ -91,10 +85,7 @@ one_file_two_disks()
 }
 
 # What a guest knows a disk by, and what the disk knows the guest by
-identity()
-{
-	cat "$target"/core/*/data/wwn/vpd_unit_serial "$group/nexus"
-}
+identity() { cat "$target"/core/*/data/wwn/vpd_unit_serial "$group/nexus"; }
 
 # configfs is empty after a reboot
 made_again()

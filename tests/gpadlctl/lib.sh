@@ -43,10 +43,7 @@ finish()
 	exit "$failed"
 }
 
-run()
-{
-	"$gpadlctl" --root "$root" "$@"
-}
+run() { "$gpadlctl" --root "$root" "$@"; }
 
 # says PATTERN ARGUMENTS...: a line of the output matches
 says()
@@ -79,13 +76,7 @@ ends_with()
 }
 
 # refuses PATTERN ARGUMENTS...: cannot do it
-refuses()
-{
-	ends_with 1 "$@"
-}
+refuses() { ends_with 1 "$@"; }
 
 # misused PATTERN ARGUMENTS...: does not understand the command line
-misused()
-{
-	ends_with 2 "$@"
-}
+misused() { ends_with 2 "$@"; }
