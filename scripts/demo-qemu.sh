@@ -22,26 +22,18 @@ if [ $# -eq 0 ]; then
 	cases+=(busy kexec)
 	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
 fi
-system=
 
 choose_host "demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}"
 qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
 
-case " ${cases[*]} " in
-*" root "* | *" hotplug "*)
-	[ -z "${CONFIG-}" ] || die "CONFIG=$CONFIG has no driver for the disk of root and hotplug" \
-		"name other cases"
-	system=$("$top/scripts/disk-image.sh")
-	;;
-esac
+choose_system root hotplug
+cases=("resets=${RESETS:-10}" "${cases[@]}")
 
 build()
 {
 	say "Building the modules and the programs ..."
 	build_modules "$kdir" "$dir/build"
-	for d in tests/nested samples/guest; do
-		nice make -s -C "$dir/build/$d" >&2 || die "$d does not build" "see above"
-	done
+	build_programs "$dir/build" tests/nested samples/guest
 	nice make -s -C "$kernel/build" M="$dir/build/tests/nested/guest" modules >&2 ||
 		die "tests/nested/guest does not build" "see above"
 	"$top/scripts/programs.sh" "$dir/programs" kexec-tools kexec
@@ -54,9 +46,8 @@ make_guests()
 	local -x INIT=$top/scripts/guest/demo-qemu-guest.sh
 	local bin=$dir/build/tests/nested/bin
 
-	rm -rf "$dir/guest"
-	collect_modules "$dir/guest" "hv_vmbus hv_utils sd_mod crc32c_generic ext4 hv_storvsc \
-		uio_hv_generic" "$kernel/modules"
+	guest_modules "$dir/guest" "hv_vmbus hv_utils sd_mod crc32c_generic ext4 hv_storvsc \
+		uio_hv_generic"
 	"$top/scripts/initramfs.sh" "$dir/guest.img" "$dir/guest=/ko" \
 		"$bin/ack=/sbin/ack" "$dir/build/samples/guest/crc=/sbin/crc" \
 		"$dir/build/tests/nested/guest/hostile.ko" "$top/scripts/guest/l2-lib.sh"
@@ -69,30 +60,15 @@ run()
 {
 	build
 	make_guests
-	rm -rf "$dir/ko" "$dir/kvm"
-	collect_modules "$dir/kvm" "$kvm" "$kernel/modules"
-	collect_modules "$dir/ko" "configfs loop crc32c_generic ext4 target_core_file \
+	MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-6000} STALL=${STALL:-300} boot_host demo-qemu \
+		"configfs loop crc32c_generic ext4 target_core_file \
 		${system:+virtio_pci virtio_blk target_core_iblock} \
-		vmbus_heartbeat vmbus_crc vmbus_scsi" "$dir/build" "${found[@]}"
-	printf '%s\n' "resets=${RESETS:-10}" "${cases[@]}" >"$dir/arguments"
-	"$top/scripts/initramfs.sh" "$dir/host.img" "$dir/ko" "$dir/kvm" \
+		vmbus_heartbeat vmbus_crc vmbus_scsi" \
 		"$qemu/bin=/qemu/bin" "$qemu/share=/qemu/share" "$qemu/lib=/lib" \
 		"$qemu/lib/ld-linux-x86-64.so.2=/lib64/ld-linux-x86-64.so.2" \
-		"$dir/build/tests/nested/bin/ack" "$dir/build/tests/nested/bin/meddle.so" \
-		"$dir/build/tests/nested/bin/slow.so" \
-		"$dir/host-programs=/" "$dir/arguments" \
-		"$kernel/vmlinuz=/guest/vmlinuz" "$dir/guest.img=/guest/initramfs" \
+		"$dir/build/tests/nested/bin"/{ack,meddle.so,slow.so} "$dir/host-programs=/" \
 		"$dir/guest-kdump.img=/guest/initramfs-kdump" \
-		"$top/scripts/guest/lib.sh" "$top/scripts/guest/demo-lib.sh" \
-		"$top/scripts/guest/target-lib.sh" "$top/scripts/guest/demo-qemu-lib.sh" \
-		"$top/scripts/guest/demo-qemu-host.sh=/run"
-
-	say "Booting the host in QEMU, and the guests in it ..."
-	[ -z "$system" ] || export QEMU_ARGS="-drive \
-		if=none,id=system,format=raw,snapshot=on,file=$system \
-		-device virtio-blk-pci,drive=system"
-	FOLLOW=demo-qemu.txt SMP=${SMP:-1} MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-6000} \
-		STALL=${STALL:-300} "$top/scripts/qemu.sh" "$vmlinuz" "$dir/host.img" "$logs"
+		"$top"/scripts/guest/{target-lib,demo-qemu-lib}.sh
 }
 
 with_lock "$dir" run

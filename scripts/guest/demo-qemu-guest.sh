@@ -70,37 +70,19 @@ fio_rounds()
 
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
 heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
-vmbus=/sys/bus/vmbus
-
-# device_of TYPE: the one of that interface type
-device_of()
-{
-	for d in "$vmbus"/devices/*; do
-		[ "$(cat "$d/class_id")" != "{$1}" ] || echo "${d##*/}"
-	done
-}
 
 relid_of()
 {
 	cat "$vmbus/devices/$(device_of "$1")/id"
 }
 
-bind_uio()
+use_uio()
 {
 	[ -d $vmbus/drivers/uio_hv_generic ] || {
 		insmod /ko/uio.ko
 		insmod /ko/uio_hv_generic.ko
 	} 2>/dev/null
-	instance=$(device_of "$crc_type")
-	echo $crc_type >$vmbus/drivers/uio_hv_generic/new_id
-	until set -- "$vmbus/devices/$instance"/uio/uio* && [ -e "$1" ]; do
-		sleep 0.1
-	done
-}
-
-use_uio()
-{
-	bind_uio
+	bind_uio $crc_type
 	if crc "$instance" "$1"; then say "uio: done"; else say "FAILED: crc"; fi
 	echo "$crc_type" >$vmbus/drivers/uio_hv_generic/remove_id
 	echo "$instance" >$vmbus/drivers/uio_hv_generic/unbind

@@ -626,9 +626,7 @@ uio_case()
 	quit_qemu
 }
 
-echo "@@ demo-qemu.txt" >/dev/results
-load_kvm
-load_all
+begin demo-qemu
 headline "A host, Linux $(uname -r), with vmbus_scsi and QEMU $(/qemu/bin/qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9.]*\).*/\1/p'); pages pinned: $(pinned_pages)"
 make_target 0 1 2
 while read -r argument; do
@@ -641,8 +639,4 @@ while read -r argument; do
 done </arguments
 remove_system
 remove_target 0 1 2
-unload_all
-check_pins "after the modules are gone"
-[ "$failed" -eq 0 ] || finish
-headline "All of this happened."
-finish
+end

@@ -24,41 +24,33 @@ wwpn_of()
 	echo "naa.600140500000001$1"
 }
 
-# make_disk N: the image /tmp/disk-N, behind a portal group of its own
+group_of()
+{
+	echo "$fabric/$(wwpn_of "$1")/tpgt_1"
+}
+
+# make_lun N BACKSTORE: a target with one portal group
+make_lun()
+{
+	make_group "$(group_of "$1")" "naa.600140500000002$1" "$2"
+}
+
+remove_target_of()
+{
+	remove_group "$(group_of "$1")"
+	expect "the target goes" rmdir "$fabric/$(wwpn_of "$1")"
+}
+
+# make_disk N: the image /tmp/disk-N
 make_disk()
 {
-	truncate -s "${image_mib}M" "/tmp/disk-$1"
-	expect "a backstore" mkdir -p "$core/fileio_0/disk$1"
-	echo "fd_dev_name=/tmp/disk-$1,fd_dev_size=$((image_mib * 1048576)),fd_buffered_io=1" \
-		>"$core/fileio_0/disk$1/control"
-	echo 1 >"$core/fileio_0/disk$1/enable"
-	make_group "$1" "fileio_0/disk$1"
-}
-
-# make_group N BACKSTORE: a portal group with one LUN
-make_group()
-{
-	group=$fabric/$(wwpn_of "$1")/tpgt_1
-	expect "a target" mkdir -p "$group"
-	expect "a nexus" sh -c "echo naa.600140500000002$1 >$group/nexus"
-	expect "a LUN of the portal group" mkdir -p "$group/lun/lun_0"
-	expect "a link to its backstore" ln -s "$core/$2" "$group/lun/lun_0/backstore"
-}
-
-# remove_group N: nobody has the portal group any more, or this does not succeed
-remove_group()
-{
-	group=$fabric/$(wwpn_of "$1")/tpgt_1
-	rm "$group/lun/lun_0/backstore"
-	expect "the LUN goes" rmdir "$group/lun/lun_0"
-	expect "the nexus goes" sh -c "echo NULL >$group/nexus"
-	expect "the portal group goes" rmdir "$group"
-	expect "the target goes" rmdir "${group%/*}"
+	make_backstore "disk$1" "/tmp/disk-$1" $image_mib
+	make_lun "$1" "fileio_0/disk$1"
 }
 
 remove_disk()
 {
-	remove_group "$1"
+	remove_target_of "$1"
 	expect "the backstore goes" rmdir "$core/fileio_0/disk$1"
 }
 
@@ -86,14 +78,14 @@ make_system()
 {
 	has_system_backstore || {
 		make_system_backstore
-		make_group 9 iblock_0/system
+		make_lun 9 iblock_0/system
 	}
 }
 
 remove_system()
 {
 	! has_system_backstore || {
-		remove_group 9
+		remove_target_of 9
 		remove_system_backstore
 	}
 }
@@ -171,9 +163,7 @@ qemu_is_sane()
 # QEMU is on its way out, and is to end with status $1; what it has had is the host's again
 end_qemu()
 {
-	wait "$vmm"
-	status=$? vmm=
-	expect "QEMU ends with status $1 and not $status" [ "$status" -eq "$1" ]
+	reap "$1" QEMU
 	expect "no sanitizer has found anything" qemu_is_sane
 	save_logs
 	all_gone

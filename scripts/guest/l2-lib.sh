@@ -30,6 +30,33 @@ wait_until()
 
 until_there() { wait_until [ -e "$1" ]; }
 
+# ---- VMBus devices ----
+
+vmbus=/sys/bus/vmbus
+
+# device_of TYPE: the one of that interface type
+device_of()
+{
+	for d in "$vmbus"/devices/*; do
+		[ "$(cat "$d/class_id")" != "{$1}" ] || echo "${d##*/}"
+	done
+}
+
+# bind_uio TYPE: uio_hv_generic drives the device of that type, as soon as it is there. Sets instance,
+# and uio to the file that it is used by
+bind_uio()
+{
+	until instance=$(device_of "$1") && [ -n "$instance" ]; do
+		sleep 0.1
+	done
+	echo "$1" >$vmbus/drivers/uio_hv_generic/new_id
+	until set -- "$vmbus/devices/$instance"/uio/uio* && [ -e "$1" ]; do
+		sleep 0.1
+	done
+	# shellcheck disable=SC2034 # for who has called it
+	uio=/dev/${1##*/}
+}
+
 # load_drivers all, or those that wait: their names begin with that. A channel for each processor
 load_drivers()
 {

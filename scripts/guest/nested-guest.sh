@@ -16,33 +16,9 @@ begin
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
 test_type=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90
 
-vmbus=/sys/bus/vmbus
-
-# The instance of a device of that type, as soon as it is there
-instance_of()
-{
-	while true; do
-		for d in "$vmbus"/devices/*; do
-			[ "$(cat "$d/class_id")" != "{$1}" ] || { echo "${d##*/}"; return; }
-		done
-		sleep 0.1
-	done
-}
-
-# bind TYPE: have uio_hv_generic drive the device of that type
-bind()
-{
-	instance=$(instance_of "$1")
-	echo "$1" >$vmbus/drivers/uio_hv_generic/new_id
-	until set -- "$vmbus/devices/$instance"/uio/uio* && [ -e "$1" ]; do
-		sleep 0.1
-	done
-	uio=/dev/${1##*/}
-}
-
 run_crc()
 {
-	bind $crc_type
+	bind_uio $crc_type
 	crc "$instance" 3
 	read -r _
 	crc "$instance" 2
@@ -80,7 +56,7 @@ call_when_told()
 panic_while()
 {
 	load_crash_kernel
-	bind $test_type
+	bind_uio $test_type
 	[ "$1" = open ] || [ "$1" = close ] || exec 9<>"$uio"
 	call_when_told "$1" &
 	until_there /tmp/ready
