@@ -71,10 +71,7 @@ fio_rounds()
 crc_type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97
 heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
 
-relid_of()
-{
-	cat "$vmbus/devices/$(device_of "$1")/id"
-}
+relid_of() { cat "$vmbus/devices/$(device_of "$1")/id"; }
 
 use_uio()
 {

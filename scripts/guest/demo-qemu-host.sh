@@ -14,10 +14,7 @@
 
 # ---- A disk ----
 
-is_refused()
-{
-	asked "$1" | grep -q "vmbus-host: rings and requests are in the host's kernel"
-}
+is_refused() { asked "$1" | grep -q "vmbus-host: rings and requests are in the host's kernel"; }
 
 boot_case()
 {
@@ -46,10 +43,7 @@ boot_case()
 
 # ---- Devices, processors and memory come and go ----
 
-disks_are()
-{
-	since_mark | grep -q "^guest: disks:$1\$"
-}
+disks_are() { since_mark | grep -q "^guest: disks:$1\$"; }
 
 # The guest has disks like this, sooner or later
 await_disks()
@@ -103,10 +97,7 @@ targets_free()
 	done
 }
 
-sdb_was_filled()
-{
-	[ "$(head -c 1048576 /tmp/disk-1 | tr -d '\252' | wc -c)" -eq 0 ]
-}
+sdb_was_filled() { [ "$(head -c 1048576 /tmp/disk-1 | tr -d '\252' | wc -c)" -eq 0 ]; }
 
 # fio_goes_on: two more rounds from here on, of which at least one has begun since
 fio_goes_on()
@@ -115,10 +106,7 @@ fio_goes_on()
 	await 240 "fio verifies" fio_rounds 2
 }
 
-fio_rounds()
-{
-	guest_says 'fio: ' && [ "$(since_mark | grep -c '^guest: fio: ')" -ge "$1" ]
-}
+fio_rounds() { guest_says 'fio: ' && [ "$(since_mark | grep -c '^guest: fio: ')" -ge "$1" ]; }
 
 hotplug_case()
 {
@@ -318,10 +306,7 @@ remove_frozen()
 }
 
 # A backend's write waits for the file system
-write_waits()
-{
-	grep -qs percpu_rwsem_wait /proc/[0-9]*/wchan
-}
+write_waits() { grep -qs percpu_rwsem_wait /proc/[0-9]*/wchan; }
 
 # reset_while_it_hangs [stop]: while a backend has a request that takes as long as we like
 reset_while_it_hangs()
@@ -339,15 +324,8 @@ reset_while_it_hangs()
 	await 20 "the machine is reset" was_reset $((resets_before + 1))
 }
 
-was_reset()
-{
-	[ "$(grep -c '"event": "RESET"' /tmp/monitor.log)" -ge "$1" ]
-}
-
-machine_waits()
-{
-	! machine_is running
-}
+was_reset() { [ "$(grep -c '"event": "RESET"' /tmp/monitor.log)" -ge "$1" ]; }
+machine_waits() { ! machine_is running; }
 
 goes_on()
 {
@@ -400,10 +378,7 @@ stop_case()
 
 # ---- From one QEMU to another ----
 
-has_migrated()
-{
-	asked "info migrate" | grep -q 'status: completed'
-}
+has_migrated() { asked "info migrate" | grep -q 'status: completed'; }
 
 moved_case()
 {
@@ -429,10 +404,7 @@ moved_case()
 # ---- What the kernel refuses ----
 
 # What is pinned still is QEMU's own memory: the event flags of each channel
-no_gpadls()
-{
-	grep -qs '^vmbus-gpadls:[[:space:]]*0$' "/proc/$vmm"/fdinfo/*
-}
+no_gpadls() { grep -qs '^vmbus-gpadls:[[:space:]]*0$' "/proc/$vmm"/fdinfo/*; }
 
 regions_case()
 {
@@ -504,10 +476,7 @@ refused_case()
 	remove_frozen
 }
 
-refused_regions()
-{
-	[ "$(grep -c regions /tmp/meddled)" -ge "$1" ]
-}
+refused_regions() { [ "$(grep -c regions /tmp/meddled)" -ge "$1" ]; }
 
 balloon_type=525074dc-8985-46e2-8057-a307dc18a502
 
@@ -587,10 +556,7 @@ guest_posts()
 }
 
 # traced EVENT PATTERN: how often QEMU has said so
-traced()
-{
-	grep -c "$1 .*$2" /tmp/qemu.log
-}
+traced() { grep -c "$1 .*$2" /tmp/qemu.log; }
 
 # 7936 and 4096 pages, and the rings' 1024: a HEADER each, and as many BODYs
 uio_case()

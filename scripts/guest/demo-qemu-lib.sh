@@ -19,21 +19,11 @@ rm -f /tmp/keyboard
 
 # ---- The target: a portal group for each disk ----
 
-wwpn_of()
-{
-	echo "naa.600140500000001$1"
-}
-
-group_of()
-{
-	echo "$fabric/$(wwpn_of "$1")/tpgt_1"
-}
+wwpn_of() { echo "naa.600140500000001$1"; }
+group_of() { echo "$fabric/$(wwpn_of "$1")/tpgt_1"; }
 
 # make_lun N BACKSTORE: a target with one portal group
-make_lun()
-{
-	make_group "$(group_of "$1")" "naa.600140500000002$1" "$2"
-}
+make_lun() { make_group "$(group_of "$1")" "naa.600140500000002$1" "$2"; }
 
 remove_target_of()
 {
@@ -123,10 +113,7 @@ start_qemu()
 	echo '{"execute": "qmp_capabilities"}' >&8
 }
 
-guest()
-{
-	echo "$*" >&7
-}
+guest() { echo "$*" >&7; }
 
 # A line of the monitor that people use, by the one for programs, which echoes nothing
 monitor()
@@ -136,10 +123,7 @@ monitor()
 
 # What the guest has said since mark(), with the end of a line that is not whole yet. A line may
 # stand behind the prompt of a login, or what fio says of its progress
-since_mark()
-{
-	tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^.*guest: /guest: /'
-}
+since_mark() { tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^.*guest: /guest: /'; }
 
 # The guest writes to a disk; $1 acknowledged writes of that are awaited
 write_some()
@@ -177,10 +161,7 @@ quit_qemu()
 }
 
 # qemu_says TEXT, since it was started
-qemu_says()
-{
-	grep -q "$1" /tmp/qemu.log
-}
+qemu_says() { grep -q "$1" /tmp/qemu.log; }
 
 # asked COMMAND: what the monitor answers to it, which has the number that was asked by
 asked()
@@ -195,18 +176,12 @@ asked()
 }
 
 # machine_is STATUS, as info status says it
-machine_is()
-{
-	asked "info status" | grep -q "VM status: $1"
-}
+machine_is() { asked "info status" | grep -q "VM status: $1"; }
 
 heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
 heartbeat="vmbus-host,id=heartbeat,if-type=$heartbeat_type"
 
-disk()
-{
-	echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1"
-}
+disk() { echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1"; }
 
 boot()
 {
