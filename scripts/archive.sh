@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # cache is lib.sh's
+# shellcheck disable=SC2154,SC2034,SC2046,SC2016 # lib.sh's; for who sources this; lists; apt's own
 #
 # What the Debian archive has, and how to get it without installing anything: source it
 # after lib.sh. By default the archive is what the machine's /etc/apt says; archive_ask()
 # makes it another suite, or another architecture, of the same mirror. What apt knows of
 # that stays in the cache: the machine's own lists are left alone.
 
-# shellcheck disable=SC2034 # for scripts that source this
 apt_next="as root: apt-get update; is there a Debian mirror in /etc/apt?"
 apt_options=(-q -o APT::Sandbox::User=root)
 apt_types=(deb)
 
 archive_mirror()
 {
-	# shellcheck disable=SC2016 # apt's own variable
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
 		'Origin: Debian' 'Label: Debian' | head -n 1
 }
@@ -123,7 +121,6 @@ unpack()
 # unpack_headers PACKAGE DIR [MORE]...: those of a kernel, what they depend on, and more packages
 unpack_headers()
 {
-	# shellcheck disable=SC2046 # a list of names
 	unpack "$2" "$1" "${@:3}" $(pkg_depends "$1" linux-headers) $(pkg_depends "$1" linux-kbuild)
 }
 

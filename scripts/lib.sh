@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # for scripts that source this
 #
 # What the scripts here share. Source it:
 #
@@ -20,15 +21,12 @@ unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmbus_gpadl_map
-# shellcheck disable=SC2034 # for scripts that source this
 out=${GPADL_OUT:-$top/out}
 
 # The kernel series that is tested, and the one that the modules must build
 # against besides. Exact versions come from the archive, see kernel.sh, which
 # finds the newest series there, too.
-# shellcheck disable=SC2034
 series=6.12
-# shellcheck disable=SC2034 # for scripts that source this
 series_old=6.1
 
 # What kernels are built for: ARCH and PAGES of the environment, which is where the kernel's
@@ -219,7 +217,6 @@ built_image() { echo "$1/arch/$arch/boot/$image"; }
 #
 #	kdir, vmlinuz	what modules are built against, and what boots
 #	found		where there are more modules of that kernel, or nothing
-# shellcheck disable=SC2034 # for scripts that source this
 choose_kernel()
 {
 	local kernel

@@ -4,6 +4,8 @@
 # All that can be found without running the code. Each check must be silent.
 #
 #	static.sh [CHECK]...	for example: static.sh checkpatch kernel_doc
+#
+# shellcheck disable=SC2046 # lists of names
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -50,9 +52,7 @@ check_checkpatch()
 	local special='/compat\.h$|^include/linux/vmbus_namespace\.h$|^(gpadl|host)/trace\.h$|^host/mc\.h$|^tests/(proof|host/include)/|^tools/qemu/' rc=0
 	local lists='^tests/host/ring_.*_model\.c$'
 
-	# shellcheck disable=SC2046 # a list of names
 	checkpatch $(sources '\.[ch]$' | grep -vE "$special|$lists") || rc=1
-	# shellcheck disable=SC2046 # a list of names
 	checkpatch --ignore COMPLEX_MACRO,MACRO_ARG_REUSE $(sources "$lists") || rc=1
 	# The place for version checks, whose LINUX_... is taken for a constant;
 	# its stand-ins for what a kernel does not have ignore their arguments
@@ -69,21 +69,18 @@ check_checkpatch()
 # Inputs of fuzzers are no text
 check_spelling()
 {
-	# shellcheck disable=SC2046 # a list of names
 	codespell $(sources '' | grep -vE '^(LICENSES|tests/fuzz/corpus.*)/')
 }
 
 # Comments of functions and structures: complete, and true to the prototype
 check_kernel_doc()
 {
-	# shellcheck disable=SC2046 # a list of names
 	perl "$source/scripts/kernel-doc" -none -Wall -Werror \
 		$(sources '\.[ch]$' | grep -vE '^(tests|tools|kunit)/')
 }
 
 check_shellcheck()
 {
-	# shellcheck disable=SC2046 # a list of names
 	shellcheck $(grep -lE '^#!.*[/ ](ba)?sh$|^# shellcheck shell=' \
 		$(sources '^(scripts|tools|tests|\.ci)/'))
 }
@@ -105,7 +102,6 @@ check_long_scripts()
 {
 	local lines file
 
-	# shellcheck disable=SC2046 # a list of names
 	wc -l $(sources '^scripts/.*\.(sh|py|awk)$') | while read -r lines file; do
 		if [ "$file" = total ] || [ "$lines" -le 150 ]; then
 			continue
@@ -148,7 +144,6 @@ uapi_layout()
 # Versions of the kernel are compat.h's business, and that of the namespaces
 check_versions()
 {
-	# shellcheck disable=SC2046 # a list of names
 	! grep -n 'LINUX_VERSION_CODE' $(sources '\.[ch]$' |
 		grep -vE '^((gpadl|backends/scsi)/compat|include/linux/vmbus_namespace)\.h$')
 }
