@@ -117,45 +117,49 @@ stage_qemu()
 	echo "$((cases - bad)) passed, $bad failed"
 }
 
-# run_stage COMMAND LAST-LINE-FILE: what it says of its own goes to stderr
-run_stage() { (eval "$1") | tail -n 1 >"$2" || true; }
+# run_stage NAME COMMAND: what it says of its own goes to stderr
+run_stage()
+{
+	local start=$SECONDS
 
-# record NAME SECONDS LAST-LINE: a stage has ended
+	(eval "$2") | tail -n 1 >"$dir/$1.last" || true
+	echo $((SECONDS - start)) >"$dir/$1.seconds"
+}
+
+# record NAME: a stage has ended
 record()
 {
 	local name=$1 line before=("$passed" "$failed" "$skipped")
 
 	passed=0 failed=0 skipped=0
-	add_line "$3" || echo "The stage did not run to its end."
+	add_line "$(cat "$dir/$name.last")" || echo "The stage did not run to its end."
 	# No test is not a success
 	[ $((passed + failed)) -gt 0 ] || add 0 1
 	[ "$failed" -eq 0 ] || guilty+=("$name")
-	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$passed" "$failed" "$2")
+	line=$(printf '%-9s %4d passed %4d failed %5d s' "$name" "$passed" "$failed" \
+		"$(cat "$dir/$name.seconds")")
 	[ "$skipped" -eq 0 ] || line+=", $skipped skipped"
 	add "${before[@]}"
 	summary+=("$line")
 	printf -- '-- %s\n' "$line"
 }
 
+# now NAME WHAT COMMAND
 now()
 {
-	local name=$1 what=$2 start=$SECONDS
-
-	printf '\n== %s: %s\n' "$name" "$what"
-	run_stage "$3" "$dir/$name.last" 2>&1 | tee "$dir/$name.log" >&3
-	record "$name" $((SECONDS - start)) "$(cat "$dir/$name.last")"
+	printf '\n== %s: %s\n' "$1" "$2"
+	run_stage "$1" "$3" 2>&1 | tee "$dir/$1.log" >&3
+	record "$1"
 }
 
 # Those beside, one after the other; what they say is not shown before show_beside
 beside()
 {
-	local name what command start
+	local name what command
 
 	while IFS='|' read -r name what command; do
-		start=$SECONDS
 		printf -- '-- %s begins, beside the others: %s\n' "$name" "$what" >&3
-		run_stage "$command" "$dir/$name.last" 2>"$dir/$name.log" </dev/null 3>&-
-		echo $((SECONDS - start)) >"$dir/$name.seconds"
+		run_stage "$name" "$command" 2>"$dir/$name.log" </dev/null 3>&-
 		printf -- '-- %s has ended: %s\n' "$name" "$(cat "$dir/$name.last")" >&3
 	done
 }
@@ -167,7 +171,7 @@ show_beside()
 	while IFS='|' read -r name what _; do
 		printf '\n== %s: %s, beside the others\n' "$name" "$what"
 		cat "$dir/$name.log"
-		record "$name" "$(cat "$dir/$name.seconds")" "$(cat "$dir/$name.last")"
+		record "$name"
 	done
 }
 
