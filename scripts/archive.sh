@@ -76,8 +76,8 @@ unpack_source()
 
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	say "Downloading the source of $2 $3 ..."
-	(cd "$tmp" && apt-get "${apt_options[@]}" source --download-only "$2=$3") \
-		>"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; die "cannot download $2 $3" "$apt_next"; }
+	logged "$tmp/log" env -C "$tmp" apt-get "${apt_options[@]}" source --download-only "$2=$3" ||
+		die "cannot download $2 $3" "$apt_next"
 	mkdir -p "$dir"
 	tar -xf "$tmp"/*.orig.tar.* -C "$dir" --strip-components=1 ||
 		die "cannot unpack $2 $3" "is there room?"
@@ -110,8 +110,8 @@ unpack()
 
 	debs=$(mktemp -d "$cache/tmp.XXXXXX")
 	say "Downloading $* ..."
-	(cd "$debs" && apt-get "${apt_options[@]}" download "$@") >"$debs/log" 2>&1 ||
-		{ cat "$debs/log" >&2; die "cannot download $*" "$apt_next"; }
+	logged "$debs/log" env -C "$debs" apt-get "${apt_options[@]}" download "$@" ||
+		die "cannot download $*" "$apt_next"
 	for deb in "$debs"/*.deb; do
 		dpkg -x "$deb" "$dir"
 	done
