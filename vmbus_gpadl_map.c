@@ -564,7 +564,8 @@ static void gpadl_arm(struct vmbus_mapping *map, void *priv, bool own)
 	if (WARN_ONCE(map->is_request, "a packet's mapping is armed\n"))
 		return;
 	spin_lock(&g->lock);
-	WRITE_ONCE(map->priv, priv);
+	/* Not NULL, which means unmapped: see vmbus_mapping_priv(). */
+	WRITE_ONCE(map->priv, priv ?: map);
 	if (!m->armed && g->revoked)
 		gpadl_queue_revoke(g);
 	m->armed = true;
@@ -575,7 +576,7 @@ static void gpadl_arm(struct vmbus_mapping *map, void *priv, bool own)
 /**
  * vmbus_mapping_arm() - From now on revoke() may come for a mapping
  * @map: the mapping
- * @priv: of the backend, for vmbus_mapping_priv()
+ * @priv: of the backend, for vmbus_mapping_priv(); NULL if it keeps nothing: then that is @map
  *
  * To be called once for a mapping that is kept, when the backend is ready for revoke():
  * when it has put the mapping where revoke() looks. If the GPADL is wanted back by then,

@@ -56,8 +56,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_find, VMBUS_GPADL_NS);
  * vmbus_gpadl_unmap_all() - Unmap all that the backend keeps mapped on a channel
  * @chan: the channel
  *
- * For close(), when requests are through: vmbus_gpadl_unmap() for each mapping that is armed.
- * Nothing else maps or unmaps on the channel meanwhile.
+ * For close(), when requests are through: vmbus_gpadl_unmap() for each mapping that is armed, and
+ * vmbus_mapping_vunmap() before it where there is something to undo. Nothing else maps or unmaps
+ * on the channel meanwhile.
  *
  * Context: process, may sleep, waits for no callback.
  */
@@ -70,9 +71,14 @@ void vmbus_gpadl_unmap_all(struct vmbus_gpadl_channel *chan)
 	might_sleep();
 	while ((g = gpadl_next(chan, &handle))) {
 		map = gpadl_kept(g);
-		if (map)
+		if (map) {
+			if (map->vaddr)
+				vmbus_mapping_vunmap(map);
 			vmbus_gpadl_unmap(map);
+		}
 		gpadl_put(g);
+		/* There may be LIMIT_GPADLS of them. */
+		cond_resched();
 	}
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap_all, VMBUS_GPADL_NS);

@@ -23,8 +23,8 @@
  * until close() returns, and revoke() asks for this after it has the mutex.
  *
  * Context: any.
- * Return: the priv of vmbus_mapping_arm(); NULL before that, and from the moment that
- * vmbus_gpadl_unmap() is called.
+ * Return: the priv of vmbus_mapping_arm(), or @map if that was NULL; NULL before that, and from
+ * the moment that vmbus_gpadl_unmap() is called.
  */
 void *vmbus_mapping_priv(const struct vmbus_mapping *map)
 {

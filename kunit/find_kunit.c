@@ -3,6 +3,8 @@
  * Suite vmbus_gpadl_find: what a backend keeps mapped is found by its handle, from the arm until
  * the unmap, whatever the guest does meanwhile.
  */
+#include <linux/err.h>
+
 #include "suites.h"
 #include "vm.h"
 
@@ -127,6 +129,30 @@ VM_CASE(not_that_of_the_channel_layer)
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
+/* A buffer that the backend looks at by a kernel address: the end of a channel is the end of both. */
+VM_CASE(all_that_is_vmapped)
+{
+	struct vm_channel *c = &vm->c[0];
+
+	KUNIT_EXPECT_FALSE(test, IS_ERR(vmbus_mapping_vmap(keep(c, VM_HANDLE, VM_LOW_PFN))));
+	vmbus_gpadl_unmap_all(c->chan);
+	KUNIT_EXPECT_NULL(test, vmbus_mapping_find(c->chan, VM_HANDLE));
+	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
+}
+
+/* A backend that keeps nothing with it tells it from what was unmapped all the same. */
+VM_CASE(nothing_is_kept_with_it)
+{
+	struct vm_channel *c = &vm->c[0];
+	struct vmbus_mapping *map;
+
+	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
+	KUNIT_ASSERT_EQ(test, vmbus_gpadl_map(c->chan, 0, VM_HANDLE, &map), 0);
+	vmbus_mapping_arm(map, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, vmbus_mapping_priv(map), map);
+	vmbus_gpadl_unmap(map);
+}
+
 static struct kunit_case find_cases[] = {
 	KUNIT_CASE(found_from_arm_to_unmap),
 	KUNIT_CASE(found_while_torn_down),
@@ -134,6 +160,8 @@ static struct kunit_case find_cases[] = {
 	KUNIT_CASE(all_that_is_kept),
 	KUNIT_CASE(all_up_to_the_last_handle),
 	KUNIT_CASE(not_that_of_the_channel_layer),
+	KUNIT_CASE(all_that_is_vmapped),
+	KUNIT_CASE(nothing_is_kept_with_it),
 	{}
 };
 
