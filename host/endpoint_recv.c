@@ -61,6 +61,12 @@ static noinline int endpoint_copy_slow(struct vmbus_endpoint *ep, const struct k
 	return endpoint_ring_result(ep, vmbus_ring_copy(&ep->in, seg, at, buf, len));
 }
 
+/* A memory error in the packet ended the ring: a loop over a batch may find out only now. */
+static void endpoint_nothing_peeked(struct vmbus_endpoint *ep)
+{
+	WARN_ON_ONCE(!ep->in.mem.broken);
+}
+
 /* Something was consumed. */
 static __always_inline void endpoint_commit(struct vmbus_endpoint *ep)
 {
@@ -183,12 +189,14 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_copy, VMBUS_HOST_NS);
  * Does what hv_pkt_iter_next() does on the guest's side.
  *
  * Context: any, from open() until close() has returned; one at a time. Warns once if no
- * packet was peeked at since the last one was consumed.
+ * packet was peeked at since the last one was consumed, unless the ring is of no use any more.
  */
 void vmbus_endpoint_consume(struct vmbus_endpoint *ep)
 {
-	if (WARN_ON_ONCE(!ep->in.peeked))
+	if (unlikely(!ep->in.peeked)) {
+		endpoint_nothing_peeked(ep);
 		return;
+	}
 	endpoint_step(ep, ep->in.peeked);
 	ep->in.peeked = 0;
 }
@@ -212,8 +220,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_consume, VMBUS_HOST_NS);
 int vmbus_endpoint_next(struct vmbus_endpoint *ep, struct vmbus_packet *pkt,
 			struct kvec seg[2])
 {
-	if (!WARN_ON_ONCE(!ep->in.peeked))
+	if (likely(ep->in.peeked))
 		endpoint_step(ep, ep->in.peeked);
+	else
+		endpoint_nothing_peeked(ep);
 	/* Sets @peeked anew. */
 	return endpoint_peek(ep, pkt, seg);
 }

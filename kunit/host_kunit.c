@@ -441,6 +441,22 @@ static void unplugged_in_probe(struct kunit *test)
 	expect_gone_in_probe(test, vmbus_host_device_unplug);
 }
 
+/* A copy has met a memory error, and its backend goes on with the batch: it is told, nobody warns. */
+static void batch_ends_with_its_ring(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = kunit_kzalloc(test, sizeof(*ep), GFP_KERNEL);
+	struct vmbus_packet pkt;
+	struct kvec seg[2];
+
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	/* As vmbus_ring_break_in() leaves it */
+	ep->in.mem.broken = true;
+	atomic_set(&ep->told_broken, 1);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_next(ep, &pkt, seg), -EIO);
+	vmbus_endpoint_consume(ep);
+	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
+}
+
 /* ---- The suite ---- */
 
 static int life_init(struct kunit *test)
@@ -484,6 +500,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
+	KUNIT_CASE(batch_ends_with_its_ring),
 	{}
 };
 
