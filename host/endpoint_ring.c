@@ -24,6 +24,7 @@
 
 /* How often the timer looks, in jiffies. */
 #define POLL_FIRST	max(1UL, HZ / 250UL)
+#define POLL_READING	max(1UL, HZ / 32UL)
 #define POLL_LAST	(HZ / 4UL)
 
 /* How often a guest that has read nothing since the open is signalled again. */
@@ -103,8 +104,9 @@ static void endpoint_out_timer(struct timer_list *timer)
 	vmbus_ring_poll_room(&ep->out, &todo);
 	todo |= endpoint_remind(ep);
 	if (todo & VMBUS_RING_WAIT && !timer_pending(timer)) {
-		ep->out_poll = read == ep->out.read ? min(2 * ep->out_poll, POLL_LAST) :
-			       POLL_FIRST;
+		/* A guest that reads may have made the room by next time, or never makes it. */
+		ep->out_poll = min(2 * ep->out_poll,
+				   read == ep->out.read ? POLL_LAST : POLL_READING);
 		mod_timer(timer, jiffies + ep->out_poll);
 	}
 	spin_unlock_irqrestore(&ep->out_lock, irq);
