@@ -213,8 +213,11 @@ static int crc_probe(struct vmbus_device *dev, const void *config, size_t len)
 		return ret;
 	if (!d->config.max_requests || d->config.max_requests > VMBUS_CRC_MAX_REQUESTS)
 		return -EINVAL;
-	/* No guest waits for another's. close() waits for it, and memory is freed by close(). */
-	d->wq = alloc_workqueue("vmbus_crc", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	/*
+	 * No guest waits for another's. One work item at a time: they run in kernel threads, which
+	 * no limit of the VMM's reaches. close() waits for it, and memory is freed by close().
+	 */
+	d->wq = alloc_ordered_workqueue("vmbus_crc", WQ_MEM_RECLAIM);
 	if (!d->wq)
 		return -ENOMEM;
 	vmbus_device_set_data(dev, no_free_ptr(d));

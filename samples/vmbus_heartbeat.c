@@ -23,9 +23,9 @@
 #include <linux/idr.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
@@ -124,7 +124,7 @@ struct monitor {
 	int id;
 	struct dentry *file;
 	struct delayed_work beat;
-	struct mutex lock;
+	spinlock_t lock;
 	enum monitor_state state;
 	struct ic_version framework;
 	struct ic_version message;
@@ -195,7 +195,7 @@ static void monitor_beat(struct work_struct *work)
 {
 	struct monitor *m = container_of(to_delayed_work(work), struct monitor, beat);
 
-	guard(mutex)(&m->lock);
+	guard(spinlock)(&m->lock);
 	if (m->state != MONITOR_BEATING)
 		return;
 	monitor_send_beat(m);
@@ -279,7 +279,7 @@ static int monitor_show(struct seq_file *s, void *unused)
 	};
 	struct monitor *m = s->private;
 
-	guard(mutex)(&m->lock);
+	guard(spinlock)(&m->lock);
 	seq_printf(s, "relid: %u\n", vmbus_endpoint_relid(m->ep));
 	seq_printf(s, "state: %s\n", states[m->state]);
 	seq_printf(s, "framework: %u.%u\n", le16_to_cpu(m->framework.major),
@@ -316,7 +316,7 @@ static struct monitor *monitor_alloc(struct vmbus_endpoint *ep)
 		return NULL;
 	}
 	m->ep = ep;
-	mutex_init(&m->lock);
+	spin_lock_init(&m->lock);
 	INIT_DELAYED_WORK(&m->beat, monitor_beat);
 	return m;
 }
@@ -359,7 +359,7 @@ static void heartbeat_kick(struct vmbus_endpoint *ep)
 	struct vmbus_packet pkt;
 	int ret;
 
-	guard(mutex)(&m->lock);
+	guard(spinlock)(&m->lock);
 	while (m->state != MONITOR_BROKEN) {
 		ret = vmbus_endpoint_recv(ep, &pkt, m->buf, sizeof(m->buf));
 		if (ret == -EAGAIN)
