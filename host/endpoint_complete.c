@@ -305,7 +305,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete, VMBUS_HOST_NS);
  *
  * Completions are sent in the order of these calls; vmbus_endpoint_complete() may overtake.
  * Once the channel closes, and while its work waits (vmbus_endpoint_wait_begin()), they are sent
- * here, and done() is called here too.
+ * here, and done() is called here too: one of these may overtake what came just before.
  *
  * Context: any, interrupts included (threaded ones on PREEMPT_RT).
  */
