@@ -73,18 +73,17 @@ void vscsi_unmap(struct vscsi_request *r)
  * @block: bytes of a block of the logical unit
  *
  * A list that is too long for one bio is cut, between two of its pieces: then each must be
- * whole blocks. All pieces begin and end with a page of the guest's, but for where the data
- * begins and ends.
+ * whole blocks. And there are devices, dm-crypt with large sectors for one, that want so of each
+ * piece. All pieces begin and end with a page of the guest's, but for where the data begins and
+ * ends.
  *
  * Context: any.
- * Return: true if each piece of them begins and ends with a sector, and no cut can fall into
- * a block.
+ * Return: true if each piece of them begins and ends with a block.
  */
 bool vscsi_is_aligned(const struct vscsi_request *r, u32 block)
 {
 	struct sg_table *sgt = vmbus_mapping_sgt(r->map);
-	u32 unit = sgt->orig_nents > BIO_MAX_VECS ? max(block, SECTOR) : SECTOR;
-	u32 begin = sgt->sgl->offset;
+	u32 unit = max(block, SECTOR), begin = sgt->sgl->offset;
 
 	/* Larger than a page: hardly anybody has such blocks. */
 	if (unit > GUEST_PAGE)

@@ -204,6 +204,39 @@ static void clear_what_is_read(struct vscsi_request *r)
 	cmd->execute_cmd = execute_cleared;
 }
 
+/*
+ * A read for which the guest has room for less than its command says. It is copied, and the target
+ * core goes on with as much as there is room for; a block device has whole blocks only.
+ */
+static bool is_part_of_a_block(const struct se_cmd *cmd)
+{
+	return cmd->se_cmd_flags & SCF_SCSI_DATA_CDB &&
+	       cmd->data_length % cmd->se_dev->dev_attrib.block_size;
+}
+
+/*
+ * What the target core lets pass, and is not to be done. It minds that a backstore is read-only
+ * where there are access lists, and here there are none. Its EXTENDED COPY takes megabytes for
+ * each command, charged to nobody, writes to any logical unit of the session, read-only or not,
+ * and copies what a backstore has not filled in: no guest that has hv_storvsc uses it.
+ */
+static sense_reason_t request_check(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (is_another_lun(r)) {
+		r->absent = true;
+		return TCM_NON_EXISTENT_LUN;
+	}
+	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
+		return TCM_WRITE_PROTECTED;
+	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
+		return 0;
+	if (cmd->t_task_cdb[0] == EXTENDED_COPY || cmd->t_task_cdb[0] == RECEIVE_COPY_RESULTS)
+		return TCM_UNSUPPORTED_SCSI_OPCODE;
+	return is_part_of_a_block(cmd) ? TCM_INVALID_CDB_FIELD : 0;
+}
+
 static void request_submit(struct vscsi_request *r)
 {
 	struct vscsi_device *dev = r->chan->dev;
@@ -211,6 +244,7 @@ static void request_submit(struct vscsi_request *r)
 	struct se_cmd *cmd = &r->cmd;
 	struct scatterlist *sgl = NULL;
 	unsigned int nents = 0;
+	sense_reason_t reason;
 
 	if (r->map && !r->copied) {
 		struct sg_table *sgt = vmbus_mapping_sgt(r->map);
@@ -226,9 +260,9 @@ static void request_submit(struct vscsi_request *r)
 	/* If it fails, the target core has answered. */
 	if (target_submit_prep(cmd, c->cdb, sgl, nents, NULL, 0, NULL, 0, GFP_KERNEL))
 		return;
-	if (is_another_lun(r)) {
-		r->absent = true;
-		transport_generic_request_failure(cmd, TCM_NON_EXISTENT_LUN);
+	reason = request_check(r);
+	if (reason) {
+		transport_generic_request_failure(cmd, reason);
 		return;
 	}
 	clear_what_is_read(r);
@@ -359,6 +393,9 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
  */
 int vscsi_queue_status(struct se_cmd *cmd)
 {
+	/* It was gone when the target core looked, and what answers in its place has failed it. */
+	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
+		to_request(cmd)->absent = true;
 	return 0;
 }
 
@@ -427,7 +464,7 @@ void vscsi_request_released(struct se_cmd *cmd)
 	request_result(r, &result);
 	vstor_complete(&result, &r->packet);
 	/* For the next one: the target core fills in less than it says. */
-	if (cmd->scsi_status != SAM_STAT_GOOD)
+	if (cmd->scsi_status != SAM_STAT_GOOD || r->aborted)
 		memset(r->sense, 0, sizeof(r->sense));
 	/* Others end soon, and are sent together. One that is alone is spared the switch. */
 	if (READ_ONCE(r->chan->nr_commands) > 1)

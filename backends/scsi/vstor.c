@@ -163,6 +163,8 @@ static enum vstor_verdict use_ready(const struct vstor_packet *in, size_t len,
 	}
 	answer->status = VSTOR_STATUS_SUCCESS;
 	switch (in->operation) {
+	case VSTOR_EXECUTE_SRB:
+		return VSTOR_DO_EXECUTE;
 	case VSTOR_RESET_LUN:
 		return VSTOR_DO_RESET_LUN;
 	default:
@@ -200,6 +202,7 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 	case VSTOR_RESET_LUN:
 	case VSTOR_RESET_ADAPTER:
 	case VSTOR_RESET_BUS:
+		/* On a sub-channel, it may have become so since it was looked at above. */
 		if (READ_ONCE(v->state) == VSTOR_STATE_READY)
 			return use_ready(in, len, answer);
 		/* A guest may open a sub-channel before it ends the initialisation. */

@@ -129,6 +129,25 @@ TEST_F(life, file_that_hangs)
 	EXPECT_EQ(0, target_remove_backstore("fileio", "f"));
 }
 
+/* A LUN 2 of blocks of @block bytes, on a file of blocks that say which they are */
+#define ADD_LOOP(_make, _block, _loop) ({						\
+	struct scsi_cmd _tur = cmd_plain(0);						\
+	unsigned int _i;								\
+											\
+	ASSERT_EQ(0, loop_attach_blocks(HUNG_FILE, _block, _loop, sizeof(_loop)));	\
+	ASSERT_EQ(0, _make("k", _loop));						\
+	ASSERT_EQ(0, target_add_lun(2, "iblock", "k"));					\
+	_tur.lun = 2;									\
+	for (_i = 0; _i < 4; _i++)							\
+		scsi_do(self->c, &_tur);						\
+})
+
+#define REMOVE_LOOP(_loop) ({								\
+	EXPECT_EQ(0, target_remove_lun(2));						\
+	EXPECT_EQ(0, target_remove_backstore("iblock", "k"));				\
+	EXPECT_TRUE(WAIT_FOR(loop_detach(_loop) == 0));					\
+})
+
 /*
  * A disk that fills in nothing: where the data is copied, the guest gets zeroes, and not what
  * was in those pages before. (Without init_on_alloc=0 the kernel itself clears them.)
@@ -181,16 +200,10 @@ TEST_F(life, pieces_of_blocks)
 		.cdb = { 0x28, [5] = 3, [7] = 1 },	/* 256 blocks from the third on */
 	};
 	unsigned int i, j, wrong = 0;
-	struct scsi_cmd tur = cmd_plain(0);
 	char loop[32];
 	__u64 lba;
 
-	ASSERT_EQ(0, loop_attach_blocks(HUNG_FILE, 4096, loop, sizeof(loop)));
-	ASSERT_EQ(0, target_iblock("k", loop));
-	ASSERT_EQ(0, target_add_lun(2, "iblock", "k"));
-	tur.lun = 2;
-	for (i = 0; i < 4; i++)
-		scsi_do(self->c, &tur);
+	ADD_LOOP(target_iblock, 4096, loop);
 	/* Backwards, so that no two of them adjoin */
 	for (i = 0; i < ARRAY_SIZE(h.pfn); i++)
 		h.pfn[i] = MEM_PFN + 600 - i;
@@ -204,9 +217,70 @@ TEST_F(life, pieces_of_blocks)
 		wrong += lba != 3 * 8 + i;
 	}
 	EXPECT_EQ(0, wrong);
-	EXPECT_EQ(0, target_remove_lun(2));
-	EXPECT_EQ(0, target_remove_backstore("iblock", "k"));
-	EXPECT_TRUE(WAIT_FOR(loop_detach(loop) == 0));
+	REMOVE_LOOP(loop);
+}
+
+/* ---- What the target core lets pass ---- */
+
+/* The guest need not mind what MODE SENSE says of it. */
+TEST_F(life, read_only_backstore)
+{
+	struct scsi_cmd read = cmd_rw(false, 3, 1, MEM_GPA), cmd = cmd_rw(true, 3, 1, MEM_GPA);
+	char loop[32];
+
+	ADD_LOOP(target_iblock_read_only, BLOCK, loop);
+	read.lun = 2;
+	cmd.lun = 2;
+	memset(self->vmm.mem, 0xa5, BLOCK);
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 7, 0x27, 0);
+	/* WRITE SAME(16) */
+	cmd.cdb_len = 16;
+	memset(cmd.cdb, 0, sizeof(cmd.cdb));
+	cmd.cdb[0] = 0x93;
+	cmd.cdb[9] = 3;
+	cmd.cdb[13] = 1;
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 7, 0x27, 0);
+	EXPECT_GOOD(scsi_do(self->c, &read), BLOCK);
+	EXPECT_EQ(3, *(__u64 *)self->vmm.mem);
+	REMOVE_LOOP(loop);
+}
+
+/* It would take memory of the host's, and write where nobody looks what may be written. */
+TEST_F(life, extended_copy)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0x83, [13] = 16 }, .cdb_len = 16, .dir = DIR_OUT, .gpa = MEM_GPA,
+		.bytes = 16,
+	};
+
+	settle(self->c);
+	memset(self->vmm.mem, 0, 16);
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+	/* RECEIVE COPY RESULTS: the operating parameters */
+	cmd.cdb[0] = 0x84;
+	cmd.cdb[1] = 3;
+	cmd.dir = DIR_IN;
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+}
+
+/* There is no bio of a part of a block. */
+TEST_F(life, part_of_a_block)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 3, 2, MEM_GPA);
+	unsigned int lun;
+
+	settle(self->c);
+	memset(self->vmm.mem, 0xa5, HV_PAGE);
+	for (lun = 0; lun < 2; lun++) {
+		cmd.lun = lun;
+		cmd.bytes = 100;
+		EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x24, 0);
+		EXPECT_EQ((char)0xa5, self->vmm.mem[0]);
+		cmd.bytes = BLOCK;
+		EXPECT_GOOD(scsi_do(self->c, &cmd), BLOCK);
+		EXPECT_EQ(3, *(__u64 *)self->vmm.mem);
+		memset(self->vmm.mem, 0xa5, HV_PAGE);
+	}
 }
 
 /* ---- A memory error while data is copied ---- */
@@ -253,6 +327,32 @@ TEST_F(life, copy_fails)
 	EXPECT_LT(0, r.msg.sense[2] & 0xf);
 	EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
 	EXPECT_EQ(0, fail(" "));
+}
+
+/* Large blocks lie in the guest's pages as they like: a device may want each in one piece. */
+TEST_F(life, begins_inside_a_block)
+{
+	struct scsi_cmd cmd = cmd_rw(false, 3, 2, MEM_GPA);
+	char loop[32];
+	int ret;
+
+	ADD_LOOP(target_iblock, 4096, loop);
+	cmd.lun = 2;
+	cmd.bytes = 2 * 4096;
+	ret = fail("vscsi_copy_to_guest 0 1");
+	if (!ret) {
+		/* That is used as it is, and this is not. */
+		EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
+		cmd.gpa += BLOCK;
+		EXPECT_SRB(scsi_do(self->c, &cmd), SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+		EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
+		EXPECT_EQ(3 * 8, *(__u64 *)(self->vmm.mem + BLOCK));
+		EXPECT_EQ(0, fail(" "));
+	}
+	REMOVE_LOOP(loop);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	EXPECT_EQ(0, ret);
 }
 
 /*

@@ -79,6 +79,14 @@ int target_iblock(const char *name, const char *path)
 	return backstore("iblock", name, control, path);
 }
 
+int target_iblock_read_only(const char *name, const char *path)
+{
+	char control[256];
+
+	snprintf(control, sizeof(control), "udev_path=%s,readonly=1", path);
+	return backstore("iblock", name, control, path);
+}
+
 int target_rd_mcp(const char *name, size_t bytes)
 {
 	char control[64];

@@ -19,6 +19,7 @@
 
 int target_fileio(const char *name, const char *path, size_t bytes);
 int target_iblock(const char *name, const char *path);
+int target_iblock_read_only(const char *name, const char *path);
 int target_rd_mcp(const char *name, size_t bytes);
 int target_rd_nullio(const char *name, size_t bytes);	/* reads and writes nothing */
 int target_remove_backstore(const char *kind, const char *name);
