@@ -443,6 +443,7 @@ static int disk_delete(int argc, char **argv)
 	}
 	if (optind != argc)
 		return misuse("gpadlctl disk list", "which disk is to be deleted?");
+	changes_alone();
 	/* Not cut short, which would leave half a disk */
 	changes_begin();
 	ret = wwn_is_good(argv[optind - 1]) ? delete_target(argv[optind - 1]) :

@@ -252,10 +252,20 @@ static bool make_backstore(struct made *made, struct disk *d)
 	return step_write(rooted("%s/wwn/vpd_unit_serial", d->backstore), serial);
 }
 
-/* The portal group; one that is new has no nexus yet. */
+static bool has_nexus(const char *group)
+{
+	int fd = open(rooted("%s/nexus", group), O_RDONLY | O_CLOEXEC);
+	char c;
+	bool has = fd >= 0 && read(fd, &c, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* The portal group; one that is new, or that could not be deleted whole, has no nexus. */
 static bool make_group(struct made *made, const struct disk *d, const char *group)
 {
-	bool is_new = access(rooted("%s", group), F_OK);
 	char initiator[21];
 
 	if (!step_dir(made, rooted("%s/vmbus", TARGET), true) ||
@@ -264,7 +274,7 @@ static bool make_group(struct made *made, const struct disk *d, const char *grou
 		return false;
 	snprintf(initiator, sizeof(initiator), "naa.5001405%09llx",
 		 name_hash("nexus:%s:%u", d->wwn, d->tpgt) & 0xfffffffff);
-	return !is_new || step_write(rooted("%s/nexus", group), initiator);
+	return has_nexus(group) || step_write(rooted("%s/nexus", group), initiator);
 }
 
 static bool make_lun(struct made *made, const struct disk *d)

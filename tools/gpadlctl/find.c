@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gpadlctl.h"
@@ -126,13 +127,19 @@ static int add_guest(struct guests *all, pid_t pid, int fd, const char *text)
 
 static bool is_ours(pid_t pid, const char *fd)
 {
+	const char *path = rooted("/proc/%d/fd/%s", pid, fd);
+	struct stat file, device;
 	char target[64];
-	ssize_t n = readlink(rooted("/proc/%d/fd/%s", pid, fd), target, sizeof(target) - 1);
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
 
 	if (n <= 0)
 		return false;
 	target[n] = 0;
-	return !strcmp(target, "/dev/vmbus-host");
+	if (!strcmp(target, "/dev/vmbus-host"))
+		return true;
+	/* A VMM in a jail has it by another name. */
+	return !stat(path, &file) && S_ISCHR(file.st_mode) &&
+	       !stat("/dev/vmbus-host", &device) && file.st_rdev == device.st_rdev;
 }
 
 static int find_in_process(struct guests *all, pid_t pid)

@@ -92,14 +92,19 @@ static void deadly_signals(sigset_t *set)
 			sigaddset(set, deadly[i]);
 }
 
-/* The file stays open, and with it the lock, as long as the process lives. */
+/*
+ * The file stays open, and with it the lock, as long as the process lives. It is root's alone: what
+ * anybody can open, anybody can lock. Only a system that has no /run is not worth an attack.
+ */
 void changes_alone(void)
 {
-	int fd = open(rooted("%s", TARGET), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(rooted("/run/gpadlctl.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	if (fd < 0)
+		fd = open(rooted("%s", TARGET), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
 		return;
-	fputs("Another gpadlctl is making a disk; this one waits for it.\n", stderr);
+	fputs("Another gpadlctl makes or deletes a disk; this one waits for it.\n", stderr);
 	flock(fd, LOCK_EX);
 }
 
@@ -368,7 +373,8 @@ bool wwn_is_good(const char *wwn)
 	if (strncmp(wwn, "naa.", 4) || strlen(wwn) != 20)
 		return false;
 	for (i = 4; i < 20; i++)
-		if (!isxdigit((unsigned char)wwn[i]))
+		/* The kernel's rule: the target compares names byte by byte. */
+		if (!isdigit((unsigned char)wwn[i]) && (wwn[i] < 'a' || wwn[i] > 'f'))
 			return false;
 	return true;
 }
