@@ -67,10 +67,7 @@ check_checkpatch()
 }
 
 # Inputs of fuzzers are no text
-check_spelling()
-{
-	codespell $(sources '' | grep -vE '^(LICENSES|tests/fuzz/corpus.*)/')
-}
+check_spelling() { codespell $(sources '' | grep -vE '^(LICENSES|tests/fuzz/corpus.*)/'); }
 
 # Comments of functions and structures: complete, and true to the prototype
 check_kernel_doc()
