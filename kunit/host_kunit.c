@@ -52,6 +52,14 @@ static void backend_ignore(struct vmbus_endpoint *ep)
 {
 }
 
+/* The target that it was told last, or none */
+static u32 told_target;
+
+static void backend_retarget(struct vmbus_endpoint *ep, u32 target_vp)
+{
+	WRITE_ONCE(told_target, target_vp);
+}
+
 static struct vmbus_backend backend = {
 	.owner = THIS_MODULE,
 	.name = "life test",
@@ -61,6 +69,7 @@ static struct vmbus_backend backend = {
 	.open = backend_open,
 	.close = backend_ignore,
 	.kick = backend_ignore,
+	.retarget = backend_retarget,
 };
 
 /* ---- The VMM ---- */
@@ -416,6 +425,46 @@ static void unplugged_channel_is_asked_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
 }
 
+/* ---- A channel without its thread ---- */
+
+/* As CHANNEL_MODIFY does, of a channel that is open */
+static void retarget(struct vmbus_endpoint *ep, u32 target_vp)
+{
+	spin_lock(&ep->dev->lock);
+	ep->state = ENDPOINT_OPEN;
+	ep->target_vp = target_vp;
+	ep->retarget = true;
+	spin_unlock(&ep->dev->lock);
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
+	gpadl_worker_flush(&ep->chan->worker);
+	KUNIT_EXPECT_FALSE(current->kunit_test, ep->retarget);
+}
+
+/* The thread is killed when the target has changed: the backend gets only its close(). */
+static void orphan_has_no_target(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep;
+	struct gpadl_worker *w;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	w = &ep->chan->worker;
+	told_target = VMBUS_HOST_NO_TARGET_VP;
+	WRITE_ONCE(w->orphaned, true);
+	retarget(ep, 3);
+	KUNIT_EXPECT_EQ(test, told_target, VMBUS_HOST_NO_TARGET_VP);
+	/* It looks whether there is more to do when the last item is done. */
+	cancel_work_sync(&w->orphan_work);
+	WRITE_ONCE(w->orphaned, false);
+	retarget(ep, 4);
+	KUNIT_EXPECT_EQ(test, told_target, 4);
+	set_state(ep, ENDPOINT_CLOSED);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
 /* ---- Before a device has a channel ---- */
 
 static void expect_gone_in_probe(struct kunit *test, void (*fn)(struct vmbus_device *dev))
@@ -498,6 +547,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(killed_while_a_channel_is_destroyed),
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
+	KUNIT_CASE(orphan_has_no_target),
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(batch_ends_with_its_ring),
