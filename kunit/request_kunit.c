@@ -10,6 +10,9 @@
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <trace/events/printk.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/gpa_pool.h"
@@ -536,6 +539,61 @@ VM_CASE(pool_is_destroyed_before_late_work)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 2);
 }
 
+/* ---- What is stuck ---- */
+
+/* How many requests are stuck, as the log says */
+static void stuck_told(void *nr, const char *text, size_t len)
+{
+	char line[160], *at;
+
+	strscpy(line, text, min(len + 1, sizeof(line)));
+	at = strstr(line, "channel ");
+	if (at && strstr(at, " requests are still mapped"))
+		sscanf(at, "channel %*u: %u", (unsigned int *)nr);
+}
+
+static void look_for_stuck(struct vm *vm)
+{
+	mod_delayed_work(gpadl_wq, &vm->p->stuck_work, 0);
+	flush_delayed_work(&vm->p->stuck_work);
+}
+
+static void asked_for_long_ago(struct vmbus_mapping *map)
+{
+	to_gpa_request(map)->since = jiffies - GPADL_STUCK_SECONDS * HZ;
+}
+
+/* Not what was asked for just now, nor what nobody has asked for. */
+VM_CASE(only_what_does_not_end_is_stuck)
+{
+	struct vmbus_mapping *first, *second, *third;
+	unsigned int nr = 0;
+
+	if (register_trace_console(stuck_told, &nr))
+		kunit_skip(test, "no tracepoints");
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &first), 0);
+	vmbus_partition_reset_start(vm->p);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &second), 0);
+	vmbus_partition_reset_start(vm->p);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &third), 0);
+	look_for_stuck(vm);
+	KUNIT_EXPECT_EQ(test, nr, 0);
+	asked_for_long_ago(first);
+	look_for_stuck(vm);
+	KUNIT_EXPECT_EQ(test, nr, 1);
+	asked_for_long_ago(second);
+	look_for_stuck(vm);
+	KUNIT_EXPECT_EQ(test, nr, 2);
+	vmbus_gpa_unmap(first);
+	vmbus_gpa_unmap(second);
+	vmbus_gpa_unmap(third);
+	unregister_trace_console(stuck_told, &nr);
+	tracepoint_synchronize_unregister();
+	vm_check(vm);
+}
+
 static struct kunit_case request_cases[] = {
 	KUNIT_CASE(eagain_pool_is_used_up),
 	KUNIT_CASE(eagain_pages_in_flight),
@@ -558,6 +616,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(pool_is_destroyed_twice),
 	KUNIT_CASE(pool_is_looked_at),
 	KUNIT_CASE(pool_is_destroyed_before_late_work),
+	KUNIT_CASE(only_what_does_not_end_is_stuck),
 	{}
 };
 
