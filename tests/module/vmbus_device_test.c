@@ -328,10 +328,10 @@ static void test_retarget(struct vmbus_endpoint *ep, u32 target_vp)
 	test_log("retarget %u vp %u\n", vmbus_endpoint_index(ep), target_vp);
 }
 
-#define TEST_BACKEND(_last)							\
+#define TEST_BACKEND(_name, _last)						\
 	{									\
 		.owner = THIS_MODULE,						\
-		.name = "device test",						\
+		.name = _name,							\
 		.if_type = GUID_INIT(0x2d9f0c61, 0x5b1e, 0x4f37,		\
 				     0x8a, 0x70, 0xc4, 0xe6, 0xb3, 0xa8, 0x1d, _last), \
 		.max_subchannels = VMBUS_DEVICE_TEST_SUBCHANNELS,		\
@@ -347,8 +347,8 @@ static void test_retarget(struct vmbus_endpoint *ep, u32 target_vp)
 		.retarget = test_retarget,					\
 	}
 
-static struct vmbus_backend test_backend = TEST_BACKEND(0x52);
-static struct vmbus_backend other_backend = TEST_BACKEND(0x53);
+static struct vmbus_backend test_backend = TEST_BACKEND("device test", 0x52);
+static struct vmbus_backend other_backend = TEST_BACKEND("other=device\ttest", 0x53);
 
 /* ---- What a test says ---- */
 

@@ -62,22 +62,38 @@ TEST_F(device, instance_of_the_offer)
 	EXPECT_LOG("instance 00030201-0000-0000-0000-000000000000\n");
 }
 
-/* Its name is two words, and one where programs look. */
-TEST_F(device, name_of_the_backend)
+static bool fdinfo_names(int fd, const char *backend)
 {
-	char path[64], line[1024];
+	char path[64], line[1024], word[64];
 	bool found = false;
 	FILE *f;
 
-	EXPECT_EQ(0, create(self->fd, &self->create));
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(word, sizeof(word), " backend=%s ", backend);
 	f = fopen(path, "r");
-	ASSERT_NE(NULL, f);
-	while (fgets(line, sizeof(line), f))
-		found |= !strncmp(line, "vmbus-channel:", 14) &&
-			 strstr(line, " backend=device_test ");
-	fclose(f);
-	EXPECT_TRUE(found);
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strncmp(line, "vmbus-channel:", 14) && strstr(line, word);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Its name is two words, and one where programs look. */
+TEST_F(device, name_of_the_backend)
+{
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_TRUE(fdinfo_names(self->fd, "device_test"));
+}
+
+/* Nor does it look like another key, or begin another field. */
+TEST_F(device, odd_name_of_a_backend)
+{
+	EXPECT_EQ(0, control("load"));
+	self->create.if_type[15] ^= 1;
+	EXPECT_EQ(0, create(self->fd, &self->create));
+	EXPECT_TRUE(fdinfo_names(self->fd, "other_device_test"));
+	EXPECT_EQ(0, control("unload"));
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
 }
 
 TEST_F(device, nobody_serves_it)
