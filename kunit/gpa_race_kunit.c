@@ -392,6 +392,26 @@ VM_CASE(region_is_split)
 	vm_check(vm);
 }
 
+/* It stays where it is, but a backend may write to it: not while it does. */
+VM_CASE(region_becomes_read_only)
+{
+	struct vmbus_gpa_region region = vm->memory[VM_LOW];
+	struct vmbus_mapping *map;
+
+	region.flags |= VMBUS_GPA_REGION_READ_ONLY;
+	packet(vm, VM_LOW_PFN, 3);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1, 0), -EBUSY);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1, 0), 0);
+	gpa_expect_refused(vm, 0, -EACCES);
+	/* More than before may always be. */
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, &map), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, &vm->memory[VM_LOW], 1, 0), 0);
+	vmbus_gpa_unmap(map);
+	vm_check(vm);
+}
+
 VM_CASE(region_while_mapping)
 {
 	struct vm_task *mapper;
@@ -590,6 +610,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(relid_is_released),
 	KUNIT_CASE(region_of_a_request_stays),
 	KUNIT_CASE(region_is_split),
+	KUNIT_CASE(region_becomes_read_only),
 	KUNIT_CASE(region_while_mapping),
 	KUNIT_CASE(region_of_late_work_goes),
 	KUNIT_CASE(region_is_retired),

@@ -8,8 +8,8 @@
 #include <linux/sched/signal.h>
 
 #include "gpadl/notifier.h"
+#include "gpa.h"
 #include "suites.h"
-#include "vm.h"
 
 #define RESIDENT	VMBUS_GPA_REGION_RESIDENT
 #define PFN		VM_HOLE_PFN
@@ -207,6 +207,58 @@ VM_CASE(equal_region_while_mapped)
 	KUNIT_EXPECT_EQ(test, charged(vm), pages);
 }
 
+/* The look ends at the first block that cannot be had: the next would be one more to undo. */
+VM_CASE(equal_region_of_which_a_block_fails)
+{
+	const u64 pages = 2 * GPADL_BLOCK_PAGES;
+
+	establish(vm, pages, 2);
+	change(vm, PFN, 2);
+	change(vm, PFN + GPADL_BLOCK_PAGES, 1);
+	/* Enough for what is new in the second */
+	vm_limit(vm, pages + 1);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, set_resident(vm, VM_FREE_SLOT, PFN, pages,
+						    first_block(vm)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), pages);
+	vm_unlimit(vm);
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 3);
+	KUNIT_EXPECT_EQ(test, charged(vm), pages);
+	vm_check(vm);
+}
+
+/* The work item would hold the partition, for nothing: what has been replaced goes with it. */
+VM_CASE(partition_goes_before_what_was_replaced)
+{
+	struct vmbus_partition *p = vm->p;
+	struct delayed_work *stale = &p->mem.stale_work;
+	struct vm_blocker_wq before, after;
+
+	establish(vm, 4, 4);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	change(vm, PFN, 1);
+	/* The region is changed while a page is mapped that was replaced. */
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, charged(vm), 5);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	/* Not before this has looked; the item holds the partition while it is queued. */
+	if (!mod_delayed_work(p->mem.wq, stale, VM_TIMEOUT))
+		refcount_inc(&p->ref);
+	gpa_block_wq(&before, p->drop_wq);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	/* Behind the end of the regions, and before that of the partition */
+	gpa_block_wq(&after, p->drop_wq);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(stale));
+	gpa_unblock_wq(&before);
+	flush_work(&p->clear_work);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(stale));
+	gpa_unblock_wq(&after);
+	/* vm_exit() waits for it to be released. */
+}
+
 /* ---- What others let go of meanwhile ---- */
 
 static int task_set_both(struct vm_task *t)
@@ -366,6 +418,8 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(owner_over_limit),
 	KUNIT_CASE(killed_while_it_changes),
 	KUNIT_CASE(equal_region_while_mapped),
+	KUNIT_CASE(equal_region_of_which_a_block_fails),
+	KUNIT_CASE(partition_goes_before_what_was_replaced),
 	KUNIT_CASE(block_goes_while_the_other_is_pinned),
 	KUNIT_CASE(block_goes_and_the_limit_is_lowered),
 	KUNIT_CASE(signal_before_the_first_region),
