@@ -541,6 +541,12 @@ VM_CASE(unmap_of_vmapped)
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(addr));
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
 	vm_check(vm);
+	/* Once in a boot; the vunmap is done each time. */
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	addr = vm_vmap(&vm->c[0], VM_HANDLE);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page(addr));
 }
 
 VM_CASE(vunmap_of_unvmapped)
@@ -550,6 +556,8 @@ VM_CASE(vunmap_of_unvmapped)
 	expect_warning();
 	vm_vunmap(&vm->c[0], VM_HANDLE);
 	expected_warning_over();
+	/* Once in a boot */
+	vm_vunmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 3);
 	vm_unmap(&vm->c[0], VM_HANDLE);
 }

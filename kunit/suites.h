@@ -25,6 +25,7 @@ extern struct kunit_suite gpa_suite;		/* gpa_kunit.c */
 extern struct kunit_suite request_suite;		/* request_kunit.c */
 extern struct kunit_suite view_suite;		/* view_kunit.c */
 extern struct kunit_suite gpa_race_suite;	/* gpa_race_kunit.c */
+extern struct kunit_suite bugs_suite;		/* bugs_kunit.c */
 extern struct kunit_suite object_suite;	/* object_kunit.c */
 extern struct kunit_suite find_suite;		/* find_kunit.c */
 extern struct kunit_suite order_suite;		/* order_kunit.c */
