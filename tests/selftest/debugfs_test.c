@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What debugfs tells of a partition and of its channels, what a trace says of a packet, and what
- * the log says of a backend that does not unmap.
+ * What debugfs tells of a partition and of its channels, and what the log says of a
+ * backend that does not unmap.
  */
 #include <glob.h>
 #include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "fixture.h"
-#include "machine.h"
 
 #define PARTITIONS	"/sys/kernel/debug/vmbus_gpadl"
 /* The last columns of a region: changes, and blocks to be looked at */
 #define COUNTS		" +[0-9]+ +[0-9]+$"
 #define ENDPOINTS	"/sys/kernel/debug/vmbus_host/endpoints"
 #define GUESTS		"/sys/kernel/debug/vmbus_host/guests"
-#define TRACING		"/sys/kernel/tracing"
 
 /* Is there a line that matches? @format makes an extended regular expression. */
 static bool says(const char *path, const char *format, ...)
@@ -230,31 +227,6 @@ TEST_F(debugfs, guests)
 	EXPECT_EQ(0, vmm_create(other));
 	EXPECT_TRUE(says(GUESTS, "^%d channels 0 bad-messages 0$", getpid()));
 	close(other);
-}
-
-/* ---- A trace ---- */
-
-#define MAPS_ENABLE	TRACING "/events/vmbus_gpadl/vmbus_gpa_map/enable"
-#define INSTANCE	TRACING "/instances/unmaps"
-#define UNMAPS_ENABLE	INSTANCE "/events/vmbus_gpadl/vmbus_gpa_unmap/enable"
-
-/* An unmap tells how long the pages were mapped, also when nobody traces maps. */
-TEST_F(debugfs, unmaps_are_timed_when_traced_alone)
-{
-	bool traced = says(MAPS_ENABLE, "^1$");
-
-	ASSERT_EQ(0, mkdir(INSTANCE, 0700));
-	EXPECT_EQ(0, file_write(UNMAPS_ENABLE, "1"));
-	EXPECT_EQ(0, file_write(MAPS_ENABLE, "0"));
-	hold_a_packet(_metadata, &self->vmm);
-	usleep(1000);
-	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	/* A millisecond at least */
-	EXPECT_TRUE(says(INSTANCE "/trace", "vmbus_gpa_unmap: .*relid=%u .*ns=[1-9][0-9]{6,}",
-			 RELID));
-	EXPECT_EQ(0, file_write(MAPS_ENABLE, traced ? "1" : "0"));
-	EXPECT_EQ(0, file_write(UNMAPS_ENABLE, "0"));
-	EXPECT_EQ(0, rmdir(INSTANCE));
 }
 
 /* ---- The log ---- */
