@@ -387,6 +387,32 @@ static void killed_while_a_channel_is_destroyed(struct kunit *test)
 	expect_relid_becomes_free(test);
 }
 
+/* Both wait for the same end: one of them frees the relid, once. */
+static void destroyed_twice_while_it_is_busy(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct call *first, *second;
+	struct vmbus_endpoint *ep;
+
+	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, stalled);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	stall_channel(ep);
+	first = call_start(test, destroy);
+	second = call_start(test, destroy);
+	/* Each has found the channel, and holds it. */
+	while (refcount_read(&ep->ref) < 4)
+		usleep_range(500, 1000);
+	complete(&stalled->go);
+	KUNIT_EXPECT_EQ(test, call_join(first), 0);
+	KUNIT_EXPECT_EQ(test, call_join(second), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&ep->ref), 1);
+	vmbus_ep_put(ep);
+	expect_relid_becomes_free(test);
+}
+
 static void unplug(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	vmbus_host_device_unplug(ep->dev);
@@ -545,6 +571,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(removed_sub_channel_wakes_its_primary),
 	KUNIT_CASE(killed_while_a_channel_is_undone),
 	KUNIT_CASE(killed_while_a_channel_is_destroyed),
+	KUNIT_CASE(destroyed_twice_while_it_is_busy),
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(orphan_has_no_target),

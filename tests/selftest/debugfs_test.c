@@ -122,6 +122,24 @@ TEST_F(debugfs, gpadl_that_is_wanted_back)
 	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
 }
 
+/* A backend that is just mapping it is not told: its map fails. */
+TEST_F(debugfs, gpadl_that_is_wanted_back_while_it_is_mapped)
+{
+	int uffd = memory_stall(self->vmm.mem, MEM_BYTES);
+
+	ASSERT_LE(0, uffd);
+	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
+	EXPECT_EQ(0, backend_map_begin(self->vmm.backend, HANDLE, 0));
+	EXPECT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* [0-9]+$", HANDLE));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* leaving wanted-back$", HANDLE));
+	EXPECT_EQ(0, memory_fill(uffd, self->vmm.mem, 0));
+	EXPECT_EQ(-ESHUTDOWN, backend_map_end(self->vmm.backend, HANDLE));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	close(uffd);
+}
+
 /* The packet has one page */
 static void hold_a_packet(struct __test_metadata *_metadata, struct vmm *vmm)
 {
