@@ -129,7 +129,7 @@ VM_CASE(not_that_of_the_channel_layer)
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
-/* A buffer that the backend looks at by a kernel address: the end of a channel is the end of both. */
+/* A buffer with a kernel address: the end of a channel is the end of both. */
 VM_CASE(all_that_is_vmapped)
 {
 	struct vm_channel *c = &vm->c[0];

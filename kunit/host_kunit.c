@@ -516,7 +516,7 @@ static void unplugged_in_probe(struct kunit *test)
 	expect_gone_in_probe(test, vmbus_host_device_unplug);
 }
 
-/* A copy has met a memory error, and its backend goes on with the batch: it is told, nobody warns. */
+/* A copy has met a memory error, and its backend goes on with the batch: nobody warns. */
 static void batch_ends_with_its_ring(struct kunit *test)
 {
 	struct vmbus_endpoint *ep = kunit_kzalloc(test, sizeof(*ep), GFP_KERNEL);

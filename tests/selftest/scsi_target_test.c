@@ -130,23 +130,27 @@ TEST_F(life, file_that_hangs)
 }
 
 /* A LUN 2 of blocks of @block bytes, on a file of blocks that say which they are */
-#define ADD_LOOP(_make, _block, _loop) ({						\
-	struct scsi_cmd _tur = cmd_plain(0);						\
-	unsigned int _i;								\
-											\
-	ASSERT_EQ(0, loop_attach_blocks(HUNG_FILE, _block, _loop, sizeof(_loop)));	\
-	ASSERT_EQ(0, _make("k", _loop));						\
-	ASSERT_EQ(0, target_add_lun(2, "iblock", "k"));					\
-	_tur.lun = 2;									\
-	for (_i = 0; _i < 4; _i++)							\
-		scsi_do(self->c, &_tur);						\
-})
+static void loop_lun_add(struct __test_metadata *_metadata, struct scsi_chan *c,
+			 int (*make)(const char *name, const char *path), unsigned int block,
+			 char *loop, size_t len)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	unsigned int i;
 
-#define REMOVE_LOOP(_loop) ({								\
-	EXPECT_EQ(0, target_remove_lun(2));						\
-	EXPECT_EQ(0, target_remove_backstore("iblock", "k"));				\
-	EXPECT_TRUE(WAIT_FOR(loop_detach(_loop) == 0));					\
-})
+	ASSERT_EQ(0, loop_attach_blocks(HUNG_FILE, block, loop, len));
+	ASSERT_EQ(0, make("k", loop));
+	ASSERT_EQ(0, target_add_lun(2, "iblock", "k"));
+	tur.lun = 2;
+	for (i = 0; i < 4; i++)
+		scsi_do(c, &tur);
+}
+
+static void loop_lun_remove(struct __test_metadata *_metadata, const char *loop)
+{
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("iblock", "k"));
+	EXPECT_TRUE(WAIT_FOR(loop_detach(loop) == 0));
+}
 
 /*
  * A disk that fills in nothing: where the data is copied, the guest gets zeroes, and not what
@@ -203,7 +207,7 @@ TEST_F(life, pieces_of_blocks)
 	char loop[32];
 	__u64 lba;
 
-	ADD_LOOP(target_iblock, 4096, loop);
+	loop_lun_add(_metadata, self->c, target_iblock, 4096, loop, sizeof(loop));
 	/* Backwards, so that no two of them adjoin */
 	for (i = 0; i < ARRAY_SIZE(h.pfn); i++)
 		h.pfn[i] = MEM_PFN + 600 - i;
@@ -217,7 +221,7 @@ TEST_F(life, pieces_of_blocks)
 		wrong += lba != 3 * 8 + i;
 	}
 	EXPECT_EQ(0, wrong);
-	REMOVE_LOOP(loop);
+	loop_lun_remove(_metadata, loop);
 }
 
 /* ---- What the target core lets pass ---- */
@@ -228,7 +232,7 @@ TEST_F(life, read_only_backstore)
 	struct scsi_cmd read = cmd_rw(false, 3, 1, MEM_GPA), cmd = cmd_rw(true, 3, 1, MEM_GPA);
 	char loop[32];
 
-	ADD_LOOP(target_iblock_read_only, BLOCK, loop);
+	loop_lun_add(_metadata, self->c, target_iblock_read_only, BLOCK, loop, sizeof(loop));
 	read.lun = 2;
 	cmd.lun = 2;
 	memset(self->vmm.mem, 0xa5, BLOCK);
@@ -242,7 +246,7 @@ TEST_F(life, read_only_backstore)
 	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 7, 0x27, 0);
 	EXPECT_GOOD(scsi_do(self->c, &read), BLOCK);
 	EXPECT_EQ(3, *(__u64 *)self->vmm.mem);
-	REMOVE_LOOP(loop);
+	loop_lun_remove(_metadata, loop);
 }
 
 /* It would take memory of the host's, and write where nobody looks what may be written. */
@@ -336,7 +340,7 @@ TEST_F(life, begins_inside_a_block)
 	char loop[32];
 	int ret;
 
-	ADD_LOOP(target_iblock, 4096, loop);
+	loop_lun_add(_metadata, self->c, target_iblock, 4096, loop, sizeof(loop));
 	cmd.lun = 2;
 	cmd.bytes = 2 * 4096;
 	ret = fail("vscsi_copy_to_guest 0 1");
@@ -349,7 +353,7 @@ TEST_F(life, begins_inside_a_block)
 		EXPECT_EQ(3 * 8, *(__u64 *)(self->vmm.mem + BLOCK));
 		EXPECT_EQ(0, fail(" "));
 	}
-	REMOVE_LOOP(loop);
+	loop_lun_remove(_metadata, loop);
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the kernel has no kprobes");
 	EXPECT_EQ(0, ret);
