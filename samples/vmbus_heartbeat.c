@@ -195,11 +195,12 @@ static void monitor_beat(struct work_struct *work)
 {
 	struct monitor *m = container_of(to_delayed_work(work), struct monitor, beat);
 
-	guard(spinlock)(&m->lock);
-	if (m->state != MONITOR_BEATING)
-		return;
-	monitor_send_beat(m);
-	schedule_delayed_work(&m->beat, HEARTBEAT_PERIOD);
+	spin_lock(&m->lock);
+	if (m->state == MONITOR_BEATING) {
+		monitor_send_beat(m);
+		schedule_delayed_work(&m->beat, HEARTBEAT_PERIOD);
+	}
+	spin_unlock(&m->lock);
 }
 
 /* ---- From the guest ---- */
@@ -279,7 +280,7 @@ static int monitor_show(struct seq_file *s, void *unused)
 	};
 	struct monitor *m = s->private;
 
-	guard(spinlock)(&m->lock);
+	spin_lock(&m->lock);
 	seq_printf(s, "relid: %u\n", vmbus_endpoint_relid(m->ep));
 	seq_printf(s, "state: %s\n", states[m->state]);
 	seq_printf(s, "framework: %u.%u\n", le16_to_cpu(m->framework.major),
@@ -290,6 +291,7 @@ static int monitor_show(struct seq_file *s, void *unused)
 	seq_printf(s, "answered: %llu\n", m->answered);
 	seq_printf(s, "skipped: %llu\n", m->skipped);
 	seq_printf(s, "bad: %llu\n", m->bad);
+	spin_unlock(&m->lock);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(monitor);
@@ -359,7 +361,7 @@ static void heartbeat_kick(struct vmbus_endpoint *ep)
 	struct vmbus_packet pkt;
 	int ret;
 
-	guard(spinlock)(&m->lock);
+	spin_lock(&m->lock);
 	while (m->state != MONITOR_BROKEN) {
 		ret = vmbus_endpoint_recv(ep, &pkt, m->buf, sizeof(m->buf));
 		if (ret == -EAGAIN)
@@ -367,6 +369,7 @@ static void heartbeat_kick(struct vmbus_endpoint *ep)
 		if (ret || (!monitor_got(m, &pkt) && ++m->bad == HEARTBEAT_MAX_BAD))
 			m->state = MONITOR_BROKEN;
 	}
+	spin_unlock(&m->lock);
 }
 
 static struct vmbus_backend heartbeat_backend = {
