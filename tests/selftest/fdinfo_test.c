@@ -430,8 +430,8 @@ TEST_F(fdinfo, callback_that_does_not_return)
 	EXPECT_TRUE(has_word(channel_of(&self->file), "callback=close"));
 	EXPECT_TRUE(has_word(channel_of(&self->file), "leaving=1"));
 	usleep(50000);
-	EXPECT_LE(50, count(&self->file, "callback-ms"));
-	EXPECT_LE(50, count(&self->file, "state-ms"));
+	EXPECT_LE(30, count(&self->file, "callback-ms"));
+	EXPECT_LE(30, count(&self->file, "state-ms"));
 	/* Also what the backend says of itself, which close() has not taken away yet */
 	EXPECT_NE(NULL, line_of(self->file.text, "vmbus-backend:\trelid=%u", RELID));
 
