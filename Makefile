@@ -38,6 +38,10 @@ sg3:
 bench-disk:
 	scripts/bench-disk.sh
 
+# fio in a nested guest, on three disks
+bench-disk-nested:
+	scripts/bench-disk.sh nested
+
 check:
 	scripts/check.sh
 
@@ -122,8 +126,9 @@ help:
 	@echo "  make nested       stock guests: sub-channels by uio; panics while a backend hangs"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"
 	@echo "  make bench        what a map costs, in instructions, beside the kernel's own way"
-	@echo "  make bench-disk   what a request to a disk costs the host, beside vhost-scsi"
 	@echo "  make bench-wall   the same in time (ACCEL=kvm, or MACHINE=1: on this machine)"
+	@echo "  make bench-disk   what a request to a disk costs the host, beside vhost-scsi"
+	@echo "  make bench-disk-nested  the same two and virtio-blk, by fio in a stock guest: half an hour"
 	@echo "  make coverage     what of the modules the tests reach; what not, and why"
 	@echo "  make mutants      put faults into the code; does a test find each? Takes hours"
 	@echo "  make check-newest, make check-old  the newest kernel in the archive; Debian's 6.1"
@@ -135,6 +140,7 @@ help:
 	@echo
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
-.PHONY: modules modules_install clean demo demo-disk sg3 bench-disk qemu demo-qemu check check-full \
-	check-newest check-old check-arm64 static tools wire kunit selftest iommu fuzz proof model \
-	fault nested stress bench bench-wall coverage mutants htmldocs distclean help
+.PHONY: modules modules_install clean demo demo-disk sg3 bench-disk bench-disk-nested qemu \
+	demo-qemu check check-full check-newest check-old check-arm64 static tools wire kunit selftest \
+	iommu fuzz proof model fault nested stress bench bench-wall coverage mutants htmldocs distclean \
+	help

@@ -9,8 +9,9 @@
 #
 # VERSION is 7.2, which Debian 12 has; 10.0, which Debian 13 has; or newest, the newest that the
 # archive gives out. In the directory: bin/qemu-system-x86_64, its libraries in lib/, its firmware
-# in share/qemu. QEMU_SANITIZE=1 builds it with AddressSanitizer and UBSan. KEEP=DIR builds in DIR
-# and leaves it there, for those who change it.
+# in share/qemu. QEMU_SANITIZE=1 builds it with AddressSanitizer and UBSan; QEMU_VIRTIO=1 with
+# virtio-blk and vhost-scsi besides, for bench-disk.sh. KEEP=DIR builds in DIR and leaves it there,
+# for those who change it.
 #
 # It is not the system's QEMU: it has KVM, a PC, serial ports and VMBus, and nothing else.
 # Nothing is installed, and root is not needed: what it is built with is downloaded, unpacked and
@@ -25,6 +26,7 @@ packages=(libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev libc6 libgcc-s1
 	pkgconf pkgconf-bin ninja-build
 	python3-pip python3-setuptools python3-pkg-resources python3-distlib python3-wheel)
 firmware=(seabios qemu-system-data)
+[ -z "${QEMU_VIRTIO-}" ] || packages+=(libaio-dev)
 
 suite_of()
 {
@@ -124,6 +126,8 @@ add_devices()
 {
 	cp "$top/tools/qemu/vmbus-host.mak" "$1"
 	[ "$2" = 7.2 ] || echo CONFIG_HV_BALLOON=y >>"$1"
+	[ -z "${QEMU_VIRTIO-}" ] || printf 'CONFIG_%s=y\n' VIRTIO_PCI VIRTIO_BLK VIRTIO_SCSI \
+		VHOST_SCSI >>"$1"
 }
 
 # add_tree TREE VERSION: our files and patches
@@ -174,6 +178,7 @@ configure_and_build()
 		sanitize=(--enable-sanitizers)
 	fi
 	[ -z "${QEMU_SANITIZE-}" ] || extra+=("${sanitize[@]}")
+	[ -z "${QEMU_VIRTIO-}" ] || extra+=(--enable-vhost-kernel --enable-linux-aio)
 	mkdir -p "$build" && cd "$build"
 	# It needs its library, which the machine may not have
 	printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/bin/pkgconf "$@"\n' "$lib" "$system" \
@@ -270,7 +275,7 @@ build_qemu()
 	source=$(source_qemu "$version")
 	system=$(system)
 	meson=$(meson "$(suite_of "$version")")
-	hash=$({ echo "$source $system $meson ${QEMU_SANITIZE-}"
+	hash=$({ echo "$source $system $meson ${QEMU_SANITIZE-} ${QEMU_VIRTIO-}"
 		declare -f configure_and_build collect collect_program add_tree add_devices \
 			patch_for
 		cd "$top" && find tools/qemu include/uapi/linux -type f -print0 | sort -z |

@@ -57,13 +57,15 @@ bind_uio()
 	uio=/dev/${1##*/}
 }
 
-# load_drivers all, or those that wait: their names begin with that. A channel for each processor
+# load_drivers all, or those that wait: their names begin with that. A disk's queue as for a channel
+# for each processor, if storvsc= does not tell other parameters
 load_drivers()
 {
 	while read -r m; do
+		# shellcheck disable=SC2086 # nothing, or words
 		case $m in
 		"$1"*)	;;
-		hv_storvsc)	insmod "/ko/$m.ko" storvsc_vcpus_per_sub_channel=1 ;;
+		hv_storvsc)	insmod "/ko/$m.ko" ${storvsc-storvsc_vcpus_per_sub_channel=1} ;;
 		*)		insmod "/ko/$m.ko" ;;
 		esac
 	done </ko/order
