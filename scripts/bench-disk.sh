@@ -22,8 +22,8 @@
 #
 # "nested" goes by the clock, of an emulated machine: its ratios are those of disks that take
 # turns, round by round, in one boot. Exits and interrupts are counted. The guest has 2 processors,
-# and a channel for each; CHANNELS=1: one for both. MEMORY=1: null_blk keeps what is written, and
-# copies.
+# and a channel for each; CHANNELS=1: one for both, in nested-1.csv. MEMORY=1: null_blk keeps what
+# is written, and copies.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
@@ -111,8 +111,8 @@ run()
 	nested)
 		nested
 		awk -f "$top/scripts/guest/bench-disk.awk" "$logs/nested-runs.csv" \
-			>"$results/nested.csv"
-		column -s, -t "$results/nested.csv" ;;
+			>"$results/nested${CHANNELS:+-$CHANNELS}.csv"
+		column -s, -t "$results/nested${CHANNELS:+-$CHANNELS}.csv" ;;
 	"")
 		measure
 		report >"$results/results.csv"
