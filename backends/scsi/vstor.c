@@ -163,8 +163,6 @@ static enum vstor_verdict use_ready(const struct vstor_packet *in, size_t len,
 	}
 	answer->status = VSTOR_STATUS_SUCCESS;
 	switch (in->operation) {
-	case VSTOR_EXECUTE_SRB:
-		return VSTOR_DO_EXECUTE;
 	case VSTOR_RESET_LUN:
 		return VSTOR_DO_RESET_LUN;
 	default:
@@ -187,9 +185,11 @@ static enum vstor_verdict use_ready(const struct vstor_packet *in, size_t len,
 enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vstor_packet *in,
 				 size_t len, struct vstor_packet *answer)
 {
+	/* Looked at once: on a sub-channel, the primary one may make it so meanwhile. */
+	const bool ready = READ_ONCE(v->state) == VSTOR_STATE_READY;
+
 	/* What comes most often. One that is too short, or too early, is refused below. */
-	if (in->operation == VSTOR_EXECUTE_SRB && len >= VSTOR_SHORT_LEN &&
-	    READ_ONCE(v->state) == VSTOR_STATE_READY)
+	if (in->operation == VSTOR_EXECUTE_SRB && len >= VSTOR_SHORT_LEN && ready)
 		return VSTOR_DO_EXECUTE;
 	memset(answer, 0, sizeof(*answer));
 	answer->operation = VSTOR_COMPLETE_IO;
@@ -202,8 +202,7 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 	case VSTOR_RESET_LUN:
 	case VSTOR_RESET_ADAPTER:
 	case VSTOR_RESET_BUS:
-		/* On a sub-channel, it may have become so since it was looked at above. */
-		if (READ_ONCE(v->state) == VSTOR_STATE_READY)
+		if (ready)
 			return use_ready(in, len, answer);
 		/* A guest may open a sub-channel before it ends the initialisation. */
 		if (!primary)
