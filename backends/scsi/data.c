@@ -73,7 +73,7 @@ void vscsi_unmap(struct vscsi_request *r)
  * @block: bytes of a block of the logical unit
  *
  * A list that is too long for one bio is cut, between two of its pieces: then each must be
- * whole blocks. And there are devices, dm-crypt with large sectors for one, that want so of each
+ * whole blocks. And there are devices, dm-crypt with large sectors for one, that want that of each
  * piece. All pieces begin and end with a page of the guest's, but for where the data begins and
  * ends.
  *

@@ -215,10 +215,10 @@ static bool is_part_of_a_block(const struct se_cmd *cmd)
 }
 
 /*
- * What the target core lets pass, and is not to be done. It minds that a backstore is read-only
- * where there are access lists, and here there are none. Its EXTENDED COPY takes megabytes for
- * each command, charged to nobody, writes to any logical unit of the session, read-only or not,
- * and copies what a backstore has not filled in: no guest that has hv_storvsc uses it.
+ * What the target core lets pass, and is not to be done. Only where there are access lists does it
+ * heed that a backstore is read-only, and here there are none. Its EXTENDED COPY takes megabytes
+ * for each command, charged to nobody, writes to any logical unit of the session, read-only or
+ * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it.
  */
 static sense_reason_t request_check(struct vscsi_request *r)
 {
