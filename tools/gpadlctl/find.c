@@ -139,7 +139,7 @@ static bool is_ours(pid_t pid, const char *fd)
 		return true;
 	/* A VMM in a jail has it by another name. */
 	return !stat(path, &file) && S_ISCHR(file.st_mode) &&
-	       !stat("/dev/vmbus-host", &device) && file.st_rdev == device.st_rdev;
+	       !stat(rooted("/dev/vmbus-host"), &device) && file.st_rdev == device.st_rdev;
 }
 
 static int find_in_process(struct guests *all, pid_t pid)

@@ -94,7 +94,8 @@ static void deadly_signals(sigset_t *set)
 
 /*
  * The file stays open, and with it the lock, as long as the process lives. It is root's alone: what
- * anybody can open, anybody can lock. Only a system that has no /run is not worth an attack.
+ * anybody can open, anybody can lock. Where there is no /run, as in an initramfs, the target's
+ * directory has to do.
  */
 void changes_alone(void)
 {
