@@ -25,7 +25,7 @@
 #	PROGRESS=1	show which program the guest runs, which suite of KUnit it ends
 #	STOP=REGEX	end it as soon as the guest prints this
 #	STALL=SECONDS	end it when the guest prints nothing for so long; if an NMI shows that
-#			the emulator has lost it, once more
+#			the emulator has lost it, once more. So where it runs code that is no more
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -124,8 +124,19 @@ was_lost()
 	[[ $at =~ (default_idle|native_safe_halt|svm_vcpu_run|svm_vcpu_enter_exit)\+ ]]
 }
 
+# Multi-threaded TCG, before QEMU 8.1, reads the code that it translates without a lock against
+# another processor's store to it. A breakpoint that the kernel puts into its text while it patches
+# that, and takes out again, can so be met for ever after. Of that the kernel knows nothing: an Oops,
+# where memory has no breakpoint (cc) before the byte that RIP points to, which "Code:" shows as <..>.
+stale_code()
+{
+	awk '/Oops: int3: / { oops = 1 }
+	     oops && /Code: .*</ { stale = !/ cc </; exit }
+	     END { exit !stale }' "$logs/console.log"
+}
+
 # watch PID: end a process if it hangs before any code of ours has run; when the guest prints
-# what STOP matches; or nothing for STALL seconds
+# what STOP matches; or nothing for STALL seconds; or has met code that is no more
 watch()
 {
 	local said=("$logs/console.log" "$logs/result.log") size last='' start=$SECONDS since=$SECONDS
@@ -137,6 +148,10 @@ watch()
 		last=$size
 		if [ -n "${STALL-}" ] && [ $((SECONDS - since)) -ge "$STALL" ]; then
 			! was_lost "$1" || touch "$logs/lost"
+			break
+		fi
+		if stale_code; then
+			touch "$logs/lost"
 			break
 		fi
 		[ -z "${STOP-}" ] || ! grep -qE "$STOP" "${said[@]}" || break
@@ -185,13 +200,14 @@ split_results()
 
 status=0
 boot "$@" || status=$?
-if [ $status -ne 124 ] && { ! began || [ -e "$logs/lost" ]; }; then
+if [ $status -ne 124 ] && { ! began || [ -e "$logs/lost" ] || stale_code; }; then
 	# No code of ours has run. Multi-threaded TCG trips, once in some tens
-	# of boots, over a kernel that patches its text. Or a guest that has a guest
-	# gets no timer's interrupt any more, once in some hundreds: what waits for
-	# our code looks every second, and is not heard of.
+	# of boots, over a kernel that patches its text; see stale_code() for later. Or a
+	# guest that has a guest gets no timer's interrupt any more, once in some hundreds:
+	# what waits for our code looks every second, and is not heard of.
 	say "The emulator has lost the guest. The last that it said:"
 	tail -n 5 "$logs/console.log" >&2 || true
+	! stale_code || grep -aE 'Oops: int3|RIP: |Code: ' "$logs/console.log" | head -n 4 >&2
 	say "Once more ..."
 	status=0
 	boot "$@" || status=$?
