@@ -310,11 +310,14 @@ static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 
 	if (lun->unpacked_lun >= VSTOR_LUNS)
 		return;
-	guard(mutex)(&tpg->lock);
+	mutex_lock(&tpg->lock);
 	clear_bit(lun->unpacked_lun, tpg->luns.bits);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
 	if (!COMPAT_POST_UNLINK)
 		lun_changed(tpg);
+	mutex_unlock(&tpg->lock);
+	/* The target core frees the registrations of this session next, which these look at. */
+	vscsi_reservations_flush();
 }
 
 static void __maybe_unused
@@ -368,6 +371,34 @@ CONFIGFS_ATTR(vscsi_tpg_, nexus);
 
 static struct configfs_attribute *vscsi_tpg_attrs[] = {
 	&vscsi_tpg_attr_nexus,
+	NULL,
+};
+
+/* ---- Reservations ---- */
+
+static ssize_t vscsi_tpg_attrib_reservations_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", READ_ONCE(to_vscsi_tpg(attrib_to_tpg(item))->reservations));
+}
+
+static ssize_t vscsi_tpg_attrib_reservations_store(struct config_item *item, const char *page,
+						   size_t count)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(attrib_to_tpg(item));
+	bool on;
+	int ret;
+
+	ret = kstrtobool(page, &on);
+	if (ret)
+		return ret;
+	WRITE_ONCE(tpg->reservations, on);
+	return count;
+}
+
+CONFIGFS_ATTR(vscsi_tpg_attrib_, reservations);
+
+static struct configfs_attribute *vscsi_tpg_attrib_attrs[] = {
+	&vscsi_tpg_attrib_attr_reservations,
 	NULL,
 };
 
@@ -451,6 +482,7 @@ static const struct target_core_fabric_ops vscsi_ops = {
 	.fabric_pre_unlink = vscsi_pre_unlink,
 	COMPAT_TARGET_POST_UNLINK(vscsi_post_unlink)
 	.tfc_tpg_base_attrs = vscsi_tpg_attrs,
+	.tfc_tpg_attrib_attrs = vscsi_tpg_attrib_attrs,
 	COMPAT_TARGET_SUBMIT
 };
 

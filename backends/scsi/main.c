@@ -107,9 +107,12 @@ static int __init vscsi_init(void)
 	ret = vscsi_unplug_module_init();
 	if (ret)
 		return ret;
-	ret = vscsi_fabric_register();
+	ret = vscsi_reserve_module_init();
 	if (ret)
 		goto err_unplug;
+	ret = vscsi_fabric_register();
+	if (ret)
+		goto err_reserve;
 	/* The last: from here on there may be devices. */
 	ret = vmbus_backend_register(&vscsi_backend);
 	if (ret)
@@ -118,6 +121,8 @@ static int __init vscsi_init(void)
 
 err_fabric:
 	vscsi_fabric_unregister();
+err_reserve:
+	vscsi_reserve_module_exit();
 err_unplug:
 	vscsi_unplug_module_exit();
 	return ret;
@@ -127,6 +132,7 @@ static void __exit vscsi_exit(void)
 {
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
+	vscsi_reserve_module_exit();
 	vscsi_unplug_module_exit();
 }
 

@@ -149,18 +149,6 @@ static enum dma_data_direction request_direction(const struct vscsi_request *r)
 	}
 }
 
-static int request_attribute(const struct vscsi_request *r)
-{
-	switch (r->command.attribute) {
-	case VSTOR_HEAD_OF_QUEUE:
-		return TCM_HEAD_TAG;
-	case VSTOR_ORDERED:
-		return TCM_ORDERED_TAG;
-	default:
-		return TCM_SIMPLE_TAG;
-	}
-}
-
 /*
  * The logical unit may have gone, or have become another one, since it was looked for. For
  * LUN 0 the target core answers itself then, from a device of zeroes.
@@ -205,6 +193,31 @@ static void clear_what_is_read(struct vscsi_request *r)
 }
 
 /*
+ * COMPARE AND WRITE has a callback, by which it lets go of the backstore's semaphore. The target
+ * core calls it for a command that fails before it has taken that, too, for a unit attention for
+ * example, and warns.
+ */
+static sense_reason_t execute_compare(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = to_request(cmd);
+
+	cmd->transport_complete_callback = r->callback;
+	return r->execute(cmd);
+}
+
+static void hold_callback(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (!(cmd->se_cmd_flags & SCF_COMPARE_AND_WRITE))
+		return;
+	r->callback = cmd->transport_complete_callback;
+	cmd->transport_complete_callback = NULL;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_compare;
+}
+
+/*
  * A read for which the guest has room for less than its command says. It is copied, and the target
  * core goes on with as much as there is room for; a block device has whole blocks only.
  */
@@ -218,7 +231,8 @@ static bool is_part_of_a_block(const struct se_cmd *cmd)
  * What the target core lets pass, and is not to be done. Only where there are access lists does it
  * heed that a backstore is read-only, and here there are none. Its EXTENDED COPY takes megabytes
  * for each command, charged to nobody, writes to any logical unit of the session, read-only or
- * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it.
+ * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it. By SET
+ * TARGET PORT GROUPS, which is MAINTENANCE OUT, a guest could take a backstore from others.
  */
 static sense_reason_t request_check(struct vscsi_request *r)
 {
@@ -230,10 +244,16 @@ static sense_reason_t request_check(struct vscsi_request *r)
 	}
 	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
 		return TCM_WRITE_PROTECTED;
+	if (vscsi_is_reservation(cmd))
+		return vscsi_reservation_prepare(r);
 	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
 		return 0;
-	if (cmd->t_task_cdb[0] == EXTENDED_COPY || cmd->t_task_cdb[0] == RECEIVE_COPY_RESULTS)
+	switch (cmd->t_task_cdb[0]) {
+	case EXTENDED_COPY:
+	case RECEIVE_COPY_RESULTS:
+	case MAINTENANCE_OUT:
 		return TCM_UNSUPPORTED_SCSI_OPCODE;
+	}
 	return is_part_of_a_block(cmd) ? TCM_INVALID_CDB_FIELD : 0;
 }
 
@@ -254,9 +274,15 @@ static void request_submit(struct vscsi_request *r)
 	}
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->tag = r->desc.trans_id;
-	/* It fails only when the session is stopped, which it is after the last close(). */
+	/*
+	 * It fails only when the session is stopped, which it is after the last close().
+	 *
+	 * Every command is a simple one, whatever the guest says. Of one that a reset aborts the
+	 * target core forgets that it was under way: an ordered one, and all behind it, would
+	 * wait for that for ever, whichever guest has sent them.
+	 */
 	WARN_ON_ONCE(target_init_cmd(cmd, dev->sess, r->sense, c->lun, c->bytes,
-				     request_attribute(r), request_direction(r), 0));
+				     TCM_SIMPLE_TAG, request_direction(r), 0));
 	/* If it fails, the target core has answered. */
 	if (target_submit_prep(cmd, c->cdb, sgl, nents, NULL, 0, NULL, 0, GFP_KERNEL))
 		return;
@@ -266,6 +292,7 @@ static void request_submit(struct vscsi_request *r)
 		return;
 	}
 	clear_what_is_read(r);
+	hold_callback(r);
 	compat_target_submit(cmd);
 }
 

@@ -16,6 +16,8 @@
  *	vscsi_execute()		the guest's pages are mapped
  *	vscsi_submit_ready()	when those behind it in the ring are mapped too:
  *	target core		target_init_cmd(), target_submit_prep(), target_submit()
+ *	execute_cmd()		the backstore's or the target core's own; before it one of ours, if
+ *				there is something that they take for granted: request.c, reserve.c
  *	write_pending()		data that is to be copied comes from the guest's pages
  *	queue_data_in()		... or goes there
  *	release_cmd()		the pages are unmapped, the answer is made and sent
@@ -68,6 +70,7 @@ struct vscsi_device;
  * @nr_luns: how many. Read without @lock
  * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
  *	Read without @lock
+ * @reservations: guests may reserve logical units. Without @lock
  */
 struct vscsi_tpg {
 	struct se_portal_group se_tpg;
@@ -80,6 +83,7 @@ struct vscsi_tpg {
 	struct vstor_luns luns;
 	unsigned int nr_luns;
 	u32 block_size[VSTOR_LUNS];
+	bool reservations;
 };
 
 /**
@@ -193,7 +197,9 @@ struct vscsi_channel {
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
  * @next_lun: the next logical unit that it resets. Protected by channel.lock
  * @end_lun: the first that it does not
- * @execute: what the backstore does, if @cmd does something before
+ * @execute: what the target core does, if @cmd does something before
+ * @callback: what it has to do at the end, of a COMPARE AND WRITE that has not begun
+ * @reservation_work: calls @execute, if that is about reservations
  * @cmd: the target core's
  * @sense: sense data
  */
@@ -217,6 +223,8 @@ struct vscsi_request {
 	u16 next_lun;
 	u16 end_lun;
 	sense_reason_t (*execute)(struct se_cmd *cmd);
+	sense_reason_t (*callback)(struct se_cmd *cmd, bool success, int *post_ret);
+	struct work_struct reservation_work;
 	struct se_cmd cmd;
 	u8 sense[TRANSPORT_SENSE_BUFFER];
 };
@@ -277,6 +285,13 @@ size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);
 bool vscsi_copy_from_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);
+
+/* reserve.c */
+int vscsi_reserve_module_init(void);
+void vscsi_reserve_module_exit(void);
+bool vscsi_is_reservation(const struct se_cmd *cmd);
+sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r);
+void vscsi_reservations_flush(void);
 
 /* tmr.c */
 void vscsi_reset(struct vscsi_request *r, bool all, const struct vstor_packet *answer);

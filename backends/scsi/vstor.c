@@ -401,9 +401,6 @@ bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u
 
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->lun = srb->lun;
-	if (flags & VSTOR_SRB_FLAG_QUEUE_ACTION &&
-	    (srb->queue_action == VSTOR_HEAD_OF_QUEUE || srb->queue_action == VSTOR_ORDERED))
-		cmd->attribute = srb->queue_action;
 	cmd->elsewhere = srb->path || srb->target || srb->lun >= VSTOR_LUNS;
 	cmd->bytes = srb->data_length;
 	if (!has_ranges) {

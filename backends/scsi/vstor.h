@@ -76,11 +76,6 @@ enum vstor_operation {
 #define VSTOR_DATA_IN		1
 #define VSTOR_DATA_NONE		2
 
-/* Values of vstor_srb.queue_action that differ from a simple one */
-#define VSTOR_HEAD_OF_QUEUE	0x21
-#define VSTOR_ORDERED		0x22
-#define VSTOR_SRB_FLAG_QUEUE_ACTION	0x02u
-
 #define VSTOR_CDB_MAX		16
 #define VSTOR_SENSE_MAX		20
 
@@ -210,7 +205,6 @@ enum vstor_direction {
  * struct vstor_command - a request block that has been checked
  * @cdb: the command, zeroes behind it
  * @lun: logical unit
- * @attribute: VSTOR_HEAD_OF_QUEUE, VSTOR_ORDERED, or 0
  * @elsewhere: on a path or a target where there is nothing
  * @direction: of the data; not VSTOR_NO_DATA for a command that is known to have a direction,
  *	even if @bytes is 0
@@ -221,7 +215,6 @@ enum vstor_direction {
 struct vstor_command {
 	u8 cdb[VSTOR_CDB_MAX];
 	u8 lun;
-	u8 attribute;
 	bool elsewhere;
 	enum vstor_direction direction;
 	u32 bytes;

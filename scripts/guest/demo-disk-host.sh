@@ -315,6 +315,7 @@ ask_in_host()
 ask_in_guest()
 {
 	make_group "$(group_of 4)" "$nexus" fileio_0/sg
+	echo 1 >"$(group_of 4)/attrib/reservations"
 	start sg3 "$wwpn:4" "$wwpn:2"
 	await 600 "sg3-utils are done" console '^sg3 ends'
 	sed '1,/^sg3 begins/d; /^sg3 ends/,$d' /tmp/console | tr -d '\r' >/tmp/sg3.guest

@@ -198,6 +198,10 @@ __u64 scsi_send(struct scsi_chan *c, const struct scsi_cmd *cmd)
 	unsigned int i, pfns = (h.offset + cmd->bytes + HV_PAGE - 1) / HV_PAGE;
 
 	memcpy(msg.cdb, cmd->cdb, sizeof(msg.cdb));
+	if (cmd->ordered) {
+		msg.srb_flags |= 2;
+		msg.queue_action = 0x22;
+	}
 	if (!cmd->bytes) {
 		scsi_put(c, 6, 1, ++c->next_id, NULL, 0, &msg, sizeof(msg));
 		return c->next_id;

@@ -109,6 +109,7 @@ struct scsi_cmd {
 	unsigned int dir;	/* DIR_* */
 	__u64 gpa;
 	__u32 bytes;
+	bool ordered;
 };
 
 #define DIR_OUT		0

@@ -180,6 +180,11 @@ int target_nexus(const char *wwpn, unsigned int tag, const char *initiator)
 	return write_file(path, initiator);
 }
 
+int target_reservations(bool allow)
+{
+	return write_file(FABRIC "/" TARGET_WWPN "/tpgt_1/attrib/reservations", allow ? "1" : "0");
+}
+
 #define LUNS	FABRIC "/" TARGET_WWPN "/tpgt_1/lun"
 
 int target_add_lun(unsigned int lun, const char *kind, const char *name)

@@ -29,6 +29,7 @@ int target_remove_backstore(const char *kind, const char *name);
 int target_create(const char *wwpn, unsigned int tag);
 int target_remove(const char *wwpn, unsigned int tag);	/* and all its LUNs */
 int target_nexus(const char *wwpn, unsigned int tag, const char *initiator);
+int target_reservations(bool allow);	/* of TARGET_WWPN, TARGET_TAG */
 int target_add_lun(unsigned int lun, const char *kind, const char *name);
 int target_remove_lun(unsigned int lun);
 

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reservations, of SPC-2 and SPC-3.
+ *
+ * The target core's take it that initiators mean well, and come one after the other (Linux 6.1 to
+ * 7.x). So a portal group has to allow them (attrib/reservations), and where it does:
+ *
+ * - One after the other they are executed, of all guests: two that remove the same registration
+ *   would both free it; others spin with a lock that the one for which they wait needs.
+ * - What goes wrong even then is refused:
+ *   PREEMPT AND ABORT waits for the work item that it is executed in, or for others of these;
+ *   REGISTER AND MOVE drops a reference twice;
+ *   PREEMPT by the key of one's own registration frees that, and goes on with it;
+ *   REGISTER with SPEC_I_PT, if it fails, leaves a reference that nobody drops.
+ * - A logical unit goes when none of these is executed: its registrations are freed before its
+ *   commands are waited for.
+ *
+ * They are still not safe from another fabric's on the same backstore.
+ */
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+#include <scsi/scsi_proto.h>
+#include <target/target_core_backend.h>
+
+#include "scsi.h"
+
+/* Service actions of PERSISTENT RESERVE OUT */
+#define PRO_PREEMPT			0x04
+#define PRO_PREEMPT_AND_ABORT		0x05
+#define PRO_REGISTER_AND_MOVE		0x07
+/* Its parameter list: two keys, four bytes, and flags */
+#define PRO_PARAMETER_BYTES		24
+#define PRO_SPEC_I_PT			0x08
+
+static struct workqueue_struct *reserve_wq;
+
+static u8 service_action(const struct se_cmd *cmd)
+{
+	return cmd->t_task_cdb[1] & 0x1f;
+}
+
+/* The parameter list is a copy: the guest cannot change it any more. */
+static sense_reason_t parameters_check(struct se_cmd *cmd)
+{
+	bool bad;
+	u8 *p;
+
+	if (cmd->t_task_cdb[0] != PERSISTENT_RESERVE_OUT || cmd->data_length < PRO_PARAMETER_BYTES)
+		return 0;
+	p = transport_kmap_data_sg(cmd);
+	if (!p)
+		return TCM_OUT_OF_RESOURCES;
+	bad = p[20] & PRO_SPEC_I_PT ||
+	      (service_action(cmd) == PRO_PREEMPT && !memcmp(p, p + 8, 8));
+	transport_kunmap_data_sg(cmd);
+	return bad ? TCM_INVALID_PARAMETER_LIST : 0;
+}
+
+static sense_reason_t reservation_execute(struct vscsi_request *r)
+{
+	sense_reason_t reason;
+
+	/* See vscsi_reservations_flush(). */
+	if (!vstor_has_lun(&r->chan->dev->tpg->luns, r->command.lun)) {
+		r->absent = true;
+		return TCM_NON_EXISTENT_LUN;
+	}
+	reason = parameters_check(&r->cmd);
+	return reason ?: r->execute(&r->cmd);
+}
+
+static void reservation_work(struct work_struct *work)
+{
+	struct vscsi_request *r = container_of(work, struct vscsi_request, reservation_work);
+	sense_reason_t reason = reservation_execute(r);
+
+	/* Without a reason it is done, and may be gone. */
+	if (reason)
+		transport_generic_request_failure(&r->cmd, reason);
+}
+
+static sense_reason_t execute_reservation(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = container_of(cmd, struct vscsi_request, cmd);
+
+	INIT_WORK(&r->reservation_work, reservation_work);
+	queue_work(reserve_wq, &r->reservation_work);
+	return 0;
+}
+
+/**
+ * vscsi_is_reservation() - Is a command about reservations?
+ * @cmd: the command
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+bool vscsi_is_reservation(const struct se_cmd *cmd)
+{
+	switch (cmd->t_task_cdb[0]) {
+	case RESERVE:
+	case RESERVE_10:
+	case RELEASE:
+	case RELEASE_10:
+	case PERSISTENT_RESERVE_IN:
+	case PERSISTENT_RESERVE_OUT:
+		return true;
+	}
+	return false;
+}
+
+/**
+ * vscsi_reservation_prepare() - Have a command that is about reservations wait its turn
+ * @r: the request, whose command has not been submitted
+ *
+ * A read-only disk can be shared by guests that do not know each other: it cannot be reserved.
+ *
+ * Context: process.
+ * Return: 0; why it is not to be done.
+ */
+sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+	u8 opcode = cmd->t_task_cdb[0];
+
+	if (!READ_ONCE(r->chan->dev->tpg->reservations))
+		return TCM_UNSUPPORTED_SCSI_OPCODE;
+	if (cmd->se_lun->lun_access_ro && opcode != PERSISTENT_RESERVE_IN)
+		return TCM_WRITE_PROTECTED;
+	/* They are the device's, not the target core's. */
+	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH_PGR)
+		return 0;
+	if (opcode == PERSISTENT_RESERVE_OUT && (service_action(cmd) == PRO_PREEMPT_AND_ABORT ||
+						 service_action(cmd) == PRO_REGISTER_AND_MOVE))
+		return TCM_INVALID_CDB_FIELD;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_reservation;
+	return 0;
+}
+
+/**
+ * vscsi_reservations_flush() - Wait for what is executed of reservations
+ *
+ * What is executed later finds of a logical unit what struct vscsi_tpg says of it now.
+ *
+ * Context: process. Sleeps, but for no guest and no backstore.
+ */
+void vscsi_reservations_flush(void)
+{
+	flush_workqueue(reserve_wq);
+}
+
+/**
+ * vscsi_reserve_module_init() - For the module: before anything else of this file
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int vscsi_reserve_module_init(void)
+{
+	reserve_wq = alloc_ordered_workqueue("vmbus_scsi_reserve", 0);
+	return reserve_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * vscsi_reserve_module_exit() - For the module: there are no devices
+ *
+ * Context: process, may sleep.
+ */
+void vscsi_reserve_module_exit(void)
+{
+	destroy_workqueue(reserve_wq);
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The SCSI backend: commands by which a guest would get at the target core's own weak places -
+ * reservations, COMPARE AND WRITE, ordered commands, port groups.
+ */
+#include <endian.h>
+
+#include "scsi_life.h"
+
+#define RESERVATION_CONFLICT	0x18
+#define KEY			0x1122334455667788ull
+
+/* Service actions of PERSISTENT RESERVE OUT and IN, and bits of the former's parameters */
+enum { REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, IGNORE_KEY, MOVE };
+enum { READ_KEYS, READ_RESERVATION };
+#define SPEC_I_PT	0x08
+/* Type of a reservation: exclusive access, registrants only */
+#define TYPE		0x06
+
+struct parameters {
+	__be64 key;
+	__be64 new_key;
+	__u8 obsolete[4];
+	__u8 flags;
+	__u8 reserved[3];
+	__be32 ids_bytes;
+	__u8 ids[4];
+};
+
+static struct vstor_reply pr_out(struct scsi_chan *c, char *mem, unsigned int action, __u64 key,
+				 __u64 new_key, __u8 flags)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0x5f, action, TYPE }, .cdb_len = 10, .dir = DIR_OUT, .gpa = MEM_GPA,
+		.bytes = flags & SPEC_I_PT ? 28 : 24,
+	};
+	struct parameters p = { htobe64(key), htobe64(new_key), .flags = flags };
+
+	if (flags & SPEC_I_PT)
+		p.ids_bytes = htobe32(1);
+	cmd.cdb[8] = cmd.bytes;
+	memcpy(mem, &p, sizeof(p));
+	return scsi_do(c, &cmd);
+}
+
+static struct vstor_reply pr_in(struct scsi_chan *c, unsigned int action)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0x5e, action, [8] = 64 }, .cdb_len = 10, .dir = DIR_IN, .gpa = MEM_GPA,
+		.bytes = 64,
+	};
+
+	return scsi_do(c, &cmd);
+}
+
+/* Length of the list that PERSISTENT RESERVE IN has returned */
+static unsigned int pr_list(const char *mem)
+{
+	__be32 bytes;
+
+	memcpy(&bytes, mem + 4, sizeof(bytes));
+	return be32toh(bytes);
+}
+
+/* The target writes what is registered to a file, which is named after the backstore. */
+static void allow_reservations(struct __test_metadata *_metadata)
+{
+	mkdir("/var", 0755);
+	mkdir("/var/target", 0755);
+	mkdir("/var/target/pr", 0755);
+	ASSERT_EQ(0, target_reservations(true));
+}
+
+/* ---- Reservations ---- */
+
+TEST_F(life, reservations_are_not_allowed)
+{
+	static const __u8 plain[] = { 0x16, 0x17, 0x56, 0x57 };
+	char *mem = self->vmm.mem;
+	struct scsi_cmd cmd;
+	unsigned int i;
+
+	settle(self->c);
+	for (i = 0; i < ARRAY_SIZE(plain); i++) {
+		cmd = cmd_plain(plain[i]);
+		cmd.cdb_len = plain[i] & 0x40 ? 10 : 6;
+		EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+	}
+	EXPECT_SENSE(pr_out(self->c, mem, REGISTER, 0, KEY, 0), SRB_ERROR, 5, 0x20, 0);
+	EXPECT_SENSE(pr_in(self->c, READ_KEYS), SRB_ERROR, 5, 0x20, 0);
+}
+
+TEST_F(life, reserved_and_released)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+
+	settle(c);
+	allow_reservations(_metadata);
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 16);
+	EXPECT_EQ(8, pr_list(mem));
+	EXPECT_EQ(KEY, be64toh(*(__be64 *)(mem + 8)));
+	EXPECT_GOOD(pr_out(c, mem, RESERVE, KEY, 0, 0), 24);
+	EXPECT_GOOD(pr_in(c, READ_RESERVATION), 24);
+	EXPECT_EQ(16, pr_list(mem));
+	EXPECT_GOOD(pr_out(c, mem, RELEASE, KEY, 0, 0), 24);
+	EXPECT_GOOD(pr_in(c, READ_RESERVATION), 8);
+	EXPECT_EQ(0, pr_list(mem));
+	EXPECT_GOOD(pr_out(c, mem, CLEAR, KEY, 0, 0), 24);
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 8);
+	EXPECT_EQ(0, pr_list(mem));
+}
+
+/* It frees the registration of the one who asks, and goes on with it. */
+TEST_F(life, preempts_itself)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+
+	settle(c);
+	allow_reservations(_metadata);
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	EXPECT_SENSE(pr_out(c, mem, PREEMPT, KEY, KEY, 0), SRB_ERROR, 5, 0x26, 0);
+	/* By another key, which nobody has */
+	EXPECT_SRB(pr_out(c, mem, PREEMPT, KEY, KEY + 1, 0), SRB_ERROR, RESERVATION_CONFLICT, 0);
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 16);
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, KEY, 0, 0), 24);
+}
+
+/* One waits for itself, the other drops a reference twice. */
+TEST_F(life, service_actions_that_are_refused)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+
+	settle(c);
+	allow_reservations(_metadata);
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	EXPECT_SENSE(pr_out(c, mem, PREEMPT_AND_ABORT, KEY, KEY, 0), SRB_ERROR, 5, 0x24, 0);
+	EXPECT_SENSE(pr_out(c, mem, MOVE, KEY, KEY + 1, 0), SRB_ERROR, 5, 0x24, 0);
+	/* Nothing waits. */
+	EXPECT_GOOD(pr_out(c, mem, CLEAR, KEY, 0, 0), 24);
+	EXPECT_EQ(0, scsi_op(c, OP_RESET_BUS).msg.status);
+}
+
+/* Whoever removes the logical unit then waits for a reference that nobody drops. */
+TEST_F(life, registers_others)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+
+	settle(c);
+	allow_reservations(_metadata);
+	EXPECT_SENSE(pr_out(c, mem, REGISTER, 0, KEY, SPEC_I_PT), SRB_ERROR, 5, 0x26, 0);
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 8);
+	EXPECT_EQ(0, target_remove_lun(0));
+	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+}
+
+/* Guests that do not know each other read it. */
+TEST_F(life, read_only_disk_is_not_reserved)
+{
+	struct scsi_cmd reserve = cmd_plain(0x16), tur = cmd_plain(0);
+	unsigned int i;
+	char loop[32];
+
+	allow_reservations(_metadata);
+	ASSERT_EQ(0, loop_attach(HUNG_FILE, loop, sizeof(loop)));
+	ASSERT_EQ(0, target_iblock_read_only("ro", loop));
+	ASSERT_EQ(0, target_add_lun(2, "iblock", "ro"));
+	settle(self->c);
+	tur.lun = 2;
+	reserve.lun = 2;
+	for (i = 0; i < 4; i++)
+		scsi_do(self->c, &tur);
+	EXPECT_SENSE(scsi_do(self->c, &reserve), SRB_ERROR, 7, 0x27, 0);
+	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+	EXPECT_EQ(0, target_remove_lun(2));
+	EXPECT_EQ(0, target_remove_backstore("iblock", "ro"));
+	EXPECT_TRUE(WAIT_FOR(loop_detach(loop) == 0));
+}
+
+/* A logical unit goes while a guest registers, and takes that back, as fast as it can. */
+TEST_F(life, removed_while_it_is_registered)
+{
+	struct scsi_chan *c = self->c;
+	char *mem = self->vmm.mem;
+	struct parameters p[2] = { { 0, htobe64(KEY) }, { htobe64(KEY), 0 } };
+	unsigned int i, round, answers = 0;
+
+	settle(c);
+	allow_reservations(_metadata);
+	memcpy(mem, p, sizeof(p));
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 40; i++) {
+			struct scsi_cmd cmd = {
+				.cdb = { 0x5f, REGISTER, [8] = 24 }, .cdb_len = 10,
+				.dir = DIR_OUT, .gpa = MEM_GPA + i % 2 * sizeof(*p), .bytes = 24,
+			};
+
+			scsi_send(c, &cmd);
+		}
+		scsi_kick(c);
+		EXPECT_EQ(0, target_remove_lun(0));
+		ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+		while (i-- && scsi_next(c).id != ~0ull)
+			answers++;
+	}
+	EXPECT_EQ(400, answers);
+}
+
+/* ---- What else the target core has for guests ---- */
+
+/* It lets go of the backstore's semaphore for a command that has not taken it, and warns. */
+TEST_F(life, compare_and_write_with_unit_attention)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0x89, [9] = 3, [13] = 1 }, .cdb_len = 16, .dir = DIR_OUT,
+		.gpa = MEM_GPA, .bytes = 2 * BLOCK,
+	};
+	struct scsi_cmd read = cmd_rw(false, 3, 1, MEM_GPA);
+
+	settle(self->c);
+	EXPECT_GOOD(scsi_do(self->c, &read), BLOCK);
+	memcpy(self->vmm.mem + BLOCK, self->vmm.mem, BLOCK);
+	self->vmm.mem[2 * BLOCK - 1] = 0x5a;
+	EXPECT_EQ(0, scsi_op(self->c, OP_RESET_LUN).msg.status);
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 6, 0x29, 3);
+	/* And then it does what it is to do, once. */
+	EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
+	EXPECT_SRB(scsi_do(self->c, &cmd), SRB_ERROR | AUTOSENSE, CHECK_CONDITION, 0);
+	EXPECT_GOOD(scsi_do(self->c, &read), BLOCK);
+	EXPECT_EQ(0x5a, self->vmm.mem[BLOCK - 1]);
+}
+
+/* It forgets that a command that a reset has ended was under way: an ordered one waits for it. */
+TEST_F(life, ordered_after_reset)
+{
+	struct vstor_msg reset = { .op = OP_RESET_LUN, .flags = 1, .lun = HUNG_LUN };
+	struct scsi_cmd tur = cmd_plain(0);
+	unsigned int i;
+
+	BEGIN_HUNG(self->c, 3);
+	scsi_put(self->c, 6, 1, ++self->c->next_id, NULL, 0, &reset, sizeof(reset));
+	scsi_kick(self->c);
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	usleep(100000);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_NE(~0ull, scsi_next(self->c).id);
+	EXPECT_NE(~0ull, scsi_next(self->c).id);
+	settle(self->c);
+	tur.lun = HUNG_LUN;
+	tur.ordered = true;
+	for (i = 0; i < 2; i++)
+		EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+}
+
+/* One guest would say which ports of a backstore the others can use. */
+TEST_F(life, set_target_port_groups)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0xa4, 0x0a, [9] = 8 }, .cdb_len = 12, .dir = DIR_OUT, .gpa = MEM_GPA,
+		.bytes = 8,
+	};
+
+	settle(self->c);
+	memset(self->vmm.mem, 0, 8);
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+}
+
+TEST_HARNESS_MAIN
