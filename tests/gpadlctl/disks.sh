@@ -105,6 +105,28 @@ made_again()
 	[ "$(identity)" != "$before" ]
 }
 
+# A delete that failed half way took it from the portal group; without, no VMM can have the disk.
+lost_nexus()
+{
+	local before
+
+	create data --file "$image" --size 1M
+	before=$(cat "$group/nexus")
+	: >"$group/nexus"
+	run disk create more --memory 1M --wwn "$wwn" --lun 1 >/dev/null
+	[ -n "$before" ]
+	[ "$(cat "$group/nexus")" = "$before" ]
+}
+
+# The kernel refuses a second one
+nexus_of_somebody_else()
+{
+	create data --file "$image" --size 1M
+	echo naa.5001405000000002 >"$group/nexus"
+	run disk create more --memory 1M --wwn "$wwn" --lun 1 >/dev/null
+	[ "$(cat "$group/nexus")" = naa.5001405000000002 ]
+}
+
 # Nobody had to write its path into udev_path, and nobody has to have a logical unit of it
 one_file_of_somebody_else()
 {
@@ -258,6 +280,8 @@ fresh "list: none" says '^There are no disks for VMBus guests.$' disk list
 fresh "create: what the VMM is to be told" says_how_to_name_it
 fresh "create, list, delete: a file" comes_and_goes
 fresh "create: a disk that is made again after a reboot is the same one" made_again
+fresh "create: a portal group without a nexus gets one" lost_nexus
+fresh "create: a nexus that is there stays" nexus_of_somebody_else
 fresh "create: one file is not two disks" one_file_two_disks
 fresh "create: nor the file of somebody else" one_file_of_somebody_else
 fresh "create: nothing is left of one that failed" undone
