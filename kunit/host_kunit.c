@@ -9,11 +9,13 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
+#include <linux/timer.h>
 #include <linux/uuid.h>
 #include <linux/wait.h>
 
@@ -532,6 +534,47 @@ static void batch_ends_with_its_ring(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
 }
 
+/* ---- The timer that looks for room ---- */
+
+/* A look; the guest has read @bytes since the last. Returns in how many jiffies the next is. */
+static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
+{
+	/* It may have looked by itself. */
+	timer_delete_sync(&ep->out_timer);
+	ep->out.mem.control->read_index += bytes;
+	ep->out_timer.function(&ep->out_timer);
+	return ep->out_poll;
+}
+
+/* A guest that reads a word now and then makes the host look as seldom as that. */
+static void room_is_looked_for_now_and_then(struct kunit *test)
+{
+	const size_t bytes = 2 * VMBUS_RING_PAGE, most = VMBUS_RING_PAGE - 8;
+	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_reservation res, more;
+	struct vmbus_endpoint *ep;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, ring);
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, most), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &more, most), -EAGAIN);
+	for (i = 0; i < 8; i++)
+		look_for_room(ep, 8);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
+	for (i = 0; i < 4; i++)
+		look_for_room(ep, 0);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 0), HZ / 4);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
+	timer_delete_sync(&ep->out_timer);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
 /* ---- The suite ---- */
 
 static int life_init(struct kunit *test)
@@ -578,6 +621,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(batch_ends_with_its_ring),
+	KUNIT_CASE(room_is_looked_for_now_and_then),
 	{}
 };
 
