@@ -154,11 +154,11 @@ static int ring_await_room(struct vmbus_ring_out *ring, u32 total, u32 want,
 
 	if (ret || ring_room_known(ring) > total)
 		return ret;
-	/* What the guest does not see, it cannot read. */
+	/*
+	 * What the guest does not see, it cannot read. If others wait already, all that is complete
+	 * was shown before: so this looks at nothing that may break the ring.
+	 */
 	vmbus_ring_flush(ring, todo);
-	/* That has looked for others who wait. */
-	if (ring->mem.broken)
-		return -EIO;
 	ring_set_waiting(ring, max(ring->waiting, want));
 	/* Pairs with the guest's between read_index and pending_send_sz. */
 	virt_mb();

@@ -164,6 +164,7 @@ static void write_bad_read_index(struct kunit *test)
 		t->control->read_index = 0;
 		KUNIT_EXPECT_EQ(test, ring_test_send(t, 8, 1, &signal), -EIO);
 		KUNIT_EXPECT_EQ(test, t->control->write_index, written);
+		KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 0);
 	}
 }
 
@@ -454,6 +455,23 @@ static void largest_wait_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->control->pending_send_sz, 3025);
 }
 
+/* The first look finds it: nothing is asked for, and what need not be seen is not shown. */
+static void room_that_is_found_is_not_waited_for(struct kunit *test)
+{
+	struct ring_test *t = ring_test_full(test);
+	struct vmbus_reservation res;
+	unsigned int todo;
+	struct desc desc;
+
+	KUNIT_ASSERT_EQ(test, reserve(t, &res, 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, true), 0);
+	ring_guest_recv(t, &desc);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 1000, &todo), 0);
+	KUNIT_EXPECT_EQ(test, todo, 0);
+	KUNIT_EXPECT_EQ(test, t->control->write_index, 3 * 1024);
+	finish(t, &res, 2, false);
+}
+
 /* The sender that ends the wait has the others told: the guest may have seen none of it. */
 static void send_that_ends_a_wait_kicks(struct kunit *test)
 {
@@ -536,6 +554,19 @@ static void ring_that_breaks_kicks(struct kunit *test)
 	todo = 0;
 	vmbus_ring_poll_room(&t->out, &todo);
 	KUNIT_EXPECT_EQ(test, todo, 0);
+}
+
+/* Also one for which there is room, as far as is known: it looks on behalf of who waits. */
+static void smaller_one_finds_the_ring_broken(struct kunit *test)
+{
+	struct ring_test *t = ring_test_full(test);
+	struct vmbus_reservation res;
+	unsigned int todo;
+
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
+	t->control->read_index = 1;
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, 0, &todo), -EIO);
+	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
 }
 
 static void broken_while_a_packet_is_filled(struct kunit *test)
@@ -686,11 +717,13 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(more_is_seen_when_the_ring_is_full),
 	KUNIT_CASE(flush_reaches_what_is_being_filled),
 	KUNIT_CASE(largest_wait_counts),
+	KUNIT_CASE(room_that_is_found_is_not_waited_for),
 	KUNIT_CASE(send_that_ends_a_wait_kicks),
 	KUNIT_CASE(send_that_leaves_a_wait_does_not_kick),
 	KUNIT_CASE(packet_that_is_shown_late_kicks),
 	KUNIT_CASE(poll_kicks_when_there_is_room),
 	KUNIT_CASE(ring_that_breaks_kicks),
+	KUNIT_CASE(smaller_one_finds_the_ring_broken),
 	KUNIT_CASE(broken_while_a_packet_is_filled),
 	KUNIT_CASE(room_is_what_can_be_sent),
 	KUNIT_CASE(room_waits_for_a_quarter),

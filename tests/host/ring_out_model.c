@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The ring that the host writes, with every kind of guest and several senders: does anybody
- * wait for ever?
+ * wait for ever, or in a ring that a guest has spoilt?
  *
  * A sender is blocked when it has got -EAGAIN, until kick() comes. The guest sleeps when it
  * has found the ring empty, until it is signalled. The timer is looked at only when nobody
@@ -27,6 +27,7 @@ enum guest_kind {
 	GUEST_NEW,	/* since: when more than that are */
 	GUEST_MASK,	/* 4.11 to 4.15: not while its own mask is set */
 	GUEST_NEVER,	/* it has not heard of pending_send_sz */
+	GUEST_SPOILS,	/* as a new one, but its read_index is nonsense for a moment */
 };
 
 /* What a sender does */
@@ -59,7 +60,7 @@ struct sender {
 };
 
 enum guest_state {
-	G_SLEEP, G_MASK, G_LOAD, G_READ, G_COMMIT, G_PENDING, G_ROOM, G_UNMASK, G_RECHECK,
+	G_SLEEP, G_MASK, G_LOAD, G_READ, G_SPOIL, G_COMMIT, G_PENDING, G_ROOM, G_UNMASK, G_RECHECK,
 };
 
 static union {
@@ -165,6 +166,10 @@ static void guest_step(void *arg)
 		do
 			guest_read_packet();
 		while (m.plan->batch && m.read != m.write && m.bytes < DATA_BYTES);
+		m.state = m.plan->guest == GUEST_SPOILS ? G_SPOIL : G_COMMIT;
+		break;
+	case G_SPOIL:
+		c->read_index = 1;
 		m.state = G_COMMIT;
 		break;
 	case G_COMMIT:
@@ -209,6 +214,18 @@ static void sender_next(struct sender *s)
 	todo_do(todo);
 }
 
+/* Whoever finds it says so, and nobody waits any more. */
+static bool ring_is_spoilt(int ret)
+{
+	if (!m.ring.mem.broken || m.plan->guest != GUEST_SPOILS)
+		return false;
+	if (ret != -EIO)
+		model_fail("a broken ring is used");
+	if (m.ring.waiting)
+		model_fail("a broken ring is waited for");
+	return true;
+}
+
 static void sender_try(struct sender *s)
 {
 	u32 len = s->plan->len[s->next];
@@ -219,7 +236,9 @@ static void sender_try(struct sender *s)
 		ret = -EAGAIN;
 	if (!ret)
 		ret = vmbus_ring_reserve(&m.ring, vmbus_packet_room(len), &s->res, &todo);
-	if (!ret)
+	if (ring_is_spoilt(ret))
+		s->state = S_DONE;
+	else if (!ret)
 		s->state = S_FILL;
 	else if (ret != -EAGAIN)
 		model_fail("a send fails");
@@ -254,8 +273,10 @@ static void sender_fill(struct sender *s)
 static void sender_finish(struct sender *s)
 {
 	unsigned int todo = 0;
+	int ret;
 
-	if (vmbus_ring_finish(&m.ring, &s->res, s->plan->kind == SENDER_BATCHES, &todo))
+	ret = vmbus_ring_finish(&m.ring, &s->res, s->plan->kind == SENDER_BATCHES, &todo);
+	if (ret && !ring_is_spoilt(ret))
 		model_fail("a packet that was reserved cannot be finished");
 	todo_do(todo);
 	sender_next(s);
@@ -361,6 +382,8 @@ static const char *end(void)
 	for (i = 0; i < MAX_SENDERS; i++)
 		if (m.sender[i].state == S_BLOCKED)
 			return "a sender waits for room for ever";
+	if (m.ring.mem.broken)
+		return m.ring.waiting ? "a broken ring is waited for" : NULL;
 	if (m.read != m.ring.index)
 		return "the guest sleeps, and the ring is not empty";
 	if (mem.control.write_index != m.ring.index || !list_empty(&m.ring.reserved))
@@ -406,11 +429,20 @@ static void show(void)
 	{ say ", one asks for room", 2, begin, end, show,				\
 	  &(const struct plan){ kind, 0, false, { ASKS, SMALL } } }
 
+#define CASE_SPOILS(say, n, ...)							\
+	{ "read_index spoilt, " say, n, begin, end, show,				\
+	  &(const struct plan){ GUEST_SPOILS, 0, false, { __VA_ARGS__ } } }
+
 static const struct model_case cases[] = {
 	CASES(GUEST_OLD, "room by the old rule"),
 	CASES(GUEST_NEW, "room by the new rule"),
 	CASES(GUEST_MASK, "room unless masked"),
 	CASES(GUEST_NEVER, "room never told"),
+	CASE_SPOILS("one sender", 2, ONE),
+	CASE_SPOILS("two senders", 2, LARGE, SMALL),
+	CASE_SPOILS("three senders", 1, LARGE, SMALL, LAST),
+	CASE_SPOILS("one sends batches", 2, BATCH, LARGE),
+	CASE_SPOILS("one gives up", 2, GIVES, SMALL),
 };
 
 bool ring_out_model(void)
