@@ -336,10 +336,13 @@ size_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want)
 	unsigned int todo = 0;
 	unsigned long irq;
 	size_t room;
+	int ret;
 
 	spin_lock_irqsave(&ep->out_lock, irq);
 	room = vmbus_ring_room(&ep->out, want, &todo);
+	ret = ep->out.mem.broken ? -EIO : 0;
 	endpoint_unlock_and_do(ep, irq, todo);
+	endpoint_ring_result(ep, ret);
 	return room;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_room, VMBUS_HOST_NS);

@@ -7,6 +7,7 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -534,7 +535,76 @@ static void batch_ends_with_its_ring(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
 }
 
-/* ---- The timer that looks for room ---- */
+/* What a backend's close() does first: it waits for a request */
+static int drain(struct vmbus_guest *guest)
+{
+	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, RELID);
+
+	ep->callback = "close";
+	ep->callback_since = 1;
+	vmbus_endpoint_drain(ep);
+	vmbus_ep_put(ep);
+	return 0;
+}
+
+/* Who looks sees what it waits for, since when, and close() again behind it. */
+static void close_that_drains(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	unsigned long begin = jiffies;
+	struct vmbus_endpoint *ep;
+	struct call *call;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	/* As while somebody holds it */
+	reinit_completion(&ep->drained);
+	call = call_start(test, drain);
+	call_wait_asleep(call);
+	KUNIT_EXPECT_STREQ(test, READ_ONCE(ep->callback), "drain");
+	KUNIT_EXPECT_TRUE(test, time_in_range(READ_ONCE(ep->callback_since), begin, jiffies));
+	complete_all(&ep->drained);
+	call_join(call);
+	KUNIT_EXPECT_STREQ(test, ep->callback, "close");
+	KUNIT_EXPECT_EQ(test, ep->callback_since, 1);
+	ep->callback = NULL;
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+}
+
+/* ---- Room in the ring that the host writes ---- */
+
+/* As much as a ring of one page of data has */
+#define RING_ROOM	(VMBUS_RING_PAGE - 8)
+
+/* A channel that is not open, but has a ring, all of which is reserved */
+static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
+{
+	const size_t bytes = 2 * VMBUS_RING_PAGE;
+	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
+	struct vmbus_reservation res;
+	struct vmbus_endpoint *ep;
+
+	KUNIT_ASSERT_NOT_NULL(test, ring);
+	KUNIT_ASSERT_EQ(test, create_channel(test->priv, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(test->priv, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, RING_ROOM), 0);
+	/* It is on the stack here, and nobody fills it. */
+	list_del_init(&res.node);
+	return ep;
+}
+
+static void endpoint_of_full_ring_put(struct vmbus_endpoint *ep)
+{
+	struct vmbus_guest *guest = ep->guest;
+
+	timer_delete_sync(&ep->out_timer);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(current->kunit_test, destroy_channel(guest, RELID), 0);
+}
 
 /* A look; the guest has read @bytes since the last. Returns in how many jiffies the next is. */
 static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
@@ -549,20 +619,11 @@ static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
 /* A guest that reads a word now and then makes the host look as seldom as that. */
 static void room_is_looked_for_now_and_then(struct kunit *test)
 {
-	const size_t bytes = 2 * VMBUS_RING_PAGE, most = VMBUS_RING_PAGE - 8;
-	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
-	struct vmbus_guest *guest = test->priv;
-	struct vmbus_reservation res, more;
-	struct vmbus_endpoint *ep;
+	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
+	struct vmbus_reservation more;
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, ring);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, most), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &more, most), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &more, RING_ROOM), -EAGAIN);
 	for (i = 0; i < 8; i++)
 		look_for_room(ep, 8);
 	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
@@ -570,9 +631,22 @@ static void room_is_looked_for_now_and_then(struct kunit *test)
 		look_for_room(ep, 0);
 	KUNIT_EXPECT_EQ(test, look_for_room(ep, 0), HZ / 4);
 	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
-	timer_delete_sync(&ep->out_timer);
-	vmbus_ep_put(ep);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	endpoint_of_full_ring_put(ep);
+}
+
+/* A backend that asks for room and sends nothing: the VMM learns of a ring that is spoilt. */
+static void spoilt_ring_has_no_room(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
+	struct vmbus_host_event event = {};
+
+	KUNIT_EXPECT_EQ(test, next_event(test->priv), -EAGAIN);
+	ep->out.mem.control->read_index = 1;
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, 8), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(test->priv, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
+	KUNIT_EXPECT_EQ(test, event.relid, RELID);
+	endpoint_of_full_ring_put(ep);
 }
 
 /* ---- The suite ---- */
@@ -621,7 +695,9 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(batch_ends_with_its_ring),
+	KUNIT_CASE(close_that_drains),
 	KUNIT_CASE(room_is_looked_for_now_and_then),
+	KUNIT_CASE(spoilt_ring_has_no_room),
 	{}
 };
 
