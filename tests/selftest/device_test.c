@@ -403,6 +403,8 @@ TEST_F(device, offer_subchannels)
 	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
 	EXPECT_EQ(-EINVAL, control("offer 0"));
 	EXPECT_EQ(-EINVAL, control("offer 4"));
+	/* As many as 1, to 16 bits */
+	EXPECT_EQ(-EINVAL, control("offer 65537"));
 	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
 }
 
