@@ -422,9 +422,13 @@ void gpadl_request_put_late(struct gpa_request *r)
 	pool->nr_late++;
 	pool_count_late(pool);
 	pool_detach(pool);
-	llist_add(&r->late, &pool->late);
-	/* The partition's own: marking may wait for its VMM. */
-	queue_work(chan->p->drop_wq, &pool->late_work);
+	/*
+	 * If there was one already, a run is to come that finds this one too. It must be no more
+	 * runs than that: what keeps the pool until one has run are the requests that it finds.
+	 */
+	if (llist_add(&r->late, &pool->late))
+		/* The partition's own: marking may wait for its VMM. */
+		queue_work(chan->p->drop_wq, &pool->late_work);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
 }
 

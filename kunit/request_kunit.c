@@ -541,6 +541,39 @@ VM_CASE(pool_is_destroyed_before_late_work)
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 2);
 }
 
+/*
+ * An unmap leaves a request to a work item that has begun, and has not come to its list: that
+ * run takes both, and what keeps the pool with them. No other run may be left.
+ */
+VM_CASE(late_work_has_begun)
+{
+	struct gpa_pool *pool = vm->c[0].chan->pool;
+	struct vmbus_mapping *map[2];
+	struct vm_blocker_wq b;
+	unsigned int i;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	folio_clear_dirty(page_folio(sg_page(map[0]->sgl)));
+	gpa_block_wq(&b, vm->p->drop_wq);
+	vmbus_gpa_unmap(map[0]);
+	/* What a kworker does before it calls the function: from here on this is its run. */
+	KUNIT_ASSERT_TRUE(test, cancel_work(&pool->late_work));
+	vmbus_gpa_unmap(map[1]);
+	KUNIT_EXPECT_EQ(test, pool->nr_late, 2);
+	KUNIT_EXPECT_FALSE(test, work_pending(&pool->late_work));
+	vmbus_gpa_pool_destroy(vm->c[0].chan);
+	pool->late_work.func(&pool->late_work);
+	/* The pool has gone, and the queue knows nothing of it. */
+	flush_workqueue(gpadl_wq);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_pool_pages), 0);
+	gpa_unblock_wq(&b);
+	vm_expect_pinned(vm, false);
+	vm_check(vm);
+}
+
 /* ---- What is stuck ---- */
 
 /* How many requests are stuck, as the log says */
@@ -618,6 +651,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(pool_is_destroyed_twice),
 	KUNIT_CASE(pool_is_looked_at),
 	KUNIT_CASE(pool_is_destroyed_before_late_work),
+	KUNIT_CASE(late_work_has_begun),
 	KUNIT_CASE(only_what_does_not_end_is_stuck),
 	{}
 };
