@@ -7,7 +7,8 @@
  * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here.
  *
  * Each pinner charges the owner before it takes the first pin, and uncharges after the
- * last is dropped. Unpinning allocates nothing and cannot fail.
+ * last is dropped. Unpinning allocates nothing and cannot fail. (A look at resident pages, which
+ * mostly are the same, charges for those that it keeps: relook.c.)
  *
  * Words: a run is what the guest's list says (page frame numbers that follow each
  * other), an extent is the part of a run that lies in one region, and so is contiguous

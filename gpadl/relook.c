@@ -9,6 +9,9 @@
  * It fails if there is none, or if a memory error has hit it; then only it does, and any
  * other map that names that page. The mark stays for the rest of the block.
  *
+ * Only what is others than before is charged, when it is entered: the rest has been since it
+ * was pinned first, and an owner whose limit is just that may have it.
+ *
  * Nothing is held while pages are looked for. What is found is entered only if nothing in
  * the region has changed since the look began; else one looks again. That ends when the VMM
  * ends to change its memory under its guest, or is killed: the time is its own.
@@ -64,67 +67,80 @@ static bool part_is_same(struct relook *l, const struct gpadl_part *part)
 	return true;
 }
 
-/* Unpin those that nobody has taken. */
-static void unpin_rest(struct page **pages, unsigned long nr)
+/*
+ * Pin what is there, of the pages: as many of the first ones as nobody has to be waited for; if
+ * that is none, the first, for as long as the VMM likes. They are not charged yet: so no more
+ * than what one look finds is held, and nothing while the VMM is waited for.
+ */
+static int part_pin(struct relook *l, const struct gpadl_part *part)
 {
-	unsigned long i;
+	struct gpadl_pin_ctx *pin = &l->pin;
+	long ret;
 
-	for (i = 0; i < nr; i++)
-		if (pages[i])
-			unpin_user_page(pages[i]);
+	pin->done = 0;
+	pin->gup_flags |= FOLL_NOFAULT;
+	ret = gpadl_mem_pin_once(pin, part->hva, part->nr);
+	pin->gup_flags &= ~FOLL_NOFAULT;
+	if (ret <= 0)
+		return gpadl_mem_pin(pin, part->hva, 1);
+	pin->done = ret;
+	return gpadl_mem_check_pinned(pin);
 }
 
-/*
- * Enter what has been pinned. Returns how many pages the block has taken; -EAGAIN if
- * something has changed since @seq.
- */
-static long part_enter(struct relook *l, const struct gpadl_part *part, unsigned long seq)
+/* Enter what has been pinned. -EAGAIN if something has changed since @seq. */
+static int part_enter(struct relook *l, const struct gpadl_part *part, unsigned long seq)
 {
 	guard(mutex)(&l->mem->block_lock);
 	if (gpadl_watch_moved(&l->region->watch, seq))
 		return -EAGAIN;
 	return gpadl_block_replace(l->mem, relook_block(l, part), part->first, l->pin.pages,
-				   part->nr);
+				   l->pin.done);
 }
 
-/* Pin what is there now, and enter it. Uncharges what it does not keep of @part->nr pages. */
-static int part_repin(struct relook *l, const struct gpadl_part *part)
+/* Unpin what the block has not taken. */
+static void part_unpin_rest(const struct relook *l)
 {
-	unsigned long seq, i;
-	long ret, taken = 0;
+	unsigned long i;
 
-	do {
+	for (i = 0; i < l->pin.done; i++)
+		if (l->pin.pages[i])
+			unpin_user_page(l->pin.pages[i]);
+}
+
+/* Pin what is there now, and enter it. */
+static int part_repin(struct relook *l, struct gpadl_part part)
+{
+	unsigned long seq;
+	int ret = 0;
+
+	while (!ret && part.nr) {
 		seq = gpadl_watch_look(&l->region->watch);
-		l->pin.done = 0;
-		ret = gpadl_mem_pin(&l->pin, part->hva, part->nr);
+		ret = part_pin(l, &part);
 		if (!ret)
-			ret = part_enter(l, part, seq);
-		for (i = 0; i < l->pin.done; i++)
-			taken += !l->pin.pages[i];
-		unpin_rest(l->pin.pages, l->pin.done);
+			ret = part_enter(l, &part, seq);
+		part_unpin_rest(l);
+		if (!ret) {
+			part.first += l->pin.done;
+			part.hva += l->pin.done << PAGE_SHIFT;
+			part.nr -= l->pin.done;
+		} else if (ret == -EAGAIN) {
+			ret = fatal_signal_pending(current) ? -EINTR : 0;
+		}
 		cond_resched();
-	} while (ret == -EAGAIN && !fatal_signal_pending(current));
-	if (ret == -EAGAIN)
-		ret = -EINTR;
-	atomic_add(taken, &l->mem->nr_replaced);
-	gpadl_mem_uncharge(l->mem, part->nr - taken);
+	}
 	if (ret == -EFAULT)
 		atomic_inc(&l->mem->nr_lost);
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 static int relook_part(struct relook *l, const struct gpadl_part *part)
 {
 	struct gpadl_part whole = gpadl_resident_block_part(l->region->resident, part->index);
-	int ret;
 
 	if (l->seen != whole.index && part_is_same(l, &whole))
 		return 0;
 	l->seen = whole.index;
-	ret = gpadl_mem_charge(l->mem, part->nr);
-	if (ret)
-		return ret;
-	return part_repin(l, part);
+	return part_repin(l, *part);
 }
 
 /* Those of adjoining pages that are in marked blocks. */

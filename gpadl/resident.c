@@ -139,46 +139,62 @@ int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long
 	return 0;
 }
 
+/* Enter a page, pinned, in place of another one, and charge it. */
+static int block_replace_page(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long i,
+			      struct page *page)
+{
+	struct page *old = block_page(b, i);
+	struct gpadl_stale *stale;
+	int ret;
+
+	ret = gpadl_mem_charge(mem, 1);
+	if (ret)
+		return ret;
+	stale = kmalloc(sizeof(*stale), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!stale || block_make_leaf(b)) {
+		kfree(stale);
+		gpadl_mem_uncharge(mem, 1);
+		return -ENOMEM;
+	}
+	WRITE_ONCE(b->leaf[i], page_to_phys(page));
+	*stale = (struct gpadl_stale) { .next = b->stale, .page = old };
+	if (!b->stale)
+		list_add(&b->stale_node, &mem->stale_blocks);
+	b->stale = stale;
+	atomic_inc(&mem->nr_replaced);
+	return 0;
+}
+
 /**
  * gpadl_block_replace() - Enter pages in place of others
  * @mem: the memory
  * @b: the block
  * @first: number of the first page in it
- * @pages: what is there now, pinned and charged; those that the block takes are set to NULL
+ * @pages: what is there now, pinned and not charged; those that the block takes are charged, and
+ *	set to NULL. The others are what it has
  * @nr: number of these
  *
- * What was there stays pinned, as stale: a mapping may have it.
+ * What was there stays pinned, and charged, as stale: a mapping may have it.
  *
  * Context: process, may sleep; gpadl_mem.block_lock is held.
- * Return: number of pages that the block has taken; -ENOMEM if there is no memory: it may
- * have taken some.
+ * Return: 0; -ENOMEM if there is no memory, or if the owner's RLIMIT_MEMLOCK would be exceeded: it
+ * may have taken some.
  */
-long gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
-			 struct page **pages, unsigned long nr)
+int gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+			struct page **pages, unsigned long nr)
 {
-	struct gpadl_stale *stale;
 	unsigned long i;
-	long taken = 0;
+	int ret;
 
 	for (i = 0; i < nr; i++) {
-		struct page *old = block_page(b, first + i);
-
-		if (old == pages[i])
+		if (block_page(b, first + i) == pages[i])
 			continue;
-		stale = kmalloc(sizeof(*stale), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-		if (!stale || block_make_leaf(b)) {
-			kfree(stale);
-			return -ENOMEM;
-		}
-		WRITE_ONCE(b->leaf[first + i], page_to_phys(pages[i]));
+		ret = block_replace_page(mem, b, first + i, pages[i]);
+		if (ret)
+			return ret;
 		pages[i] = NULL;
-		taken++;
-		*stale = (struct gpadl_stale) { .next = b->stale, .page = old };
-		if (!b->stale)
-			list_add(&b->stale_node, &mem->stale_blocks);
-		b->stale = stale;
 	}
-	return taken;
+	return 0;
 }
 
 /**

@@ -138,8 +138,8 @@ bool gpadl_block_same(const struct gpadl_block *b, unsigned long first, struct p
 		      unsigned long nr);
 int gpadl_block_fill(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
 		     struct page **pages, unsigned long nr);
-long gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
-			 struct page **pages, unsigned long nr);
+int gpadl_block_replace(struct gpadl_mem *mem, struct gpadl_block *b, unsigned long first,
+			struct page **pages, unsigned long nr);
 void gpadl_block_take_stale(struct gpadl_block *b, struct gpadl_stale **stale);
 unsigned long gpadl_stale_unpin(struct gpadl_stale *stale, bool dirty);
 unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep);

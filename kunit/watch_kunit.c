@@ -157,6 +157,69 @@ VM_CASE(owner_over_limit)
 	vm_unlimit(vm);
 }
 
+/* No page of a shared mapping is in the page tables any more; each is still what it was. */
+static void zap_shared(struct vm *vm)
+{
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(vm->test, get_user_pages_fast(first_block(vm), 1, 0, &page), 1);
+	unmap_mapping_range(page_folio(page)->mapping, 0, 0, true);
+	put_page(page);
+}
+
+/* Reclaim does so, and MADV_DONTNEED: the owner, whose limit is just that, has them all. */
+VM_CASE(same_pages_at_the_limit)
+{
+	KUNIT_ASSERT_EQ(test, first_block(vm),
+			kunit_vm_mmap(test, NULL, first_block(vm), 4 << PAGE_SHIFT,
+				      PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_SHARED | MAP_FIXED, 0));
+	establish(vm, 4, 4);
+	vm_limit(vm, 4);
+	zap_shared(vm);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_any(&vm_region(vm, VM_FREE_SLOT)->watch));
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	unmap(vm);
+	/* Now one is another. */
+	zap_shared(vm);
+	change(vm, PFN + 2, 1);
+	KUNIT_EXPECT_EQ(test, map(vm), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vm_limit(vm, 5);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 1);
+	KUNIT_EXPECT_EQ(test, charged(vm), 5);
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vm_unlimit(vm);
+}
+
+/* What was entered before stays, and what was there goes; the rest is charged to nobody. */
+VM_CASE(no_memory_for_what_is_new)
+{
+	struct alloc_fault f = {};
+	int ret;
+
+	alloc_fault_need(test);
+	establish(vm, 4, 4);
+	while (alloc_fault_next(&f)) {
+		change(vm, PFN + 1, 2);
+		alloc_fault_begin(&f);
+		ret = map(vm);
+		alloc_fault_end(&f);
+		KUNIT_EXPECT_TRUE(test, !ret || (ret == -ENOMEM && f.injected));
+		if (!ret)
+			vm_unmap(&vm->c[0], VM_HANDLE);
+		flush_delayed_work(&vm->p->mem.stale_work);
+		KUNIT_EXPECT_EQ(test, charged(vm), 4);
+		vm_check(vm);
+	}
+	KUNIT_EXPECT_GE(test, f.most, 3);
+}
+
 /* Whenever a page was found it is another one by then. */
 static long pin_and_change(struct vm *vm, unsigned long hva, unsigned long nr,
 			   unsigned int gup_flags, struct page **pages)
@@ -215,11 +278,11 @@ VM_CASE(equal_region_of_which_a_block_fails)
 	establish(vm, pages, 2);
 	change(vm, PFN, 2);
 	change(vm, PFN + GPADL_BLOCK_PAGES, 1);
-	/* Enough for what is new in the second */
+	/* Enough for what is new in the second, and for one page of the first */
 	vm_limit(vm, pages + 1);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, set_resident(vm, VM_FREE_SLOT, PFN, pages,
 						    first_block(vm)));
-	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 1);
 	KUNIT_EXPECT_EQ(test, charged(vm), pages);
 	vm_unlimit(vm);
 	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
@@ -416,6 +479,8 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(nothing_is_there),
 	KUNIT_CASE(two_runs_of_a_block),
 	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(same_pages_at_the_limit),
+	KUNIT_CASE_SLOW(no_memory_for_what_is_new),
 	KUNIT_CASE(killed_while_it_changes),
 	KUNIT_CASE(equal_region_while_mapped),
 	KUNIT_CASE(equal_region_of_which_a_block_fails),

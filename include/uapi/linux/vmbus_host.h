@@ -119,7 +119,7 @@ struct vmbus_host_create {
  * replaced or removed or the partition ends
  *
  * For writing, unless it is read-only as well. The owner is charged for all of it; a map
- * in it then neither pins nor charges.
+ * in it then neither pins nor charges, but for pages that the VMM has replaced there.
  */
 #define VMBUS_HOST_REGION_RESIDENT	(1U << 1)
 
