@@ -427,8 +427,8 @@ void gpadl_request_put_late(struct gpa_request *r)
 	 * runs than that: what keeps the pool until one has run are the requests that it finds.
 	 */
 	if (llist_add(&r->late, &pool->late))
-		/* The partition's own: marking may wait for its VMM. */
-		queue_work(chan->p->drop_wq, &pool->late_work);
+		/* For this alone: marking may wait for the VMM, and for ever if that is gone. */
+		queue_work(chan->p->late_wq, &pool->late_work);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
 }
 

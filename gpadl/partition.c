@@ -33,6 +33,7 @@ static void partition_free_work(struct work_struct *work)
 
 	/* Here and below: waits for the work item that has let go last to return, no more. */
 	destroy_workqueue(p->free_wq);
+	destroy_workqueue(p->late_wq);
 	gpadl_debugfs_remove(p);
 	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
 	gpadl_reply_queue_destroy(&p->replies);
@@ -199,15 +200,19 @@ static int partition_init(struct vmbus_partition *p)
 		goto err_id;
 	}
 	p->mem.wq = p->drop_wq;
-	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
-	if (!p->free_wq) {
-		ret = -ENOMEM;
+	p->late_wq = alloc_ordered_workqueue("vmbus_late/%d", 0, p->id);
+	if (!p->late_wq)
 		goto err_drop;
-	}
+	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
+	if (!p->free_wq)
+		goto err_late;
 	return 0;
 
+err_late:
+	destroy_workqueue(p->late_wq);
 err_drop:
 	destroy_workqueue(p->drop_wq);
+	ret = -ENOMEM;
 err_id:
 	ida_free(&partition_ids, p->id);
 err_replies:

@@ -130,6 +130,7 @@ enum gpadl_state {
  * @debugfs: directory
  * @user: whose it is
  * @drop_wq: lets go of its regions, which may wait for changes of the VMM's memory
+ * @late_wq: unpins what unmaps of requests have left, which may wait for a FUSE server
  * @free_wq: frees its channels, which may wait until the VMM's threads run
  * @clear_work: removes its regions when it was put; holds a reference while pending
  * @free_work: frees it
@@ -162,6 +163,7 @@ struct vmbus_partition {
 	struct dentry *debugfs;
 	struct gpadl_user *user;
 	struct workqueue_struct *drop_wq;
+	struct workqueue_struct *late_wq;
 	struct workqueue_struct *free_wq;
 	struct work_struct clear_work;
 	struct work_struct free_work;

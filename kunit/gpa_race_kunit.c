@@ -6,6 +6,7 @@
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
 #include <kunit/static_stub.h>
+#include <linux/iopoll.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
@@ -126,7 +127,7 @@ VM_CASE(rescind_waits_for_late_work)
 	packet(vm, VM_LOW_PFN, 1);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	vmbus_gpa_unmap(map);
 	t = vm_start_waiting(vm, vm_task_rescind, &vm->c[0], 0, 0);
 	vm_check(vm);
@@ -151,7 +152,7 @@ VM_CASE(map_waits_for_late_work)
 	for (i = 0; i < GPA_REQUESTS; i++)
 		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
 	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EAGAIN);
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	folio_clear_dirty(page_folio(sg_page(map[0]->sgl)));
 	for (i = 0; i < GPA_REQUESTS - 1; i++)
 		vmbus_gpa_unmap(map[i]);
@@ -286,6 +287,31 @@ VM_CASE(all_is_put_and_late)
 	vm_put_partition(vm);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
 	vmbus_gpa_unmap(map);
+}
+
+/* That work may take for ever. What is resident, and not mapped, goes beside it. */
+VM_CASE(resident_goes_beside_late_work)
+{
+	struct vmbus_partition *p = vm->p;
+	struct vmbus_mapping *map;
+	struct vm_blocker_wq b;
+	s64 left;
+
+	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, VMBUS_GPA_REGION_RESIDENT,
+					       VM_HOLE_PFN, 64, vm_hva(vm, VM_BIG_PFN)));
+	KUNIT_EXPECT_NE(test, atomic64_read(&p->mem.pinned), 0);
+	packet(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	folio_clear_dirty(page_folio(sg_page(map->sgl)));
+	gpa_block_wq(&b, p->late_wq);
+	vmbus_gpa_unmap(map);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	vm_put_partition(vm);
+	KUNIT_EXPECT_EQ(test, 0, read_poll_timeout(atomic64_read, left, !left, USEC_PER_MSEC,
+						   10 * USEC_PER_SEC, false, &p->mem.pinned));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->releases), 0);
+	gpa_unblock_wq(&b);
 }
 
 /*
@@ -438,7 +464,7 @@ VM_CASE(region_of_late_work_goes)
 	packet(vm, VM_LOW_PFN, 1);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
 	vmbus_gpa_unmap(map);
 	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
@@ -605,6 +631,7 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(reset_again),
 	KUNIT_CASE(all_is_put),
 	KUNIT_CASE(all_is_put_and_late),
+	KUNIT_CASE(resident_goes_beside_late_work),
 	KUNIT_CASE(all_is_put_and_a_region_takes_long),
 	KUNIT_CASE(channel_is_put_while_mapping),
 	KUNIT_CASE(relid_is_released),

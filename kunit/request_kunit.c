@@ -217,7 +217,7 @@ VM_CASE(pages_cleaned_meanwhile)
 	vm_fill_gpadl(vm);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	clean_pages(vm);
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	local_irq_disable();
 	vmbus_gpa_unmap(map);
 	local_irq_enable();
@@ -227,7 +227,7 @@ VM_CASE(pages_cleaned_meanwhile)
 	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 0);
 	vm_check(vm);
 	gpa_unblock_wq(&b);
-	flush_workqueue(vm->p->drop_wq);
+	flush_workqueue(vm->p->late_wq);
 	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
 	vm_expect_pinned(vm, false);
 	KUNIT_EXPECT_EQ(test, dirty_pages(vm), 5);
@@ -519,7 +519,7 @@ VM_CASE(pool_is_destroyed_before_late_work)
 	vm_fill_gpadl(vm);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_owes(vm->c[0].chan));
 	vmbus_gpa_unmap(map);
 	t = vm_start(vm, task_destroy_pool, &vm->c[0], 0, 0);
@@ -557,7 +557,7 @@ VM_CASE(late_work_has_begun)
 	for (i = 0; i < 2; i++)
 		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
 	folio_clear_dirty(page_folio(sg_page(map[0]->sgl)));
-	gpa_block_wq(&b, vm->p->drop_wq);
+	gpa_block_wq(&b, vm->p->late_wq);
 	vmbus_gpa_unmap(map[0]);
 	/* What a kworker does before it calls the function: from here on this is its run. */
 	KUNIT_ASSERT_TRUE(test, cancel_work(&pool->late_work));
