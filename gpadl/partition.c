@@ -193,8 +193,11 @@ static int partition_init(struct vmbus_partition *p)
 		goto err_replies;
 	p->id = ret;
 	p->mem.id = ret;
-	/* Of its own: a VMM that changes its memory without end keeps nobody else waiting. */
-	p->drop_wq = alloc_workqueue("vmbus_drop/%d", WQ_UNBOUND, 1, p->id);
+	/*
+	 * Of its own: a VMM that changes its memory without end keeps nobody else waiting. Ordered,
+	 * as the others: any other kind takes memory for each processor, charged to nobody.
+	 */
+	p->drop_wq = alloc_ordered_workqueue("vmbus_drop/%d", 0, p->id);
 	if (!p->drop_wq) {
 		ret = -ENOMEM;
 		goto err_id;
