@@ -101,7 +101,8 @@ VISIBLE_IF_KUNIT void gpadl_worker_killed(void *data)
 {
 	struct gpadl_worker *w = data;
 
-	WRITE_ONCE(w->orphaned, true);
+	/* Whoever sees it, and queues the work item, has it find what is left in @todo. */
+	smp_store_release(&w->orphaned, true);
 	/*
 	 * Pairs with llist_add() in gpadl_worker_queue(): either the orphan work finds
 	 * what was added there, or the thread that added it sees that the worker is orphaned.

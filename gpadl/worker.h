@@ -45,7 +45,8 @@ void gpadl_worker_killed(void *data);
 
 static inline bool gpadl_worker_is_orphaned(const struct gpadl_worker *w)
 {
-	return READ_ONCE(w->orphaned);
+	/* Pairs with the release in gpadl_worker_killed(). */
+	return smp_load_acquire(&w->orphaned);
 }
 
 #endif /* _GPADL_WORKER_H */
