@@ -67,14 +67,11 @@ struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev)
 	return backend;
 }
 
-void vmbus_host_backend_put(struct vmbus_backend *backend)
-{
-	module_put(backend->owner);
-}
-
 /**
  * vmbus_host_backend_forget() - A backend has a device no more
  * @dev: the device, after its remove() or in place of its probe(). May be forgotten already
+ *
+ * What dev->backend points to may be gone when this returns; its module is still held.
  *
  * Context: process, may sleep.
  */

@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/minmax.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -44,6 +45,7 @@ struct vmbus_device *vmbus_host_device_create(struct vmbus_guest *guest, u32 rel
 		kfree(dev);
 		return ERR_PTR(-ENODEV);
 	}
+	dev->owner = dev->backend->owner;
 	strscpy(dev->backend_name, dev->backend->name, sizeof(dev->backend_name));
 	dev->max_subchannels = dev->backend->max_subchannels;
 	dev->offer = dev->backend->offer;
@@ -67,8 +69,7 @@ void vmbus_host_device_put(struct vmbus_device *dev)
 		return;
 	/* Nothing is mapped any more. */
 	vmbus_host_backend_forget(dev);
-	if (dev->backend)
-		vmbus_host_backend_put(dev->backend);
+	module_put(dev->owner);
 	kfree(dev);
 }
 
@@ -107,11 +108,12 @@ void vmbus_host_device_remove(struct vmbus_device *dev)
 		dev->backend->remove(dev);
 	dev->data = NULL;
 	vmbus_host_backend_forget(dev);
+	dev->backend = NULL;
 	/* A module that owes an unmap stays until the last put: nobody else can do it. */
 	if (dev->owes)
 		return;
-	vmbus_host_backend_put(dev->backend);
-	dev->backend = NULL;
+	module_put(dev->owner);
+	dev->owner = NULL;
 }
 
 /* ---- What the backend uses ---- */

@@ -21,7 +21,8 @@ struct vmbus_guest;
  * struct vmbus_device - a device
  * @ref: one for each of its endpoints, and its maker's
  * @guest: the guest
- * @backend: serves it, with a reference to its module; NULL when that was given back
+ * @backend: serves it; NULL from remove() on, when vmbus_backend_unregister() may have returned
+ * @owner: the backend's module, with a reference; NULL when that was given back
  * @backend_name: its name, for as long as the device is there
  * @node: in the backend's list, from before probe() until after remove(); empty if in none
  * @if_type: selects the backend
@@ -41,6 +42,7 @@ struct vmbus_device {
 	refcount_t ref;
 	struct vmbus_guest *guest;
 	struct vmbus_backend *backend;
+	struct module *owner;
 	char backend_name[32];
 	struct list_head node;
 	guid_t if_type;
@@ -67,7 +69,6 @@ void vmbus_host_device_remove(struct vmbus_device *dev);
 
 /* backend.c: which backend serves which interface type */
 struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev);
-void vmbus_host_backend_put(struct vmbus_backend *backend);
 void vmbus_host_backend_forget(struct vmbus_device *dev);
 void vmbus_host_backend_withdraw(struct vmbus_backend *backend,
 				 void (*unplug)(struct vmbus_device *dev));

@@ -13,6 +13,7 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
@@ -519,6 +520,52 @@ static void unplugged_in_probe(struct kunit *test)
 	expect_gone_in_probe(test, vmbus_host_device_unplug);
 }
 
+/* ---- After a backend has gone ---- */
+
+/* References to this module; built in it has none */
+static int module_refs(void)
+{
+#if defined(MODULE) && defined(CONFIG_MODULE_UNLOAD)
+	return module_refcount(THIS_MODULE);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * What it has left mapped keeps its module, and not the structure that it has registered: that is
+ * its own again.
+ */
+static void module_is_held_without_its_backend(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep;
+	unsigned int ms;
+	int refs;
+
+	refs = module_refs();
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	/* As its close() would */
+	spin_lock(&ep->dev->lock);
+	ep->dev->owes = true;
+	spin_unlock(&ep->dev->lock);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	vmbus_backend_unregister(&backend);
+	backend.owner = NULL;
+	/* With it goes the device. */
+	vmbus_ep_put(ep);
+	for (ms = 0; ms < 10000 && module_refs() > refs; ms++)
+		usleep_range(1000, 2000);
+	KUNIT_EXPECT_LE(test, module_refs(), refs);
+	backend.owner = THIS_MODULE;
+	/* For life_exit() */
+	KUNIT_EXPECT_EQ(test, vmbus_backend_register(&backend), 0);
+}
+
+/* ---- A ring ---- */
+
 /* A copy has met a memory error, and its backend goes on with the batch: nobody warns. */
 static void batch_ends_with_its_ring(struct kunit *test)
 {
@@ -694,6 +741,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(orphan_has_no_target),
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
+	KUNIT_CASE(module_is_held_without_its_backend),
 	KUNIT_CASE(batch_ends_with_its_ring),
 	KUNIT_CASE(close_that_drains),
 	KUNIT_CASE(room_is_looked_for_now_and_then),
