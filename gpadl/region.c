@@ -574,15 +574,19 @@ static void block_trim(struct gpadl_mem *mem, const struct gpadl_region_table *t
  * @mem: the memory
  *
  * Only blocks at the ends of regions can have pages that none covers. Those that a mapping
- * may still have stay, until the next time.
+ * may still have stay, until the next time. So do those of a block that gets no list of its pages
+ * for want of memory.
  *
  * Context: process, may sleep.
  */
 void gpadl_regions_trim(struct gpadl_mem *mem)
 {
 	struct gpadl_region_table *table = gpadl_region_table_get(mem);
+	struct gpadl_mem_account acct;
 	unsigned int i;
 
+	/* A block that others share may need a list, also in the work item of an unmap. */
+	gpadl_mem_account_begin(mem, &acct);
 	mutex_lock(&mem->block_lock);
 	/* As long as it is the current one, each of its regions has its shares. */
 	for (i = 0; i < table->nr && rcu_access_pointer(mem->table) == table; i++) {
@@ -594,6 +598,7 @@ void gpadl_regions_trim(struct gpadl_mem *mem)
 		block_trim(mem, table, r->blocks[r->nr_claimed - 1]);
 	}
 	mutex_unlock(&mem->block_lock);
+	gpadl_mem_account_end(&acct);
 	gpadl_region_table_put(table);
 	gpadl_regions_drop_stale(mem, NULL);
 }

@@ -31,6 +31,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "compat.h"
 #include "mem.h"
 #include "resident.h"
 
@@ -267,13 +268,15 @@ static unsigned long leaf_unpin(struct gpadl_block *b, unsigned long first,
  *
  * What cannot be trimmed for want of memory stays pinned with the block.
  *
- * Context: process, may sleep; gpadl_mem.block_lock is held.
+ * Context: process, may sleep; gpadl_mem.block_lock is held. Allocates 4 KiB (for 512 pages) if the
+ * block has no list of its pages yet.
  * Return: number of pages that are to be uncharged.
  */
 unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep)
 {
 	unsigned long begin, end, nr = 0;
 
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_block_trim, b, keep);
 	if (bitmap_full(keep, GPADL_BLOCK_PAGES) || block_make_leaf(b))
 		return 0;
 	for_each_clear_bitrange(begin, end, keep, GPADL_BLOCK_PAGES) {
@@ -282,6 +285,7 @@ unsigned long gpadl_block_trim(struct gpadl_block *b, const unsigned long *keep)
 	}
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_block_trim);
 
 /* Free a block without shares. Returns the number of pages to uncharge. */
 static unsigned long block_free(struct gpadl_block *b)

@@ -2,10 +2,14 @@
 /*
  * Suite vmbus_gpadl_charge: who pays for what is pinned and allocated, and how much is allowed.
  */
+#include <kunit/static_stub.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/workqueue.h>
 
+#include "gpa.h"
+#include "gpadl/resident.h"
 #include "suites.h"
 #include "vm.h"
 
@@ -191,6 +195,55 @@ VM_CASE(map_charges_the_owner_meanwhile)
 	KUNIT_EXPECT_EQ(test, vm->pin_result, IS_ENABLED(CONFIG_MEMCG));
 }
 
+static unsigned long trim_while_charging(struct gpadl_block *b, const unsigned long *keep)
+{
+	struct vm *vm = current->kunit_test->priv;
+
+	vm->pin_result = charges_another();
+	return 0;
+}
+
+/* As a kworker does */
+static int task_run_work(struct vm_task *t)
+{
+	struct work_struct *work = t->arg;
+
+	work->func(work);
+	KUNIT_EXPECT_FALSE(t->vm->test, charges_another());
+	return 0;
+}
+
+/* What is made for a block when the last mapping of a region goes is the VMM's, too. */
+VM_CASE(trim_charges_the_owner_meanwhile)
+{
+	struct vmbus_gpa_region gone = { .slot = VM_FREE_SLOT };
+	u64 pages = 4 * VM_PER_HOST, hva = vm_hva(vm, VM_BIG_PFN);
+	struct gpadl_region *region;
+	struct vm_blocker_wq b;
+
+	/* Two in one block, of which one stays */
+	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, VMBUS_GPA_REGION_RESIDENT,
+					       VM_HOLE_PFN, pages, hva));
+	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT + 1, VMBUS_GPA_REGION_RESIDENT,
+					       VM_HOLE_PFN + 1024, pages, hva + 4 * PAGE_SIZE));
+	region = vm_region(vm, VM_FREE_SLOT);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 2);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &gone, 1,
+							     VMBUS_GPA_REGIONS_RETIRE));
+	gpa_block_wq(&b, vm->p->drop_wq);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	KUNIT_EXPECT_TRUE(test, cancel_work(&region->drop_work));
+	kunit_activate_static_stub(test, gpadl_block_trim, trim_while_charging);
+	vm->pin_result = -1;
+	vm_join(vm_start_with(vm, task_run_work, NULL, 0, 0, &region->drop_work));
+	kunit_deactivate_static_stub(test, gpadl_block_trim);
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm->pin_result, IS_ENABLED(CONFIG_MEMCG));
+	/* With it goes what was not trimmed. */
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT + 1), 0);
+}
+
 static struct kunit_case charge_cases[] = {
 	KUNIT_CASE(owner_over_limit),
 	KUNIT_CASE(owner_over_limit_in_kernel_thread),
@@ -202,6 +255,7 @@ static struct kunit_case charge_cases[] = {
 	KUNIT_CASE(page_of_channel_layer_not_writable),
 	KUNIT_CASE(map_does_not_stay_a_user),
 	KUNIT_CASE(map_charges_the_owner_meanwhile),
+	KUNIT_CASE(trim_charges_the_owner_meanwhile),
 	{}
 };
 
