@@ -19,6 +19,13 @@
 #include "gpadl/compat.h"
 #include "host.h"
 
+static void endpoint_let_go(struct vmbus_endpoint *ep)
+{
+	/* A kick would queue work, which the channel no longer takes. */
+	vmbus_ep_clear_signals(ep);
+	vmbus_gpadl_channel_put(ep->chan);
+}
+
 /**
  * vmbus_ep_put() - Drop a reference to an endpoint
  * @ep: the endpoint
@@ -29,13 +36,32 @@
  */
 void vmbus_ep_put(struct vmbus_endpoint *ep)
 {
-	if (!refcount_dec_and_test(&ep->ref))
-		return;
-	/* A kick would queue work, which the channel no longer takes. */
-	vmbus_ep_clear_signals(ep);
-	vmbus_gpadl_channel_put(ep->chan);
+	if (refcount_dec_and_test(&ep->ref))
+		endpoint_let_go(ep);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_put);
+
+static void endpoint_put_work(struct vmbus_gpadl_work *work)
+{
+	endpoint_let_go(container_of(work, struct vmbus_endpoint, put_work));
+}
+
+/**
+ * vmbus_ep_put_by_work() - Drop a reference to an endpoint, whoever has taken it
+ * @ep: the endpoint
+ *
+ * As vmbus_ep_put(), but if it is the last one, the channel's own work lets the channel go: that
+ * takes locks, and costs time, which are the VMM's and not the caller's.
+ *
+ * Context: any.
+ */
+void vmbus_ep_put_by_work(struct vmbus_endpoint *ep)
+{
+	/* The channel is held until that has run. */
+	if (refcount_dec_and_test(&ep->ref))
+		vmbus_gpadl_channel_queue_work(ep->chan, &ep->put_work);
+}
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_put_by_work);
 
 static void endpoint_ref_zero(struct percpu_ref *ref)
 {
@@ -53,6 +79,7 @@ static void endpoint_ref_zero(struct percpu_ref *ref)
  */
 int vmbus_ep_ref_init(struct vmbus_endpoint *ep)
 {
+	vmbus_gpadl_work_init(&ep->put_work, endpoint_put_work);
 	init_completion(&ep->drained);
 	complete_all(&ep->drained);
 	return percpu_ref_init(&ep->users, endpoint_ref_zero,

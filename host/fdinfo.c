@@ -4,7 +4,9 @@
  *
  * An interface for programs, which Documentation/fdinfo.rst describes. Any process that may
  * ptrace the VMM can read it, the VMM's own user's as a rule. It is read when something is
- * stuck: so it takes no mutex, waits for nobody, and finds the channels by RCU.
+ * stuck: so it takes no mutex, waits for nobody, finds the channels by RCU, and leaves the end
+ * of one that has gone meanwhile to that channel's work. (The last close can be a reader's, as of
+ * any file.)
  */
 #include <linux/ctype.h>
 #include <linux/jiffies.h>
@@ -128,7 +130,7 @@ void vmbus_guest_show_fdinfo(struct vmbus_guest *guest, struct seq_file *m)
 	seq_printf(m, "vmbus-channels:\t%d\n", atomic_read(&guest->nr_endpoints));
 	while (!seq_has_overflowed(m) && (ep = vmbus_guest_peek_endpoint(guest, &relid))) {
 		endpoint_show(ep, m);
-		vmbus_ep_put(ep);
+		vmbus_ep_put_by_work(ep);
 		cond_resched();
 	}
 }

@@ -198,6 +198,7 @@ struct endpoint_counts {
  * @state_work: brings @state to what is asked for
  * @kick_work: tells the backend that the guest has signalled
  * @unplug_work: tells it that the VMM wants to have the device back
+ * @put_work: lets the channel go, if the last reference was a reader's
  * @open: the request that was last taken up; belongs to @state_work
  * @callback: which of the backend's callbacks is running; NULL: none. Written by the
  *	channel's work, read without a lock
@@ -260,6 +261,7 @@ struct vmbus_endpoint {
 	struct vmbus_gpadl_work state_work;
 	struct vmbus_gpadl_work kick_work;
 	struct vmbus_gpadl_work unplug_work;
+	struct vmbus_gpadl_work put_work;
 	struct open_request open;
 	const char *callback;
 	unsigned long callback_since;
@@ -388,6 +390,7 @@ void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map
 
 /* endpoint_ref.c: references */
 void vmbus_ep_put(struct vmbus_endpoint *ep);
+void vmbus_ep_put_by_work(struct vmbus_endpoint *ep);
 int vmbus_ep_ref_init(struct vmbus_endpoint *ep);
 void vmbus_ep_ref_exit(struct vmbus_endpoint *ep);
 void vmbus_ep_revive(struct vmbus_endpoint *ep);

@@ -564,6 +564,38 @@ static void module_is_held_without_its_backend(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmbus_backend_register(&backend), 0);
 }
 
+/* ---- While somebody reads fdinfo ---- */
+
+static struct vmbus_endpoint *looked_at;
+
+static int end_look(struct vmbus_guest *guest)
+{
+	vmbus_ep_put_by_work(looked_at);
+	return 0;
+}
+
+/* The reader has the last reference. What that leads to is not done in its process. */
+static void reader_takes_no_mutex(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct call *reader;
+	unsigned int ms;
+
+	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	looked_at = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, looked_at);
+	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&looked_at->ref), 1);
+	mutex_lock(&guest->p->rx_mutex);
+	reader = call_start(test, end_look);
+	for (ms = 0; ms < 10000 && !completion_done(&reader->done); ms++)
+		usleep_range(1000, 2000);
+	KUNIT_EXPECT_TRUE(test, completion_done(&reader->done));
+	mutex_unlock(&guest->p->rx_mutex);
+	KUNIT_EXPECT_EQ(test, call_join(reader), 0);
+	expect_relid_becomes_free(test);
+}
+
 /* ---- A ring ---- */
 
 /* A copy has met a memory error, and its backend goes on with the batch: nobody warns. */
@@ -742,6 +774,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(module_is_held_without_its_backend),
+	KUNIT_CASE(reader_takes_no_mutex),
 	KUNIT_CASE(batch_ends_with_its_ring),
 	KUNIT_CASE(close_that_drains),
 	KUNIT_CASE(room_is_looked_for_now_and_then),
