@@ -15,22 +15,32 @@
  */
 #include <linux/bitmap.h>
 #include <linux/crc32.h>
+#include <linux/llist.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
 
 #include "vmbus_crc.h"
 
+/*
+ * One queue for all guests: one each would be a thread each (WQ_MEM_RECLAIM), and memory, which no
+ * limit of the VMM's reaches. No guest waits for more of the others' than the processor's time.
+ */
+static struct workqueue_struct *crc_wq;
+#define CRC_MAX_RUNS	16	/* devices that are served at a time */
+
 struct crc_device {
 	struct vmbus_crc_config config;
-	struct workqueue_struct *wq;
+	struct llist_head todo;		/* requests, newest first */
+	struct work_struct work;	/* does these, one after the other */
 };
 
 struct crc_request {
-	struct work_struct work;
+	struct llist_node node;
 	struct crc_channel *chan;
 	struct vmbus_crc_request ask;	/* a copy: the guest cannot change it any more */
 	struct vmbus_crc_answer answer;
@@ -132,13 +142,30 @@ static int crc_do(struct crc_channel *c, struct crc_request *r)
 }
 
 /* Called by kick() for what is done at once. */
-static void crc_work(struct work_struct *work)
+static void crc_finish(struct crc_request *r)
 {
-	struct crc_request *r = container_of(work, struct crc_request, work);
-
 	r->answer.error = cpu_to_le32(-crc_do(r->chan, r));
 	/* The endpoint's hold goes with it: @r and its channel may be gone after this. */
 	vmbus_endpoint_complete(r->chan->ep, &r->done);
+}
+
+static void crc_work(struct work_struct *work)
+{
+	struct crc_device *d = container_of(work, struct crc_device, work);
+	struct llist_node *todo = llist_reverse_order(llist_del_all(&d->todo));
+	struct crc_request *r, *next;
+
+	llist_for_each_entry_safe(r, next, todo, node) {
+		crc_finish(r);
+		cond_resched();
+	}
+}
+
+static void crc_queue(struct crc_device *d, struct crc_request *r)
+{
+	/* If there was one already, a run is to come that finds this one too. */
+	if (llist_add(&r->node, &d->todo))
+		queue_work(crc_wq, &d->work);
 }
 
 /* The answer is sent, or the channel closes. kick() may have stopped for want of a request. */
@@ -180,12 +207,11 @@ static bool crc_receive(struct crc_channel *c)
 		.len = sizeof(r->answer),
 		.done = crc_done,
 	};
-	INIT_WORK(&r->work, crc_work);
 	/* What takes its time is done elsewhere; kick() goes on with the next packet. */
 	if (r->ask.op == cpu_to_le32(VMBUS_CRC_SUM))
-		queue_work(c->dev->wq, &r->work);
+		crc_queue(c->dev, r);
 	else
-		crc_work(&r->work);
+		crc_finish(r);
 	return true;
 }
 
@@ -213,13 +239,8 @@ static int crc_probe(struct vmbus_device *dev, const void *config, size_t len)
 		return ret;
 	if (!d->config.max_requests || d->config.max_requests > VMBUS_CRC_MAX_REQUESTS)
 		return -EINVAL;
-	/*
-	 * No guest waits for another's. One work item at a time: they run in kernel threads, which
-	 * no limit of the VMM's reaches. close() waits for it, and memory is freed by close().
-	 */
-	d->wq = alloc_ordered_workqueue("vmbus_crc", WQ_MEM_RECLAIM);
-	if (!d->wq)
-		return -ENOMEM;
+	init_llist_head(&d->todo);
+	INIT_WORK(&d->work, crc_work);
 	vmbus_device_set_data(dev, no_free_ptr(d));
 	return 0;
 }
@@ -228,7 +249,8 @@ static void crc_remove(struct vmbus_device *dev)
 {
 	struct crc_device *d = vmbus_device_data(dev);
 
-	destroy_workqueue(d->wq);
+	/* Its requests have ended; the run that has ended the last may be about to return. */
+	flush_work(&d->work);
 	kfree(d);
 }
 
@@ -271,7 +293,29 @@ static struct vmbus_backend crc_backend = {
 	.kick = crc_kick,
 	.revoke = crc_revoke,
 };
-module_vmbus_backend(crc_backend);
+
+static int __init crc_init(void)
+{
+	int ret;
+
+	/* With a rescuer: close() waits for what is queued, and memory is freed by close(). */
+	crc_wq = alloc_workqueue("vmbus_crc", WQ_UNBOUND | WQ_MEM_RECLAIM, CRC_MAX_RUNS);
+	if (!crc_wq)
+		return -ENOMEM;
+	/* The last: a device may come before this has returned. */
+	ret = vmbus_backend_register(&crc_backend);
+	if (ret)
+		destroy_workqueue(crc_wq);
+	return ret;
+}
+module_init(crc_init);
+
+static void __exit crc_exit(void)
+{
+	vmbus_backend_unregister(&crc_backend);
+	destroy_workqueue(crc_wq);
+}
+module_exit(crc_exit);
 
 MODULE_DESCRIPTION("CRCs of a guest's buffers: a VMBus backend to copy from");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");
