@@ -353,6 +353,8 @@ VM_CASE(nowait_finds_what_is_there)
 	KUNIT_ASSERT_EQ(test, gpa_send_nowait(vm, READ_ONLY, &map), 0);
 	vm_expect_sg(vm, vmbus_mapping_sgt(map));
 	vmbus_gpa_unmap(map);
+	/* The first unmap may have left its pages to that. */
+	flush_workqueue(vm->p->late_wq);
 	vm_check(vm);
 }
 
