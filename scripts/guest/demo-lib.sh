@@ -61,17 +61,28 @@ expect()
 	"$@" || give_up "$what"
 }
 
-# await SECONDS WHAT COMMAND...: look again and again until COMMAND succeeds
+# Sets now to the seconds since the boot. Nothing is started for it.
+look_at_clock()
+{
+	read -r now _ </proc/uptime
+	now=${now%.*}
+}
+
+# await SECONDS WHAT COMMAND...: look again and again until COMMAND succeeds. That is ten times a
+# second, and where COMMAND itself takes long, for longer.
 await()
 {
 	left=$(($1 * 10)) what=$2
 	shift 2
+	look_at_clock
+	told=$now
 	until "$@"; do
 		left=$((left - 1))
 		[ $left -gt 0 ] || give_up "$what"
 		[ -z "$vmm" ] || alive || give_up "$what: the VMM has ended"
 		# A host that says nothing for long is taken for dead
-		[ $((left % 600)) -ne 0 ] || echo "demo: still waiting" >/dev/kmsg
+		look_at_clock
+		[ $((now - told)) -lt 60 ] || { echo "demo: still waiting" >/dev/kmsg; told=$now; }
 		sleep 0.1
 	done
 }
