@@ -508,6 +508,18 @@ TEST_F(loop, a_device_is_unplugged_and_plugged_in)
 	EXPECT_OFFER(0);
 }
 
+TEST_F(loop, a_device_is_rescinded)
+{
+	EXPECT_OPEN(self->relid, 0);
+	EXPECT_EQ(0, operate("rescind 1\n"));
+	EXPECT_RESCINDED(self->relid);
+	called();
+	EXPECT_EQ(0, post_relid(VMBUS_RELID_RELEASED, self->relid));
+	EXPECT_TRUE(WAIT_FOR(strstr(called(), "remove")));
+	EXPECT_EQ(0, operate("plug 1\n"));
+	EXPECT_OFFER(0);
+}
+
 TEST_F(loop, a_guest_comes_back_without_a_word)
 {
 	EXPECT_OPEN(self->relid, 0);

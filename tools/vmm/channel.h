@@ -86,6 +86,7 @@ void offers_released(uint32_t relid);
 void offers_hear(const struct vmbus_host_event *event);
 bool offers_plug(uint32_t relid);
 bool offers_unplug(uint32_t relid);
+bool offers_rescind(uint32_t relid);
 
 /* control.c */
 int control_open(const char *path);

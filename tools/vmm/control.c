@@ -2,7 +2,8 @@
 /*
  * What an operator asks for while the guest runs: lines that are written to a FIFO.
  *
- *	unplug N	take device N of those offered away from the guest
+ *	unplug N	take device N of those offered away from the guest, when it is ready
+ *	rescind N	the same at once, whatever the guest does with it
  *	plug N		offer it again
  *
  * Devices count from 1 on, in the order of the options that name them. The delivery
@@ -42,10 +43,12 @@ static void obey(void)
 
 	if (sscanf(line, "unplug %u%c", &n, &rest) == 1)
 		known = offers_unplug(n);
+	else if (sscanf(line, "rescind %u%c", &n, &rest) == 1)
+		known = offers_rescind(n);
 	else if (sscanf(line, "plug %u%c", &n, &rest) == 1)
 		known = offers_plug(n);
 	if (!known)
-		warn("control: '%s' is not 'plug N' or 'unplug N' of a device", line);
+		warn("control: '%s' is not 'plug N', 'unplug N' or 'rescind N' of a device", line);
 }
 
 /* All that there is. What is too long for a line is cut off */

@@ -332,6 +332,18 @@ bool offers_unplug(uint32_t relid)
 	return true;
 }
 
+/* Without a warning. Return: whether there is such a device */
+bool offers_rescind(uint32_t relid)
+{
+	struct channel *channel = channel_find(relid);
+
+	if (!channel || channel->primary)
+		return false;
+	channel->unplugged = true;
+	rescind(channel);
+	return true;
+}
+
 bool offers_plug(uint32_t relid)
 {
 	struct channel *channel = channel_find(relid);
