@@ -45,7 +45,7 @@ stages()
 	full|old|the selftests on Debian's older kernel, but for what that cannot do|SERIES=$series_old "$scripts/selftest.sh"
 	full|kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
 	full|nested|stock guests: sub-channels by uio; panics while a backend hangs|"$scripts/nested.sh"
-	full|verify|a stock guest's disk: what fio wrote is there after kills, resets, unplugs|happens demo-disk.sh verify
+	full|verify|a stock guest's disk: what fio wrote is there after kills, resets, rescinds, unplugs|happens demo-disk.sh verify
 	full|root|Debian boots from a disk|happens demo-disk.sh root
 	full|sg3|sg3-utils in a guest, and in its host on the same disk|happens demo-disk.sh sg3
 	full|qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu

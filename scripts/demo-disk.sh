@@ -8,7 +8,9 @@
 #
 # CASE: disk, killed, unplug; verify, root, sg3, which need root for the Debian system on a disk
 # (disk-image.sh) and Debian's own kernel. Without, the first three. ROUNDS: how often verify
-# kills, resets, unplugs (1). CONFIG is that of demo.sh. Logs stay in out/demo-disk*/.
+# kills, resets, rescinds, unplugs (1). FIO_SECONDS: how long its fio writes and verifies in all, in
+# equal parts before each of these (0: once); booting, and what is under way when it happens, are not
+# counted. CONFIG is that of demo.sh. Logs stay in out/demo-disk*/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
@@ -17,8 +19,8 @@ cases=("$@")
 [ $# -gt 0 ] || cases=(disk killed unplug)
 choose_host demo-disk
 choose_system verify root sg3
-# A line for each case: its name, and how often
-cases=("${cases[@]/%/ ${ROUNDS:-1}}")
+# A line for each case: its name, how often, how long
+cases=("${cases[@]/%/ ${ROUNDS:-1} ${FIO_SECONDS:-0}}")
 
 build()
 {
@@ -44,7 +46,7 @@ run()
 {
 	build
 	make_guest
-	TIMEOUT=${TIMEOUT:-1500} STALL=${STALL:-300} boot_host demo-disk \
+	TIMEOUT=${TIMEOUT:-$((1500 * ${ROUNDS:-1} + 2 * ${FIO_SECONDS:-0}))} STALL=${STALL:-300} boot_host demo-disk \
 		"configfs loop crc32c_generic ext4 target_core_file \
 		${system:+virtio_pci virtio_blk target_core_iblock tcm_loop sd_mod} \
 		vmbus_heartbeat vmbus_scsi" \

@@ -7,7 +7,7 @@
 #	case=disk	partition the disk, make a file system, write, trim; then a LUN that
 #			comes and goes
 #	case=unplug	write until the disk is gone, with its controller; and when it is back
-#	case=verify	write by fio, verify; then write on and on
+#	case=verify	write by fio, verify, for seconds=N at least; then go on with both
 #	case=verify-again	verify first what another guest has written
 #	case=sg3	ask the disk all that sg3-utils can ask
 #	case=root	mount the system that is on the disk, and become it
@@ -153,26 +153,47 @@ written_mib()
 	echo $(($(sed -n 's/^size=\([0-9]*\)m$/\1/p' /tmp/verify.fio | tr '\n' '+')0))
 }
 
-# For ever, or until the disk is taken away: fio, and beside it one who says each write
-write_on()
+# For ever, or until the disk is taken away: fio, which may not find anything wrong until then, and
+# beside it one who says each write
+work_on()
 {
 	ack write "/dev/$(disk_of 64)" 58720256 512 &
-	while run_fio verify --do_verify=0 --randrepeat=0 >/dev/null 2>&1; do
-		:
-	done &
+	{
+		while run_fio verify --do_verify=1 --randrepeat=0 >/tmp/fio.err 2>&1; do
+			:
+		done
+		! grep -q 'verify: bad\|verify failed' /tmp/fio.err /tmp/fio.out ||
+			say "FAILED: fio finds it wrong"
+	} &
+}
+
+up() { cut -d . -f 1 /proc/uptime; }
+
+# Once, and then until fio has been at work for as long as the kernel's command line says
+verify_for_long()
+{
+	begun=$(up)
+	if [ "$1" = first ]; then
+		must_fio verify --do_verify=1
+		what="were written"
+	else
+		must_fio verify-again
+		what="another had written"
+	fi
+	more=0
+	while [ $(($(up) - begun)) -lt "${seconds:-0}" ]; do
+		must_fio verify --do_verify=1 --randrepeat=0
+		more=$((more + 1))
+	done
+	say "seconds of fio: $(($(up) - begun))"
+	say "verified $(written_mib) MiB that $what, and $more times as many that were written then"
 }
 
 verify()
 {
 	mount_fio
-	if [ "$1" = first ]; then
-		must_fio verify --do_verify=1
-		say "verified $(written_mib) MiB that were written"
-	else
-		must_fio verify-again
-		say "verified $(written_mib) MiB that another had written"
-	fi
-	write_on
+	verify_for_long "$1"
+	work_on
 	read -r how
 	[ "$how" != reset ] || echo b >/proc/sysrq-trigger
 	# The disk is taken away
@@ -181,6 +202,7 @@ verify()
 	while disk_is_there 64; do
 		sleep 0.1
 	done
+	say "the disk is gone"
 	wait_until disk_is_there 64
 	until_there "/dev/$(disk_of 64)"
 	must_fio verify-again
