@@ -22,8 +22,9 @@
 #
 # "nested" goes by the clock, of an emulated machine: its ratios are those of disks that take
 # turns, round by round, in one boot. Exits and interrupts are counted. The guest has 2 processors,
-# and a channel for each; CHANNELS=1: one for both, in nested-1.csv. MEMORY=1: null_blk keeps what
-# is written, and copies.
+# and one channel for both, as QEMU gives it by itself; CHANNELS=2: one for each, in nested-2.csv.
+# MEMORY=1: null_blk keeps what is written, and copies. ROWS='4096 1' is a pattern: only those rows
+# that have it among their operation, bytes, depth and jobs, in the table as well.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$top/scripts/host.sh"
@@ -93,7 +94,7 @@ nested()
 	"$top/scripts/programs.sh" "$dir/programs" fio fio
 	INIT=$top/scripts/guest/bench-disk-guest.sh "$top/scripts/initramfs.sh" "$dir/guest.img" \
 		"$dir/guest=/ko" "$dir/programs=/" "$top/scripts/guest/l2-lib.sh"
-	cases=("${ROUNDS:-3} ${MEMORY:-0} ${CHANNELS-}")
+	cases=("${ROUNDS:-3} ${MEMORY:-0} ${CHANNELS:-0} ${ROWS:-.}")
 	TIMEOUT=${TIMEOUT:-2400} STALL=${STALL:-300} boot_host bench-disk \
 		"configfs target_core_iblock null_blk vhost_scsi vmbus_scsi" \
 		"$qemu/bin=/qemu/bin" "$qemu/share=/qemu/share" "$qemu/lib=/lib" \

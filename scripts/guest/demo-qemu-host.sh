@@ -21,10 +21,14 @@ boot_case()
 	headline "1. A disk, written; the guest powers off"
 	# The file is opened for QEMU, which the first device is told
 	exec 9<>/dev/vmbus-host
+	subchannels=
 	start_qemu -device "$heartbeat,fd=9" -device "$(disk 0)"
+	subchannels=3
 	exec 9>&-
 	mark
 	await 120 "the guest has a disk" guest_says ready
+	expect "a disk for two processors has one channel" \
+		[ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq 2 ]
 	tell guest "Linux $(since_mark | sed -n 's/^guest: Linux //p'), its own hv_storvsc, has a disk"
 	write_some 200 sda
 	mark
@@ -497,7 +501,9 @@ hostile_case()
 	headline "12. Messages that no kernel posts"
 	preload=/slow.so
 	# A sub-channel that goes at a reset has QEMU look at its queue, whatever waits there
-	set -- -device "$heartbeat" -device "$(disk 0),subchannels=0"
+	subchannels=0
+	set -- -device "$heartbeat" -device "$(disk 0)"
+	subchannels=3
 	! has_balloon || set -- "$@" -device hv-balloon
 	start_qemu "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
 	preload=

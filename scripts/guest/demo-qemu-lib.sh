@@ -84,6 +84,8 @@ remove_system()
 
 # What start_qemu() takes besides its arguments
 memory=384M
+# And disk(): a channel for each processor that there can be; nothing: as QEMU finds right
+subchannels=3
 initramfs=/guest/initramfs
 append=
 preload=
@@ -181,7 +183,10 @@ machine_is() { asked "info status" | grep -q "VM status: $1"; }
 heartbeat_type=57164f39-9115-4e78-ab55-382f3bd5422d
 heartbeat="vmbus-host,id=heartbeat,if-type=$heartbeat_type"
 
-disk() { echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1"; }
+disk()
+{
+	echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1${subchannels:+,subchannels=$subchannels}"
+}
 
 boot()
 {

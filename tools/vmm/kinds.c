@@ -231,6 +231,16 @@ void kind_offer(const char *what)
 	details(add(kind), kind, rest);
 }
 
+/*
+ * Linux reckons with one for each four processors beyond the first (its parameter
+ * storvsc_vcpus_per_sub_channel), and sends a request by a channel that interrupts another
+ * processor, if there is one. A guest of few has that woken for each request that it waits for.
+ */
+static uint16_t default_subchannels(void)
+{
+	return (vm.nr_cpus - 1) / 4;
+}
+
 /* --disk: the names that the target has in configfs */
 void kind_offer_disk(const char *what)
 {
@@ -248,6 +258,6 @@ void kind_offer_disk(const char *what)
 	config = channel->config;
 	memcpy(config->wwpn, wwpn, strlen(wwpn));
 	config->tpgt = parse_number("--disk: the portal group", tag, UINT16_MAX);
-	config->subchannels = vm.nr_cpus - 1;
+	config->subchannels = default_subchannels();
 	details(channel, &disk, rest);
 }

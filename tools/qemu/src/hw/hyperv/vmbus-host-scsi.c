@@ -21,8 +21,13 @@
 #define TYPE_VMBUS_HOST_SCSI "vmbus-host-scsi"
 OBJECT_DECLARE_SIMPLE_TYPE(VMBusHostSCSI, VMBUS_HOST_SCSI)
 
-/* as many sub-channels as there are further processors */
+/*
+ * Without "subchannels", there are as many as on Hyper-V, which Linux reckons
+ * with: it uses a channel whose interrupts another processor gets, if there is
+ * one, and so has to wake that for each request.
+ */
 #define SUBCHANNELS_AUTO UINT16_MAX
+#define CPUS_PER_SUBCHANNEL 4
 
 struct VMBusHostSCSI {
     VMBusHostDevice parent_obj;
@@ -78,7 +83,8 @@ static bool vmbus_host_scsi_prepare(VMBusHostDevice *dev, Error **errp)
         return false;
     }
     if (dev->subchannels == SUBCHANNELS_AUTO) {
-        dev->subchannels = MIN(current_machine->smp.max_cpus - 1,
+        dev->subchannels = MIN((current_machine->smp.cpus - 1) /
+                               CPUS_PER_SUBCHANNEL,
                                VMBUS_HOST_SCSI_SUBCHANNELS_MAX);
     }
     return true;
