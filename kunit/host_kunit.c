@@ -7,6 +7,7 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/bottom_half.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -688,11 +689,17 @@ static void endpoint_of_full_ring_put(struct vmbus_endpoint *ep)
 /* A look; the guest has read @bytes since the last. Returns in how many jiffies the next is. */
 static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
 {
+	unsigned long poll;
+
 	/* It may have looked by itself. */
 	timer_delete_sync(&ep->out_timer);
+	/* Not before it was seen what this one has set */
+	local_bh_disable();
 	ep->out.mem.control->read_index += bytes;
 	ep->out_timer.function(&ep->out_timer);
-	return ep->out_poll;
+	poll = ep->out_poll;
+	local_bh_enable();
+	return poll;
 }
 
 /* A guest that reads a word now and then makes the host look as seldom as that. */
