@@ -179,15 +179,21 @@ kunit_suites()
 {
 	local s suites life="handle same reply map object input api replay"
 	local memory="mem pin charge map mem_resident map_resident region resident region_resident"
+	local requests="gpa request gpa_resident request_resident gpa_race view view_resident"
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
 	host/*)		echo 'vmbus_host_life'; return ;;
-	gpadl/wire.c)	suites="wire wire_stream $life $memory" ;;
-	*)		suites="$memory $life fault race lifetime order stress"
-			! is_life "$1" || suites="$life $suites" ;;
+	gpadl/wire.c)	suites="wire wire_stream" ;;
+	gpadl/gpa*.c | gpadl/view.c) suites=$requests ;;
+	gpadl/find.c)	suites="find" ;;
+	gpadl/notifier.c) suites=watch ;;
+	gpadl/worker.c)	suites=worker ;;
+	*)		suites= ;;
 	esac
-	for s in $suites; do
+	! is_life "$1" || suites=$life
+	for s in $suites $memory $life retire find watch worker $requests bugs fault race lifetime \
+		 order stress; do
 		echo "vmbus_gpadl_$s"
 	done | awk '!seen[$1]++'
 }
