@@ -88,7 +88,8 @@ hangs_up()
 	local instances=$root/sys/kernel/tracing/instances pid status=0 i
 
 	mkdir -p "$instances"
-	"$gpadlctl" --root "$root" trace >/dev/null &
+	# Whoever runs this may ignore it: nohup does
+	env --default-signal=HUP "$gpadlctl" --root "$root" trace >/dev/null &
 	pid=$!
 	for ((i = 0; i < 100; i++)); do
 		grep -qs 1 "$instances"/*/events/vmbus_host/vmbus_host_send/enable && break
