@@ -516,14 +516,16 @@ hostile_case()
 	tell guest "posts a GPADL that is shorter than its ranges, and more GPADL_BODYs than it has announced: QEMU lives"
 	touch /tmp/meddle-slow
 	guest_posts lengths
+	guest_posts nowhere
 	rm /tmp/meddle-slow
 	goes_on
 	# handles from 117440768, 0x7000100, on
 	expect "QEMU has seen headers" [ "$(traced vmbus_gpadl_header 'gfns 200')" -gt 0 ]
 	expect "QEMU reads no further than a message goes" [ "$(traced vmbus_gpadl_created '#1174407[6-9]')" -eq 0 ]
 	tell guest "changes the length of a message while QEMU looks at it: QEMU takes it as it was"
+	tell guest "posts on both processors what is in no memory: QEMU lives"
 	reset_with_queue
-	! has_balloon || no_interrupts
+	! has_balloon || open_for_nothing
 	for processor in contact absent; do
 		guest_posts "$processor"
 		boots_again
@@ -543,11 +545,14 @@ reset_with_queue()
 }
 
 # The heartbeat's channel is taken for one that another device may share the interrupts of
-no_interrupts()
+open_for_nothing()
 {
 	guest_posts opens "$heartbeat_type" "$balloon_type"
 	tell guest "opens channels without interrupts, of the kernel's and of QEMU's devices: QEMU lives"
 	boots_again
+	guest_posts rings "$heartbeat_type" "$balloon_type"
+	boots_again
+	tell guest "opens a channel of QEMU's own with rings that are in no memory: QEMU lives"
 }
 
 boots_again()

@@ -21,6 +21,7 @@
 #define NO_CHANNEL	2000		/* the VMM's own to look at */
 #define HANDLE		0x7000000
 #define NO_PROCESSOR	0xffffffff
+#define NOWHERE		0xd0000000	/* below 4 GiB, where neither memory is nor a device */
 
 enum {
 	REQUESTOFFERS = 3,
@@ -62,8 +63,11 @@ static void post(u32 bytes)
 	status |= hv_do_hypercall(HVCALL_POST_MESSAGE, input, NULL) & HV_HYPERCALL_RESULT_MASK;
 }
 
-/* One range of @pages, all of them the page at @pfn, as far as they fit into @bytes */
-static void post_header(u32 channel, u32 handle, u32 pages, u64 pfn, u32 bytes)
+/*
+ * One range of @pages, as far as they fit into @bytes: the first one and each fourth after it are
+ * the page at @pfn, the others that at @other
+ */
+static void post_pages(u32 channel, u32 handle, u32 pages, u64 pfn, u64 other, u32 bytes)
 {
 	u32 i;
 
@@ -73,8 +77,14 @@ static void post_header(u32 channel, u32 handle, u32 pages, u64 pfn, u32 bytes)
 	input->payload[4] = 1 << 16 | (8 + pages * 8);
 	input->payload[5] = pages * PAGE_SIZE;
 	for (i = 0; i < pages && 28 + 8 * (i + 1) <= bytes; i++)
-		memcpy(&input->payload[7 + 2 * i], &pfn, sizeof(pfn));
+		memcpy(&input->payload[7 + 2 * i], i % 4 ? &other : &pfn, sizeof(pfn));
 	post(bytes);
+}
+
+/* One range of @pages, all of them the page at @pfn */
+static void post_header(u32 channel, u32 handle, u32 pages, u64 pfn, u32 bytes)
+{
+	post_pages(channel, handle, pages, pfn, pfn, bytes);
 }
 
 /* A range that is as long as it says, in a buffer that is shorter than its own header */
@@ -142,6 +152,36 @@ static void post_lengths(void)
 	status = 0;		/* some are refused: the length was too long at the first look */
 }
 
+static atomic_t taken;
+
+/* As often as it takes for the other processor to be at it, too */
+static void post_from_there(void *unused)
+{
+	u32 i;
+
+	for (i = 0; i < 8; i++)
+		if (hv_result_success(hv_do_hypercall(HVCALL_POST_MESSAGE, __va(NOWHERE), NULL)))
+			atomic_inc(&taken);
+}
+
+/* Each processor posts what is in no memory */
+static void post_nowhere(void)
+{
+	on_each_cpu(post_from_there, NULL, true);
+	status = atomic_read(&taken);
+}
+
+static void open_channel(u32 channel, u32 id, u32 gpadl, u32 processor)
+{
+	begin(OPENCHANNEL);
+	input->payload[2] = channel;
+	input->payload[3] = id;
+	input->payload[4] = gpadl;
+	input->payload[5] = processor;
+	input->payload[6] = 4;		/* pages, from which on it is the other ring */
+	post(PAYLOAD_BYTES);
+}
+
 /*
  * The first channel, whose backend is the kernel's, is opened without a processor to interrupt;
  * then the second, which is the VMM's own, and whose rings are there
@@ -157,15 +197,26 @@ static void post_opens(void)
 		return;
 	}
 	post_header(relid[1], HANDLE + 0x20, 8, page_to_pfn(virt_to_page(ring)), PAYLOAD_BYTES);
-	for (i = 0; i < 2; i++) {
-		begin(OPENCHANNEL);
-		input->payload[2] = relid[i];
-		input->payload[3] = i;
-		input->payload[4] = HANDLE + 0x20;
-		input->payload[5] = NO_PROCESSOR;
-		input->payload[6] = 4;		/* pages, from which on it is the other ring */
-		post(PAYLOAD_BYTES);
+	for (i = 0; i < 2; i++)
+		open_channel(relid[i], i, HANDLE + 0x20, NO_PROCESSOR);
+}
+
+/*
+ * The second channel, which is the VMM's own: there is a packet, says the ring, the pages of which
+ * are in no memory
+ */
+static void post_rings(void)
+{
+	u32 *ring = (void *)get_zeroed_page(GFP_KERNEL);	/* stays, as above */
+
+	if (!ring) {
+		status = -1;
+		return;
 	}
+	ring[0] = 256;			/* where the next one goes */
+	post_pages(relid[1], HANDLE + 0x30, 8, page_to_pfn(virt_to_page(ring)),
+		   NOWHERE >> PAGE_SHIFT, PAYLOAD_BYTES);
+	open_channel(relid[1], 0, HANDLE + 0x30, 0);
 }
 
 static void post_contact(u32 processor)
@@ -216,8 +267,10 @@ static const struct {
 	{ "gpadl", post_short_gpadls },
 	{ "bodies", post_bodies },
 	{ "lengths", post_lengths },
+	{ "nowhere", post_nowhere },
 	{ "queue", post_queue },
 	{ "opens", post_opens },
+	{ "rings", post_rings },
 	{ "contact", post_no_processor },
 	{ "absent", post_absent_processor },
 };
