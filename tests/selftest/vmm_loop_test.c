@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The loop of tools/vmm, its code as it is, on the real /dev/vmbus-host: offers,
- * sub-channels, hot unplug, a guest that panics. The test is the guest: it posts messages
- * as a processor's thread does on a hypercall, and takes what comes out of its message
- * page. There is no KVM: what tools/vmm has from vm.c is below.
+ * sub-channels, hot unplug, a guest that panics. The test is the guest of loop_guest.h, and
+ * there is no KVM.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <linux/kvm.h>
-#include <linux/vmbus_host_scsi.h>
 
 #include "../../tools/vmm/channel.h"
-#include "../../tools/vmm/messages.h"
-#include "../../tools/vmm/vmm.h"
-#undef __printf	/* the kernel has it as well */
+#include "loop_guest.h"
 #include "kselftest_harness.h"
 #include "../module/vmbus_device_test.h"
 #include "errnos.h"
 #include "machine.h"
-#include "vmm.h"
 
 /* The backend that does what a test tells it, as instance 0; see vmm.c of the tests */
 #define TEST_TYPE	"6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90"
@@ -35,281 +23,6 @@
 #define DEVICE_TEST	"2d9f0c61-5b1e-4f37-8a70-c4e6b3a81d52,config=10000000" \
 			"000000000000000000000000"
 #define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
-#define FIFO		"/tmp/vmm_loop_test.fifo"
-
-/* Guest memory, by guest physical address */
-#define RAM		(8u << 20)
-#define SIMP(cpu)	(0x10000u + (cpu) * 0x2000)
-#define SIEFP(cpu)	(0x11000u + (cpu) * 0x2000)
-#define POST		0x20000u
-#define RING(relid)	(0x100000u + (relid) * 0x10000)
-#define RING_PAGES	4u
-#define RING_SPLIT	2u
-#define BUFFER		0x80000u
-
-/* Handles of GPADLs; a channel has one for its rings */
-#define RING_HANDLE(relid)	(0x100u + (relid))
-#define BUFFER_HANDLE		0xe1e10u
-
-#define NOTHING		0	/* no message has this type */
-
-/* ---- What tools/vmm has from vm.c ---- */
-
-struct vm vm;
-
-int vm_event(void)
-{
-	return eventfd(0, EFD_CLOEXEC);
-}
-
-void *vm_memory(unsigned long gpa, size_t len)
-{
-	if (gpa > vm.ram_size || len > vm.ram_size - gpa)
-		return NULL;
-	return vm.ram + gpa;
-}
-
-void vm_attach_signal(__u32 connection_id, int fd)
-{
-}
-
-/* ---- The guest ---- */
-
-struct slot {
-	__u32 type;
-	__u8 size;
-	__u8 flags;
-	__u16 reserved;
-	__u64 sender;
-	__u8 payload[240];
-};
-
-union message {
-	struct vmbus_header header;
-	struct vmbus_offer offer;
-	struct vmbus_open_result opened;
-	struct vmbus_gpadl_created created;
-	struct vmbus_gpadl_torndown torndown;
-	struct vmbus_relid relid;
-	struct vmbus_version_response version;
-	struct vmbus_modify_response modified;
-	__u8 bytes[240];
-};
-
-static int post(const void *msg, size_t len)
-{
-	struct {
-		__u32 connection_id, reserved, type, size;
-		__u8 payload[240];
-	} *input = vm_memory(POST, 256);
-
-	input->connection_id = VMBUS_CONNECTION_5;
-	input->type = 1;
-	input->size = len;
-	memcpy(input->payload, msg, len);
-	return vmbus_post_message(POST);
-}
-
-static int post_type(__u32 type)
-{
-	struct vmbus_header msg = { .type = type };
-
-	return post(&msg, sizeof(msg));
-}
-
-static int post_relid(__u32 type, __u32 relid)
-{
-	struct vmbus_relid msg = { .header.type = type, .relid = relid };
-
-	return post(&msg, sizeof(msg));
-}
-
-static int post_contact(__u32 version)
-{
-	struct vmbus_initiate_contact msg = {
-		.header.type = VMBUS_INITIATE_CONTACT,
-		.version = version,
-		.sint = VMBUS_SINT,
-	};
-
-	return post(&msg, sizeof(msg));
-}
-
-static int post_open(__u32 relid, __u32 target_vp)
-{
-	struct vmbus_open_channel msg = {
-		.header.type = VMBUS_OPENCHANNEL,
-		.relid = relid,
-		.open_id = 7,
-		.ring_gpadl = RING_HANDLE(relid),
-		.target_vp = target_vp,
-		.downstream_page = RING_SPLIT,
-	};
-	__u8 whole[148] = {};
-
-	memcpy(whole, &msg, sizeof(msg));
-	return post(whole, sizeof(whole));
-}
-
-static int post_modify(__u32 relid, __u32 target_vp)
-{
-	struct vmbus_modify_channel msg = {
-		.header.type = VMBUS_MODIFYCHANNEL,
-		.relid = relid,
-		.target_vp = target_vp,
-	};
-
-	return post(&msg, sizeof(msg));
-}
-
-static int post_gpadl(__u32 relid, __u32 handle, __u32 gpa, unsigned int pages)
-{
-	struct {
-		struct vmbus_gpadl_header header;
-		__u64 pfns[8];
-	} __packed msg = {
-		.header = {
-			.header.type = VMBUS_GPADL_HEADER,
-			.relid = relid,
-			.gpadl = handle,
-			.range_buflen = 8 + pages * 8,
-			.rangecount = 1,
-			.byte_count = pages * PAGE,
-		},
-	};
-	unsigned int i;
-
-	for (i = 0; i < pages; i++)
-		msg.pfns[i] = gpa / PAGE + i;
-	return post(&msg, sizeof(msg.header) + pages * 8);
-}
-
-static int post_teardown(__u32 relid, __u32 handle)
-{
-	struct vmbus_gpadl_teardown msg = {
-		.header.type = VMBUS_GPADL_TEARDOWN,
-		.relid = relid,
-		.gpadl = handle,
-	};
-
-	return post(&msg, sizeof(msg));
-}
-
-/* The last message that the guest has heard */
-static union message heard;
-
-static struct slot *slot(void)
-{
-	return (struct slot *)(vm.ram + SIMP(0)) + VMBUS_SINT;
-}
-
-/* The next message, and its type; NOTHING if there is none for long */
-static __u32 hear(void)
-{
-	const __u64 one = 1;
-
-	if (!WAIT_FOR(__atomic_load_n(&slot()->type, __ATOMIC_ACQUIRE)))
-		return NOTHING;
-	memset(&heard, 0, sizeof(heard));
-	memcpy(&heard, slot()->payload, slot()->size);
-	__atomic_store_n(&slot()->type, 0, __ATOMIC_SEQ_CST);
-	if (write(vm.cpus[0].eom_fd, &one, sizeof(one)) < 0)
-		return NOTHING;
-	return heard.header.type;
-}
-
-#define EXPECT_HEARD(_type)	EXPECT_EQ(_type, hear())
-
-#define EXPECT_OFFER(_sub_channel) do {					\
-	EXPECT_HEARD(VMBUS_OFFERCHANNEL);				\
-	EXPECT_EQ(_sub_channel, heard.offer.sub_channel);		\
-	EXPECT_NE(0, heard.offer.relid);				\
-} while (0)
-
-#define EXPECT_RESCINDED(_relid) do {					\
-	EXPECT_HEARD(VMBUS_RESCIND_CHANNELOFFER);			\
-	EXPECT_EQ(_relid, heard.relid.relid);				\
-} while (0)
-
-#define EXPECT_CONTACT() do {						\
-	EXPECT_EQ(0, post_contact(VMBUS_VERSION(5, 3)));		\
-	EXPECT_HEARD(VMBUS_VERSION_RESPONSE);				\
-	EXPECT_EQ(1, heard.version.supported);				\
-} while (0)
-
-#define EXPECT_GPADL_MADE(_relid, _handle, _gpa, _pages) do {		\
-	__u32 __handle = (_handle);					\
-									\
-	EXPECT_EQ(0, post_gpadl(_relid, __handle, _gpa, _pages));	\
-	EXPECT_HEARD(VMBUS_GPADL_CREATED);				\
-	EXPECT_EQ(__handle, heard.created.gpadl);			\
-	EXPECT_EQ(0, heard.created.status);				\
-} while (0)
-
-#define EXPECT_OPEN(_relid, _target) do {				\
-	__u32 __relid = (_relid);					\
-									\
-	memset(vm.ram + RING(__relid), 0, RING_PAGES * PAGE);		\
-	EXPECT_GPADL_MADE(__relid, RING_HANDLE(__relid), RING(__relid), RING_PAGES); \
-	EXPECT_EQ(0, post_open(__relid, _target));			\
-	EXPECT_HEARD(VMBUS_OPENCHANNEL_RESULT);				\
-	EXPECT_EQ(__relid, heard.opened.relid);				\
-	EXPECT_EQ(0, heard.opened.status);				\
-} while (0)
-
-/* The guest closes a channel, and gets its rings back */
-#define EXPECT_CLOSE(_relid) do {					\
-	__u32 __relid = (_relid);					\
-									\
-	EXPECT_EQ(0, post_relid(VMBUS_CLOSECHANNEL, __relid));		\
-	EXPECT_EQ(0, post_teardown(__relid, RING_HANDLE(__relid)));	\
-	EXPECT_HEARD(VMBUS_GPADL_TORNDOWN);				\
-	EXPECT_EQ(RING_HANDLE(__relid), heard.torndown.gpadl);		\
-} while (0)
-
-static void set_synic(unsigned int cpu, bool on)
-{
-	static struct kvm_run run;
-
-	run.hyperv.u.synic.control = on;
-	run.hyperv.u.synic.msg_page = SIMP(cpu) | on;
-	run.hyperv.u.synic.evt_page = SIEFP(cpu) | on;
-	vm.cpus[cpu].run = &run;
-	synic_exit(&vm.cpus[cpu]);
-	vmbus_event_flags_moved(&vm.cpus[cpu]);
-}
-
-/* Boot a machine of two processors that has these devices */
-static void boot(const char *first, const char *second)
-{
-	struct options opt = {
-		.device = "/dev/vmbus-host",
-		.control = FIFO,
-		.vmbus_version = VMBUS_VERSION(5, 3),
-		.offers = { first, second },
-		.nr_offers = second ? 2 : 1,
-	};
-	unsigned int i;
-
-	unlink(FIFO);
-	if (mkfifo(FIFO, 0600))
-		die_errno(FIFO);
-	vm.ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		      -1, 0);
-	if (vm.ram == MAP_FAILED)
-		die_errno("memory");
-	vm.ram_size = RAM;
-	vm.nr_cpus = 2;
-	for (i = 0; i < vm.nr_cpus; i++) {
-		vm.cpus[i].id = i;
-		vm.cpus[i].sint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		vm.cpus[i].eom_fd = vm_event();
-	}
-	trace_open("-");
-	vmbus_init(&opt);
-	for (i = 0; i < vm.nr_cpus; i++)
-		set_synic(i, true);
-}
 
 /* ---- The machine ---- */
 
@@ -331,48 +44,6 @@ static const char *called(void)
 	log[n] = '\0';
 	fclose(f);
 	return log;
-}
-
-/* What an operator writes to --control */
-static int operate(const char *line)
-{
-	int fd = open(FIFO, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, line, strlen(line)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/*
- * The guest asks for offers. Returns the relid of the one device that it is offered: a
- * channel that is to be destroyed first comes when it is, which may be after the end of the
- * offers.
- */
-static __u32 one_offer(void)
-{
-	bool all = false;
-	__u32 relid = 0;
-
-	if (post_type(VMBUS_REQUESTOFFERS))
-		return 0;
-	while (!relid || !all) {
-		switch (hear()) {
-		case VMBUS_OFFERCHANNEL:
-			if (relid || heard.offer.sub_channel)
-				return 0;
-			relid = heard.offer.relid;
-			break;
-		case VMBUS_ALLOFFERS_DELIVERED:
-			all = true;
-			break;
-		default:
-			return 0;
-		}
-	}
-	return relid;
 }
 
 /* ---- Offers, sub-channels, hot unplug ---- */
@@ -768,37 +439,6 @@ TEST_F(hangs, while_it_is_unplugged)
 	while (hear() != VMBUS_RESCIND_CHANNELOFFER)
 		ASSERT_NE(NOTHING, heard.header.type);
 	EXPECT_EQ(self->relid, heard.relid.relid);
-}
-
-/* ---- A disk's channels ---- */
-
-/* What --disk makes of it for a machine of so many processors */
-static unsigned int subchannels_of(const char *disk, unsigned int processors)
-{
-	const struct vmbus_host_scsi_config *config;
-	struct channel *channel = NULL, *last = NULL;
-
-	vm.nr_cpus = processors;
-	kind_offer_disk(disk);
-	while ((channel = channel_next(channel)))
-		last = channel;
-	config = last->config;
-	return config->subchannels;
-}
-
-/* One for each four processors beyond the first, as Linux reckons with */
-TEST(a_disk_has_few_subchannels)
-{
-	static const char disk[] = "naa.6001405000000001:1";
-
-	EXPECT_EQ(0, subchannels_of(disk, 1));
-	EXPECT_EQ(0, subchannels_of(disk, 2));
-	EXPECT_EQ(0, subchannels_of(disk, 4));
-	EXPECT_EQ(1, subchannels_of(disk, 5));
-	EXPECT_EQ(1, subchannels_of(disk, 8));
-	EXPECT_EQ(2, subchannels_of(disk, 9));
-	EXPECT_EQ(3, subchannels_of(disk, 16));
-	EXPECT_EQ(7, subchannels_of("naa.6001405000000001:1,subchannels=7", 2));
 }
 
 /* ---- Last words ---- */
