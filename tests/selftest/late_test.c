@@ -136,6 +136,15 @@ TEST_F(late, completes_while_open)
 	EXPECT_EQ((long)RING_KB, pinned_kb(0));					\
 } while (0)
 
+/* So does who asks for its end, until the requests have completed. */
+#define EXPECT_WAITS_FOR_CLOSE(_fn) do {					\
+	task_start(&self->task, _fn, &self->l.fd);				\
+	EXPECT_CLOSE_WAITS();							\
+	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));			\
+	EXPECT_EQ(0, control(variant->where));					\
+	EXPECT_EQ(0, task_join(&self->task));					\
+} while (0)
+
 TEST_F(late, close)
 {
 	EXPECT_EQ(0, guest_close(self->l.fd, RELID));
@@ -158,31 +167,19 @@ TEST_F(late, reopen)
 
 TEST_F(late, rescind)
 {
-	task_start(&self->task, do_rescind, &self->l.fd);
-	EXPECT_CLOSE_WAITS();
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
-	EXPECT_EQ(0, control(variant->where));
-	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_WAITS_FOR_CLOSE(do_rescind);
 	EXPECT_EQ(0, pinned_kb(0));
 }
 
 TEST_F(late, destroy)
 {
-	task_start(&self->task, do_destroy, &self->l.fd);
-	EXPECT_CLOSE_WAITS();
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
-	EXPECT_EQ(0, control(variant->where));
-	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_WAITS_FOR_CLOSE(do_destroy);
 	EXPECT_LOG("remove 5\n");
 }
 
 TEST_F(late, reset)
 {
-	task_start(&self->task, do_reset, &self->l.fd);
-	EXPECT_CLOSE_WAITS();
-	EXPECT_TRUE(WAIT_FOR(task_sleeps(&self->task)));
-	EXPECT_EQ(0, control(variant->where));
-	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_WAITS_FOR_CLOSE(do_reset);
 	EXPECT_EQ(0, pinned_kb(0));
 }
 

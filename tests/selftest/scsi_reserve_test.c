@@ -71,6 +71,14 @@ static void allow_reservations(struct __test_metadata *_metadata)
 	ASSERT_EQ(0, target_reservations(true));
 }
 
+/* What begins with a guest that has registered with KEY */
+static void begin_registered(struct __test_metadata *_metadata, struct scsi_chan *c, char *mem)
+{
+	settle(c);
+	allow_reservations(_metadata);
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+}
+
 /* ---- Reservations ---- */
 
 TEST_F(life, reservations_are_not_allowed)
@@ -95,9 +103,7 @@ TEST_F(life, reserved_and_released)
 	char *mem = self->vmm.mem;
 	struct scsi_chan *c = self->c;
 
-	settle(c);
-	allow_reservations(_metadata);
-	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	begin_registered(_metadata, c, mem);
 	EXPECT_GOOD(pr_in(c, READ_KEYS), 16);
 	EXPECT_EQ(8, pr_list(mem));
 	EXPECT_EQ(KEY, be64toh(*(__be64 *)(mem + 8)));
@@ -118,9 +124,7 @@ TEST_F(life, preempts_itself)
 	char *mem = self->vmm.mem;
 	struct scsi_chan *c = self->c;
 
-	settle(c);
-	allow_reservations(_metadata);
-	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	begin_registered(_metadata, c, mem);
 	EXPECT_SENSE(pr_out(c, mem, PREEMPT, KEY, KEY, 0), SRB_ERROR, 5, 0x26, 0);
 	/* By another key, which nobody has */
 	EXPECT_SRB(pr_out(c, mem, PREEMPT, KEY, KEY + 1, 0), SRB_ERROR, RESERVATION_CONFLICT, 0);
@@ -134,9 +138,7 @@ TEST_F(life, service_actions_that_are_refused)
 	char *mem = self->vmm.mem;
 	struct scsi_chan *c = self->c;
 
-	settle(c);
-	allow_reservations(_metadata);
-	EXPECT_GOOD(pr_out(c, mem, REGISTER, 0, KEY, 0), 24);
+	begin_registered(_metadata, c, mem);
 	EXPECT_SENSE(pr_out(c, mem, PREEMPT_AND_ABORT, KEY, KEY, 0), SRB_ERROR, 5, 0x24, 0);
 	EXPECT_SENSE(pr_out(c, mem, MOVE, KEY, KEY + 1, 0), SRB_ERROR, 5, 0x24, 0);
 	/* Nothing waits. */
