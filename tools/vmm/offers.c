@@ -315,12 +315,20 @@ void offers_hear(const struct vmbus_host_event *event)
 
 /* --- What an operator asks for --- */
 
-/* Return: whether there is such a device */
-bool offers_unplug(uint32_t relid)
+/* The device's channel: no sub-channel is one */
+static struct channel *device_find(uint32_t relid)
 {
 	struct channel *channel = channel_find(relid);
 
-	if (!channel || channel->primary)
+	return channel && !channel->primary ? channel : NULL;
+}
+
+/* Return: whether there is such a device */
+bool offers_unplug(uint32_t relid)
+{
+	struct channel *channel = device_find(relid);
+
+	if (!channel)
 		return false;
 	channel->unplugged = true;
 	if (channel->state == CHANNEL_OFFERED) {
@@ -335,9 +343,9 @@ bool offers_unplug(uint32_t relid)
 /* Without a warning. Return: whether there is such a device */
 bool offers_rescind(uint32_t relid)
 {
-	struct channel *channel = channel_find(relid);
+	struct channel *channel = device_find(relid);
 
-	if (!channel || channel->primary)
+	if (!channel)
 		return false;
 	channel->unplugged = true;
 	rescind(channel);
@@ -346,9 +354,9 @@ bool offers_rescind(uint32_t relid)
 
 bool offers_plug(uint32_t relid)
 {
-	struct channel *channel = channel_find(relid);
+	struct channel *channel = device_find(relid);
 
-	if (!channel || channel->primary)
+	if (!channel)
 		return false;
 	channel->unplugged = false;
 	offer_device(channel);
