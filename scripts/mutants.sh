@@ -309,6 +309,8 @@ try_suite()
 
 	tried pending "$suite" >"$dir/pending"
 	[ -s "$dir/pending" ] || return 0
+	# Minutes, which no other suite needs, and which control() would take for its own
+	[ "$suite" != quick ] || kernel=$("$top/scripts/kernel.sh" build gcov)
 	control "$suite"
 	say "$suite: $(wc -l <"$dir/pending") faults, $jobs at a time"
 	exec 8<"$dir/pending"
@@ -341,7 +343,6 @@ fi
 # Neither text nor what stands around the tests makes another state
 state=$(cd "$top" && tree_files | grep -vE '^Documentation/|mutants|README' |
 	xargs sha1sum | sha1sum | cut -c 1-12)
-kernel=$("$top/scripts/kernel.sh" build gcov)
 
 say "The logs are in $dir"
 for suite in $suites; do
