@@ -6,6 +6,8 @@
  *
  *	FAKE_SIGNAL=TEXT	SIGTERM upon the mkdir or rmdir of a path that ends so
  *	FAKE_BUSY=TEXT		EBUSY upon the rmdir of a path that ends so
+ *	FAKE_LUN=TEXT		a logical unit in the portal group whose path ends so, just before
+ *				its rmdir
  *	FAKE_SECRET=TEXT	EACCES upon the opendir of a path that ends so
  *	FAKE_NO_PIPE=1		an instance of tracefs has no trace_pipe
  */
@@ -188,6 +190,8 @@ int __wrap_rmdir(const char *path)
 
 	if (ends_as(path, "FAKE_SIGNAL"))
 		raise(SIGTERM);
+	if (ends_as(path, "FAKE_LUN"))
+		directory(path, "lun/lun_7");
 	snprintf(luns, sizeof(luns), "%s/lun", path);
 	if (ends_as(path, "FAKE_BUSY") || (is_backstore(path) && is_linked(path)))
 		error = EBUSY;

@@ -105,7 +105,7 @@ made_again()
 	[ "$(identity)" != "$before" ]
 }
 
-# A delete that failed half way took it from the portal group; without, no VMM can have the disk.
+# Without, no VMM can have the disk.
 lost_nexus()
 {
 	local before
@@ -244,6 +244,34 @@ busy_backstore()
 	nothing_is_left
 }
 
+# A portal group that cannot be removed keeps its nexus
+busy_group()
+{
+	local before
+
+	create data --file "$image" --size 1M
+	before=$(cat "$group/nexus")
+	FAKE_BUSY=/tpgt_1 says "when its VMM has ended, gpadlctl disk delete $wwn\$" \
+		disk delete data
+	[ "$(cat "$group/nexus")" = "$before" ]
+	FAKE_BUSY=/tpgt_1 refuses "$wwn has disks, or a VMM has it" disk delete "$wwn"
+	[ "$(cat "$group/nexus")" = "$before" ]
+	run disk delete "$wwn"
+	nothing_is_left
+}
+
+# By another tool: gpadlctl itself waits for its turn
+lun_meanwhile()
+{
+	local before
+
+	create data --file "$image" --size 1M
+	before=$(cat "$group/nexus")
+	FAKE_LUN=/tpgt_1 json 'not d["target_stays"]' disk delete data
+	[ -d "$group/lun/lun_7" ]
+	[ "$(cat "$group/nexus")" = "$before" ]
+}
+
 # What a kill in the middle of create leaves
 target_without_disks()
 {
@@ -310,6 +338,8 @@ fresh "delete: by its place" by_place
 fresh "delete: a backstore that another fabric has" other_fabric
 fresh "delete: a backstore that nobody has" unused
 fresh "delete: again, after it failed half way" busy_backstore
+fresh "delete: a portal group that a VMM has keeps its nexus" busy_group
+fresh "delete: so does one that is not empty any more" lun_meanwhile
 fresh "delete: a target without disks" target_without_disks
 fresh "delete --json: a target" target_in_json
 fresh "delete --json: a disk" disk_in_json

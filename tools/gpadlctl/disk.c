@@ -4,7 +4,6 @@
  * them. What they are made of is in target.h.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,27 +194,16 @@ static void remove_target(const char *wwn)
 }
 
 /*
- * With its last logical unit, a portal group goes, and with that the target. One that a VMM
- * has stays: the guest has seen the disk go. Returns whether it is gone, or not empty.
+ * With its last logical unit, a portal group goes, and with that the target. Its nexus goes with
+ * it, and stays if it stays. Returns 0; -EBUSY if a VMM has it; -ENOTEMPTY if somebody has made a
+ * logical unit meanwhile.
  */
-static bool remove_group(const struct lun *l)
+static int remove_group(const struct lun *l)
 {
-	const char *nexus = rooted("%s/" FABRIC "/%s/%s/nexus", TARGET, l->wwn, l->tpgt);
-	int fd;
-
-	if (!is_empty(l))
-		return true;
-	fd = open(nexus, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "NULL", 4) < 0 && errno == EBUSY) {
-		close(fd);
-		return false;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (rmdir(rooted("%s/" FABRIC "/%s/%s", TARGET, l->wwn, l->tpgt)))
-		return false;
+	if (rmdir(rooted("%s/" FABRIC "/%s/%s", TARGET, l->wwn, l->tpgt)) && errno != ENOENT)
+		return -errno;
 	remove_target(l->wwn);
-	return true;
+	return 0;
 }
 
 /* And the directory that it was in, unless another backstore keeps that */
@@ -318,7 +306,7 @@ static int delete_target(const char *wwn)
 			continue;
 		snprintf(l.tpgt, sizeof(l.tpgt), "%.31s", e->d_name);
 		remove_unlinked(&l);
-		gone = is_empty(&l) && remove_group(&l) && gone;
+		gone = is_empty(&l) && !remove_group(&l) && gone;
 	}
 	closedir(groups);
 	remove_target(wwn);
@@ -339,6 +327,7 @@ static int delete_target(const char *wwn)
 static int delete_lun(const struct lun *l, bool force)
 {
 	struct deleted d = { .name = l->name, .backstore = l->backstore };
+	int ret;
 
 	d.users = backstore_users(l->backstore);
 	d.users -= !!d.users;
@@ -352,7 +341,9 @@ static int delete_lun(const struct lun *l, bool force)
 	if (!remove_dir(rooted("%s/" FABRIC "/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt, l->lun),
 			"see what is in it, then gpadlctl disk list"))
 		return 1;
-	if (!remove_group(l))
+	/* The guest has seen the disk go. */
+	ret = is_empty(l) ? remove_group(l) : -ENOTEMPTY;
+	if (ret && ret != -ENOTEMPTY)
 		d.target_stays = l->wwn;
 	if (!d.users && !remove_backstore(l->backstore))
 		return 1;

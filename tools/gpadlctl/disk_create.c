@@ -263,7 +263,7 @@ static bool has_nexus(const char *group)
 	return has;
 }
 
-/* The portal group; one that is new, or that could not be deleted whole, has no nexus. */
+/* The portal group; one that is new, or that somebody else has made, may have no nexus. */
 static bool make_group(struct made *made, const struct disk *d, const char *group)
 {
 	char initiator[21];
