@@ -12,6 +12,7 @@
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
+#	disk		those of the SCSI backend only: its selftests on Debian's kernel
 #	leaks		some KUnit suites on the debug kernel, those of the fault's file, and the
 #			search for leaks
 #	kunit		all of KUnit on the debug kernel, and the search for leaks
@@ -40,7 +41,7 @@ top=$dir/base
 list=$top/tests/mutants/mutants.txt
 apply=$top/tests/mutants/apply.py
 
-all_suites='wire quick leaks kunit selftest debug kcsan'
+all_suites='wire quick disk leaks kunit selftest debug kcsan'
 suites=${SUITES:-$all_suites}
 # The end of a guest that has a test failed, or a bug found by the kernel
 failure='not ok [0-9]|(EXPECTATION|ASSERTION) FAILED|BUG: |Oops|Kernel panic|UBSAN: '
@@ -73,6 +74,7 @@ run_suite()
 	case $2 in
 	wire)	  logs=; timeout "$3" make -s -C "$tree/tests/host" check ;;
 	quick)	  logs="kunit-gcov"; CONFIG=gcov "$kunit" ;;
+	disk)	  logs=selftest-$series; "$selftest" 'scsi_*' ;;
 	leaks)	  logs="kunit-debug"; LEAKS=1 "$kunit" "$(leaks_glob "${4-}")" ;;
 	kunit)	  logs="kunit-debug"; LEAKS=1 "$kunit" ;;
 	selftest) logs=selftest-$series; "$selftest" ;;
