@@ -133,6 +133,7 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	r->chan = chan;
 	r->map = NULL;
 	r->copied = false;
+	r->ended = false;
 	r->aborted = false;
 	r->absent = false;
 	r->admitted = false;
@@ -258,6 +259,40 @@ bool vscsi_request_admit(struct vscsi_request *r)
 	}
 	spin_unlock(&chan->lock);
 	return room;
+}
+
+static bool channel_has_commands(struct vscsi_channel *chan, u8 lun, unsigned long until)
+{
+	const struct vscsi_request *r;
+	bool found = false;
+
+	spin_lock(&chan->lock);
+	hlist_for_each_entry(r, &chan->commands, command_node)
+		found |= r->command.lun == lun && !READ_ONCE(r->ended) &&
+			 time_before_eq(r->since, until);
+	spin_unlock(&chan->lock);
+	return found;
+}
+
+/**
+ * vscsi_device_has_commands() - Does the target work on commands for a logical unit?
+ * @dev: the device
+ * @lun: the logical unit
+ * @until: those that have begun by then, in jiffies
+ *
+ * Context: process.
+ * Return: true if so, on any of its channels.
+ */
+bool vscsi_device_has_commands(struct vscsi_device *dev, u8 lun, unsigned long until)
+{
+	struct vscsi_channel *chan;
+	bool found = false;
+
+	spin_lock(&dev->lock);
+	list_for_each_entry(chan, &dev->channels, node)
+		found = found || channel_has_commands(chan, lun, until);
+	spin_unlock(&dev->lock);
+	return found;
 }
 
 /**

@@ -142,8 +142,9 @@ static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
 		return -ENOTCONN;
 	sess = target_setup_session(&tpg->se_tpg, 0, 0, TARGET_PROT_NORMAL, tpg->initiator,
 				    NULL, NULL);
+	/* There are no access lists: it has no memory for one of its own. */
 	if (IS_ERR(sess))
-		return PTR_ERR(sess);
+		return PTR_ERR(sess) == -EACCES ? -ENOMEM : PTR_ERR(sess);
 	dev->sess = sess;
 	dev->tpg = tpg;
 	tpg->dev = dev;
@@ -297,6 +298,7 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *lun)
 	WRITE_ONCE(tpg->block_size[lun->unpacked_lun],
 		   backstore->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ?
 		   0 : backstore->dev_attrib.block_size);
+	tpg->backstores[lun->unpacked_lun] = backstore;
 	set_bit(lun->unpacked_lun, tpg->luns.bits);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns + 1);
 	lun_changed(tpg);
@@ -312,6 +314,7 @@ static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 		return;
 	mutex_lock(&tpg->lock);
 	clear_bit(lun->unpacked_lun, tpg->luns.bits);
+	tpg->backstores[lun->unpacked_lun] = NULL;
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
 	if (!COMPAT_POST_UNLINK)
 		lun_changed(tpg);

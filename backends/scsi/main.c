@@ -9,6 +9,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
@@ -100,16 +101,19 @@ static struct vmbus_backend vscsi_backend = {
 
 /* ---- The module ---- */
 
+/* close() waits for what is in it, and may run where memory is being reclaimed. */
+struct workqueue_struct *vscsi_wq;
+
 static int __init vscsi_init(void)
 {
 	int ret;
 
-	ret = vscsi_unplug_module_init();
-	if (ret)
-		return ret;
+	vscsi_wq = alloc_workqueue("vmbus_scsi", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!vscsi_wq)
+		return -ENOMEM;
 	ret = vscsi_reserve_module_init();
 	if (ret)
-		goto err_unplug;
+		goto err_wq;
 	ret = vscsi_fabric_register();
 	if (ret)
 		goto err_reserve;
@@ -123,8 +127,8 @@ err_fabric:
 	vscsi_fabric_unregister();
 err_reserve:
 	vscsi_reserve_module_exit();
-err_unplug:
-	vscsi_unplug_module_exit();
+err_wq:
+	destroy_workqueue(vscsi_wq);
 	return ret;
 }
 
@@ -133,7 +137,7 @@ static void __exit vscsi_exit(void)
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
 	vscsi_reserve_module_exit();
-	vscsi_unplug_module_exit();
+	destroy_workqueue(vscsi_wq);
 }
 
 module_init(vscsi_init);

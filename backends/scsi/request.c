@@ -16,8 +16,8 @@
  * meanwhile; and the target core looks at such data as if each entry were a page.
  */
 #include <linux/errno.h>
-#include <linux/highmem.h>
 #include <linux/minmax.h>
+#include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -27,11 +27,6 @@
 #include "compat.h"
 #include "gpadl/compat.h"
 #include "scsi.h"
-
-static struct vscsi_request *to_request(struct se_cmd *cmd)
-{
-	return container_of(cmd, struct vscsi_request, cmd);
-}
 
 /* ---- Answers without the target ---- */
 
@@ -149,114 +144,6 @@ static enum dma_data_direction request_direction(const struct vscsi_request *r)
 	}
 }
 
-/*
- * The logical unit may have gone, or have become another one, since it was looked for. For
- * LUN 0 the target core answers itself then, from a device of zeroes.
- */
-static bool is_another_lun(struct vscsi_request *r)
-{
-	struct se_cmd *cmd = &r->cmd;
-
-	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
-		return true;
-	if (!r->map || r->copied)
-		return false;
-	return cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ||
-	       cmd->data_length != r->command.bytes;
-}
-
-/*
- * A backstore that says GOOD need not have filled the target core's pages: rd_nullio has not
- * touched them, a device behind pscsi may have been short. Clear them first: the guest must not
- * see what somebody else left there.
- */
-static sense_reason_t execute_cleared(struct se_cmd *cmd)
-{
-	struct scatterlist *sg;
-	unsigned int i;
-
-	for_each_sg(cmd->t_data_sg, sg, cmd->t_data_nents, i)
-		memzero_page(sg_page(sg), sg->offset, sg->length);
-	return to_request(cmd)->execute(cmd);
-}
-
-static void clear_what_is_read(struct vscsi_request *r)
-{
-	struct se_cmd *cmd = &r->cmd;
-
-	/* The target core's own pages of other commands are cleared by it. */
-	if (!r->copied || r->command.direction != VSTOR_TO_GUEST ||
-	    !(cmd->se_cmd_flags & SCF_SCSI_DATA_CDB))
-		return;
-	r->execute = cmd->execute_cmd;
-	cmd->execute_cmd = execute_cleared;
-}
-
-/*
- * COMPARE AND WRITE has a callback, by which it lets go of the backstore's semaphore. The target
- * core calls it for a command that fails before it has taken that, too, for a unit attention for
- * example, and warns.
- */
-static sense_reason_t execute_compare(struct se_cmd *cmd)
-{
-	struct vscsi_request *r = to_request(cmd);
-
-	cmd->transport_complete_callback = r->callback;
-	return r->execute(cmd);
-}
-
-static void hold_callback(struct vscsi_request *r)
-{
-	struct se_cmd *cmd = &r->cmd;
-
-	if (!(cmd->se_cmd_flags & SCF_COMPARE_AND_WRITE))
-		return;
-	r->callback = cmd->transport_complete_callback;
-	cmd->transport_complete_callback = NULL;
-	r->execute = cmd->execute_cmd;
-	cmd->execute_cmd = execute_compare;
-}
-
-/*
- * A read for which the guest has room for less than its command says. It is copied, and the target
- * core goes on with as much as there is room for; a block device has whole blocks only.
- */
-static bool is_part_of_a_block(const struct se_cmd *cmd)
-{
-	return cmd->se_cmd_flags & SCF_SCSI_DATA_CDB &&
-	       cmd->data_length % cmd->se_dev->dev_attrib.block_size;
-}
-
-/*
- * What the target core lets pass, and is not to be done. Only where there are access lists does it
- * heed that a backstore is read-only, and here there are none. Its EXTENDED COPY takes megabytes
- * for each command, charged to nobody, writes to any logical unit of the session, read-only or
- * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it. By SET
- * TARGET PORT GROUPS, which is MAINTENANCE OUT, a guest could take a backstore from others.
- */
-static sense_reason_t request_check(struct vscsi_request *r)
-{
-	struct se_cmd *cmd = &r->cmd;
-
-	if (is_another_lun(r)) {
-		r->absent = true;
-		return TCM_NON_EXISTENT_LUN;
-	}
-	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
-		return TCM_WRITE_PROTECTED;
-	if (vscsi_is_reservation(cmd))
-		return vscsi_reservation_prepare(r);
-	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
-		return 0;
-	switch (cmd->t_task_cdb[0]) {
-	case EXTENDED_COPY:
-	case RECEIVE_COPY_RESULTS:
-	case MAINTENANCE_OUT:
-		return TCM_UNSUPPORTED_SCSI_OPCODE;
-	}
-	return is_part_of_a_block(cmd) ? TCM_INVALID_CDB_FIELD : 0;
-}
-
 static void request_submit(struct vscsi_request *r)
 {
 	struct vscsi_device *dev = r->chan->dev;
@@ -286,14 +173,11 @@ static void request_submit(struct vscsi_request *r)
 	/* If it fails, the target core has answered. */
 	if (target_submit_prep(cmd, c->cdb, sgl, nents, NULL, 0, NULL, 0, GFP_KERNEL))
 		return;
-	reason = request_check(r);
-	if (reason) {
+	reason = vscsi_guard(r);
+	if (reason)
 		transport_generic_request_failure(cmd, reason);
-		return;
-	}
-	clear_what_is_read(r);
-	hold_callback(r);
-	compat_target_submit(cmd);
+	else
+		compat_target_submit(cmd);
 }
 
 /**
@@ -383,10 +267,11 @@ int vscsi_execute(struct vscsi_request *r)
  */
 int vscsi_write_pending(struct se_cmd *cmd)
 {
-	struct vscsi_request *r = to_request(cmd);
+	struct vscsi_request *r = vscsi_to_request(cmd);
 
-	if (r->copied && !vscsi_copy_from_guest(r, cmd->t_data_sg, cmd->t_data_nents,
-						cmd->data_length))
+	/* Pages of the target core's have what somebody else left there. */
+	if (!(cmd->se_cmd_flags & SCF_PASSTHROUGH_SG_TO_MEM_NOALLOC) && cmd->data_length &&
+	    !vscsi_copy_from_guest(r, cmd->t_data_sg, cmd->t_data_nents, cmd->data_length))
 		return -EIO;
 	target_execute_cmd(cmd);
 	return 0;
@@ -402,7 +287,7 @@ int vscsi_write_pending(struct se_cmd *cmd)
  */
 int vscsi_queue_data_in(struct se_cmd *cmd)
 {
-	struct vscsi_request *r = to_request(cmd);
+	struct vscsi_request *r = vscsi_to_request(cmd);
 	size_t len = min(cmd->data_length, r->command.bytes);
 
 	if (r->copied &&
@@ -422,7 +307,7 @@ int vscsi_queue_status(struct se_cmd *cmd)
 {
 	/* It was gone when the target core looked, and what answers in its place has failed it. */
 	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
-		to_request(cmd)->absent = true;
+		vscsi_to_request(cmd)->absent = true;
 	return 0;
 }
 
@@ -436,7 +321,7 @@ void vscsi_aborted_task(struct se_cmd *cmd)
 {
 	/* Of a reset that is aborted itself, queue_tm_rsp() or its release tells. */
 	if (!(cmd->se_cmd_flags & SCF_SCSI_TMR_CDB))
-		to_request(cmd)->aborted = true;
+		vscsi_to_request(cmd)->aborted = true;
 }
 
 /* Bytes that a command has transferred, which ended well */
@@ -484,7 +369,7 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
  */
 void vscsi_request_released(struct se_cmd *cmd)
 {
-	struct vscsi_request *r = to_request(cmd);
+	struct vscsi_request *r = vscsi_to_request(cmd);
 	struct vstor_result result;
 
 	vscsi_unmap(r);
@@ -493,9 +378,13 @@ void vscsi_request_released(struct se_cmd *cmd)
 	/* For the next one: the target core fills in less than it says. */
 	if (cmd->scsi_status != SAM_STAT_GOOD || r->aborted)
 		memset(r->sense, 0, sizeof(r->sense));
+	/* A reset that sees that it has ended is answered behind it: see reset_wait(). */
+	rcu_read_lock();
+	WRITE_ONCE(r->ended, true);
 	/* Others end soon, and are sent together. One that is alone is spared the switch. */
 	if (READ_ONCE(r->chan->nr_commands) > 1)
 		vscsi_request_done_later(r);
 	else
 		vscsi_request_done(r);
+	rcu_read_unlock();
 }

@@ -82,7 +82,7 @@ static void reservation_work(struct work_struct *work)
 
 static sense_reason_t execute_reservation(struct se_cmd *cmd)
 {
-	struct vscsi_request *r = container_of(cmd, struct vscsi_request, cmd);
+	struct vscsi_request *r = vscsi_to_request(cmd);
 
 	INIT_WORK(&r->reservation_work, reservation_work);
 	queue_work(reserve_wq, &r->reservation_work);

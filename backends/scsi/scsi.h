@@ -17,7 +17,7 @@
  *	vscsi_submit_ready()	when those behind it in the ring are mapped too:
  *	target core		target_init_cmd(), target_submit_prep(), target_submit()
  *	execute_cmd()		the backstore's or the target core's own; before it one of ours, if
- *				there is something that they take for granted: request.c, reserve.c
+ *				there is something that they take for granted: guard.c, reserve.c
  *	write_pending()		data that is to be copied comes from the guest's pages
  *	queue_data_in()		... or goes there
  *	release_cmd()		the pages are unmapped, the answer is made and sent
@@ -66,6 +66,7 @@ struct vscsi_device;
  * @lock: protects what follows
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
+ * @backstores: of the logical units that are there
  * @luns: logical units that are there. Read without @lock
  * @nr_luns: how many. Read without @lock
  * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
@@ -80,6 +81,7 @@ struct vscsi_tpg {
 	struct mutex lock;
 	char initiator[TRANSPORT_IQN_LEN];
 	struct vscsi_device *dev;
+	struct se_device *backstores[VSTOR_LUNS];
 	struct vstor_luns luns;
 	unsigned int nr_luns;
 	u32 block_size[VSTOR_LUNS];
@@ -191,7 +193,8 @@ struct vscsi_channel {
  * @copy_bytes: what the request has of channel.copy_bytes
  * @admitted: it is in channel.commands
  * @command_node: where it is in that
- * @since: since when, in jiffies
+ * @since: since when, in jiffies; of a reset, when it began
+ * @ended: the target core has let go of it. Its answer is queued in the same RCU read side
  * @aborted: a reset has ended it
  * @absent: its logical unit went while it was being submitted
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
@@ -213,6 +216,7 @@ struct vscsi_request {
 	struct vstor_command command;
 	struct vmbus_mapping *map;
 	bool copied;
+	bool ended;
 	bool aborted;
 	bool absent;
 	bool admitted;
@@ -228,6 +232,14 @@ struct vscsi_request {
 	struct se_cmd cmd;
 	u8 sense[TRANSPORT_SENSE_BUFFER];
 };
+
+static inline struct vscsi_request *vscsi_to_request(struct se_cmd *cmd)
+{
+	return container_of(cmd, struct vscsi_request, cmd);
+}
+
+/* main.c */
+extern struct workqueue_struct *vscsi_wq;
 
 /* fabric.c */
 int vscsi_fabric_register(void);
@@ -245,8 +257,6 @@ void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *chan);
 
 /* unplug.c */
-int vscsi_unplug_module_init(void);
-void vscsi_unplug_module_exit(void);
 void vscsi_unplug_init(struct vscsi_device *dev);
 void vscsi_unplug(struct vmbus_endpoint *ep);
 void vscsi_unplug_close(struct vscsi_device *dev);
@@ -264,6 +274,7 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan);
 void vscsi_request_cancel(struct vscsi_request *r);
 unsigned int vscsi_channel_requests(const struct vscsi_channel *chan);
 bool vscsi_request_admit(struct vscsi_request *r);
+bool vscsi_device_has_commands(struct vscsi_device *dev, u8 lun, unsigned long until);
 bool vscsi_request_charge(struct vscsi_request *r, u32 bytes);
 void vscsi_request_done(struct vscsi_request *r);
 void vscsi_request_done_later(struct vscsi_request *r);
@@ -285,6 +296,9 @@ size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);
 bool vscsi_copy_from_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);
+
+/* guard.c */
+sense_reason_t vscsi_guard(struct vscsi_request *r);
 
 /* reserve.c */
 int vscsi_reserve_module_init(void);

@@ -7,16 +7,38 @@
  * The target core waits for commands that a backstore works on: one that hangs keeps the
  * answer, and nothing else, waiting. The answers of the commands that were ended are sent
  * before that of the reset: their release_cmd() comes before its.
+ *
+ * It also ends the commands of all others that have the same backstore, and tells each nexus of the
+ * reset, by an entry that stays until that sends a command. So a logical unit is not reset where
+ * that is more than the guest's own affair: its commands are waited for, which is what a guest
+ * wants to know that resets a disk. Who has been allowed reservations shares knowingly, and breaks
+ * those of others by a reset.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
 #include "scsi.h"
 
+/* How often it is looked whether the commands have ended that are waited for */
+#define RESET_LOOK	(HZ / 50 ?: 1)
+
+/* Entries for a nexus that has heard of nothing yet; LIO of 6.12 adds one for each reset */
+#define UNIT_ATTENTIONS	16u
+
+/*
+ * @lun: that is being reset. @wait: looks whether its commands have ended, if the target core is
+ * not to reset it; @cmd: the target core's, if it is
+ */
 struct vscsi_tmr {
 	struct vscsi_request *r;
+	u8 lun;
+	struct delayed_work wait;
 	struct se_cmd cmd;
 };
 
@@ -32,19 +54,53 @@ static void tmr_free(struct vscsi_tmr *tmr)
 	kfree(tmr);
 }
 
-static struct vscsi_tmr *tmr_alloc(struct vscsi_request *r)
-{
-	struct vscsi_device *dev = r->chan->dev;
-	struct vscsi_tmr *tmr = NULL;
+/* ---- Whose affair is it? ---- */
 
-	if (atomic_inc_return(&dev->nr_tmrs) <= VSCSI_MAX_TMRS)
-		tmr = kzalloc(sizeof(*tmr), GFP_KERNEL_ACCOUNT);
-	if (tmr)
-		tmr->r = r;
-	else
-		atomic_dec(&dev->nr_tmrs);
-	return tmr;
+static unsigned int unit_attentions(struct se_dev_entry *entry)
+{
+	struct list_head *node;
+	unsigned int n = 0;
+
+	spin_lock(&entry->ua_lock);
+	list_for_each(node, &entry->ua_list)
+		n++;
+	spin_unlock(&entry->ua_lock);
+	return n;
 }
+
+/* Is there a nexus that does not listen? */
+static bool backstore_has_many(struct se_device *backstore)
+{
+	struct se_dev_entry *entry;
+	struct se_lun *lun;
+	bool many = false;
+
+	spin_lock(&backstore->se_port_lock);
+	list_for_each_entry(lun, &backstore->dev_sep_list, lun_dev_link) {
+		spin_lock(&lun->lun_deve_lock);
+		list_for_each_entry(entry, &lun->lun_deve_list, lun_link)
+			many = many || unit_attentions(entry) >= UNIT_ATTENTIONS;
+		spin_unlock(&lun->lun_deve_lock);
+	}
+	spin_unlock(&backstore->se_port_lock);
+	return many;
+}
+
+static bool lun_is_to_be_reset(struct vscsi_tpg *tpg, unsigned int lun)
+{
+	struct se_device *backstore;
+
+	/* While it is there, so is its backstore. */
+	guard(mutex)(&tpg->lock);
+	backstore = tpg->backstores[lun];
+	if (!backstore)
+		return false;
+	if (READ_ONCE(backstore->export_count) > 1 && !READ_ONCE(tpg->reservations))
+		return false;
+	return !backstore_has_many(backstore);
+}
+
+/* ---- One after the other ---- */
 
 /* The next logical unit to reset; VSTOR_LUNS if there is none. */
 static unsigned int reset_next(struct vscsi_request *r)
@@ -67,6 +123,20 @@ static void reset_put(struct vscsi_request *r)
 		vscsi_request_done_later(r);
 }
 
+/* Returns false if there is no memory. */
+static bool reset_lun(struct vscsi_tmr *tmr)
+{
+	struct vscsi_device *dev = tmr->r->chan->dev;
+
+	if (!lun_is_to_be_reset(dev->tpg, tmr->lun)) {
+		queue_delayed_work(vscsi_wq, &tmr->wait, 0);
+		return true;
+	}
+	memset(&tmr->cmd, 0, sizeof(tmr->cmd));
+	return !target_submit_tmr(&tmr->cmd, dev->sess, NULL, tmr->lun, NULL, TMR_LUN_RESET,
+				  GFP_KERNEL, 0, TARGET_SCF_ACK_KREF);
+}
+
 /* Reset the next logical unit by @tmr. Returns false if there is none: then @tmr is freed. */
 static bool reset_begin(struct vscsi_tmr *tmr)
 {
@@ -74,16 +144,54 @@ static bool reset_begin(struct vscsi_tmr *tmr)
 	unsigned int lun;
 
 	while ((lun = reset_next(r)) < VSTOR_LUNS) {
-		memset(&tmr->cmd, 0, sizeof(tmr->cmd));
+		tmr->lun = lun;
 		atomic_inc(&r->nr_tmrs);
-		if (!target_submit_tmr(&tmr->cmd, r->chan->dev->sess, NULL, lun, NULL,
-				       TMR_LUN_RESET, GFP_KERNEL, 0, TARGET_SCF_ACK_KREF))
+		if (reset_lun(tmr))
 			return true;
 		atomic_dec(&r->nr_tmrs);
 		reset_failed(r, VSTOR_STATUS_DEVICE_BUSY);
 	}
 	tmr_free(tmr);
 	return false;
+}
+
+/* One is done: @tmr does the next, or is freed. */
+static void reset_done(struct vscsi_tmr *tmr)
+{
+	struct vscsi_request *r = tmr->r;
+
+	reset_begin(tmr);
+	reset_put(r);
+}
+
+static void reset_wait(struct work_struct *work)
+{
+	struct vscsi_tmr *tmr = container_of(to_delayed_work(work), struct vscsi_tmr, wait);
+	struct vscsi_request *r = tmr->r;
+
+	if (vscsi_device_has_commands(r->chan->dev, tmr->lun, r->since)) {
+		queue_delayed_work(vscsi_wq, &tmr->wait, RESET_LOOK);
+		return;
+	}
+	/* Whose end was seen may not have got as far as its answer. */
+	synchronize_rcu();
+	reset_done(tmr);
+}
+
+static struct vscsi_tmr *tmr_alloc(struct vscsi_request *r)
+{
+	struct vscsi_device *dev = r->chan->dev;
+	struct vscsi_tmr *tmr = NULL;
+
+	if (atomic_inc_return(&dev->nr_tmrs) <= VSCSI_MAX_TMRS)
+		tmr = kzalloc(sizeof(*tmr), GFP_KERNEL_ACCOUNT);
+	if (!tmr) {
+		atomic_dec(&dev->nr_tmrs);
+		return NULL;
+	}
+	tmr->r = r;
+	INIT_DELAYED_WORK(&tmr->wait, reset_wait);
+	return tmr;
 }
 
 /**
@@ -101,6 +209,7 @@ void vscsi_reset(struct vscsi_request *r, bool all, const struct vstor_packet *a
 	bool more = true;
 
 	r->packet = *answer;
+	r->since = jiffies;
 	r->next_lun = all ? 0 : srb->lun;
 	r->end_lun = all ? VSTOR_LUNS : srb->lun + 1;
 	/* There is no such logical unit. */
@@ -143,9 +252,5 @@ void vscsi_queue_tm_rsp(struct se_cmd *cmd)
  */
 void vscsi_tmr_released(struct se_cmd *cmd)
 {
-	struct vscsi_tmr *tmr = container_of(cmd, struct vscsi_tmr, cmd);
-	struct vscsi_request *r = tmr->r;
-
-	reset_begin(tmr);
-	reset_put(r);
+	reset_done(container_of(cmd, struct vscsi_tmr, cmd));
 }

@@ -12,7 +12,6 @@
  * The host does not see the end of that, but that the guest has gone quiet: nothing is under
  * way, and no command has come for a while.
  */
-#include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/workqueue.h>
 
@@ -25,9 +24,6 @@
  */
 #define UNPLUG_LOOK	(HZ / 4)
 #define UNPLUG_QUIET	(5 * HZ)
-
-/* close() waits for what is in it, and may run where memory is being reclaimed. */
-static struct workqueue_struct *unplug_wq;
 
 static bool device_is_quiet(struct vscsi_device *dev)
 {
@@ -58,29 +54,7 @@ static void unplug_look(struct work_struct *work)
 	if (device_is_quiet(dev))
 		device_rescind(dev);
 	else
-		queue_delayed_work(unplug_wq, &dev->unplug_work, UNPLUG_LOOK);
-}
-
-/**
- * vscsi_unplug_module_init() - Prepare for devices
- *
- * Context: process, may sleep.
- * Return: 0; -ENOMEM.
- */
-int vscsi_unplug_module_init(void)
-{
-	unplug_wq = alloc_workqueue("vmbus_scsi_unplug", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return unplug_wq ? 0 : -ENOMEM;
-}
-
-/**
- * vscsi_unplug_module_exit() - Undo vscsi_unplug_module_init()
- *
- * Context: process, may sleep. There is no device any more.
- */
-void vscsi_unplug_module_exit(void)
-{
-	destroy_workqueue(unplug_wq);
+		queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
 }
 
 /**
@@ -113,7 +87,7 @@ void vscsi_unplug(struct vmbus_endpoint *ep)
 	WRITE_ONCE(dev->heard, jiffies);
 	WRITE_ONCE(dev->unplugging, true);
 	vscsi_device_luns_changed(dev);
-	queue_delayed_work(unplug_wq, &dev->unplug_work, UNPLUG_LOOK);
+	queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
 }
 
 /**

@@ -3,6 +3,7 @@
  * The SCSI backend as the kernel's target sees it: names and directories that operators make,
  * and what backstores do.
  */
+#include "fail.h"
 #include "scsi_life.h"
 
 #define GROUP	"/sys/kernel/config/target/vmbus/" TARGET_WWPN "/tpgt_1"
@@ -288,25 +289,6 @@ TEST_F(life, part_of_a_block)
 }
 
 /* ---- A memory error while data is copied ---- */
-
-#define FAIL	"/sys/module/vmbus_fail_test/parameters/"
-
-static int fail_set(const char *parameter, const char *what)
-{
-	int fd = open(parameter, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, what, strlen(what)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int fail(const char *what)
-{
-	return fail_set(FAIL "fail", what);
-}
 
 /* What cannot be copied is no success: neither data that was read, nor what is to be written. */
 TEST_F(life, copy_fails)

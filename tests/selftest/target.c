@@ -103,6 +103,14 @@ int target_rd_nullio(const char *name, size_t bytes)
 	return backstore("rd_mcp", name, control, NULL);
 }
 
+int target_attribute(const char *kind, const char *name, const char *attribute, const char *value)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), ROOT "/core/%s_0/%s/attrib/%s", kind, name, attribute);
+	return write_file(path, value);
+}
+
 int target_remove_backstore(const char *kind, const char *name)
 {
 	char path[256];

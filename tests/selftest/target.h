@@ -22,6 +22,8 @@ int target_iblock(const char *name, const char *path);
 int target_iblock_read_only(const char *name, const char *path);
 int target_rd_mcp(const char *name, size_t bytes);
 int target_rd_nullio(const char *name, size_t bytes);	/* reads and writes nothing */
+/* Before it is a LUN */
+int target_attribute(const char *kind, const char *name, const char *attribute, const char *value);
 int target_remove_backstore(const char *kind, const char *name);
 
 /* ---- The fabric: target/vmbus/ ---- */

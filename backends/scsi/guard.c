@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the target core takes for granted, and a guest need not keep to: looked at when a command
+ * is prepared, or done when it is executed, before the target core does it. Reservations have a
+ * file of their own, reserve.c.
+ *
+ * A command has one function of ours before its execute_cmd() at most: those for reads of blocks,
+ * for COMPARE AND WRITE and for reservations are each for other commands.
+ */
+#include <linux/highmem.h>
+#include <linux/limits.h>
+#include <linux/scatterlist.h>
+#include <linux/semaphore.h>
+#include <scsi/scsi_proto.h>
+#include <target/target_core_backend.h>
+
+#include "scsi.h"
+
+/* In a CDB's second byte; RDPROTECT and WRPROTECT */
+#define SYNC_IMMED	0x02
+#define UNMAP_BIT	0x08
+#define PROTECT_SHIFT	5
+
+/* Blocks that one WRITE SAME writes */
+#define WRITE_SAME_MAX	2048u
+
+/* ---- When it is prepared ---- */
+
+/*
+ * The logical unit may have gone, or have become another one, since it was looked for. For
+ * LUN 0 the target core answers itself then, from a device of zeroes.
+ */
+static bool is_another_lun(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
+		return true;
+	if (!r->map || r->copied)
+		return false;
+	return cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ||
+	       cmd->data_length != r->command.bytes;
+}
+
+/*
+ * A read for which the guest has room for less than its command says. It is copied, and the target
+ * core goes on with as much as there is room for; a block device has whole blocks only.
+ */
+static bool is_part_of_a_block(const struct se_cmd *cmd)
+{
+	return cmd->se_cmd_flags & SCF_SCSI_DATA_CDB &&
+	       cmd->data_length % cmd->se_dev->dev_attrib.block_size;
+}
+
+/*
+ * The target core counts bytes of blocks in 32 bits. And where a backstore keeps protection
+ * information, it takes the length of that, and with RDPROTECT or WRPROTECT that of the data too,
+ * from the command, and allocates as much, whatever there is room for. No guest is told that there
+ * is such information: INQUIRY says PROTECT 0, with which SBC wants these bits refused.
+ */
+static bool is_more_than_there_is_room_for(const struct vscsi_request *r)
+{
+	const struct se_cmd *cmd = &r->cmd;
+	u64 bytes = (u64)r->command.blocks * cmd->se_dev->dev_attrib.block_size;
+
+	if (bytes > U32_MAX || cmd->data_length > r->command.bytes)
+		return true;
+	return cmd->prot_op != TARGET_PROT_NORMAL &&
+	       (cmd->prot_length > r->command.bytes || cmd->t_task_cdb[1] >> PROTECT_SHIFT);
+}
+
+/*
+ * iblock makes all bios of a WRITE SAME before it submits the first, one for a few blocks, as many
+ * as the disk can clear at a time. If memory runs out, it waits for those that it has itself.
+ */
+static bool is_long_write_same(struct se_cmd *cmd)
+{
+	return !(cmd->t_task_cdb[1] & UNMAP_BIT) &&
+	       sbc_get_write_same_sectors(cmd) > WRITE_SAME_MAX;
+}
+
+/*
+ * What the target core lets pass, and is not to be done. Only where there are access lists does it
+ * heed that a backstore is read-only, and here there are none. Its EXTENDED COPY takes megabytes
+ * for each command, charged to nobody, writes to any logical unit of the session, read-only or
+ * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it. By SET
+ * TARGET PORT GROUPS, which is MAINTENANCE OUT, a guest could take a backstore from others.
+ */
+static sense_reason_t command_check(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (is_another_lun(r)) {
+		r->absent = true;
+		return TCM_NON_EXISTENT_LUN;
+	}
+	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
+		return TCM_WRITE_PROTECTED;
+	/* A device behind pscsi is asked itself. */
+	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
+		return 0;
+	switch (cmd->t_task_cdb[0]) {
+	case EXTENDED_COPY:
+	case RECEIVE_COPY_RESULTS:
+	case MAINTENANCE_OUT:
+		return TCM_UNSUPPORTED_SCSI_OPCODE;
+	case WRITE_SAME:
+	case WRITE_SAME_16:
+		if (is_long_write_same(cmd))
+			return TCM_INVALID_CDB_FIELD;
+	}
+	if (is_part_of_a_block(cmd) || is_more_than_there_is_room_for(r))
+		return TCM_INVALID_CDB_FIELD;
+	return 0;
+}
+
+/* ---- When it is executed ---- */
+
+/*
+ * A backstore that says GOOD need not have filled the target core's pages: rd_nullio has not
+ * touched them, a device behind pscsi may have been short. Clear them first: the guest must not
+ * see what somebody else left there.
+ */
+static sense_reason_t execute_cleared(struct se_cmd *cmd)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sg(cmd->t_data_sg, sg, cmd->t_data_nents, i)
+		memzero_page(sg_page(sg), sg->offset, sg->length);
+	return vscsi_to_request(cmd)->execute(cmd);
+}
+
+static void clear_what_is_read(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	/* The target core's own pages of other commands are cleared by it. */
+	if (!r->copied || r->command.direction != VSTOR_TO_GUEST ||
+	    !(cmd->se_cmd_flags & SCF_SCSI_DATA_CDB))
+		return;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_cleared;
+}
+
+/* What COMPARE AND WRITE compares with was read, or could not be. */
+static sense_reason_t compare_callback(struct se_cmd *cmd, bool success, int *post_ret)
+{
+	if (success)
+		return vscsi_to_request(cmd)->callback(cmd, success, post_ret);
+	/* As the target core's own does, which warns if the command was not aborted. */
+	up(&cmd->se_dev->caw_sem);
+	return TCM_NO_SENSE;
+}
+
+/*
+ * COMPARE AND WRITE has a callback, by which it lets go of the backstore's semaphore. The target
+ * core calls it for a command that fails before it has taken that, too, for a unit attention for
+ * example, and warns.
+ */
+static sense_reason_t execute_compare(struct se_cmd *cmd)
+{
+	cmd->transport_complete_callback = compare_callback;
+	return vscsi_to_request(cmd)->execute(cmd);
+}
+
+static void hold_callback(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (!(cmd->se_cmd_flags & SCF_COMPARE_AND_WRITE))
+		return;
+	r->callback = cmd->transport_complete_callback;
+	cmd->transport_complete_callback = NULL;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_compare;
+}
+
+/* The target core makes a list of that length, and writes before the first entry if it is 0. */
+static void protect_nothing(struct se_cmd *cmd)
+{
+	if (!cmd->prot_length)
+		cmd->prot_op = TARGET_PROT_NORMAL;
+}
+
+/*
+ * Told to answer at once, a backstore that is a file answers, and then goes on with the command,
+ * and with the file: both may be gone. So it answers when it is done, which SBC leaves to it.
+ */
+static void sync_before_the_answer(struct se_cmd *cmd)
+{
+	u8 opcode = cmd->t_task_cdb[0];
+
+	if ((opcode == SYNCHRONIZE_CACHE || opcode == SYNCHRONIZE_CACHE_16) &&
+	    !(cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH))
+		cmd->t_task_cdb[1] &= ~SYNC_IMMED;
+}
+
+/**
+ * vscsi_guard() - See to it that a command does no harm
+ * @r: the request, whose command is prepared, and not submitted yet
+ *
+ * Context: process.
+ * Return: 0; why it is not to be done.
+ */
+sense_reason_t vscsi_guard(struct vscsi_request *r)
+{
+	sense_reason_t reason;
+
+	reason = command_check(r);
+	if (reason)
+		return reason;
+	if (vscsi_is_reservation(&r->cmd))
+		return vscsi_reservation_prepare(r);
+	clear_what_is_read(r);
+	hold_callback(r);
+	protect_nothing(&r->cmd);
+	sync_before_the_answer(&r->cmd);
+	return 0;
+}
