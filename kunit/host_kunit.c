@@ -2,39 +2,24 @@
 /*
  * Suite vmbus_host_life: how channels of /dev/vmbus-host come and go when two calls meet.
  *
- * A case is the VMM, and calls what its ioctls call. It has no file, and its backend is in
- * here.
+ * A case is the VMM of host_test.h. Its backend is in here.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
-#include <linux/bottom_half.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
-#include <linux/kthread.h>
-#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/sched/task.h>
-#include <linux/string.h>
-#include <linux/timer.h>
-#include <linux/uuid.h>
 #include <linux/wait.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/priv.h"
 #include "host/host.h"
-#include "host/ioctl.h"
+#include "host_test.h"
 #include "suites.h"
 #include "vm.h"
-
-#define RELID		5
-#define SUB_RELID	6
-
-/* 0e5b54c8-6a0d-4a41-9c64-21f7f1d3a9e0 */
-#define IF_TYPE GUID_INIT(0x0e5b54c8, 0x6a0d, 0x4a41, 0x9c, 0x64, 0x21, 0xf7, 0xf1, 0xd3,	\
-			  0xa9, 0xe0)
 
 /* ---- The backend ---- */
 
@@ -77,124 +62,40 @@ static struct vmbus_backend backend = {
 	.retarget = backend_retarget,
 };
 
-/* ---- The VMM ---- */
-
-static int create_channel(struct vmbus_guest *guest, u32 relid, u32 primary)
-{
-	static const guid_t if_type = IF_TYPE;
-	struct ioctl_call call = { .guest = guest };
-	union ioctl_arg arg = {
-		.channel_create = {
-			.size = sizeof(arg.channel_create),
-			.relid = relid,
-			.primary = primary,
-			.index = !!primary,
-		},
-	};
-
-	export_guid(arg.channel_create.if_type, &if_type);
-	return vmbus_host_ioctl_channel_create(&call, &arg);
-}
-
-static int destroy_channel(struct vmbus_guest *guest, u32 relid)
-{
-	return vmbus_guest_destroy_channel(guest, relid, false);
-}
-
-static int next_event(struct vmbus_guest *guest)
-{
-	struct vmbus_host_event event;
-
-	return vmbus_host_event_peek(guest, &event);
-}
-
-/* ---- A thread of the VMM's ---- */
-
-struct call {
-	struct vmbus_guest *guest;
-	struct mm_struct *mm;
-	int (*fn)(struct vmbus_guest *guest);
-	int ret;
-	struct task_struct *task;
-	struct completion done;
-};
-
-static int call_thread(void *arg)
-{
-	struct call *c = arg;
-
-	kthread_use_mm(c->mm);
-	c->ret = c->fn(c->guest);
-	kthread_unuse_mm(c->mm);
-	kthread_complete_and_exit(&c->done, 0);
-}
-
-static struct call *call_start(struct kunit *test, int (*fn)(struct vmbus_guest *guest))
-{
-	struct call *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
-	struct task_struct *task;
-
-	KUNIT_ASSERT_NOT_NULL(test, c);
-	c->guest = test->priv;
-	c->mm = current->mm;
-	c->fn = fn;
-	init_completion(&c->done);
-	task = kthread_create(call_thread, c, "life-test");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	c->task = get_task_struct(task);
-	wake_up_process(task);
-	return c;
-}
-
-/* Until it waits for a lock, or has ended. */
-static void call_wait_asleep(struct call *c)
-{
-	while (!(READ_ONCE(c->task->__state) & TASK_UNINTERRUPTIBLE) &&
-	       !completion_done(&c->done))
-		usleep_range(500, 1000);
-}
-
-static int call_join(struct call *c)
-{
-	wait_for_completion(&c->done);
-	put_task_struct(c->task);
-	return c->ret;
-}
-
 /* ---- Two calls that meet ---- */
 
 static int destroy(struct vmbus_guest *guest)
 {
-	return destroy_channel(guest, RELID);
+	return vmm_destroy_channel(guest, RELID);
 }
 
 /* Whatever the DESTROY says: the relid is free. */
 static int destroy_and_create(struct vmbus_guest *guest)
 {
-	int ret = destroy_channel(guest, RELID);
+	int ret = vmm_destroy_channel(guest, RELID);
 
 	if (ret && ret != -ENOENT)
 		return ret;
-	return create_channel(guest, RELID, 0);
+	return vmm_create_channel(guest, RELID, 0);
 }
 
 static void relid_is_free_when_destroyed_twice(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct call *first, *second;
+	struct vmm_call *first, *second;
 
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	/* As a reader that is just about to copy a reply: the first waits for it. */
 	mutex_lock(&guest->read_lock);
-	first = call_start(test, destroy);
+	first = vmm_call_start(test, destroy);
 	while (xa_load(&guest->endpoints, RELID))
 		usleep_range(500, 1000);
-	second = call_start(test, destroy_and_create);
-	call_wait_asleep(second);
+	second = vmm_call_start(test, destroy_and_create);
+	vmm_call_wait_asleep(second);
 	mutex_unlock(&guest->read_lock);
-	KUNIT_EXPECT_EQ(test, call_join(first), 0);
-	KUNIT_EXPECT_EQ(test, call_join(second), 0);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(first), 0);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(second), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 /* What happens before a channel gets into the table, its last step */
@@ -214,7 +115,7 @@ static int add_late(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 
 static void destroy_primary(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
-	int ret = destroy_channel(guest, RELID);
+	int ret = vmm_destroy_channel(guest, RELID);
 
 	if (ret)
 		pr_err("DESTROY: %d\n", ret);
@@ -224,17 +125,17 @@ static void sub_channel_of_a_device_that_goes(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
 
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	before_added = destroy_primary;
 	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	KUNIT_EXPECT_EQ(test, create_channel(guest, SUB_RELID, RELID), -ENODEV);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), -ENODEV);
 	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
 	KUNIT_EXPECT_TRUE(test, xa_empty(&guest->endpoints));
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, SUB_RELID), -ENOENT);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, SUB_RELID), -ENOENT);
 	/* Both numbers are free. */
-	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
-	KUNIT_EXPECT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 struct stall {
@@ -255,11 +156,11 @@ static void removed_sub_channel_gets_no_work(struct kunit *test)
 	struct vmbus_endpoint *sub;
 
 	KUNIT_ASSERT_NOT_NULL(test, stall);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), 0);
 	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(sub));
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, SUB_RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, SUB_RELID), 0);
 	/* What is queued from here on stays queued. */
 	init_completion(&stall->go);
 	vmbus_gpadl_work_init(&stall->work, stall_fn);
@@ -268,7 +169,7 @@ static void removed_sub_channel_gets_no_work(struct kunit *test)
 	spin_lock(&sub->dev->lock);
 	list_add_tail(&sub->sibling, &sub->dev->endpoints);
 	spin_unlock(&sub->dev->lock);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 	/* It was not there yet. */
 	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_queue_work(sub->chan, &sub->state_work));
 	complete(&stall->go);
@@ -290,8 +191,8 @@ static void removed_sub_channel_wakes_its_primary(struct kunit *test)
 	struct vmbus_endpoint *primary, *sub;
 
 	KUNIT_ASSERT_NOT_NULL(test, stall);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, SUB_RELID, RELID), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), 0);
 	primary = vmbus_guest_get_endpoint(guest, RELID);
 	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
 	init_completion(&stall->go);
@@ -309,7 +210,7 @@ static void removed_sub_channel_wakes_its_primary(struct kunit *test)
 	complete(&stall->go);
 	vmbus_ep_put(sub);
 	vmbus_ep_put(primary);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 /* A channel whose work does not go on, until it is told to */
@@ -347,10 +248,10 @@ static void expect_relid_becomes_free(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&backend.devices));
 	backend.remove = NULL;
 	/* The backend has lost the device before the number is free. */
-	while ((ret = create_channel(guest, RELID, 0)) == -EEXIST && ms++ < 10000)
+	while ((ret = vmm_create_channel(guest, RELID, 0)) == -EEXIST && ms++ < 10000)
 		usleep_range(1000, 2000);
 	KUNIT_EXPECT_EQ(test, ret, 0);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 /* The thread that makes a channel is killed when that has to be undone: it goes all the same. */
@@ -363,7 +264,7 @@ static void killed_while_a_channel_is_undone(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, stalled);
 	before_added = stall_unplug_and_kill;
 	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	ret = create_channel(guest, RELID, 0);
+	ret = vmm_create_channel(guest, RELID, 0);
 	vm_unkill();
 	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
 	KUNIT_EXPECT_EQ(test, ret, -ENODEV);
@@ -381,18 +282,18 @@ static void killed_while_a_channel_is_destroyed(struct kunit *test)
 
 	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, stalled);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	ep = vmbus_guest_get_endpoint(guest, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, ep);
 	stall_channel(ep);
 	vmbus_ep_put(ep);
 	vm_kill();
-	ret = destroy_channel(guest, RELID);
+	ret = vmm_destroy_channel(guest, RELID);
 	vm_unkill();
 	KUNIT_EXPECT_EQ(test, ret, -EINTR);
 	complete(&stalled->go);
 	/* Somebody comes back for it. */
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 	expect_relid_becomes_free(test);
 }
 
@@ -400,23 +301,23 @@ static void killed_while_a_channel_is_destroyed(struct kunit *test)
 static void destroyed_twice_while_it_is_busy(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct call *first, *second;
+	struct vmm_call *first, *second;
 	struct vmbus_endpoint *ep;
 
 	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, stalled);
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	ep = vmbus_guest_get_endpoint(guest, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, ep);
 	stall_channel(ep);
-	first = call_start(test, destroy);
-	second = call_start(test, destroy);
+	first = vmm_call_start(test, destroy);
+	second = vmm_call_start(test, destroy);
 	/* Each has found the channel, and holds it. */
 	while (refcount_read(&ep->ref) < 4)
 		usleep_range(500, 1000);
 	complete(&stalled->go);
-	KUNIT_EXPECT_EQ(test, call_join(first), 0);
-	KUNIT_EXPECT_EQ(test, call_join(second), 0);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(first), 0);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(second), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&ep->ref), 1);
 	vmbus_ep_put(ep);
 	expect_relid_becomes_free(test);
@@ -434,12 +335,12 @@ static void undone_channel_leaves_no_event(struct kunit *test)
 
 	before_added = unplug;
 	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -ENODEV);
 	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
-	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
-	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 /* One that it has made does, and goes on asking when somebody has asked for its end. */
@@ -449,15 +350,15 @@ static void unplugged_channel_is_asked_back(struct kunit *test)
 	struct vmbus_host_event event = {};
 	struct vmbus_endpoint *ep;
 
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	ep = vmbus_guest_get_endpoint(guest, RELID);
 	vmbus_host_device_unplug(ep->dev);
 	vmbus_ep_put(ep);
 	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
 	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_RESCIND);
 	KUNIT_EXPECT_EQ(test, event.relid, RELID);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
-	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
 }
 
 /* ---- A channel without its thread ---- */
@@ -482,7 +383,7 @@ static void orphan_has_no_target(struct kunit *test)
 	struct vmbus_endpoint *ep;
 	struct gpadl_worker *w;
 
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	ep = vmbus_guest_get_endpoint(guest, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, ep);
 	w = &ep->chan->worker;
@@ -497,7 +398,7 @@ static void orphan_has_no_target(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, told_target, 4);
 	set_state(ep, ENDPOINT_CLOSED);
 	vmbus_ep_put(ep);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 /* ---- Before a device has a channel ---- */
@@ -507,12 +408,12 @@ static void expect_gone_in_probe(struct kunit *test, void (*fn)(struct vmbus_dev
 	struct vmbus_guest *guest = test->priv;
 
 	in_probe = fn;
-	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -ENODEV);
 	in_probe = NULL;
-	KUNIT_EXPECT_EQ(test, next_event(guest), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, list_empty(&backend.devices));
-	KUNIT_EXPECT_EQ(test, create_channel(guest, RELID, 0), 0);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
 static void rescinded_in_probe(struct kunit *test)
@@ -549,14 +450,14 @@ static void module_is_held_without_its_backend(struct kunit *test)
 	int refs;
 
 	refs = module_refs();
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	ep = vmbus_guest_get_endpoint(guest, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, ep);
 	/* As its close() would */
 	spin_lock(&ep->dev->lock);
 	ep->dev->owes = true;
 	spin_unlock(&ep->dev->lock);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 	vmbus_backend_unregister(&backend);
 	backend.owner = NULL;
 	/* With it goes the device. */
@@ -583,192 +484,35 @@ static int end_look(struct vmbus_guest *guest)
 static void reader_takes_no_mutex(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct call *reader;
+	struct vmm_call *reader;
 	unsigned int ms;
 
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	looked_at = vmbus_guest_get_endpoint(guest, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, looked_at);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&looked_at->ref), 1);
 	mutex_lock(&guest->p->rx_mutex);
-	reader = call_start(test, end_look);
+	reader = vmm_call_start(test, end_look);
 	for (ms = 0; ms < 10000 && !completion_done(&reader->done); ms++)
 		usleep_range(1000, 2000);
 	KUNIT_EXPECT_TRUE(test, completion_done(&reader->done));
 	mutex_unlock(&guest->p->rx_mutex);
-	KUNIT_EXPECT_EQ(test, call_join(reader), 0);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(reader), 0);
 	expect_relid_becomes_free(test);
-}
-
-/* ---- A ring ---- */
-
-/* A copy has met a memory error, and its backend goes on with the batch: nobody warns. */
-static void batch_ends_with_its_ring(struct kunit *test)
-{
-	struct vmbus_endpoint *ep = kunit_kzalloc(test, sizeof(*ep), GFP_KERNEL);
-	struct vmbus_packet pkt;
-	struct kvec seg[2];
-
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	/* As vmbus_ring_break_in() leaves it */
-	ep->in.mem.broken = true;
-	atomic_set(&ep->told_broken, 1);
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_next(ep, &pkt, seg), -EIO);
-	vmbus_endpoint_consume(ep);
-	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
-}
-
-/* What a backend's close() does first: it waits for a request */
-static int drain(struct vmbus_guest *guest)
-{
-	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, RELID);
-
-	ep->callback = "close";
-	ep->callback_since = 1;
-	vmbus_endpoint_drain(ep);
-	vmbus_ep_put(ep);
-	return 0;
-}
-
-/* Who looks sees what it waits for, since when, and close() again behind it. */
-static void close_that_drains(struct kunit *test)
-{
-	struct vmbus_guest *guest = test->priv;
-	unsigned long begin = jiffies;
-	struct vmbus_endpoint *ep;
-	struct call *call;
-
-	KUNIT_ASSERT_EQ(test, create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	/* As while somebody holds it */
-	reinit_completion(&ep->drained);
-	call = call_start(test, drain);
-	call_wait_asleep(call);
-	KUNIT_EXPECT_STREQ(test, READ_ONCE(ep->callback), "drain");
-	KUNIT_EXPECT_TRUE(test, time_in_range(READ_ONCE(ep->callback_since), begin, jiffies));
-	complete_all(&ep->drained);
-	call_join(call);
-	KUNIT_EXPECT_STREQ(test, ep->callback, "close");
-	KUNIT_EXPECT_EQ(test, ep->callback_since, 1);
-	ep->callback = NULL;
-	vmbus_ep_put(ep);
-	KUNIT_EXPECT_EQ(test, destroy_channel(guest, RELID), 0);
-}
-
-/* ---- Room in the ring that the host writes ---- */
-
-/* As much as a ring of one page of data has */
-#define RING_ROOM	(VMBUS_RING_PAGE - 8)
-
-/* A channel that is not open, but has a ring, all of which is reserved */
-static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
-{
-	const size_t bytes = 2 * VMBUS_RING_PAGE;
-	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
-	struct vmbus_reservation res;
-	struct vmbus_endpoint *ep;
-
-	KUNIT_ASSERT_NOT_NULL(test, ring);
-	KUNIT_ASSERT_EQ(test, create_channel(test->priv, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(test->priv, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, RING_ROOM), 0);
-	/* It is on the stack here, and nobody fills it. */
-	list_del_init(&res.node);
-	return ep;
-}
-
-static void endpoint_of_full_ring_put(struct vmbus_endpoint *ep)
-{
-	struct vmbus_guest *guest = ep->guest;
-
-	timer_delete_sync(&ep->out_timer);
-	vmbus_ep_put(ep);
-	KUNIT_EXPECT_EQ(current->kunit_test, destroy_channel(guest, RELID), 0);
-}
-
-/* A look; the guest has read @bytes since the last. Returns in how many jiffies the next is. */
-static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
-{
-	unsigned long poll;
-
-	/* It may have looked by itself. */
-	timer_delete_sync(&ep->out_timer);
-	/* Not before it was seen what this one has set */
-	local_bh_disable();
-	ep->out.mem.control->read_index += bytes;
-	ep->out_timer.function(&ep->out_timer);
-	poll = ep->out_poll;
-	local_bh_enable();
-	return poll;
-}
-
-/* A guest that reads a word now and then makes the host look as seldom as that. */
-static void room_is_looked_for_now_and_then(struct kunit *test)
-{
-	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
-	struct vmbus_reservation more;
-	unsigned int i;
-
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &more, RING_ROOM), -EAGAIN);
-	for (i = 0; i < 8; i++)
-		look_for_room(ep, 8);
-	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
-	for (i = 0; i < 4; i++)
-		look_for_room(ep, 0);
-	KUNIT_EXPECT_EQ(test, look_for_room(ep, 0), HZ / 4);
-	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
-	endpoint_of_full_ring_put(ep);
-}
-
-/* A backend that asks for room and sends nothing: the VMM learns of a ring that is spoilt. */
-static void spoilt_ring_has_no_room(struct kunit *test)
-{
-	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
-	struct vmbus_host_event event = {};
-
-	KUNIT_EXPECT_EQ(test, next_event(test->priv), -EAGAIN);
-	ep->out.mem.control->read_index = 1;
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, 8), 0);
-	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(test->priv, &event), 0);
-	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
-	KUNIT_EXPECT_EQ(test, event.relid, RELID);
-	endpoint_of_full_ring_put(ep);
 }
 
 /* ---- The suite ---- */
 
 static int life_init(struct kunit *test)
 {
-	struct vmbus_guest *guest;
-	int ret;
-
-	/* It attaches an address space. */
-	if (!kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ, MAP_ANONYMOUS | MAP_PRIVATE, 0))
-		return -ENOMEM;
 	in_probe = NULL;
-	ret = vmbus_backend_register(&backend);
-	if (ret)
-		return ret;
-	guest = vmbus_guest_alloc();
-	if (!guest) {
-		vmbus_backend_unregister(&backend);
-		return -ENOMEM;
-	}
-	test->priv = guest;
-	return vmbus_guest_create(guest);
+	return host_test_init(test, &backend);
 }
 
 static void life_exit(struct kunit *test)
 {
-	if (!test->priv)
-		return;
-	vmbus_guest_close(test->priv);
-	/* When the last device has gone */
-	vmbus_backend_unregister(&backend);
+	host_test_exit(test, &backend);
 }
 
 static struct kunit_case life_cases[] = {
@@ -786,10 +530,6 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(module_is_held_without_its_backend),
 	KUNIT_CASE(reader_takes_no_mutex),
-	KUNIT_CASE(batch_ends_with_its_ring),
-	KUNIT_CASE(close_that_drains),
-	KUNIT_CASE(room_is_looked_for_now_and_then),
-	KUNIT_CASE(spoilt_ring_has_no_room),
 	{}
 };
 

@@ -185,7 +185,7 @@ kunit_suites()
 
 	case $1 in
 	host/ring*)	echo 'vmbus_ring_*'; return ;;
-	host/*)		echo 'vmbus_host_life'; return ;;
+	host/*)		echo 'vmbus_host_*'; return ;;
 	gpadl/wire.c)	suites="wire wire_stream" ;;
 	gpadl/gpa*.c | gpadl/view.c) suites=$requests ;;
 	gpadl/find.c)	suites="find" ;;

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_host_ring: what a backend does with the rings of a channel of /dev/vmbus-host.
+ *
+ * The rings themselves are those of the suites vmbus_ring_*. The VMM is that of host_test.h, and
+ * the backend here does nothing: a case does what it would.
+ */
+#include <kunit/test.h>
+#include <linux/bottom_half.h>
+#include <linux/completion.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/timer.h>
+
+#include "gpadl/compat.h"
+#include "host/host.h"
+#include "host_test.h"
+#include "suites.h"
+
+/* ---- The backend ---- */
+
+static int backend_probe(struct vmbus_device *dev, const void *config, size_t len)
+{
+	return 0;
+}
+
+static int backend_open(struct vmbus_endpoint *ep)
+{
+	return 0;
+}
+
+static void backend_ignore(struct vmbus_endpoint *ep)
+{
+}
+
+static struct vmbus_backend backend = {
+	.owner = THIS_MODULE,
+	.name = "ring test",
+	.if_type = IF_TYPE,
+	.probe = backend_probe,
+	.open = backend_open,
+	.close = backend_ignore,
+	.kick = backend_ignore,
+};
+
+/* ---- Packets ---- */
+
+/* A copy has met a memory error, and its backend goes on with the batch: nobody warns. */
+static void batch_ends_with_its_ring(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = kunit_kzalloc(test, sizeof(*ep), GFP_KERNEL);
+	struct vmbus_packet pkt;
+	struct kvec seg[2];
+
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	/* As vmbus_ring_break_in() leaves it */
+	ep->in.mem.broken = true;
+	atomic_set(&ep->told_broken, 1);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_next(ep, &pkt, seg), -EIO);
+	vmbus_endpoint_consume(ep);
+	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
+}
+
+/* What a backend's close() does first: it waits for a request */
+static int drain(struct vmbus_guest *guest)
+{
+	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, RELID);
+
+	ep->callback = "close";
+	ep->callback_since = 1;
+	vmbus_endpoint_drain(ep);
+	vmbus_ep_put(ep);
+	return 0;
+}
+
+/* Who looks sees what it waits for, since when, and close() again behind it. */
+static void close_that_drains(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	unsigned long begin = jiffies;
+	struct vmbus_endpoint *ep;
+	struct vmm_call *call;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	/* As while somebody holds it */
+	reinit_completion(&ep->drained);
+	call = vmm_call_start(test, drain);
+	vmm_call_wait_asleep(call);
+	KUNIT_EXPECT_STREQ(test, READ_ONCE(ep->callback), "drain");
+	KUNIT_EXPECT_TRUE(test, time_in_range(READ_ONCE(ep->callback_since), begin, jiffies));
+	complete_all(&ep->drained);
+	vmm_call_join(call);
+	KUNIT_EXPECT_STREQ(test, ep->callback, "close");
+	KUNIT_EXPECT_EQ(test, ep->callback_since, 1);
+	ep->callback = NULL;
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
+/* ---- Room in the ring that the host writes ---- */
+
+/* As much as a ring of one page of data has */
+#define RING_ROOM	(VMBUS_RING_PAGE - 8)
+
+/* A channel that is not open, but has a ring, all of which is reserved */
+static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
+{
+	const size_t bytes = 2 * VMBUS_RING_PAGE;
+	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
+	struct vmbus_reservation res;
+	struct vmbus_endpoint *ep;
+
+	KUNIT_ASSERT_NOT_NULL(test, ring);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(test->priv, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(test->priv, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, RING_ROOM), 0);
+	/* It is on the stack here, and nobody fills it. */
+	list_del_init(&res.node);
+	return ep;
+}
+
+static void endpoint_of_full_ring_put(struct vmbus_endpoint *ep)
+{
+	struct vmbus_guest *guest = ep->guest;
+
+	timer_delete_sync(&ep->out_timer);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(current->kunit_test, vmm_destroy_channel(guest, RELID), 0);
+}
+
+/* A look; the guest has read @bytes since the last. Returns in how many jiffies the next is. */
+static unsigned long look_for_room(struct vmbus_endpoint *ep, u32 bytes)
+{
+	unsigned long poll;
+
+	/* It may have looked by itself. */
+	timer_delete_sync(&ep->out_timer);
+	/* Not before it was seen what this one has set */
+	local_bh_disable();
+	ep->out.mem.control->read_index += bytes;
+	ep->out_timer.function(&ep->out_timer);
+	poll = ep->out_poll;
+	local_bh_enable();
+	return poll;
+}
+
+/* A guest that reads a word now and then makes the host look as seldom as that. */
+static void room_is_looked_for_now_and_then(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
+	struct vmbus_reservation more;
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &more, RING_ROOM), -EAGAIN);
+	for (i = 0; i < 8; i++)
+		look_for_room(ep, 8);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
+	for (i = 0; i < 4; i++)
+		look_for_room(ep, 0);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 0), HZ / 4);
+	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
+	endpoint_of_full_ring_put(ep);
+}
+
+/* A backend that asks for room and sends nothing: the VMM learns of a ring that is spoilt. */
+static void spoilt_ring_has_no_room(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_full_ring(test);
+	struct vmbus_host_event event = {};
+
+	KUNIT_EXPECT_EQ(test, vmm_next_event(test->priv), -EAGAIN);
+	ep->out.mem.control->read_index = 1;
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, 8), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(test->priv, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
+	KUNIT_EXPECT_EQ(test, event.relid, RELID);
+	endpoint_of_full_ring_put(ep);
+}
+
+/* ---- The suite ---- */
+
+static int ring_init(struct kunit *test)
+{
+	return host_test_init(test, &backend);
+}
+
+static void ring_exit(struct kunit *test)
+{
+	host_test_exit(test, &backend);
+}
+
+static struct kunit_case ring_cases[] = {
+	KUNIT_CASE(batch_ends_with_its_ring),
+	KUNIT_CASE(close_that_drains),
+	KUNIT_CASE(room_is_looked_for_now_and_then),
+	KUNIT_CASE(spoilt_ring_has_no_room),
+	{}
+};
+
+struct kunit_suite host_ring_suite = {
+	.name = "vmbus_host_ring",
+	.init = ring_init,
+	.exit = ring_exit,
+	.test_cases = ring_cases,
+};
