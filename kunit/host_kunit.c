@@ -148,22 +148,29 @@ static void stall_fn(struct vmbus_gpadl_work *work)
 	wait_for_completion(&container_of(work, struct stall, work)->go);
 }
 
+/* What is queued on a channel behind its work stays queued, until it may go on. */
+static struct stall *stall_alloc(struct kunit *test)
+{
+	struct stall *stall = kunit_kzalloc(test, sizeof(*stall), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, stall);
+	init_completion(&stall->go);
+	vmbus_gpadl_work_init(&stall->work, stall_fn);
+	return stall;
+}
+
 /* A sub-channel that is removed may have been put: its primary's end gives it no work. */
 static void removed_sub_channel_gets_no_work(struct kunit *test)
 {
-	struct stall *stall = kunit_kzalloc(test, sizeof(*stall), GFP_KERNEL);
+	struct stall *stall = stall_alloc(test);
 	struct vmbus_guest *guest = test->priv;
 	struct vmbus_endpoint *sub;
 
-	KUNIT_ASSERT_NOT_NULL(test, stall);
 	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), 0);
 	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(sub));
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, SUB_RELID), 0);
-	/* What is queued from here on stays queued. */
-	init_completion(&stall->go);
-	vmbus_gpadl_work_init(&stall->work, stall_fn);
 	vmbus_gpadl_channel_queue_work(sub->chan, &stall->work);
 	/* As it is when the file is closed: nobody has taken it out of its device's list. */
 	spin_lock(&sub->dev->lock);
@@ -186,17 +193,14 @@ static void set_state(struct vmbus_endpoint *ep, int state)
 /* Whoever asks for the end of the last sub-channel may be the one that its primary waits for. */
 static void removed_sub_channel_wakes_its_primary(struct kunit *test)
 {
-	struct stall *stall = kunit_kzalloc(test, sizeof(*stall), GFP_KERNEL);
+	struct stall *stall = stall_alloc(test);
 	struct vmbus_guest *guest = test->priv;
 	struct vmbus_endpoint *primary, *sub;
 
-	KUNIT_ASSERT_NOT_NULL(test, stall);
 	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), 0);
 	primary = vmbus_guest_get_endpoint(guest, RELID);
 	sub = vmbus_guest_get_endpoint(guest, SUB_RELID);
-	init_completion(&stall->go);
-	vmbus_gpadl_work_init(&stall->work, stall_fn);
 	vmbus_gpadl_channel_queue_work(sub->chan, &stall->work);
 	/* The primary finds it in its close(), and goes to sleep. */
 	set_state(sub, ENDPOINT_CLOSING);
@@ -224,9 +228,20 @@ static void backend_remove(struct vmbus_device *dev)
 static void stall_channel(struct vmbus_endpoint *ep)
 {
 	backend.remove = backend_remove;
-	init_completion(&stalled->go);
-	vmbus_gpadl_work_init(&stalled->work, stall_fn);
 	vmbus_gpadl_channel_queue_work(ep->chan, &stalled->work);
+}
+
+/* One that is made, with a reference for the caller */
+static struct vmbus_endpoint *create_stalled_channel(struct kunit *test)
+{
+	struct vmbus_endpoint *ep;
+
+	stalled = stall_alloc(test);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(test->priv, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(test->priv, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	stall_channel(ep);
+	return ep;
 }
 
 static void stall_unplug_and_kill(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
@@ -260,8 +275,7 @@ static void killed_while_a_channel_is_undone(struct kunit *test)
 	struct vmbus_guest *guest = test->priv;
 	int ret;
 
-	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, stalled);
+	stalled = stall_alloc(test);
 	before_added = stall_unplug_and_kill;
 	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
 	ret = vmm_create_channel(guest, RELID, 0);
@@ -277,16 +291,9 @@ static void killed_while_a_channel_is_undone(struct kunit *test)
 static void killed_while_a_channel_is_destroyed(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct vmbus_endpoint *ep;
 	int ret;
 
-	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, stalled);
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	stall_channel(ep);
-	vmbus_ep_put(ep);
+	vmbus_ep_put(create_stalled_channel(test));
 	vm_kill();
 	ret = vmm_destroy_channel(guest, RELID);
 	vm_unkill();
@@ -300,16 +307,9 @@ static void killed_while_a_channel_is_destroyed(struct kunit *test)
 /* Both wait for the same end: one of them frees the relid, once. */
 static void destroyed_twice_while_it_is_busy(struct kunit *test)
 {
-	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep = create_stalled_channel(test);
 	struct vmm_call *first, *second;
-	struct vmbus_endpoint *ep;
 
-	stalled = kunit_kzalloc(test, sizeof(*stalled), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, stalled);
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	stall_channel(ep);
 	first = vmm_call_start(test, destroy);
 	second = vmm_call_start(test, destroy);
 	/* Each has found the channel, and holds it. */

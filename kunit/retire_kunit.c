@@ -41,10 +41,25 @@ static void establish(struct vm *vm)
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
 }
 
+/* Another GPADL, which is mapped: a change has something to decide about. */
+static void map_another(struct vm *vm)
+{
+	vm_establish(vm, &vm->c[0], VM_HANDLE + 1, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(vm->test, vm_map(&vm->c[0], 0, VM_HANDLE + 1, NULL), 0);
+}
+
 static void unmap(struct vm *vm, u32 handle)
 {
 	vm_unmap(&vm->c[0], handle);
 	vm_check(vm);
+}
+
+/* VM_LOW moves while a GPADL there is mapped. */
+static void move_while_mapped(struct vm *vm, enum vm_slot where)
+{
+	establish(vm);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(vm->test, move_low(vm, where), 0);
 }
 
 /* VM_LOW moves while a map of a GPADL there pins. The map's thread still has to go on. */
@@ -62,9 +77,7 @@ static struct vm_task *move_while_map_pins(struct vm *vm)
 
 VM_CASE(mapped_is_asked_back)
 {
-	establish(vm);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	move_while_mapped(vm, VM_HIGH);
 	expect_asked(vm, 1);
 	/* It keeps the VMM from nothing any more, and is asked for once. */
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
@@ -76,9 +89,7 @@ VM_CASE(mapped_is_asked_back)
 /* A region that goes, and one with the same pages that comes, is no reason to ask. */
 VM_CASE(mapped_elsewhere_is_not)
 {
-	establish(vm);
-	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
-	KUNIT_EXPECT_EQ(test, move_low(vm, VM_LOW), 0);
+	move_while_mapped(vm, VM_LOW);
 	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &vm->memory[VM_HIGH], 1,
 							     VMBUS_GPA_REGIONS_RETIRE));
 	expect_asked(vm, 0);
@@ -155,8 +166,7 @@ static struct vm_task *map_while_decided(struct vm *vm, int stall_pins)
 {
 	struct vm_task *change, *map;
 
-	vm_establish(vm, &vm->c[0], VM_HANDLE + 1, VM_LOW_PFN, 1);
-	KUNIT_EXPECT_EQ(vm->test, vm_map(&vm->c[0], 0, VM_HANDLE + 1, NULL), 0);
+	map_another(vm);
 	establish(vm);
 	change = change_while_decided(vm);
 	map = vm_start_waiting(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
@@ -191,8 +201,7 @@ VM_CASE(map_of_nothing_meanwhile)
 {
 	struct vm_task *change, *map;
 
-	vm_establish(vm, &vm->c[0], VM_HANDLE + 1, VM_LOW_PFN, 1);
-	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE + 1, NULL), 0);
+	map_another(vm);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN, PAGES);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 	change = change_while_decided(vm);

@@ -540,18 +540,25 @@ static void poll_kicks_when_there_is_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, todo, 0);
 }
 
-/* All learn of it: they get -EIO. */
-static void ring_that_breaks_kicks(struct kunit *test)
+/* The guest spoils a ring while somebody waits for room; one who wants @bytes finds it. */
+static void expect_found_broken(struct kunit *test, struct ring_test *t, u32 bytes)
 {
-	struct ring_test *t = ring_test_full(test);
 	struct vmbus_reservation res;
 	unsigned int todo;
 
 	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
 	t->control->read_index = 1;
-	KUNIT_EXPECT_EQ(test, reserve(t, &res, 1000, &todo), -EIO);
+	KUNIT_EXPECT_EQ(test, reserve(t, &res, bytes, &todo), -EIO);
 	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
-	todo = 0;
+}
+
+/* All learn of it: they get -EIO. */
+static void ring_that_breaks_kicks(struct kunit *test)
+{
+	struct ring_test *t = ring_test_full(test);
+	unsigned int todo = 0;
+
+	expect_found_broken(test, t, 1000);
 	vmbus_ring_poll_room(&t->out, &todo);
 	KUNIT_EXPECT_EQ(test, todo, 0);
 }
@@ -559,14 +566,7 @@ static void ring_that_breaks_kicks(struct kunit *test)
 /* Also one for which there is room, as far as is known: it looks on behalf of who waits. */
 static void smaller_one_finds_the_ring_broken(struct kunit *test)
 {
-	struct ring_test *t = ring_test_full(test);
-	struct vmbus_reservation res;
-	unsigned int todo;
-
-	KUNIT_EXPECT_EQ(test, reserve(t, &res, 2000, &todo), -EAGAIN);
-	t->control->read_index = 1;
-	KUNIT_EXPECT_EQ(test, reserve(t, &res, 0, &todo), -EIO);
-	KUNIT_EXPECT_EQ(test, todo, VMBUS_RING_KICK);
+	expect_found_broken(test, ring_test_full(test), 0);
 }
 
 static void broken_while_a_packet_is_filled(struct kunit *test)
