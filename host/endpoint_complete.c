@@ -2,7 +2,7 @@
 /*
  * Completions that the guest is owed: sent when there is room.
  *
- *	tryget() .. request is under way .. vmbus_endpoint_complete() .. done(), put
+ *	tryget ... request is under way .. vmbus_endpoint_complete() .. done(), put
  *						|
  *					   in @unsent, in order, until there is room
  *

@@ -3,10 +3,10 @@
  * References to an endpoint: the table's and those of ioctls, which keep it there; and those
  * of requests that complete elsewhere, and later, which keep it open:
  *
- *	open()	  kick(): tryget() ---- the request is under way ---- put()
+ *	open()	  kick(): tryget ------ the request is under way ---- put()
  *	  |						     \	       \
  *	  alive ----------------- killed -- close() -- drain() waits -- rings unmapped
- *				  tryget() says no from here on
+ *				  tryget says   no from here on
  *
  * A percpu_ref: tryget and put touch nothing that two CPUs share while the channel is
  * open, and work in any context.

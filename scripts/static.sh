@@ -82,16 +82,42 @@ check_shellcheck()
 		$(sources '^(scripts|tools|tests|\.ci)/'))
 }
 
-# Each file of the modules has a line where the tree is drawn
+# Each file of the modules has a line where the tree is drawn: in the part of its folder
 check_design()
 {
-	local file name
+	local file name folder
 
 	sources '^(gpadl|host|backends/[^/]*)/.*\.[ch]$' | while read -r file; do
 		name=$(basename "${file%.[ch]}")
-		grep -qE "\\b$name\.(\[ch\]|[ch])" Documentation/design.rst ||
+		folder=$(dirname "$file")/
+		[ "$folder" != gpadl/ ] || name=gpadl/$name folder="The mapper"
+		awk -v title="(^|: )$folder\$" '/^---/ { inside = last ~ title } inside; { last = $0 }' \
+			Documentation/design.rst | grep -qE "\`$name\.(\[ch\]|[ch])\`" ||
 			echo "Documentation/design.rst does not say what $file knows"
 	done
+}
+
+# Each script has a line where they are told of
+check_scripts()
+{
+	local script
+
+	sources '^scripts/[^/]*\.(sh|py|awk)$' | while read -r script; do
+		grep -qE "(^|[^[:alnum:]-])$(basename "$script")\\>" scripts/README ||
+			echo "scripts/README does not say what $script is"
+	done
+}
+
+# A name in a comment, name() or &struct name, is one of ours or the kernel's
+check_names()
+{
+	local unknown=$dir/names
+
+	python3 -B scripts/names.py $(sources '\.[ch]$' | grep -v '^tools/qemu/') >"$unknown.where"
+	cut -f 1 "$unknown.where" | sort -u >"$unknown"
+	(cd "$source" && grep -rhowFf "$unknown" include drivers/hv drivers/target drivers/virtio \
+		kernel mm lib io_uring fs/*.c | sort -u) >"$unknown.kernel" || true
+	grep -vwFf "$unknown.kernel" "$unknown.where" || true
 }
 
 # A script of more than 150 lines stays for a reason, which scripts/README gives
@@ -199,6 +225,9 @@ check_install()
 		[ -s "$dest/$f" ] || { echo "make install has not made $f"; return 1; }
 	done
 	check_first_backend || return 1
+	# Nor does DKMS leave one out
+	diff <(find "$dest/lib/modules" -name '*.ko*' -printf '%f\n' | sed 's/\.ko.*//' | sort) \
+		<(sed -n 's/^BUILT_MODULE_NAME.*="\(.*\)"$/\1/p' packaging/dkms.conf.in | sort) || return 1
 	make -s -C "$dir/build" DESTDIR="$dest" uninstall
 	[ ! -e "$dest" ] || find "$dest"
 }
@@ -249,7 +278,7 @@ check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPA
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck long_scripts design uapi versions masks install release docs commands)
+	shellcheck long_scripts scripts names design uapi versions masks install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 
 # A check fails by its status or by having something to say
