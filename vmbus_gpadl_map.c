@@ -143,7 +143,7 @@ static void gpadl_settle(struct gpadl *g)
 		gpadl_put(g);
 }
 
-/* Set leaving. Returns true if the GPADL died of it; then it has yet to be put. */
+/* Set tearing_down. Returns true if the GPADL died of it: the caller then puts it. */
 static bool gpadl_begin_teardown(struct gpadl *g, bool owe_torndown)
 {
 	lockdep_assert_held(&g->chan->p->rx_mutex);

@@ -132,8 +132,8 @@ bool gpadl_page_fills_block(struct page *page, unsigned long i)
 }
 
 /*
- * What a block whose page @i is @page has in gpadl_pins.blocks. Below 0, if what lies
- * before that page would be: what is looked up is not.
+ * What a block whose page @i is @page has in gpadl_pin_plan.blocks. May wrap below 0 when the
+ * block begins before physical page 0; look-ups add an offset that wraps it back.
  */
 static u64 block_contiguous(struct page *page, unsigned long i)
 {

@@ -60,8 +60,7 @@ struct gpadl_pin_set {
  * @first: number of the first block
  * @mask: number of @blocks, which is a power of two, less one
  * @blocks: for each from there on: 0 if nothing is wanted; a physical address with
- *	GPADL_BLOCK_CONTIGUOUS; else its struct gpadl_pin_block.
- *	NULL if these pins are not taken by the block
+ *	GPADL_BLOCK_CONTIGUOUS; else its struct gpadl_pin_block
  * @wanted: the blocks with something wanted, as they came
  * @nr_wanted: number of these
  * @room: at most

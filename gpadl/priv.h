@@ -252,13 +252,14 @@ struct vmbus_gpadl_channel {
  *	that are being torn down last; protected by the lock of vmbus_partition.handles
  * @created: GPADL_CREATED
  * @torndown: GPADL_TORNDOWN
- * @lock: protects @state, @tearing_down, @owe_torndown, @revoked, @reset, @since and @mapping
+ * @lock: protects @state, @tearing_down, @owe_torndown, @revoked, @retired, @reset, @since and
+ *	@mapping
  * @state: &enum gpadl_state
  * @tearing_down: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and to be unmapped; the backend is told if it is MAPPED and armed
- * @retired: busy, and the VMM has taken away a region in which it has pages: it is asked
- *	back, and keeps the VMM from nothing any more
+ * @retired: busy, and the VMM has taken away a region in which it has pages: it is revoked, and
+ *	no longer a reason for -EBUSY
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was revoked, in jiffies
  * @lookup: where its pages are: what is known of an earlier table of regions is of no use,

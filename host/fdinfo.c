@@ -45,7 +45,7 @@ static unsigned int ms_since(unsigned long since)
 
 static void state_show(struct vmbus_endpoint *ep, struct seq_file *m)
 {
-	/* Pairs with callback_begin(). */
+	/* Pairs with vmbus_ep_callback_begin(). */
 	const char *callback = smp_load_acquire(&ep->callback);
 	unsigned long since = READ_ONCE(ep->callback_since);
 	u8 asked = READ_ONCE(ep->asked);

@@ -186,7 +186,7 @@ struct endpoint_counts {
  * @released: rescinded, and then released by the guest: for it, not here any more
  * @state: &enum endpoint_state. This and what follows: device.lock
  * @since: when @state became that, in jiffies
- * @close: &enum vmbus_ep_close; of what is OPENING or OPEN, not of @request
+ * @close: &enum endpoint_close; of what is OPENING or OPEN, not of @request
  * @rescinded: no more opens
  * @dying: to be removed
  * @abandoned: its removal puts the table's reference

@@ -325,7 +325,7 @@ VM_CASE(unmapped_while_revoked)
 
 /* ---- The scatterlist that is given out ---- */
 
-/* Map a GPADL of @nr pages that lie @step apart; for unmap_changed(). */
+/* Map a GPADL of @nr pages that lie @step apart; for unmap_of_spoilt_list(). */
 static struct vmbus_mapping *map_apart(struct vm *vm, u64 pfn, u32 nr, int step)
 {
 	struct vmbus_mapping *map = NULL;

@@ -27,7 +27,7 @@ name=$want
 [ -z "$config" ] || name=$(name_of "$config" "$want")
 dir=$out/$suite-$name
 logs=$dir/log
-# Why a test may be skipped: see skip_before() of tests/selftest. No other kernel is too old.
+# Why a test may be skipped: NO_PIN_WAITS and the like in tests/selftest/vmm.h. No other kernel is too old.
 too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
