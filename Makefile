@@ -119,7 +119,7 @@ help:
 	@echo "  scripts/check.sh bench  is a map as fast as it was?"
 	@echo
 	@echo "More, that make check leaves out:"
-	@echo "  make fuzz [SECONDS=n]  fuzz the wire format, /dev/vmbus-host and the rings"
+	@echo "  make fuzz [SECONDS=n]  fuzz the wire format, the disk's protocol, the device, packets, rings"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
 	@echo "  make model        check every interleaving of a GPADL's life with Spin"
 	@echo "  make fault        let fail what can, one after the other, in each operation"

@@ -4,8 +4,9 @@
 # Fuzz the wire format and the SCSI controller's protocol in user space, and the device, its
 # packets and its rings on the debug kernel; see tests/fuzz/README.
 #
-#	fuzz.sh [SECONDS]		all of them: a sixth of SECONDS (60) for wire
-#					and vstor each, a third for each program on the kernel
+#	fuzz.sh [SECONDS]		all of them: a sixth of SECONDS (60) for wire and vstor
+#					each, a third for each of the four programs on the
+#					kernel; 1.7 times SECONDS in all
 #	fuzz.sh wire|vstor|device|packet|ring [SECONDS]	one of them
 #	FUZZ_SEED=n FUZZ_OPS=n fuzz.sh device|packet|ring	that life, and no other
 #
