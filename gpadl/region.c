@@ -9,7 +9,7 @@
  *
  *	users	1 while the region is set, and 1 for each mapping that has pages in it. The
  *		last to go, a change or an unmap, drops what the region has: its pins, and
- *		its watch. What the count does not say is which of these 1 user is: see gone.
+ *		its watch. A count of 1 can mean either: gone tells which.
  *	ref	1 for each table that lists the region, and 1 while it is not set any more
  *		and still has users: keeps its memory, no more.
  *

@@ -144,7 +144,7 @@ static void endpoint_die_one(struct vmbus_endpoint *ep)
 	ep->dying = true;
 	if (!vmbus_ep_is_primary(ep) && !ep->abandoned && endpoint_can_be_removed_now(ep)) {
 		endpoint_set_state(ep, ENDPOINT_REMOVED);
-		/* Which may have waited for this, as for vmbus_ep_do_remove(). */
+		/* It may be waiting for its last sub-channel, as in vmbus_ep_do_remove(). */
 		endpoint_queue(ep->dev->primary);
 		wake_up_all(&ep->guest->wait);
 	} else {

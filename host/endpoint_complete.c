@@ -313,7 +313,10 @@ void vmbus_endpoint_complete_later(struct vmbus_endpoint *ep, struct vmbus_compl
 {
 	/* As soon as @c is in the list it may be sent, and its hold be gone. */
 	percpu_ref_get(&ep->users);
-	/* A full barrier: who sets @late_here finds @c there, or is seen here. */
+	/*
+	 * A full barrier: the thread that sets @late_here sees @c in the list, or its store is seen
+	 * here.
+	 */
 	if (llist_add(&c->node, &ep->late))
 		vmbus_ep_queue_kick(ep);
 	if (unlikely(READ_ONCE(ep->late_here))) {

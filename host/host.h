@@ -222,7 +222,7 @@ struct endpoint_counts {
  * @out_poll: jiffies between two looks
  * @reminders: how often the guest is still to be signalled if it has read nothing yet
  * @late: completions that the channel's work is to send, the youngest first
- * @late_here: it cannot: whoever adds one sends it
+ * @late_here: it waits in kick(): whoever adds one sends it
  * @unsent_lock: protects what follows; not held while anything is sent
  * @unsent: completions that are to be sent, in order; only the context that has set
  *	@unsent_busy takes one out

@@ -203,7 +203,7 @@ static int event_read(const struct ioctl_call *call, struct vmbus_host_event *ev
 	while ((ret = event_read_one(call, event)) == -EFAULT) {
 		if (fault_in_writeable((char __user *)call->from, call->size))
 			break;
-		/* It may have gone again. */
+		/* The page may have been reclaimed again: let a signal end the loop. */
 		if (signal_pending(current))
 			return -ERESTARTSYS;
 		cond_resched();

@@ -25,7 +25,7 @@ static int host_fop_open(struct inode *inode, struct file *file)
 	if (!guest)
 		return -ENOMEM;
 	file->private_data = guest;
-	/* IOCB_NOWAIT is heard: nothing here waits for a backend or for the guest then. */
+	/* Honour IOCB_NOWAIT (io_uring): read and write return -EAGAIN instead of waiting. */
 	file->f_mode |= FMODE_NOWAIT;
 	return stream_open(inode, file);
 }

@@ -196,7 +196,7 @@ static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to
 	while ((ret = host_read_one(guest, to)) == -EFAULT) {
 		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX))
 			break;
-		/* It may have gone again. */
+		/* The page may have been reclaimed again: let a signal end the loop. */
 		if (signal_pending(current))
 			return -ERESTARTSYS;
 		cond_resched();

@@ -563,7 +563,7 @@ static void ring_that_breaks_kicks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, todo, 0);
 }
 
-/* Also one for which there is room, as far as is known: it looks on behalf of who waits. */
+/* Also one for which there is room, as far as is known: it looks for those that wait. */
 static void smaller_one_finds_the_ring_broken(struct kunit *test)
 {
 	expect_found_broken(test, ring_test_full(test), 0);

@@ -117,7 +117,7 @@ extern void *const nowhere;
 /* A userfaultfd that stops each first access to the memory */
 int memory_stall(void *mem, size_t bytes);
 bool memory_is_touched(int uffd);	/* somebody waits */
-int memory_fill(int uffd, void *page, int byte);	/* let him go on */
+int memory_fill(int uffd, void *page, int byte);	/* let it go on */
 
 /* ---- A call that may wait ---- */
 

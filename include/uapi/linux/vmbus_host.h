@@ -454,8 +454,8 @@ struct vmbus_host_event {
  * @version: returned, version of the modules: major << 16 | minor << 8 | patch
  * @__reserved: must be 0
  *
- * For messages to people, and before VMBUS_HOST_CREATE too. Not for finding out what there
- * is: a command that is not there fails with ENOTTY, a flag with EOPNOTSUPP.
+ * For log messages; works before VMBUS_HOST_CREATE too. Not for feature detection: a
+ * command that is not there fails with ENOTTY, a flag with EOPNOTSUPP.
  */
 struct vmbus_host_version {
 	__u32 size;
