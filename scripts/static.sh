@@ -108,6 +108,19 @@ check_scripts()
 	done
 }
 
+# Each suite and each program has a behaviour in Documentation/testing.rst
+check_tests()
+{
+	local file name
+
+	sources '^(kunit/.*_kunit|tests/selftest/.*_test)\.c$' | while read -r file; do
+		name=$(basename "$file" .c)
+		sed -n '/^Where a behaviour is tested/,/^How to run/p' Documentation/testing.rst |
+			grep -qE "[ ,-] ?${name%_*}([,;]|\$)" ||
+			echo "Documentation/testing.rst does not say what $file tests"
+	done
+}
+
 # A name in a comment, name() or &struct name, is one of ours or the kernel's
 check_names()
 {
@@ -278,7 +291,8 @@ check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPA
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck long_scripts scripts names design uapi versions masks install release docs commands)
+	shellcheck long_scripts scripts tests names design uapi versions masks install release
+	docs commands)
 [ $# -eq 0 ] || checks=("$@")
 
 # A check fails by its status or by having something to say
