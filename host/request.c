@@ -61,8 +61,8 @@ static void host_post_done(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 /*
  * The channel is rescinded, and idle; the caller holds it. After this, no reader returns anything
  * about the channel except VMBUS_HOST_EVENT_DONE, and its relid is free, even if another ioctl
- * still holds the endpoint. Somebody else may have been first. All under one lock: a thread that finds
- * the endpoint out of the table finds its relid free.
+ * still holds the endpoint. Somebody else may have been first. All under one lock: a thread that
+ * finds the endpoint out of the table finds its relid free.
  */
 static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {

@@ -97,6 +97,12 @@ check_design()
 	done
 }
 
+# A file of one subject fits into so many
+check_long_files()
+{
+	wc -l $(sources '\.[ch]$') | awk '$1 > 800 && $2 != "total" { print $2 ": " $1 " lines" }'
+}
+
 # Each script has a line where they are told of
 check_scripts()
 {
@@ -291,7 +297,7 @@ check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPA
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck long_scripts scripts tests names design uapi versions masks install release
+	shellcheck long_scripts long_files scripts tests names design uapi versions masks install release
 	docs commands)
 [ $# -eq 0 ] || checks=("$@")
 
