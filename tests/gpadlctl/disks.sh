@@ -135,6 +135,36 @@ one_file_of_somebody_else()
 	refuses "is the data of backstore fileio_7/theirs already" disk create data --file "$image"
 }
 
+# The target would make 2^55 blocks of less than one
+too_short()
+{
+	local bytes
+
+	for bytes in 0 511 512 4095 4097; do
+		truncate -s "$bytes" "$image"
+		refuses "$image has $bytes bytes, which is no disk" disk create data --file "$image"
+		[ "$(stat -c %s "$image")" = "$bytes" ]
+		nothing_is_left
+	done
+	rm "$image"
+	misused '100 is no size for a disk' disk create data --file "$image" --size 100
+	misused '4097 is no size for a disk' disk create data --file "$image" --size 4097
+	misused '100 is no size for a disk in memory' disk create data --memory 100
+	misused '5000 is no size for a disk in memory' disk create data --memory 5000
+	[ ! -e "$image" ]
+	nothing_is_left
+}
+
+shortest()
+{
+	create data --file "$image" --size 4096
+	truncate -s 4608 "$root/srv/other.img"
+	run disk create other --file "$root/srv/other.img"
+	run disk create more --memory 4K
+	grep -q 'fd_dev_size=4096$' "$target/core/fileio_0/data/control"
+	grep -q 'fd_dev_size=4608$' "$target/core/fileio_1/other/control"
+}
+
 undone()
 {
 	touch "$target/vmbus"
@@ -312,6 +342,8 @@ fresh "create: a portal group without a nexus gets one" lost_nexus
 fresh "create: a nexus that is there stays" nexus_of_somebody_else
 fresh "create: one file is not two disks" one_file_two_disks
 fresh "create: nor the file of somebody else" one_file_of_somebody_else
+fresh "create: what is too short for a disk" too_short
+fresh "create: the shortest disks" shortest
 fresh "create: nothing is left of one that failed" undone
 fresh "create: says what is left" undo_that_fails
 fresh "create: nothing is left of one that was interrupted" interrupted_create

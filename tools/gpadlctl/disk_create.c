@@ -22,6 +22,10 @@
 /* A guest can name LUNs 0 to 254. */
 #define MAX_LUN		254
 
+/* A block of the target's, and the smallest disk */
+#define BLOCK		512
+#define MIN_BYTES	4096
+
 enum store {
 	STORE_NONE,
 	STORE_FILE,
@@ -65,6 +69,23 @@ static __u64 size_of(const char *text)
 		n <<= 10;
 	}
 	return n;
+}
+
+/*
+ * The target takes any length and subtracts a block from it: of one that is shorter than a block,
+ * the guest would be told that it is a disk of 2^55 of them, and could fill the host's file system.
+ */
+static bool bytes_are_good(__u64 bytes)
+{
+	return bytes >= MIN_BYTES && !(bytes % BLOCK);
+}
+
+#define GOOD_BYTES	"4096 bytes or more, and a multiple of 512"
+
+static bool fail_bytes(const char *what, __u64 bytes)
+{
+	fail(GOOD_BYTES, "%s has %llu bytes, which is no disk", what, bytes);
+	return false;
 }
 
 /* A directory's name, and nothing that leads elsewhere, nor what names a target */
@@ -168,7 +189,7 @@ static bool make_file(struct made *made, struct disk *d)
 			return false;
 		}
 		d->bytes = st.st_size;
-		return true;
+		return bytes_are_good(d->bytes) || fail_bytes(d->path, d->bytes);
 	}
 	if (!d->bytes) {
 		fail("--size 10G, for example", "%s is not there, and is to be how long?",
@@ -187,15 +208,20 @@ static bool make_file(struct made *made, struct disk *d)
 	return true;
 }
 
-/* 0 if that is not known; what is no device, the target refuses. */
-static __u64 device_bytes(const char *path)
+/* Sets its size, if that is known; what is no device, the target refuses. */
+static bool measure_device(struct disk *d)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	struct stat st;
+	bool is_device = size >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode);
 
 	if (fd >= 0)
 		close(fd);
-	return size < 0 ? 0 : size;
+	if (size > 0)
+		d->bytes = size;
+	/* A drive without a medium, or a loop device without a file, has none. */
+	return !is_device || bytes_are_good(size) || fail_bytes(d->path, size);
 }
 
 /* A number that no other backstore of the kind has, as the other tools for it do */
@@ -344,7 +370,10 @@ static int set_option(struct disk *d, int option, const char *value)
 		return 0;
 	case 's':
 		d->bytes = size_of(value);
-		return d->bytes ? 0 : misuse("--size 10G", "%s is no size", value);
+		if (!d->bytes)
+			return misuse("--size 10G", "%s is no size", value);
+		return bytes_are_good(d->bytes) ? 0 :
+		       misuse("--size 10G; " GOOD_BYTES, "%s is no size for a disk", value);
 	case 'w':
 		if (!wwn_is_good(value))
 			return misuse("naa. and 16 hexadecimal digits",
@@ -403,8 +432,9 @@ static int check_create(struct disk *d)
 		return misuse("leave --size out", "--size is the length of a file");
 	if (d->store == STORE_MEMORY) {
 		d->bytes = size_of(d->path);
-		if (d->bytes < (__u64)sysconf(_SC_PAGESIZE))
-			return misuse("--memory 256M", "%s is no size", d->path);
+		if (!d->bytes || d->bytes % sysconf(_SC_PAGESIZE))
+			return misuse("--memory 256M; a number of pages",
+				      "%s is no size for a disk in memory", d->path);
 	} else if (!path_is_good(d->path)) {
 		return misuse("a path that begins with / and has no comma",
 			      "the SCSI target cannot take %s", d->path);
@@ -495,9 +525,8 @@ static bool make_disk(struct disk *d)
 	bool done;
 
 	changes_begin();
-	if (d->store == STORE_BLOCK)
-		d->bytes = device_bytes(d->path);
-	done = (d->store != STORE_FILE || make_file(&made, d)) && make_backstore(&made, d) &&
+	done = (d->store != STORE_BLOCK || measure_device(d)) &&
+	       (d->store != STORE_FILE || make_file(&made, d)) && make_backstore(&made, d) &&
 	       make_lun(&made, d);
 	if (done && changes_interrupted()) {
 		fail("gpadlctl disk create, again", "interrupted: the disk is not made");
