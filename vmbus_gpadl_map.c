@@ -118,7 +118,7 @@ static void gpadl_settle(struct gpadl *g)
 	bool revoked = g->revoked, dead = g->tearing_down;
 
 	g->revoked = false;
-	g->retired = false;
+	g->retired = 0;
 	g->mapping = NULL;
 	g->state = GPADL_READY;
 	if (dead)
@@ -399,7 +399,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		return ret;
 	}
 	/* Retired before it looked: it has found its pages where they are now. */
-	if (g->retired && gpadl_region_table_is_current(m->map.mem, m->map.table))
+	if (g->retired && g->lookup.generation > g->retired)
 		gpadl_unretire(g);
 	m->g = g;
 	g->mapping = m;

@@ -335,7 +335,7 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 		r->leaving = false;
 		r->wanted = false;
 		r->reset = false;
-		r->retired = false;
+		r->retired = 0;
 		r->is_late = false;
 		r->taken = jiffies;
 		WRITE_ONCE(r->state, GPA_PARSING);
@@ -600,12 +600,22 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 	gpadl_pool_unget(pool);
 }
 
+/*
+ * With the lock: does it keep the VMM from nothing any more? A change may have met it before it has
+ * looked: then it has found its pages where they came to be. Until that is known, it counts.
+ */
+static bool request_is_retired(const struct gpa_request *r, int state)
+{
+	return state != GPA_MAPPING && r->retired >= r->lookup.generation;
+}
+
 /* Would it have a page elsewhere that is mapped? @retire: then it is not asked again. */
 static bool request_moves(struct gpa_request *r, const struct gpadl_region_table *old,
 			  const struct gpadl_region_table *new, bool retire)
 {
 	spinlock_t *lock = &r->pool->chan->pool_lock;
 	bool look, moves;
+	int state;
 
 	spin_lock_irq(lock);
 	/*
@@ -613,7 +623,8 @@ static bool request_moves(struct gpa_request *r, const struct gpadl_region_table
 	 * comes to that. Pairs with smp_store_release() in request_map(). One that is late is
 	 * mapped no more: its data is there, its pages are only to be marked and unpinned.
 	 */
-	look = smp_load_acquire(&r->state) >= GPA_MAPPING && !r->retired && !r->is_late;
+	state = smp_load_acquire(&r->state);
+	look = state >= GPA_MAPPING && !r->is_late && !request_is_retired(r, state);
 	r->looked_at = look;
 	spin_unlock_irq(lock);
 	if (!look)
@@ -623,7 +634,8 @@ static bool request_moves(struct gpa_request *r, const struct gpadl_region_table
 
 	spin_lock_irq(lock);
 	r->looked_at = false;
-	r->retired = moves && retire;
+	if (moves && retire)
+		r->retired = old->generation;
 	if (r->state == GPA_FREE)
 		request_free(r);
 	spin_unlock_irq(lock);

@@ -63,7 +63,8 @@ enum gpa_state {
  * @leaving: it is not to be mapped any more, if it is not yet
  * @wanted: somebody waits for its end: it is counted in vmbus_partition.nr_revoked
  * @reset: and in nr_resetting
- * @retired: the VMM has taken away a region in which it has pages
+ * @retired: the VMM has taken away regions of its pages: generation of the table that they were
+ *	last in; 0 if it has not. Counts if that is where it found them (request_is_retired())
  * @since: when it was first waited for, in jiffies
  * @taken: when it began, in jiffies
  */
@@ -83,7 +84,7 @@ struct gpa_request {
 	bool leaving;
 	bool wanted;
 	bool reset;
-	bool retired;
+	u64 retired;
 	unsigned long since;
 	unsigned long taken;
 };

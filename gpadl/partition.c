@@ -148,7 +148,7 @@ static void partition_retire(struct gpadl_mem *mem, const struct gpadl_region_ta
 		handle = 0;
 		while ((g = gpadl_next(chan, &handle))) {
 			if (gpadl_moves(g, old, new))
-				gpadl_retire(g);
+				gpadl_retire(g, old);
 			gpadl_put(g);
 			cond_resched();
 		}

@@ -258,8 +258,9 @@ struct vmbus_gpadl_channel {
  * @tearing_down: to be DEAD as soon as it is not busy; set under rx_mutex too, for good
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and to be unmapped; the backend is told if it is MAPPED and armed
- * @retired: busy, and the VMM has taken away a region in which it has pages: it is revoked, and
- *	no longer a reason for -EBUSY
+ * @retired: busy, and the VMM has taken away regions of its pages: generation of the table that
+ *	they were last in, else 0. It is revoked, and no longer a reason for -EBUSY; unless it turns
+ *	out to have looked in a later table (gpadl_finish_map())
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was revoked, in jiffies
  * @lookup: where its pages are: what is known of an earlier table of regions is of no use,
@@ -285,8 +286,8 @@ struct gpadl {
 	bool tearing_down;
 	bool owe_torndown;
 	bool revoked;
-	bool retired;
 	bool reset;
+	u64 retired;
 	unsigned long since;
 	struct gpadl_lookup lookup;
 	struct gpadl_mapping *mapping;
@@ -312,7 +313,7 @@ void gpadl_revoke(struct gpadl *g);
 void gpadl_rescind(struct gpadl *g);
 bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		 const struct gpadl_region_table *new);
-void gpadl_retire(struct gpadl *g);
+void gpadl_retire(struct gpadl *g, const struct gpadl_region_table *old);
 void gpadl_unretire(struct gpadl *g);
 void gpadl_run_revokes(struct vmbus_gpadl_channel *chan);
 #if IS_ENABLED(CONFIG_KUNIT)

@@ -66,7 +66,8 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 	bool busy;
 
 	spin_lock(&g->lock);
-	busy = gpadl_is_busy(g) && !g->retired;
+	/* One that is being mapped may have looked after it was retired: it counts. */
+	busy = gpadl_is_busy(g) && (!g->retired || g->state == GPADL_MAPPING);
 	spin_unlock(&g->lock);
 	/* A page list that is complete does not change any more. */
 	return busy && gpadl_regions_move(&g->pfns, old, new);
@@ -75,31 +76,33 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 /**
  * gpadl_retire() - A region goes in which a GPADL has mapped pages
  * @g: the GPADL, held by the caller
+ * @old: regions as they are
  *
  * One that is being mapped may have been looked up in the regions that go, or be about to wait
  * for those that come: that is known when it is mapped (gpadl_finish_map()).
  *
  * Context: process; vmbus_partition.mem.switching is set.
  */
-void gpadl_retire(struct gpadl *g)
+void gpadl_retire(struct gpadl *g, const struct gpadl_region_table *old)
 {
 	spin_lock(&g->lock);
 	if (gpadl_is_busy(g)) {
-		g->retired = true;
+		g->retired = old->generation;
 		gpadl_revoke(g);
 	}
 	spin_unlock(&g->lock);
 }
 
-/*
- * Undo gpadl_retire(), of a map that has come to its end in the table of regions that is in
- * force. Under the lock: a change that is being decided now sees what this has done, or is seen
- * to be under way.
+/**
+ * gpadl_unretire() - Undo gpadl_retire(), for a map that has ended in a later table of regions
+ * @g: the GPADL, MAPPING and retired
+ *
+ * Context: its lock is held.
  */
 void gpadl_unretire(struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
-	g->retired = false;
+	g->retired = 0;
 	g->revoked = false;
 	gpadl_partition_unwatch_revoked(g->chan->p);
 }

@@ -3,8 +3,8 @@
  * Suite vmbus_gpadl_retire: regions change although a GPADL has pages in them, and the backend
  * is asked for what it has there. Not for what has its pages where they are now.
  */
+#include "gpa.h"
 #include "suites.h"
-#include "vm.h"
 
 #define PAGES	3
 
@@ -20,6 +20,17 @@ static int move_low(struct vm *vm, enum vm_slot where)
 static int task_move_low(struct vm_task *t)
 {
 	return move_low(t->vm, VM_HIGH);
+}
+
+static int task_remove_low(struct vm_task *t)
+{
+	return vm_remove_region(t->vm, VM_LOW);
+}
+
+/* A packet that names what is in vm->s. */
+static int task_send(struct vm_task *t)
+{
+	return gpa_send_on(t->vm, t->c, t->flags, &t->map);
 }
 
 /* vm->s names them where they are now. */
@@ -135,25 +146,36 @@ static void retire_late(struct gpadl_mem *mem, const struct gpadl_region_table *
 	partition_ops->retire(mem, old, new);
 }
 
-/* VM_LOW is to be elsewhere, and it is being decided. Something of it is mapped. */
-static struct vm_task *change_while_decided(struct vm *vm)
+/* Not what is mapped by then. */
+static bool moves_late(struct gpadl_mem *mem, const struct gpadl_region_table *old,
+		       const struct gpadl_region_table *new)
+{
+	struct vmbus_partition *p = container_of(mem, struct vmbus_partition, mem);
+
+	vm_linger(p->priv);
+	return partition_ops->moves(mem, old, new);
+}
+
+/* VM_LOW is to change, and it is being decided. Something of it is mapped. */
+static struct vm_task *change_while_decided(struct vm *vm, int (*fn)(struct vm_task *t))
 {
 	struct vm_task *change;
 
 	partition_ops = vm->p->mem.ops;
 	late_ops = *partition_ops;
 	late_ops.retire = retire_late;
+	late_ops.moves = moves_late;
 	vm->p->mem.ops = &late_ops;
 	vm_stall_arm(&vm->linger, 1);
-	change = vm_start(vm, task_move_low, NULL, 0, 0);
+	change = vm_start(vm, fn, NULL, 0, 0);
 	vm_stall_wait(vm, &vm->linger);
 	return change;
 }
 
-static void decide(struct vm *vm, struct vm_task *change)
+static void decide(struct vm *vm, struct vm_task *change, int ret)
 {
 	vm_stall_end(&vm->linger);
-	KUNIT_EXPECT_EQ(vm->test, vm_join(change), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_join(change), ret);
 	vm->p->mem.ops = partition_ops;
 }
 
@@ -162,24 +184,26 @@ static void decide(struct vm *vm, struct vm_task *change)
  * GPADL is mapped: else the change has nothing to decide. Returns the map, of which so many pins
  * are held up; the change is done.
  */
-static struct vm_task *map_while_decided(struct vm *vm, int stall_pins)
+static struct vm_task *map_while_decided(struct vm *vm, int (*fn)(struct vm_task *t),
+					 int stall_pins)
 {
 	struct vm_task *change, *map;
 
 	map_another(vm);
 	establish(vm);
-	change = change_while_decided(vm);
-	map = vm_start_waiting(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_MAPPING);
+	change = change_while_decided(vm, task_move_low);
+	map = vm_start_waiting(vm, fn, &vm->c[0], 0, VM_HANDLE);
+	if (fn == vm_task_map)
+		KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_MAPPING);
 	vm_stall_arm(&vm->in_pin, stall_pins);
-	decide(vm, change);
+	decide(vm, change, 0);
 	return map;
 }
 
 /* It goes on in the regions that have come. */
 VM_CASE(map_that_has_not_looked_is_not_asked_back)
 {
-	struct vm_task *map = map_while_decided(vm, 0);
+	struct vm_task *map = map_while_decided(vm, vm_task_map, 0);
 
 	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
 	expect_asked(vm, 1);
@@ -204,9 +228,9 @@ VM_CASE(map_of_nothing_meanwhile)
 	map_another(vm);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN, PAGES);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
-	change = change_while_decided(vm);
+	change = change_while_decided(vm, task_move_low);
 	map = vm_start_waiting(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	decide(vm, change);
+	decide(vm, change, 0);
 	KUNIT_EXPECT_EQ(test, vm_join(map), -EFAULT);
 	expect_asked(vm, 1);
 	unmap(vm, VM_HANDLE + 1);
@@ -215,7 +239,7 @@ VM_CASE(map_of_nothing_meanwhile)
 /* But these go as well before it comes to its end. */
 VM_CASE(map_that_two_changes_meet_is_asked_back)
 {
-	struct vm_task *map = map_while_decided(vm, 1);
+	struct vm_task *map = map_while_decided(vm, vm_task_map, 1);
 
 	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
@@ -226,6 +250,102 @@ VM_CASE(map_that_two_changes_meet_is_asked_back)
 	unmap(vm, VM_HANDLE + 1);
 }
 
+/* While it pins too it is one that a change minds: it has found its pages. */
+VM_CASE(map_that_pins_what_came_is_minded)
+{
+	struct vm_task *map = map_while_decided(vm, vm_task_map, 1);
+
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+/* It comes to its end before a change that is being decided has come to it. */
+VM_CASE(map_that_ends_while_decided_is_minded)
+{
+	struct vm_task *map = map_while_decided(vm, vm_task_map, 1), *change;
+
+	vm_stall_wait(vm, &vm->in_pin);
+	change = change_while_decided(vm, task_remove_low);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
+	decide(vm, change, -EBUSY);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+/* ---- Packets: nobody asks for what they have mapped ---- */
+
+static void make_pool(struct vm *vm)
+{
+	KUNIT_ASSERT_EQ(vm->test, 0,
+			vmbus_gpa_pool_create(vm->c[0].chan, GPA_REQUESTS, GPA_BYTES));
+}
+
+static void end_request(struct vm *vm, struct vm_task *map)
+{
+	vmbus_gpa_unmap(map->map);
+	vm_check(vm);
+}
+
+VM_CASE(request_that_has_not_looked_is_minded)
+{
+	struct vm_task *map;
+
+	make_pool(vm);
+	map = map_while_decided(vm, task_send, 0);
+	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
+	expect_asked(vm, 1);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map->map));
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	end_request(vm, map);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+VM_CASE(request_that_pins_what_came_is_minded)
+{
+	struct vm_task *map;
+
+	make_pool(vm);
+	map = map_while_decided(vm, task_send, 1);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	end_request(vm, map);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	unmap(vm, VM_HANDLE + 1);
+}
+
+/* It pins what has gone. Further changes, of which one leaves alone what came, are not minded. */
+VM_CASE(request_that_pins_what_went_is_not)
+{
+	struct vm_task *map;
+
+	make_pool(vm);
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, PAGES);
+	vm_stall_arm(&vm->in_pin, 1);
+	map = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &(struct vmbus_gpa_region) {
+		.slot = VM_BIG }, 1, VMBUS_GPA_REGIONS_RETIRE));
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	end_request(vm, map);
+}
+
 static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_is_asked_back),
 	KUNIT_CASE(mapped_elsewhere_is_not),
@@ -234,6 +354,11 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
 	KUNIT_CASE(map_that_two_changes_meet_is_asked_back),
+	KUNIT_CASE(map_that_pins_what_came_is_minded),
+	KUNIT_CASE(map_that_ends_while_decided_is_minded),
+	KUNIT_CASE(request_that_has_not_looked_is_minded),
+	KUNIT_CASE(request_that_pins_what_came_is_minded),
+	KUNIT_CASE(request_that_pins_what_went_is_not),
 	{}
 };
 
