@@ -269,7 +269,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_orphaned, VMBUS_GPADL_NS);
  * nothing can be mapped any more. An item that is running when the VMM is killed has a
  * fatal signal pending: what must not be cut short waits uninterruptibly.
  *
- * Context: any. Takes no lock that another channel's work takes.
+ * Context: any. Takes no lock that another channel's work takes, while the VMM is there; when it
+ * was killed, that of the work queue which runs what is left of all such.
  * Return: false if @work was queued already.
  */
 bool vmbus_gpadl_channel_queue_work(struct vmbus_gpadl_channel *chan,

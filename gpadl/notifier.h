@@ -18,7 +18,8 @@ struct mm_struct;
  * @active: it stands in the address space's tree
  * @id: number of the partition, for tracing
  * @slot: of the region, for tracing
- * @users: of the region: above 1 if pages of it are mapped
+ * @users: of the region: above 1 if pages of it are mapped. Of one that is not set any more it is
+ *	1 with a single mapping: what changes there is not counted
  * @first: number of the first block
  * @lock: protects what follows; innermost, taken in the kernel's callback
  * @marks: a bit for each block: to be looked at; NULL if nothing is resident
