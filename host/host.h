@@ -337,6 +337,7 @@ int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
 int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock);
 void vmbus_guest_finish(struct vmbus_guest *guest);
+void vmbus_guest_wait_reader(struct vmbus_guest *guest);
 
 /* ioctl.c */
 long vmbus_guest_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from,

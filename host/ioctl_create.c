@@ -153,6 +153,7 @@ static void creation_undo(struct vmbus_endpoint *ep)
 	}
 	/* Forget what its backend has asked of the VMM already, while the relid is taken. */
 	vmbus_host_events_forget(ep->guest, ep->relid);
+	vmbus_guest_wait_reader(ep->guest);
 	/* The caller can repeat its call with this index at once, before the last put. */
 	vmbus_ep_unjoin(ep);
 	vmbus_ep_put(ep);

@@ -35,8 +35,16 @@ static bool host_is_reset(struct vmbus_guest *guest)
 
 /* ---- What comes after ---- */
 
-/* A reader that has looked at a reply or an event by now has delivered it, or has failed. */
-static void host_wait_reader(struct vmbus_guest *guest)
+/**
+ * vmbus_guest_wait_reader() - Wait for who reads a reply or an event
+ * @guest: the guest
+ *
+ * For who has just taken one back: a reader that has looked at it by now has delivered it, or has
+ * failed.
+ *
+ * Context: process, may sleep, but not for a backend or for the VMM.
+ */
+void vmbus_guest_wait_reader(struct vmbus_guest *guest)
 {
 	mutex_lock(&guest->read_lock);
 	mutex_unlock(&guest->read_lock);
@@ -71,7 +79,7 @@ static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep
 		return;
 	vmbus_ep_relid_released(ep);
 	vmbus_host_events_forget(guest, ep->relid);
-	host_wait_reader(guest);
+	vmbus_guest_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
 	vmbus_ep_unjoin(ep);
 	host_post_done(guest, ep);
@@ -121,25 +129,39 @@ static void host_withdraw_done(struct vmbus_guest *guest, const struct vmbus_end
 								   VMBUS_HOST_CHANNEL_RESCIND);
 }
 
-/*
- * Note a request, unless it is done. The note comes before the look, so that a later change finds
- * it. A DONE that was not read answers an earlier call, perhaps of a channel before with this
- * relid: none follows a 0, and another one follows -EINPROGRESS.
- */
-static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
+/* With the lock */
+static void host_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
+		      enum endpoint_asked what)
 {
-	guard(mutex)(&guest->lock);
-	host_withdraw_done(guest, ep, what);
+	lockdep_assert_held(&guest->lock);
 	if (!ep->asked) {
-		if (vmbus_ep_is_idle(ep, what == ENDPOINT_ASKED_DESTROY))
-			return 0;
 		refcount_inc(&ep->ref);
 		list_add_tail(&ep->asked_node, &guest->asked);
 	}
 	ep->asked |= what;
 	/* It may have become idle before it was in the list. */
 	wake_up_all(&guest->wait);
-	return -EINPROGRESS;
+}
+
+/*
+ * Note a request, unless it is done. The note comes before the look, so that a later change finds
+ * it. A DONE that was not read answers an earlier call, perhaps of a channel before with this
+ * relid: none follows a 0, and another one follows -EINPROGRESS. Nor does a reader come with it
+ * that has looked at it before.
+ */
+static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
+{
+	int ret = 0;
+
+	guard(mutex)(&guest->lock);
+	host_withdraw_done(guest, ep, what);
+	if (ep->asked || !vmbus_ep_is_idle(ep, what == ENDPOINT_ASKED_DESTROY)) {
+		host_note(guest, ep, what);
+		ret = -EINPROGRESS;
+	}
+	/* It is not posted again meanwhile: that takes the lock. */
+	vmbus_guest_wait_reader(guest);
+	return ret;
 }
 
 /*
@@ -246,6 +268,7 @@ int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 	vmbus_ep_put(ep);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_rescind_channel);
 
 /**
  * vmbus_guest_destroy_channel() - VMBUS_HOST_CHANNEL_DESTROY
@@ -302,13 +325,17 @@ static int host_wait_reset(struct vmbus_guest *guest)
 /* As host_ask(). */
 static int host_ask_reset(struct vmbus_guest *guest)
 {
+	int ret = 0;
+
 	guard(mutex)(&guest->lock);
 	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
-	if (!guest->asked_reset && host_is_reset(guest))
-		return 0;
-	guest->asked_reset = true;
-	wake_up_all(&guest->wait);
-	return -EINPROGRESS;
+	if (guest->asked_reset || !host_is_reset(guest)) {
+		guest->asked_reset = true;
+		wake_up_all(&guest->wait);
+		ret = -EINPROGRESS;
+	}
+	vmbus_guest_wait_reader(guest);
+	return ret;
 }
 
 /**
@@ -321,6 +348,8 @@ static int host_ask_reset(struct vmbus_guest *guest)
  */
 int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock)
 {
+	int ret;
+
 	vmbus_guest_finish(guest);
 	/*
 	 * In this order: a quiet close adds no reply to those that are dropped, and no reader
@@ -328,8 +357,13 @@ int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock)
 	 */
 	host_reset_endpoints(guest);
 	vmbus_partition_reset_start(guest->p);
-	host_wait_reader(guest);
+	vmbus_guest_wait_reader(guest);
 	if (nonblock)
 		return host_ask_reset(guest);
-	return host_wait_reset(guest);
+	ret = host_wait_reset(guest);
+	/* What channels asked of the VMM was taken back when they closed. */
+	if (!ret)
+		vmbus_guest_wait_reader(guest);
+	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_reset);

@@ -470,6 +470,93 @@ static void module_is_held_without_its_backend(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmbus_backend_register(&backend), 0);
 }
 
+/* ---- While somebody reads an event ---- */
+
+static int ask_rescind(struct vmbus_guest *guest)
+{
+	return vmbus_guest_rescind_channel(guest, RELID, true);
+}
+
+/* A reader that has looked at the DONE of an earlier call is through when the next returns. */
+static void rescind_waits_for_a_reader(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmm_call *call;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	mutex_lock(&guest->read_lock);
+	call = vmm_call_start(test, ask_rescind);
+	vmm_call_wait_asleep(call);
+	KUNIT_EXPECT_FALSE(test, completion_done(&call->done));
+	mutex_unlock(&guest->read_lock);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(call), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
+static int wait_reset(struct vmbus_guest *guest)
+{
+	return vmbus_guest_reset(guest, false);
+}
+
+/* So is one that has looked at what a channel has asked for before it closed. */
+static void reset_waits_for_a_reader(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmm_call *call;
+
+	/* Something is still mapped. */
+	atomic_inc(&guest->p->nr_resetting);
+	call = vmm_call_start(test, wait_reset);
+	while (!wq_has_sleeper(&guest->wait) && !completion_done(&call->done))
+		usleep_range(500, 1000);
+	mutex_lock(&guest->read_lock);
+	atomic_dec(&guest->p->nr_resetting);
+	wake_up_all(&guest->wait);
+	msleep(250);
+	KUNIT_EXPECT_FALSE(test, completion_done(&call->done));
+	mutex_unlock(&guest->read_lock);
+	KUNIT_EXPECT_EQ(test, vmm_call_join(call), 0);
+}
+
+static struct kunit *reader_test;
+static struct completion reader_looks;
+static bool reader_is_through;
+
+static int read_slowly(struct vmbus_guest *guest)
+{
+	mutex_lock(&guest->read_lock);
+	complete(&reader_looks);
+	msleep(100);
+	reader_is_through = true;
+	mutex_unlock(&guest->read_lock);
+	return 0;
+}
+
+static struct vmm_call *reader;
+
+static void unplug_and_read(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	vmbus_host_device_unplug(ep->dev);
+	reader = vmm_call_start(reader_test, read_slowly);
+	wait_for_completion(&reader_looks);
+}
+
+/* And one that has looked at what a channel asks for that is not made in the end. */
+static void undone_channel_waits_for_a_reader(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+
+	reader_test = test;
+	reader_is_through = false;
+	init_completion(&reader_looks);
+	before_added = unplug_and_read;
+	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, reader_is_through);
+	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	vmm_call_join(reader);
+}
+
 /* ---- While somebody reads fdinfo ---- */
 
 static struct vmbus_endpoint *looked_at;
@@ -529,6 +616,9 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(module_is_held_without_its_backend),
+	KUNIT_CASE(rescind_waits_for_a_reader),
+	KUNIT_CASE(reset_waits_for_a_reader),
+	KUNIT_CASE(undone_channel_waits_for_a_reader),
 	KUNIT_CASE(reader_takes_no_mutex),
 	{}
 };
