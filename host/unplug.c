@@ -54,8 +54,9 @@ static void endpoint_unplug_work(struct vmbus_gpadl_work *work)
 	struct vmbus_endpoint *ep = container_of(work, struct vmbus_endpoint, unplug_work);
 	u64 begin;
 
-	/* No guest has it: there is nobody to let go. */
-	if (!ep->opened || !ep->dev->backend->unplug) {
+	/* No guest has it, or its VMM is gone: there is nobody to let go. */
+	if (!ep->opened || vmbus_gpadl_channel_is_orphaned(ep->chan) ||
+	    !ep->dev->backend->unplug) {
 		vmbus_device_rescind(ep->dev);
 		return;
 	}

@@ -401,6 +401,52 @@ static void orphan_has_no_target(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
+static unsigned int nr_unplugs;
+
+static void count_unplug(struct vmbus_endpoint *ep)
+{
+	nr_unplugs++;
+}
+
+/* As CHANNEL_UNPLUG does, of a channel that is open */
+static void unplug_open(struct vmbus_endpoint *ep)
+{
+	ep->opened = true;
+	vmbus_gpadl_channel_queue_work(ep->chan, &ep->unplug_work);
+	gpadl_worker_flush(&ep->chan->worker);
+	ep->opened = false;
+}
+
+/* So it is if the device is unplugged: there is nobody to let go of it. */
+static void orphan_is_not_unplugged(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_host_event event = {};
+	struct vmbus_endpoint *ep;
+	struct gpadl_worker *w;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	w = &ep->chan->worker;
+	nr_unplugs = 0;
+	backend.unplug = count_unplug;
+	unplug_open(ep);
+	KUNIT_EXPECT_EQ(test, nr_unplugs, 1);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
+	WRITE_ONCE(w->orphaned, true);
+	unplug_open(ep);
+	KUNIT_EXPECT_EQ(test, nr_unplugs, 1);
+	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_RESCIND);
+	backend.unplug = NULL;
+	/* It looks whether there is more to do when the last item is done. */
+	cancel_work_sync(&w->orphan_work);
+	WRITE_ONCE(w->orphaned, false);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
 /* ---- Before a device has a channel ---- */
 
 static void expect_gone_in_probe(struct kunit *test, void (*fn)(struct vmbus_device *dev))
@@ -613,6 +659,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(undone_channel_leaves_no_event),
 	KUNIT_CASE(unplugged_channel_is_asked_back),
 	KUNIT_CASE(orphan_has_no_target),
+	KUNIT_CASE(orphan_is_not_unplugged),
 	KUNIT_CASE(rescinded_in_probe),
 	KUNIT_CASE(unplugged_in_probe),
 	KUNIT_CASE(module_is_held_without_its_backend),
