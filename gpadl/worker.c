@@ -56,7 +56,8 @@ static struct vmbus_gpadl_work *worker_next(struct gpadl_worker *w)
 		return NULL;
 	work = llist_entry(w->todo, struct vmbus_gpadl_work, node);
 	w->todo = w->todo->next;
-	clear_bit(WORK_QUEUED, &work->flags);
+	/* Release: its place in the list was read before whoever queues it again writes there. */
+	clear_bit_unlock(WORK_QUEUED, &work->flags);
 	/*
 	 * Before the item looks at what it is for: a thread that changes that and finds
 	 * the item still queued relies on this run. Pairs with test_and_set_bit().
