@@ -7,6 +7,13 @@
 #define _VMBUS_SCSI_COMPAT_H
 
 #include <linux/version.h>
+#include <scsi/scsi_proto.h>
+
+/* Names of commands of 6 bytes, as Linux 7 has them. Goes with 6.12. */
+#ifndef RESERVE_6
+#define RESERVE_6	RESERVE
+#define RELEASE_6	RELEASE
+#endif
 
 /*
  * Commands are handed to a work item of the target core's, never worked on by the channel's

@@ -23,6 +23,7 @@
 #include <scsi/scsi_proto.h>
 #include <target/target_core_backend.h>
 
+#include "compat.h"
 #include "scsi.h"
 
 /* Service actions of PERSISTENT RESERVE OUT */
@@ -99,9 +100,9 @@ static sense_reason_t execute_reservation(struct se_cmd *cmd)
 bool vscsi_is_reservation(const struct se_cmd *cmd)
 {
 	switch (cmd->t_task_cdb[0]) {
-	case RESERVE:
+	case RESERVE_6:
 	case RESERVE_10:
-	case RELEASE:
+	case RELEASE_6:
 	case RELEASE_10:
 	case PERSISTENT_RESERVE_IN:
 	case PERSISTENT_RESERVE_OUT:
