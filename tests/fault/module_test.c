@@ -116,43 +116,40 @@ struct loads {
 };
 
 FIXTURE(module) {
+	const struct module *m;
 	struct loads l;
 };
 
 FIXTURE_VARIANT(module) {
-	int index;
+	const char *name;
 };
 
-FIXTURE_VARIANT_ADD(module, vmbus_gpadl) {
-	.index = 0,
-};
+FIXTURE_VARIANT_ADD(module, vmbus_gpadl) { .name = "vmbus_gpadl" };
+FIXTURE_VARIANT_ADD(module, vmbus_host) { .name = "vmbus_host" };
+FIXTURE_VARIANT_ADD(module, vmbus_scsi) { .name = "vmbus_scsi" };
+FIXTURE_VARIANT_ADD(module, vmbus_heartbeat) { .name = "vmbus_heartbeat" };
+FIXTURE_VARIANT_ADD(module, vmbus_crc) { .name = "vmbus_crc" };
+FIXTURE_VARIANT_ADD(module, vmbus_echo) { .name = "vmbus_echo" };
+FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) { .name = "vmbus_gpadl_test" };
 
-FIXTURE_VARIANT_ADD(module, vmbus_host) {
-	.index = 1,
-};
+static const struct module *module_by_name(const char *name)
+{
+	int i;
 
-FIXTURE_VARIANT_ADD(module, vmbus_scsi) {
-	.index = 2,
-};
-
-FIXTURE_VARIANT_ADD(module, vmbus_heartbeat) {
-	.index = 3,
-};
-
-FIXTURE_VARIANT_ADD(module, vmbus_crc) {
-	.index = 4,
-};
-
-FIXTURE_VARIANT_ADD(module, vmbus_gpadl_test) {
-	.index = 5,
-};
+	for (i = 0; i < NR_MODULES; i++)
+		if (!strcmp(modules[i].name, name))
+			return &modules[i];
+	return NULL;
+}
 
 /* All of those before it are loaded. */
 FIXTURE_SETUP(module)
 {
+	self->m = module_by_name(variant->name);
+	ASSERT_NE(NULL, self->m);
 	ASSERT_TRUE(table_is_whole());
 	ASSERT_EQ(0, fault_init());
-	for (self->l.nr = NR_MODULES; self->l.nr > variant->index; self->l.nr--)
+	for (self->l.nr = NR_MODULES; self->l.nr > self->m - modules; self->l.nr--)
 		ASSERT_TRUE(WAIT_FOR(unload(&modules[self->l.nr - 1]) == 0));
 }
 
@@ -190,7 +187,7 @@ static enum fault_result load_nth(struct __test_metadata *_metadata, struct load
 
 TEST_F_TIMEOUT(module, each_fails, 300)
 {
-	const struct module *m = &modules[variant->index];
+	const struct module *m = self->m;
 	struct loads *l = &self->l;
 	unsigned int nth, idle = 0;
 
