@@ -89,7 +89,7 @@ static void gpadl_die(struct gpadl *g)
 	lockdep_assert_held(&g->lock);
 	g->state = GPADL_DEAD;
 	xa_lock(&chan->gpadls);
-	gpadl_unlink(g);
+	gpadl_table_remove(g);
 	if (g->owe_torndown)
 		gpadl_reply_torndown(g);
 	xa_unlock(&chan->gpadls);
@@ -149,7 +149,7 @@ static bool gpadl_begin_teardown(struct gpadl *g, bool owe_torndown)
 	lockdep_assert_held(&g->chan->p->rx_mutex);
 	lockdep_assert_held(&g->lock);
 	if (gpadl_is_busy(g) && !g->tearing_down)
-		gpadl_move_last(g);
+		gpadl_table_move_last(g);
 	WRITE_ONCE(g->tearing_down, true);
 	g->owe_torndown = owe_torndown;
 	if (gpadl_is_busy(g)) {
@@ -214,7 +214,7 @@ struct gpadl *gpadl_create(struct vmbus_gpadl_channel *chan,
 	refcount_inc(&chan->ref);
 	atomic_inc(&p->nr_gpadls);
 	atomic_add(g->nr_announced, &p->nr_pages);
-	if (gpadl_link(g)) {
+	if (gpadl_table_insert(g)) {
 		gpadl_put(g);
 		return NULL;
 	}
@@ -465,7 +465,7 @@ int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 		begin = ktime_get_ns();
 	if (flags & ~VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY)
 		return -EINVAL;
-	g = gpadl_get(chan, handle);
+	g = gpadl_table_get(chan, handle);
 	if (!g) {
 		this_cpu_inc(chan->stats->failed);
 		return -ENOENT;

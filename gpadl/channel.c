@@ -87,7 +87,7 @@ void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 	struct gpadl *g;
 
 	lockdep_assert_held(&chan->p->rx_mutex);
-	while ((g = gpadl_next(chan, &handle))) {
+	while ((g = gpadl_table_next(chan, &handle))) {
 		gpadl_teardown_quietly(g, reset);
 		gpadl_put(g);
 		/* There may be LIMIT_GPADLS of them. */
@@ -316,7 +316,7 @@ void vmbus_gpadl_channel_rescind_start(struct vmbus_gpadl_channel *chan)
 	 * mark; the walk sees one that took it before, and counts it in nr_busy.
 	 */
 	WRITE_ONCE(chan->rescinded, true);
-	while ((g = gpadl_next(chan, &handle))) {
+	while ((g = gpadl_table_next(chan, &handle))) {
 		gpadl_rescind(g);
 		gpadl_put(g);
 		cond_resched();

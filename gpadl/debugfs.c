@@ -2,7 +2,6 @@
 /*
  * /sys/kernel/debug/vmbus_gpadl/<partition>/: what a partition has. Not an ABI.
  */
-#include <linux/build_bug.h>
 #include <linux/debugfs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -14,30 +13,7 @@
 
 static struct dentry *gpadl_debugfs;
 
-static const char *const reason_names[] = {
-	[GPADL_REASON_BAD_BUFLEN] = "range_buflen below 16 or not a multiple of 8",
-	[GPADL_REASON_NO_RANGES] = "rangecount 0",
-	[GPADL_REASON_BAD_COUNT] = "byte_count 0",
-	[GPADL_REASON_BAD_OFFSET] = "byte_offset above 0xfff",
-	[GPADL_REASON_OVERFLOW] = "byte_offset + byte_count overflows",
-	[GPADL_REASON_TOO_LONG] = "ranges need more than range_buflen",
-	[GPADL_REASON_BAD_PFN] = "page frame number above 40 bits",
-	[GPADL_REASON_NOTHING_ADDED] = "GPADL_BODY without a page",
-	[GPADL_REASON_NO_REGION] = "page outside every region",
-	[GPADL_REASON_COLLISION] = "handle in use",
-	[GPADL_REASON_QUOTA] = "over a limit",
-	[GPADL_REASON_NO_MEMORY] = "out of memory",
-	[GPADL_REASON_CANCELLED] = "torn down while being assembled",
-	[GPADL_REASON_BAD_MESSAGE] = "message too short or too long",
-	[GPADL_REASON_NOT_OURS] = "message type that is not handled here",
-	[GPADL_REASON_NO_CHANNEL] = "no such channel here",
-	[GPADL_REASON_NO_SLOT] = "too many replies wait",
-	[GPADL_REASON_NO_HEADER] = "GPADL_BODY that continues nothing",
-	[GPADL_REASON_OTHER_CHANNEL] = "GPADL_TEARDOWN by another channel",
-	[GPADL_REASON_REPEATED] = "GPADL_TEARDOWN repeated",
-};
-
-static_assert(ARRAY_SIZE(reason_names) == GPADL_NR_REASONS);
+static const char *const reason_names[] = { GPADL_REASONS(GPADL_REASON_TEXT) };
 
 static const char *const state_names[] = {
 	[GPADL_ASSEMBLING] = "ASSEMBLING",
@@ -88,7 +64,7 @@ static int gpadls_show(struct seq_file *m, void *unused)
 	mutex_lock(&p->rx_mutex);
 	list_for_each_entry(chan, &p->all_channels, node) {
 		handle = 0;
-		while ((g = gpadl_next(chan, &handle))) {
+		while ((g = gpadl_table_next(chan, &handle))) {
 			gpadl_show(m, g);
 			gpadl_put(g);
 			cond_resched();

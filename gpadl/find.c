@@ -43,7 +43,7 @@ struct vmbus_mapping *vmbus_mapping_find(struct vmbus_gpadl_channel *chan, u32 h
 	struct vmbus_mapping *map;
 	struct gpadl *g;
 
-	g = gpadl_get(chan, handle);
+	g = gpadl_table_get(chan, handle);
 	if (!g)
 		return NULL;
 	map = gpadl_kept(g);
@@ -69,7 +69,7 @@ void vmbus_gpadl_unmap_all(struct vmbus_gpadl_channel *chan)
 	struct gpadl *g;
 
 	might_sleep();
-	while ((g = gpadl_next(chan, &handle))) {
+	while ((g = gpadl_table_next(chan, &handle))) {
 		map = gpadl_kept(g);
 		if (map) {
 			if (map->vaddr)

@@ -5,6 +5,9 @@
  * Each is decoded into a copy of its fixed part, and gets a free reply slot before anything
  * is changed; so there is always room for an answer, and a guest whose replies nobody reads
  * is told to come back.
+ *
+ * A message that makes or finds no GPADL is answered here; a GPADL answers for itself
+ * (vmbus_gpadl_map.c).
  */
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -60,76 +63,12 @@ static struct vmbus_gpadl_channel *rx_find_channel(struct rx *rx)
 	return chan && !chan->released ? chan : NULL;
 }
 
-/* What is known of a handle in the whole partition. */
-struct rx_handle {
-	struct gpadl *here;		/* on the channel in question, held */
-	struct gpadl *assembling;	/* on whatever channel, held */
-	bool elsewhere;			/* on another channel */
-	bool tearing_down;			/* being torn down on whatever channel */
-};
-
-/*
- * Called with the locks of both tables held: an unmap may be taking a GPADL out. What stands in a
- * table has the tables' reference. Nobody but us begins a teardown (rx_mutex). Of all that have
- * the handle, only the first can be ASSEMBLING, and the last is being torn down if any is: see
- * handle_link().
- */
-static void rx_look_at_handle(struct rx *rx, struct rx_handle *handle)
-{
-	struct gpadl *first = xa_load(&rx->p->handles, rx->msg.handle);
-
-	if (handle->here)
-		refcount_inc(&handle->here->ref);
-	if (!first)
-		return;
-	handle->elsewhere = first != handle->here || !list_empty(&first->same);
-	handle->tearing_down = READ_ONCE(list_prev_entry(first, same)->tearing_down);
-	/* A backend may be busy with it; but this state comes and goes under rx_mutex. */
-	if (data_race(first->state) != GPADL_ASSEMBLING)
-		return;
-	refcount_inc(&first->ref);
-	handle->assembling = first;
-}
-
-static struct rx_handle rx_find_handle(struct rx *rx, struct vmbus_gpadl_channel *chan)
-{
-	struct rx_handle handle = {};
-
-	/* Both at once: one that dies leaves both tables under both locks. */
-	xa_lock(&chan->gpadls);
-	xa_lock_nested(&rx->p->handles, SINGLE_DEPTH_NESTING);
-	handle.here = xa_load(&chan->gpadls, rx->msg.handle);
-	rx_look_at_handle(rx, &handle);
-	xa_unlock(&rx->p->handles);
-	xa_unlock(&chan->gpadls);
-	return handle;
-}
-
-/* A BODY does not say on which channel. */
-static struct gpadl *rx_find_assembling(struct rx *rx)
-{
-	struct rx_handle handle = {};
-
-	xa_lock(&rx->p->handles);
-	rx_look_at_handle(rx, &handle);
-	xa_unlock(&rx->p->handles);
-	return handle.assembling;
-}
-
-static void rx_handle_put(struct rx_handle *handle)
-{
-	if (handle->here)
-		gpadl_put(handle->here);
-	if (handle->assembling)
-		gpadl_put(handle->assembling);
-}
-
 static bool rx_handle_taken(struct rx *rx, struct vmbus_gpadl_channel *chan)
 {
-	struct rx_handle handle = rx_find_handle(rx, chan);
-	bool taken = handle.here || handle.assembling || handle.tearing_down;
+	struct gpadl_handle_look look = gpadl_table_look(chan, rx->msg.handle);
+	bool taken = look.here || look.assembling || look.tearing_down;
 
-	rx_handle_put(&handle);
+	gpadl_table_look_end(&look);
 	return taken;
 }
 
@@ -169,7 +108,7 @@ static int rx_header(struct rx *rx)
 
 static int rx_body(struct rx *rx)
 {
-	struct gpadl *g = rx_find_assembling(rx);
+	struct gpadl *g = gpadl_table_get_assembling(rx->p, rx->msg.handle);
 
 	if (!g)
 		return rx_refuse(rx, GPADL_REASON_NO_HEADER, -ENOENT);
@@ -181,17 +120,17 @@ static int rx_body(struct rx *rx)
 static int rx_teardown(struct rx *rx)
 {
 	struct vmbus_gpadl_channel *chan = rx_find_channel(rx);
-	struct rx_handle handle;
+	struct gpadl_handle_look look;
 	bool answered;
 
 	if (!chan)
 		return rx_refuse(rx, GPADL_REASON_NO_CHANNEL, -ENXIO);
-	handle = rx_find_handle(rx, chan);
-	answered = handle.here && gpadl_teardown(handle.here);
-	rx_handle_put(&handle);
+	look = gpadl_table_look(chan, rx->msg.handle);
+	answered = look.here && gpadl_teardown(look.here);
+	gpadl_table_look_end(&look);
 	if (answered)
 		return 0;
-	if (handle.elsewhere)
+	if (look.elsewhere)
 		return rx_refuse(rx, GPADL_REASON_OTHER_CHANNEL, 0);
 
 	rx->reply->len = gpadl_wire_torndown(rx->reply->msg, rx->msg.handle);

@@ -68,7 +68,7 @@ static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
 	unsigned int nr;
 	bool stuck;
 
-	while ((g = gpadl_next(chan, &handle))) {
+	while ((g = gpadl_table_next(chan, &handle))) {
 		spin_lock(&g->lock);
 		age = (jiffies - g->since) / HZ;
 		stuck = g->revoked && age >= GPADL_STUCK_SECONDS;
@@ -114,7 +114,7 @@ static bool channel_moves(struct vmbus_gpadl_channel *chan,
 	bool moves = false;
 	struct gpadl *g;
 
-	while (!moves && (g = gpadl_next(chan, &handle))) {
+	while (!moves && (g = gpadl_table_next(chan, &handle))) {
 		moves = gpadl_moves(g, old, new);
 		gpadl_put(g);
 		cond_resched();
@@ -146,7 +146,7 @@ static void partition_retire(struct gpadl_mem *mem, const struct gpadl_region_ta
 	guard(mutex)(&p->rx_mutex);
 	list_for_each_entry(chan, &p->all_channels, node) {
 		handle = 0;
-		while ((g = gpadl_next(chan, &handle))) {
+		while ((g = gpadl_table_next(chan, &handle))) {
 			if (gpadl_moves(g, old, new))
 				gpadl_retire(g, old);
 			gpadl_put(g);

@@ -30,6 +30,7 @@
 
 #include "mapping.h"
 #include "mem.h"
+#include "reasons.h"
 #include "region.h"
 #include "reply.h"
 #include "wire.h"
@@ -42,35 +43,6 @@ struct gpadl_user;
 
 /* A handle is an index in xarrays, with room for one above. */
 static_assert(BITS_PER_LONG == 64);
-
-/*
- * What can become of a message other than its purpose. Each is counted per partition and
- * traced by name; debugfs.c says each in words. The first are the verdicts of
- * wire.h, in their order.
- */
-enum gpadl_reason {
-	GPADL_REASON_BAD_BUFLEN,
-	GPADL_REASON_NO_RANGES,
-	GPADL_REASON_BAD_COUNT,
-	GPADL_REASON_BAD_OFFSET,
-	GPADL_REASON_OVERFLOW,
-	GPADL_REASON_TOO_LONG,
-	GPADL_REASON_BAD_PFN,
-	GPADL_REASON_NOTHING_ADDED,
-	GPADL_REASON_NO_REGION,
-	GPADL_REASON_COLLISION,
-	GPADL_REASON_QUOTA,
-	GPADL_REASON_NO_MEMORY,
-	GPADL_REASON_CANCELLED,
-	GPADL_REASON_BAD_MESSAGE,
-	GPADL_REASON_NOT_OURS,
-	GPADL_REASON_NO_CHANNEL,
-	GPADL_REASON_NO_SLOT,
-	GPADL_REASON_NO_HEADER,
-	GPADL_REASON_OTHER_CHANNEL,
-	GPADL_REASON_REPEATED,
-	GPADL_NR_REASONS
-};
 
 /* The reason that belongs to a verdict which is neither OK nor COMPLETE. */
 static inline enum gpadl_reason gpadl_verdict_reason(enum gpadl_wire_verdict verdict)
@@ -320,14 +292,31 @@ void gpadl_run_revokes(struct vmbus_gpadl_channel *chan);
 void gpadl_call_revoke(struct gpadl_mapping *m);
 #endif
 
+/**
+ * struct gpadl_handle_look - what is known of a handle in the whole partition
+ * @here: the GPADL on the channel in question, held
+ * @assembling: the one that is ASSEMBLING, on whatever channel, held
+ * @elsewhere: there is one on another channel
+ * @tearing_down: one is being torn down, on whatever channel
+ */
+struct gpadl_handle_look {
+	struct gpadl *here;
+	struct gpadl *assembling;
+	bool elsewhere;
+	bool tearing_down;
+};
+
 /* table.c: where GPADLs stand */
-struct gpadl *gpadl_get(struct vmbus_gpadl_channel *chan, u32 handle);
-struct gpadl *gpadl_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
-int gpadl_link(struct gpadl *g);
-void gpadl_unlink(struct gpadl *g);
-void gpadl_move_last(struct gpadl *g);
+struct gpadl *gpadl_table_get(struct vmbus_gpadl_channel *chan, u32 handle);
+struct gpadl *gpadl_table_next(struct vmbus_gpadl_channel *chan, unsigned long *handle);
+int gpadl_table_insert(struct gpadl *g);
+void gpadl_table_remove(struct gpadl *g);
+void gpadl_table_move_last(struct gpadl *g);
+struct gpadl_handle_look gpadl_table_look(struct vmbus_gpadl_channel *chan, u32 handle);
+void gpadl_table_look_end(struct gpadl_handle_look *look);
+struct gpadl *gpadl_table_get_assembling(struct vmbus_partition *p, u32 handle);
 #if IS_ENABLED(CONFIG_KUNIT)
-int gpadl_store(struct xarray *xa, struct gpadl *g);
+int gpadl_table_store(struct xarray *xa, struct gpadl *g);
 #endif
 
 /* refs.c: references; what lies below partitions and channels needs of them */

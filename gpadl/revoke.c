@@ -151,7 +151,7 @@ void gpadl_run_revokes(struct vmbus_gpadl_channel *chan)
 
 	xa_for_each_marked(&chan->gpadls, handle, g, GPADL_MARK_REVOKE) {
 		/* The walk holds no reference: look the handle up again. */
-		g = gpadl_get(chan, handle);
+		g = gpadl_table_get(chan, handle);
 		if (!g)
 			continue;
 		m = gpadl_take_revoked(g);

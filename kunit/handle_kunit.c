@@ -321,12 +321,12 @@ static void expect_no_room(struct vm *vm, struct xarray *xa)
 /* An xarray that has no memory tries again: what fails once does not make it fail. */
 VM_CASE(no_room_in_a_table)
 {
-	kunit_activate_static_stub(test, gpadl_store, store_unless_full);
+	kunit_activate_static_stub(test, gpadl_table_store, store_unless_full);
 	expect_no_room(vm, &vm->p->handles);
 	expect_no_room(vm, &vm->c[0].chan->gpadls);
 	vm_establish(vm, &vm->c[1], VM_HANDLE, VM_LOW_PFN, 1);
 	expect_no_room(vm, &vm->c[0].chan->gpadls);
-	kunit_deactivate_static_stub(test, gpadl_store);
+	kunit_deactivate_static_stub(test, gpadl_table_store);
 }
 
 /* ---- TEARDOWN ---- */

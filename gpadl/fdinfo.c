@@ -6,7 +6,6 @@
  * meaning, and new keys are added. It shows what is waited for while something is stuck, so
  * it takes no lock but a GPADL's own spinlock, and finds what it shows by RCU.
  */
-#include <linux/build_bug.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/percpu.h>
@@ -22,30 +21,7 @@
 
 /* ---- Names ---- */
 
-static const char *const reason_keys[] = {
-	[GPADL_REASON_BAD_BUFLEN] = "bad_buflen",
-	[GPADL_REASON_NO_RANGES] = "no_ranges",
-	[GPADL_REASON_BAD_COUNT] = "bad_count",
-	[GPADL_REASON_BAD_OFFSET] = "bad_offset",
-	[GPADL_REASON_OVERFLOW] = "overflow",
-	[GPADL_REASON_TOO_LONG] = "too_long",
-	[GPADL_REASON_BAD_PFN] = "bad_pfn",
-	[GPADL_REASON_NOTHING_ADDED] = "nothing_added",
-	[GPADL_REASON_NO_REGION] = "no_region",
-	[GPADL_REASON_COLLISION] = "collision",
-	[GPADL_REASON_QUOTA] = "quota",
-	[GPADL_REASON_NO_MEMORY] = "no_memory",
-	[GPADL_REASON_CANCELLED] = "cancelled",
-	[GPADL_REASON_BAD_MESSAGE] = "bad_message",
-	[GPADL_REASON_NOT_OURS] = "not_ours",
-	[GPADL_REASON_NO_CHANNEL] = "no_channel",
-	[GPADL_REASON_NO_SLOT] = "no_slot",
-	[GPADL_REASON_NO_HEADER] = "no_header",
-	[GPADL_REASON_OTHER_CHANNEL] = "other_channel",
-	[GPADL_REASON_REPEATED] = "repeated",
-};
-
-static_assert(ARRAY_SIZE(reason_keys) == GPADL_NR_REASONS);
+static const char *const reason_keys[] = { GPADL_REASONS(GPADL_REASON_KEY) };
 
 static const char *const state_keys[] = {
 	[GPADL_ASSEMBLING] = "assembling",
@@ -200,7 +176,7 @@ void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file 
 	struct gpadl *g;
 	unsigned int i;
 
-	while (!seq_has_overflowed(m) && (g = gpadl_next(chan, &handle))) {
+	while (!seq_has_overflowed(m) && (g = gpadl_table_next(chan, &handle))) {
 		gpadl_add_up(g, &sums);
 		gpadl_put(g);
 		cond_resched();
@@ -263,7 +239,7 @@ void vmbus_gpadl_channel_show_wanted(struct vmbus_gpadl_channel *chan, const cha
 	if (!atomic_read(&chan->nr_busy))
 		return;
 	while (shown < SHOW_WANTED && !seq_has_overflowed(m) &&
-	       (g = gpadl_next(chan, &handle))) {
+	       (g = gpadl_table_next(chan, &handle))) {
 		shown += gpadl_show_wanted(g, backend, m);
 		gpadl_put(g);
 		cond_resched();
