@@ -129,11 +129,7 @@ static void gpadl_settle(struct gpadl *g)
 	if (g->reset)
 		atomic_dec(&chan->p->nr_resetting);
 	atomic_dec(&chan->nr_busy);
-	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
-	smp_mb__after_atomic();
-	/* Avoid the queue's lock when nobody waits: all maps of the partition share it. */
-	if (waitqueue_active(&chan->p->idle))
-		wake_up_all(&chan->p->idle);
+	gpadl_wake_idle(chan->p);
 	/* Likewise: nobody waits for most unmaps. What is reset is revoked as well. */
 	if (revoked || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(chan->p);
@@ -579,7 +575,7 @@ static void gpadl_arm(struct vmbus_mapping *map, void *priv, bool own)
  * @priv: of the backend, for vmbus_mapping_priv(); NULL if it keeps nothing: then that is @map
  *
  * To be called once for a mapping that is kept, when the backend is ready for revoke():
- * when it has put the mapping where revoke() looks. If the GPADL is wanted back by then,
+ * when it has put the mapping where revoke() looks. If the GPADL is revoked by then,
  * revoke() comes at once. So none comes before vmbus_gpadl_map() has returned, and none is
  * lost.
  *

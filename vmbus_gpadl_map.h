@@ -158,7 +158,7 @@ struct vmbus_gpa_region {
  * struct vmbus_partition_ops - what a partition asks of its channel layer
  * @owner: THIS_MODULE; it cannot be unloaded before the partition is gone
  * @wake: A reply is waiting, room for one has become free, or the partition is dead
- *	(see vmbus_partition_poll()); or what was wanted back is not mapped any more.
+ *	(see vmbus_partition_poll()); or what was revoked is not mapped any more.
  *	Called under spinlocks: it may wake a thread, but neither sleep nor call back.
  * @release: The partition is gone; nothing calls into the channel layer for it any
  *	more. Called from a work item, the last of all. Optional.
@@ -171,7 +171,7 @@ struct vmbus_partition_ops {
 
 /**
  * struct vmbus_gpadl_channel_ops - what a channel asks of its channel layer
- * @revoke: The mapping is wanted back: make the backend unmap it soon. Called in the
+ * @revoke: The mapping is revoked: make the backend unmap it soon. Called in the
  *	channel's order (see vmbus_gpadl_channel_queue_work()), once per mapping at
  *	most, and never before vmbus_mapping_arm(). @map is there until this returns;
  *	another thread may unmap it meanwhile (vmbus_mapping_priv() is NULL then).
@@ -254,7 +254,7 @@ bool vmbus_partition_is_current(const struct vmbus_partition *p);
 int vmbus_partition_id(const struct vmbus_partition *p);
 void vmbus_partition_show(struct vmbus_partition *p, struct seq_file *m);
 void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file *m);
-void vmbus_gpadl_channel_show_wanted(struct vmbus_gpadl_channel *chan, const char *backend,
+void vmbus_gpadl_channel_show_revoked(struct vmbus_gpadl_channel *chan, const char *backend,
 				     struct seq_file *m);
 
 struct vmbus_gpadl_channel *

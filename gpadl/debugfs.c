@@ -25,23 +25,23 @@ static const char *const state_names[] = {
 };
 
 /* Whether it is to be revoked, and whether the backend knows. */
-static const char *wanted_name(const struct gpadl *g)
+static const char *revoke_name(const struct gpadl *g)
 {
 	if (!g->revoked)
 		return "";
-	return g->mapping && g->mapping->told ? " revoked" : " wanted-back";
+	return g->mapping && g->mapping->told ? " revoked" : " revoke-pending";
 }
 
 static void gpadl_show(struct seq_file *m, struct gpadl *g)
 {
 	unsigned long age = 0;
-	const char *wanted;
+	const char *revoke;
 	bool tearing_down;
 	u8 state;
 
 	spin_lock(&g->lock);
 	state = g->state;
-	wanted = wanted_name(g);
+	revoke = revoke_name(g);
 	tearing_down = g->tearing_down;
 	if (gpadl_is_busy(g))
 		age = (jiffies - g->since) / HZ;
@@ -50,7 +50,7 @@ static void gpadl_show(struct seq_file *m, struct gpadl *g)
 	seq_printf(m, "%5u %#10x %-10s %-6s %5u %5u %5u %8u %5lu%s%s\n", g->chan->relid,
 		   g->handle, state_names[state], g->read_only ? "ro" : "rw",
 		   g->pfns.nr_pages, g->pfns.nr_ranges, g->pfns.nr_runs, g->nr_messages,
-		   age, tearing_down ? " leaving" : "", wanted);
+		   age, tearing_down ? " tearing-down" : "", revoke);
 }
 
 static int gpadls_show(struct seq_file *m, void *unused)
@@ -130,7 +130,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "regions that linger  %d\n", atomic_read(&p->mem.nr_lingering));
 	seq_printf(m, "GPADLs               %d\n", atomic_read(&p->nr_gpadls));
 	seq_printf(m, "described HV pages   %d\n", atomic_read(&p->nr_pages));
-	seq_printf(m, "wanted back          %d\n", atomic_read(&p->nr_revoked));
+	seq_printf(m, "revoked              %d\n", atomic_read(&p->nr_revoked));
 	seq_printf(m, "requests' host pages %d\n", atomic_read(&p->nr_request_pages));
 	seq_puts(m, "refused messages:\n");
 	for (i = 0; i < GPADL_NR_REASONS; i++)
@@ -140,6 +140,14 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+/**
+ * gpadl_debugfs_add() - Make the directory of a partition
+ * @p: the partition; it stays until gpadl_debugfs_remove()
+ *
+ * Nothing needs it: what fails is not there.
+ *
+ * Context: process, may sleep.
+ */
 void gpadl_debugfs_add(struct vmbus_partition *p)
 {
 	char name[12];
@@ -152,16 +160,32 @@ void gpadl_debugfs_add(struct vmbus_partition *p)
 	debugfs_create_file("stats", 0400, p->debugfs, p, &stats_fops);
 }
 
+/**
+ * gpadl_debugfs_remove() - Undo gpadl_debugfs_add()
+ * @p: the partition
+ *
+ * Context: process, may sleep: waits for those that read a file of it.
+ */
 void gpadl_debugfs_remove(struct vmbus_partition *p)
 {
 	debugfs_remove_recursive(p->debugfs);
 }
 
+/**
+ * gpadl_debugfs_init() - Make the directory of the module
+ *
+ * Context: process, when the module is loaded.
+ */
 void gpadl_debugfs_init(void)
 {
 	gpadl_debugfs = debugfs_create_dir("vmbus_gpadl", NULL);
 }
 
+/**
+ * gpadl_debugfs_exit() - Undo gpadl_debugfs_init()
+ *
+ * Context: process, when no partition is left.
+ */
 void gpadl_debugfs_exit(void)
 {
 	debugfs_remove_recursive(gpadl_debugfs);

@@ -17,7 +17,7 @@
 #include "priv.h"
 
 /* GPADLs of one channel that are shown by handle; the others are counted. */
-#define SHOW_WANTED	8
+#define SHOW_REVOKED	8
 
 /* ---- Names ---- */
 
@@ -32,8 +32,8 @@ static const char *const state_keys[] = {
 	[GPADL_DEAD] = "dead",
 };
 
-/* Why a GPADL is wanted back. Called with its lock held. */
-static const char *wanted_key(const struct gpadl *g)
+/* Why a GPADL is revoked. Called with its lock held. */
+static const char *revoke_key(const struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
 	if (g->owe_torndown)
@@ -100,7 +100,7 @@ void vmbus_partition_show(struct vmbus_partition *p, struct seq_file *m)
 		   READ_ONCE(p->mem.pin_total));
 	seq_printf(m, "vmbus-gpadls:\t%d\n", atomic_read(&p->nr_gpadls));
 	seq_printf(m, "vmbus-gpadl-pages:\t%d\n", atomic_read(&p->nr_pages));
-	seq_printf(m, "vmbus-wanted-back:\t%d\n", atomic_read(&p->nr_revoked));
+	seq_printf(m, "vmbus-revoked:\t%d\n", atomic_read(&p->nr_revoked));
 	seq_printf(m, "vmbus-replies:\t%llu\n", READ_ONCE(p->replies.nr_posted));
 	seq_printf(m, "vmbus-replies-waiting:\t%d\n", gpadl_reply_readable(&p->replies));
 	seq_puts(m, "vmbus-rejects:\t");
@@ -136,13 +136,13 @@ static void stats_show(const struct vmbus_gpadl_channel *chan, struct seq_file *
  * struct gpadl_sums - what the GPADLs of a channel are together
  * @states: how many, by &enum gpadl_state
  * @mapped_pages: HV pages of those that are mapped
- * @wanted: those that are wanted back
+ * @revoked: those that are revoked
  * @oldest: of these, jiffies since that one was asked for which has been longest
  */
 struct gpadl_sums {
 	unsigned int states[GPADL_DEAD + 1];
 	u64 mapped_pages;
-	unsigned int wanted;
+	unsigned int revoked;
 	unsigned long oldest;
 };
 
@@ -153,7 +153,7 @@ static void gpadl_add_up(struct gpadl *g, struct gpadl_sums *sums)
 	if (g->state == GPADL_MAPPED)
 		sums->mapped_pages += g->pfns.nr_pages;
 	if (g->revoked) {
-		sums->wanted++;
+		sums->revoked++;
 		sums->oldest = max(sums->oldest, jiffies - g->since);
 	}
 	spin_unlock(&g->lock);
@@ -187,49 +187,49 @@ void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file 
 	gpadl_requests_sum(chan, &requests);
 	seq_printf(m, " in-flight=%u in-flight-ms=%u", requests.busy,
 		   jiffies_to_msecs(requests.oldest));
-	seq_printf(m, " in-flight-wanted=%u in-flight-wanted-ms=%u", requests.wanted,
-		   jiffies_to_msecs(requests.oldest_wanted));
-	seq_printf(m, " mapped-pages=%llu wanted=%u wanted-ms=%u worker=%s", sums.mapped_pages,
-		   sums.wanted, jiffies_to_msecs(sums.oldest),
+	seq_printf(m, " in-flight-revoked=%u in-flight-revoked-ms=%u", requests.revoked,
+		   jiffies_to_msecs(requests.oldest_revoked));
+	seq_printf(m, " mapped-pages=%llu revoked=%u revoked-ms=%u worker=%s", sums.mapped_pages,
+		   sums.revoked, jiffies_to_msecs(sums.oldest),
 		   gpadl_worker_is_orphaned(&chan->worker) ? "orphaned" : "vmm");
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_show, VMBUS_GPADL_NS);
 
-/* Returns whether it is one that is wanted back. */
-static bool gpadl_show_wanted(struct gpadl *g, const char *backend, struct seq_file *m)
+/* Returns whether it is one that is revoked. */
+static bool gpadl_show_revoked(struct gpadl *g, const char *backend, struct seq_file *m)
 {
-	bool wanted, armed = false, told = false;
+	bool revoked, armed = false, told = false;
 	const char *why = NULL;
 	unsigned long age;
 	u8 state;
 
 	spin_lock(&g->lock);
-	wanted = g->revoked;
+	revoked = g->revoked;
 	state = g->state;
 	age = jiffies - g->since;
-	if (wanted)
-		why = wanted_key(g);
+	if (revoked)
+		why = revoke_key(g);
 	if (g->mapping) {
 		armed = g->mapping->armed;
 		told = g->mapping->told;
 	}
 	spin_unlock(&g->lock);
-	if (wanted)
-		seq_printf(m, "vmbus-wanted:\trelid=%u handle=%#x why=%s state=%s armed=%d told=%d ms=%u pages=%u backend=%s\n",
+	if (revoked)
+		seq_printf(m, "vmbus-revoke:\trelid=%u handle=%#x why=%s state=%s armed=%d told=%d ms=%u pages=%u backend=%s\n",
 			   g->chan->relid, g->handle, why, state_keys[state], armed, told,
 			   jiffies_to_msecs(age), g->pfns.nr_pages, backend);
-	return wanted;
+	return revoked;
 }
 
 /**
- * vmbus_gpadl_channel_show_wanted() - Show the GPADLs that a backend is to give back
+ * vmbus_gpadl_channel_show_revoked() - Show the GPADLs that a backend is to give back
  * @chan: the channel, held by the caller
  * @backend: name of its backend, a word
  * @m: where to: a line each, for the first few of them
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  */
-void vmbus_gpadl_channel_show_wanted(struct vmbus_gpadl_channel *chan, const char *backend,
+void vmbus_gpadl_channel_show_revoked(struct vmbus_gpadl_channel *chan, const char *backend,
 				     struct seq_file *m)
 {
 	unsigned int shown = 0;
@@ -238,11 +238,11 @@ void vmbus_gpadl_channel_show_wanted(struct vmbus_gpadl_channel *chan, const cha
 
 	if (!atomic_read(&chan->nr_busy))
 		return;
-	while (shown < SHOW_WANTED && !seq_has_overflowed(m) &&
+	while (shown < SHOW_REVOKED && !seq_has_overflowed(m) &&
 	       (g = gpadl_table_next(chan, &handle))) {
-		shown += gpadl_show_wanted(g, backend, m);
+		shown += gpadl_show_revoked(g, backend, m);
 		gpadl_put(g);
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_show_wanted, VMBUS_GPADL_NS);
+EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_show_revoked, VMBUS_GPADL_NS);

@@ -111,7 +111,7 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	/* Marking may wait for the lock of a page: leave that to the unmap. */
 	if (!nowait && !gpadl_request_is_dirty(r))
 		gpadl_pin_set_mark_dirty(&r->map.pinned);
-	if (READ_ONCE(r->leaving) || READ_ONCE(chan->rescinded)) {
+	if (READ_ONCE(r->tearing_down) || READ_ONCE(chan->rescinded)) {
 		gpadl_request_unpin(r, true);
 		return -ESHUTDOWN;
 	}

@@ -102,8 +102,9 @@ static void pool_detach(struct gpa_pool *pool)
 }
 
 /*
- * With the lock, whenever @nr_busy or @nr_late has changed. Tell what the backend has still mapped
- * from what it has ended, and a work item has not yet: see vmbus_gpadl_channel_owes().
+ * With the lock, whenever @nr_busy or @nr_late has changed. Tells pools in which the backend still
+ * has something mapped from those in which only late_work has something left: see
+ * vmbus_gpadl_channel_owes().
  */
 static void pool_count_late(struct gpa_pool *pool)
 {
@@ -332,8 +333,8 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 		if (pool->nr_busy > pool->nr_most)
 			pool->nr_most = pool->nr_busy;
 		r->counted = 0;
-		r->leaving = false;
-		r->wanted = false;
+		r->tearing_down = false;
+		r->revoked = false;
 		r->reset = false;
 		r->retired = 0;
 		r->is_late = false;
@@ -351,16 +352,6 @@ static void request_free(struct gpa_request *r)
 	r->pool->free = r;
 }
 
-/* Wake what waits until the channel is idle, or the reset is done. */
-static void request_wake(struct vmbus_gpadl_channel *chan)
-{
-	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
-	smp_mb__after_atomic();
-	/* Avoid the queue's lock when nobody waits. */
-	if (waitqueue_active(&chan->p->idle))
-		wake_up_all(&chan->p->idle);
-}
-
 /**
  * gpadl_request_put() - End a request
  * @r: the request: nothing of it is pinned, and it uses no region
@@ -375,7 +366,10 @@ void gpadl_request_put(struct gpa_request *r)
 	unsigned long flags;
 	bool last;
 
-	/* What this lets go of, the lock too, is freed a grace period later: see channel.c */
+	/*
+	 * The put below may be the last, and the channel has the lock: both are freed a grace
+	 * period later (channel.c).
+	 */
 	guard(rcu)();
 	spin_lock_irqsave(&chan->pool_lock, flags);
 	if (r->counted)
@@ -383,7 +377,7 @@ void gpadl_request_put(struct gpa_request *r)
 	WRITE_ONCE(r->state, GPA_FREE);
 	if (!r->looked_at)
 		request_free(r);
-	if (r->wanted)
+	if (r->revoked)
 		gpadl_partition_unwatch_revoked(p);
 	if (r->reset)
 		atomic_dec(&p->nr_resetting);
@@ -394,8 +388,8 @@ void gpadl_request_put(struct gpa_request *r)
 	if (last)
 		atomic_dec(&chan->nr_busy);
 	if (last || r->reset)
-		request_wake(chan);
-	if (r->wanted || READ_ONCE(chan->rescinded))
+		gpadl_wake_idle(p);
+	if (r->revoked || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(p);
 	pool_put(pool);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
@@ -423,8 +417,9 @@ void gpadl_request_put_late(struct gpa_request *r)
 	pool_count_late(pool);
 	pool_detach(pool);
 	/*
-	 * If there was one already, a run is to come that finds this one too. It must be no more
-	 * runs than that: what keeps the pool until one has run are the requests that it finds.
+	 * If the list was not empty, a run that is queued already takes this request too. Do not
+	 * queue another: only requests in the list hold the pool, so a run that finds none could
+	 * outlive it.
 	 */
 	if (llist_add(&r->late, &pool->late))
 		/* For this alone: marking may wait for the VMM, and for ever if that is gone. */
@@ -534,11 +529,11 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_owes, VMBUS_GPADL_NS);
 /* ---- All requests of a channel ---- */
 
 /* With the lock. Somebody waits until it ends. */
-static void request_want(struct gpa_request *r)
+static void request_revoke(struct gpa_request *r)
 {
-	if (r->wanted)
+	if (r->revoked)
 		return;
-	r->wanted = true;
+	r->revoked = true;
 	r->since = jiffies;
 	gpadl_partition_watch_revoked(r->pool->chan->p);
 }
@@ -560,8 +555,8 @@ void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
 		spin_lock_irq(&chan->pool_lock);
 		if (r->state != GPA_FREE) {
-			WRITE_ONCE(r->leaving, true);
-			request_want(r);
+			WRITE_ONCE(r->tearing_down, true);
+			request_revoke(r);
 			if (reset && !r->reset) {
 				r->reset = true;
 				atomic_inc(&chan->p->nr_resetting);
@@ -593,7 +588,7 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
 		spin_lock_irq(&chan->pool_lock);
 		if (r->state != GPA_FREE)
-			request_want(r);
+			request_revoke(r);
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
 	}
@@ -712,7 +707,7 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
 		return 0;
 	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
 		spin_lock_irq(&chan->pool_lock);
-		nr += r->state != GPA_FREE && r->wanted &&
+		nr += r->state != GPA_FREE && r->revoked &&
 		      time_after_eq(jiffies, r->since + GPADL_STUCK_SECONDS * HZ);
 		spin_unlock_irq(&chan->pool_lock);
 		cond_resched();
@@ -731,10 +726,10 @@ static void request_sum(const struct gpa_request *r, struct gpa_sums *sums)
 		return;
 	sums->busy++;
 	sums->oldest = max(sums->oldest, jiffies - r->taken);
-	if (!r->wanted)
+	if (!r->revoked)
 		return;
-	sums->wanted++;
-	sums->oldest_wanted = max(sums->oldest_wanted, jiffies - r->since);
+	sums->revoked++;
+	sums->oldest_revoked = max(sums->oldest_revoked, jiffies - r->since);
 }
 
 /**

@@ -60,8 +60,9 @@ enum gpa_state {
  * @looked_at: somebody looks at @pfns, and frees it if it ends meanwhile. Protected, like all
  *	that follows, by the pool's lock
  * @is_late: the backend has ended it; what is left of that is a work item's
- * @leaving: it is not to be mapped any more, if it is not yet
- * @wanted: somebody waits for its end: it is counted in vmbus_partition.nr_revoked
+ * @tearing_down: it is not to be mapped any more, if it is not yet
+ * @revoked: somebody waits for its end, and it is counted in vmbus_partition.nr_revoked. Its
+ *	backend is not asked: it ends by itself
  * @reset: and in nr_resetting
  * @retired: the VMM has taken away regions of its pages: generation of the table that they were
  *	last in; 0 if it has not. Counts if that is where it found them (request_is_retired())
@@ -81,8 +82,8 @@ struct gpa_request {
 	unsigned long counted;
 	bool looked_at;
 	bool is_late;
-	bool leaving;
-	bool wanted;
+	bool tearing_down;
+	bool revoked;
 	bool reset;
 	u64 retired;
 	unsigned long since;
@@ -135,14 +136,14 @@ struct gpa_pool {
  * struct gpa_sums - what the requests of a channel are together
  * @busy: in flight
  * @oldest: jiffies since the oldest of these began
- * @wanted: of these, those that somebody waits for
- * @oldest_wanted: jiffies since somebody waits for one of them
+ * @revoked: of these, those that somebody waits for
+ * @oldest_revoked: jiffies since somebody waits for one of them
  */
 struct gpa_sums {
 	unsigned int busy;
 	unsigned long oldest;
-	unsigned int wanted;
-	unsigned long oldest_wanted;
+	unsigned int revoked;
+	unsigned long oldest_revoked;
 };
 
 static inline struct gpa_request *to_gpa_request(const struct vmbus_mapping *map)

@@ -90,7 +90,7 @@ enum gpadl_state {
  *	its own lock; inserted into under @rx_mutex
  * @nr_gpadls: GPADLs not freed yet, replies not read included
  * @nr_pages: HV pages that they were announced to have
- * @nr_revoked: busy GPADLs that are revoked
+ * @nr_revoked: busy GPADLs and requests that are revoked
  * @nr_resetting: of these, those that a reset has found: what the guest makes and tears
  *	down after that is not waited for
  * @nr_request_pages: host pages that are pinned for requests (gpa_pool.h), each once for each
@@ -325,6 +325,7 @@ void gpadl_mapping_put(struct gpadl_mapping *m);
 extern struct workqueue_struct *gpadl_wq;
 void gpadl_partition_get(struct vmbus_partition *p);
 void gpadl_partition_unref(struct vmbus_partition *p);
+void gpadl_partition_queue_stuck(struct vmbus_partition *p);
 void gpadl_partition_watch_revoked(struct vmbus_partition *p);
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p);
 void gpadl_channel_unref(struct vmbus_gpadl_channel *chan);
@@ -339,6 +340,19 @@ void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
 static inline void gpadl_partition_wake(struct vmbus_partition *p)
 {
 	p->ops->wake(p->priv);
+}
+
+/*
+ * A GPADL or a request is no longer busy: wake what waits for that. As wq_has_sleeper(), with the
+ * barrier after the atomic that told so. Pairs with set_current_state() in wait_event(): it shows
+ * itself, then looks.
+ */
+static inline void gpadl_wake_idle(struct vmbus_partition *p)
+{
+	smp_mb__after_atomic();
+	/* Avoid the queue's lock when nobody waits: all maps of the partition share it. */
+	if (waitqueue_active(&p->idle))
+		wake_up_all(&p->idle);
 }
 
 static inline int gpadl_wait_killable(struct vmbus_partition *p, const atomic_t *nr)

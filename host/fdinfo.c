@@ -54,7 +54,7 @@ static void state_show(struct vmbus_endpoint *ep, struct seq_file *m)
 		   ms_since(READ_ONCE(ep->since)));
 	seq_printf(m, " callback=%s callback-ms=%u", callback ?: "none",
 		   callback ? ms_since(since) : 0);
-	seq_printf(m, " leaving=%d rescinded=%d released=%d asked=%s%s%s broken-in=%d broken-out=%d",
+	seq_printf(m, " to-close=%d rescinded=%d released=%d asked=%s%s%s broken-in=%d broken-out=%d",
 		   READ_ONCE(ep->close) != ENDPOINT_KEEP, glance(&ep->rescinded),
 		   glance(&ep->released), asked & ENDPOINT_ASKED_RESCIND ? "rescind," : "",
 		   asked & ENDPOINT_ASKED_DESTROY ? "destroy," : "", asked ? "" : "none",
@@ -105,7 +105,7 @@ static void endpoint_show(struct vmbus_endpoint *ep, struct seq_file *m)
 	vmbus_gpadl_channel_show(ep->chan, m);
 	seq_putc(m, '\n');
 	words_show(ep, m);
-	vmbus_gpadl_channel_show_wanted(ep->chan, backend, m);
+	vmbus_gpadl_channel_show_revoked(ep->chan, backend, m);
 }
 
 /**

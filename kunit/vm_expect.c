@@ -231,7 +231,7 @@ static bool vm_check_requests(struct vm *vm, struct vmbus_gpadl_channel *chan,
 			continue;
 		busy++;
 		late += r->is_late;
-		sums->revoked += r->wanted;
+		sums->revoked += r->revoked;
 		sums->resetting += r->reset;
 		sums->requests += r->counted;
 	}

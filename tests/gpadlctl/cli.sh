@@ -37,7 +37,7 @@ make_root()
 	printf 'pos:\t0\nvmbus-version:\t1\n' >"$root/proc/100/fdinfo/8"
 	{
 		guest 1 200
-		printf 'vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n'
+		printf 'vmbus-revoke:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n'
 	} >"$root/proc/200/fdinfo/3"
 	printf 'owner pid            0\npinned host pages    12\n' \
 		>"$root/sys/kernel/debug/vmbus_gpadl/9/stats"

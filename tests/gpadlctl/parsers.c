@@ -32,9 +32,9 @@ static const char typical[] =
 	"vmbus-pinned-pages:\t9\n"
 	"vmbus-pinning:\tdone=5 total=10\n"
 	"vmbus-rejects:\tbad_buflen=0 quota=7 something_new=1\n"
-	"vmbus-channel:\trelid=3 primary=3 index=0 type=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f instance=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90 backend=vmbus_scsi state=open state-ms=90000 callback=none callback-ms=0 leaving=0 rescinded=0 released=0 asked=none broken-in=0 broken-out=0 opens=1 received=100 received-bytes=6400 sent=97 maps=100 mapped=4 wanted=1 wanted-ms=42000 worker=vmm a-new-key=5\n"
+	"vmbus-channel:\trelid=3 primary=3 index=0 type=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f instance=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90 backend=vmbus_scsi state=open state-ms=90000 callback=none callback-ms=0 to-close=0 rescinded=0 released=0 asked=none broken-in=0 broken-out=0 opens=1 received=100 received-bytes=6400 sent=97 maps=100 mapped=4 revoked=1 revoked-ms=42000 worker=vmm a-new-key=5\n"
 	"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
-	"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n"
+	"vmbus-revoke:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 pages=8 backend=vmbus_scsi\n"
 	"vmbus-line-of-the-future:\twhatever=1\n";
 
 /* ---- fdinfo ---- */
@@ -49,12 +49,12 @@ static void reads_a_guest(void)
 	EXPECT(g.pinning_done == 5 && g.pinning_total == 10);
 	EXPECT(g.nr_rejects == 3 && !strcmp(g.rejects[1].reason, "quota") &&
 	       g.rejects[1].count == 7);
-	EXPECT(g.nr_channels == 1 && g.nr_wanted == 1);
+	EXPECT(g.nr_channels == 1 && g.nr_revokes == 1);
 	EXPECT(g.channels[0].relid == 3 && g.channels[0].received_bytes == 6400);
 	EXPECT(!strcmp(g.channels[0].type, "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"));
 	EXPECT(!strcmp(g.channels[0].words, DISK_WORDS));
-	EXPECT(g.wanted[0].handle == 0xe1e11 && g.wanted[0].told == 1 &&
-	       g.wanted[0].ms == 42000);
+	EXPECT(g.revokes[0].handle == 0xe1e11 && g.revokes[0].told == 1 &&
+	       g.revokes[0].ms == 42000);
 	guest_free(&g);
 }
 
@@ -180,7 +180,7 @@ static void says_for_whom_a_teardown_waits(void)
 	static const char *const pair[] = {
 		"vmbus-channel:\trelid=3 backend=vmbus_scsi callback=none\n"
 		"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
-		"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 backend=vmbus_scsi\n",
+		"vmbus-revoke:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=1 ms=42000 backend=vmbus_scsi\n",
 		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, " DISK_WORDS,
 	};
 
@@ -193,7 +193,7 @@ static void says_which_disk_a_teardown_waits_for(void)
 	static const char *const pair[] = {
 		"vmbus-channel:\trelid=3 backend=vmbus_scsi state=closing callback=drain callback-ms=42000 in-flight=3 in-flight-ms=9000\n"
 		"vmbus-backend:\trelid=3 " DISK_WORDS "\n"
-		"vmbus-wanted:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=0 ms=42000 backend=vmbus_scsi\n",
+		"vmbus-revoke:\trelid=3 handle=0xe1e11 why=teardown state=mapped armed=1 told=0 ms=42000 backend=vmbus_scsi\n",
 		"GPADL 0xe1e11, channel 3: teardown waits 42 s for backend vmbus_scsi, "
 		DISK_WORDS "\n"
 		"Channel 3: its close waits 42 s for backend vmbus_scsi, " DISK_WORDS "\n",
@@ -208,7 +208,7 @@ static void says_that_a_teardown_waits_for_requests(void)
 {
 	static const char *const pair[] = {
 		"vmbus-channel:\trelid=4 backend=b state=closing callback=drain callback-ms=500\n"
-		"vmbus-wanted:\trelid=4 handle=0x1 why=teardown state=mapped armed=1 told=0 ms=2000 backend=b\n",
+		"vmbus-revoke:\trelid=4 handle=0x1 why=teardown state=mapped armed=1 told=0 ms=2000 backend=b\n",
 		"GPADL 0x1, channel 4: teardown waits 2 s for requests of backend b that are under way",
 	};
 
@@ -218,7 +218,7 @@ static void says_that_a_teardown_waits_for_requests(void)
 static void says_that_the_vmm_gives_no_memory(void)
 {
 	static const char *const pair[] = {
-		"vmbus-wanted:\trelid=1 handle=0x10 why=rescind state=mapping ms=130000\n",
+		"vmbus-revoke:\trelid=1 handle=0x10 why=rescind state=mapping ms=130000\n",
 		"GPADL 0x10, channel 1: the rescind of the channel waits 2 min 10 s for memory of the VMM, process 77, which does not come (userfaultfd, FUSE, swap)",
 	};
 
@@ -250,7 +250,7 @@ static void says_in_which_callback_a_backend_is(void)
 {
 	static const char *const pair[] = {
 		"vmbus-channel:\trelid=4 backend=crc state=open callback=kick callback-ms=9000\n"
-		"vmbus-wanted:\trelid=4 handle=0x1 why=reset state=mapped armed=1 told=0 ms=8000 backend=crc\n",
+		"vmbus-revoke:\trelid=4 handle=0x1 why=reset state=mapped armed=1 told=0 ms=8000 backend=crc\n",
 		"GPADL 0x1, channel 4: the reset of the guest waits 8 s for backend crc, which is in its kick() for 9 s\n"
 		"Channel 4: backend crc is in its kick() for 9 s\n",
 	};
@@ -288,7 +288,7 @@ static void says_that_a_ring_is_spoilt(void)
 static void says_nothing_of_what_takes_a_moment(void)
 {
 	EXPECT(!problems("vmbus-channel:\trelid=4 state=closing callback=close callback-ms=999\n"
-			 "vmbus-wanted:\trelid=4 handle=0x1 why=teardown state=mapped ms=999\n"));
+			 "vmbus-revoke:\trelid=4 handle=0x1 why=teardown state=mapped ms=999\n"));
 	EXPECT(!problems("vmbus-channel:\trelid=4 state=open state-ms=99999999 callback=none\n"));
 }
 
@@ -313,7 +313,7 @@ static void reads_what_debugfs_shows(void)
 	static const char gpadls[] =
 		"relid     handle state      access pages range  runs messages age/s\n"
 		"    3    0xe1e10 READY      rw         8     1     1        1     0\n"
-		"    3    0xe1e11 MAPPED     rw         8     1     1        1    42 leaving revoked\n"
+		"    3    0xe1e11 MAPPED     rw         8     1     1        1    42 tearing-down revoked\n"
 		"    4    0xe1e12 MAPPED     rw         8     1     1        1     7\n";
 	struct orphan o = {};
 
@@ -406,7 +406,7 @@ static void spoil(char *text, size_t size)
 {
 	static const char *const bits[] = {
 		"vmbus-", "vmbus-channel:\t", "=", " ", "\n", ":", "relid=", "0x", "\t",
-		"vmbus-wanted:\trelid=1 handle=", "18446744073709551616", "ms=99999999 ",
+		"vmbus-revoke:\trelid=1 handle=", "18446744073709551616", "ms=99999999 ",
 		"state=mapped ", "%s%n", ": vmbus_", "MAPPED ", "\033", "\377",
 	};
 	size_t len = strlen(text), at, n;

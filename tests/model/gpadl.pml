@@ -144,7 +144,7 @@ inline settle(g)
 }
 
 /* gpadl_revoke() */
-inline want_back(g)
+inline revoke(g)
 {
 	if
 	:: !revoked[g] ->
@@ -169,7 +169,7 @@ inline leave(g, owe)
 		:: broken(UNPIN_EARLY) -> pinned[g] = false
 		:: else
 		fi;
-		want_back(g)
+		revoke(g)
 	:: else -> die(g)
 	fi
 }
@@ -244,7 +244,7 @@ inline unmap(g)
 
 #define may_map(g)	(state[g] == GPADL_READY && !tearing_down[g] && \
 			 (!rescinded || broken(RESCIND_LATE)))
-#define is_wanted(g)	(tearing_down[g] || rescinded)
+#define is_revoked(g)	(tearing_down[g] || rescinded)
 
 proctype backend(byte g)
 {
@@ -267,10 +267,10 @@ proctype backend(byte g)
 		/* gpadl_finish_map() */
 		if
 		:: atomic { !pinned[g] -> settle(g) }
-		:: atomic { pinned[g] && is_wanted(g) && !broken(TOLD_TOO_SOON) &&
+		:: atomic { pinned[g] && is_revoked(g) && !broken(TOLD_TOO_SOON) &&
 			    !broken(RESCIND_LATE) -> state[g] = GPADL_UNMAPPING };
 			unpin(g)
-		:: atomic { pinned[g] && (!is_wanted(g) || broken(TOLD_TOO_SOON) ||
+		:: atomic { pinned[g] && (!is_revoked(g) || broken(TOLD_TOO_SOON) ||
 					  broken(RESCIND_LATE)) ->
 			state[g] = GPADL_MAPPED;
 			has[g] = true
@@ -459,13 +459,13 @@ inline rescind()
 		rx_mutex = true;
 		rescinded = true;
 		if
-		:: busy(0) -> want_back(0)
+		:: busy(0) -> revoke(0)
 		:: else
 		fi
 	};
 	atomic {
 		if
-		:: busy(1) -> want_back(1)
+		:: busy(1) -> revoke(1)
 		:: else
 		fi;
 		rx_mutex = false

@@ -40,7 +40,7 @@ byte break_rule;
 /* ---- struct gpa_request ---- */
 byte state[NR] = GPA_FREE;
 bool free[NR] = true;		/* in gpa_pool.free */
-bool looked_at[NR], leaving[NR], is_late[NR], resets[NR];
+bool looked_at[NR], tearing_down[NR], is_late[NR], resets[NR];
 bool user[NR], pinned[NR];
 byte list[NR];			/* changes whenever its page list does */
 bool before_reset[NR];
@@ -85,7 +85,7 @@ inline put(r)
 	:: else
 	fi;
 	before_reset[r] = false;
-	leaving[r] = false;
+	tearing_down[r] = false;
 	if
 	:: is_late[r] -> nr_late--; is_late[r] = false
 	:: else
@@ -154,7 +154,7 @@ inline map(r)
 		:: else -> failed = true
 		fi;
 		if
-		:: !failed && (leaving[r] || rescinded) ->
+		:: !failed && (tearing_down[r] || rescinded) ->
 			unpin(r);
 			failed = true
 		:: else
@@ -242,7 +242,7 @@ inline drop(r)
 	atomic {
 		if
 		:: busy(r) ->
-			leaving[r] = true;
+			tearing_down[r] = true;
 			before_reset[r] = true;
 			if
 			:: broken(RESET_EARLY)

@@ -251,7 +251,7 @@ static int test_show(struct vmbus_endpoint *ep, char *buf, size_t size)
 {
 	const struct instance *inst = vmbus_endpoint_data(ep);
 
-	return scnprintf(buf, size, "opens %u revokes %u\nvmbus-wanted:\tno line of its own",
+	return scnprintf(buf, size, "opens %u revokes %u\nvmbus-revoke:\tno line of its own",
 			 READ_ONCE(inst->opens), READ_ONCE(inst->revokes));
 }
 

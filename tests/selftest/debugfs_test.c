@@ -107,23 +107,23 @@ TEST_F(debugfs, gpadls)
 	EXPECT_FALSE(says(self->files.gpadls, " %#x ", HANDLE));
 }
 
-TEST_F(debugfs, gpadl_that_is_wanted_back)
+TEST_F(debugfs, gpadl_that_is_revoked)
 {
 	EXPECT_EQ(0, backend_policy(self->vmm.backend, ON_REVOKE_HOLD));
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +0$"));
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPED .* leaving (revoked|wanted-back)$",
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPED .* tearing-down (revoked|revoke-pending)$",
 			 HANDLE));
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +1$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +1$"));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +0$"));
 }
 
 /* A backend that is just mapping it is not told: its map fails. */
-TEST_F(debugfs, gpadl_that_is_wanted_back_while_it_is_mapped)
+TEST_F(debugfs, gpadl_that_is_revoked_while_it_is_mapped)
 {
 	int uffd = memory_stall(self->vmm.mem, MEM_BYTES);
 
@@ -133,7 +133,7 @@ TEST_F(debugfs, gpadl_that_is_wanted_back_while_it_is_mapped)
 	EXPECT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
 	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* [0-9]+$", HANDLE));
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* leaving wanted-back$", HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* tearing-down revoke-pending$", HANDLE));
 	EXPECT_EQ(0, memory_fill(uffd, self->vmm.mem, 0));
 	EXPECT_EQ(-ESHUTDOWN, backend_map_end(self->vmm.backend, HANDLE));
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
@@ -155,16 +155,16 @@ TEST_F(debugfs, requests)
 	EXPECT_FALSE(says(self->files.requests, "^%u ", RELID));
 	hold_a_packet(_metadata, &self->vmm);
 	EXPECT_TRUE(says(self->files.requests, "^%u +1 +1 +4 +4$", RELID));
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +0$"));
 	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, RELID));
 	/* And the rings */
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +2$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +2$"));
 	EXPECT_EQ(0, backend_pool(self->vmm.backend, 0, 0));
 	EXPECT_TRUE(says(self->files.requests, "^%u +1 +1 +4 +4 destroyed$", RELID));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	EXPECT_FALSE(says(self->files.requests, "^%u ", RELID));
 	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
-	EXPECT_TRUE(says(self->files.stats, "^wanted back +0$"));
+	EXPECT_TRUE(says(self->files.stats, "^revoked +0$"));
 }
 
 TEST_F(debugfs, regions)

@@ -147,7 +147,7 @@ TEST_F(fdinfo, partition)
 	EXPECT_EQ(pinned_pages(), number_of(&self->file, "pinned-pages"));
 	EXPECT_EQ(1, number_of(&self->file, "gpadls"));
 	EXPECT_EQ(RING_PAGES, number_of(&self->file, "gpadl-pages"));
-	EXPECT_EQ(0, number_of(&self->file, "wanted-back"));
+	EXPECT_EQ(0, number_of(&self->file, "revoked"));
 	EXPECT_EQ(0, number_of(&self->file, "events-pending"));
 	EXPECT_EQ(1, number_of(&self->file, "channels"));
 }
@@ -257,32 +257,32 @@ TEST_F(fdinfo, gpadl_that_a_backend_holds)
 	EXPECT_GPADL(self->file.vmm.fd, RELID, HANDLE, MEM_GPA, 2 * HV_PAGE);
 	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
 	ASSERT_LT(0, read_text(&self->file));
-	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-revoke:"));
 
 	EXPECT_EQ(0, guest_teardown(self->file.vmm.fd, RELID, HANDLE));
 	EXPECT_TRUE(WAIT_FOR(read_fdinfo(self->file.vmm.fd, self->file.text) > 0 &&
-			     has_word(line_of(self->file.text, "vmbus-wanted:\t"), "told=1")));
-	line = line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID);
+			     has_word(line_of(self->file.text, "vmbus-revoke:\t"), "told=1")));
+	line = line_of(self->file.text, "vmbus-revoke:\trelid=%u", RELID);
 	EXPECT_EQ(HANDLE, value_of(line, "handle"));
 	EXPECT_TRUE(has_word(line, "why=teardown"));
 	EXPECT_TRUE(has_word(line, "state=mapped"));
 	EXPECT_TRUE(has_word(line, "armed=1"));
 	EXPECT_TRUE(has_word(line, "backend=test"));
 	EXPECT_EQ(2, value_of(line, "pages"));
-	EXPECT_EQ(1, number_of(&self->file, "wanted-back"));
-	EXPECT_EQ(1, value_of(channel_of(&self->file), "wanted"));
+	EXPECT_EQ(1, number_of(&self->file, "revoked"));
+	EXPECT_EQ(1, value_of(channel_of(&self->file), "revoked"));
 
 	usleep(50000);
 	ASSERT_LT(0, read_text(&self->file));
 	/* By a clock that stands still for a tick or two. */
-	EXPECT_LE(30, value_of(line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID), "ms"));
-	EXPECT_LE(30, value_of(channel_of(&self->file), "wanted-ms"));
+	EXPECT_LE(30, value_of(line_of(self->file.text, "vmbus-revoke:\trelid=%u", RELID), "ms"));
+	EXPECT_LE(30, value_of(channel_of(&self->file), "revoked-ms"));
 
 	EXPECT_EQ(0, backend_unmap(self->file.vmm.backend, HANDLE));
 	EXPECT_TORNDOWN(self->file.vmm.fd, HANDLE);
 	ASSERT_LT(0, read_text(&self->file));
-	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
-	EXPECT_EQ(0, value_of(channel_of(&self->file), "wanted-ms"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-revoke:"));
+	EXPECT_EQ(0, value_of(channel_of(&self->file), "revoked-ms"));
 }
 
 TEST_F(fdinfo, channel_whose_rescind_a_backend_holds)
@@ -292,7 +292,7 @@ TEST_F(fdinfo, channel_whose_rescind_a_backend_holds)
 	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
 	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->file.vmm.fd, RELID));
 	ASSERT_LT(0, read_text(&self->file));
-	EXPECT_TRUE(has_word(line_of(self->file.text, "vmbus-wanted:\trelid=%u", RELID),
+	EXPECT_TRUE(has_word(line_of(self->file.text, "vmbus-revoke:\trelid=%u", RELID),
 			     "why=rescind"));
 	EXPECT_TRUE(has_word(channel_of(&self->file), "asked=rescind,"));
 	EXPECT_TRUE(has_word(channel_of(&self->file), "rescinded=1"));
@@ -315,15 +315,15 @@ TEST_F(fdinfo, request_that_a_backend_holds)
 	EXPECT_EQ(0, backend_pool(backend, 4, HV_PAGE));
 	EXPECT_EQ(0, backend_map_packet(backend, HANDLE, 0, words, 2, 1));
 	EXPECT_EQ(1, count(&self->file, "in-flight"));
-	EXPECT_EQ(0, count(&self->file, "in-flight-wanted"));
+	EXPECT_EQ(0, count(&self->file, "in-flight-revoked"));
 	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->file.vmm.fd, RELID));
-	EXPECT_EQ(1, count(&self->file, "in-flight-wanted"));
+	EXPECT_EQ(1, count(&self->file, "in-flight-revoked"));
 	usleep(50000);
-	EXPECT_LE(30, count(&self->file, "in-flight-wanted-ms"));
-	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:\trelid=%u handle=%#x", RELID,
+	EXPECT_LE(30, count(&self->file, "in-flight-revoked-ms"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-revoke:\trelid=%u handle=%#x", RELID,
 				HANDLE));
 	EXPECT_EQ(0, backend_unmap(backend, HANDLE));
-	EXPECT_EQ(0, count(&self->file, "in-flight-wanted"));
+	EXPECT_EQ(0, count(&self->file, "in-flight-revoked"));
 	EXPECT_TRUE(WAIT_FOR(event_waits(self->file.vmm.fd)));
 }
 
@@ -341,9 +341,9 @@ TEST_F(fdinfo, many_gpadls_that_a_backend_holds)
 		EXPECT_EQ(0, guest_teardown(self->file.vmm.fd, RELID, HANDLE + i));
 	}
 	ASSERT_LT(0, read_text(&self->file));
-	EXPECT_EQ(nr, number_of(&self->file, "wanted-back"));
-	EXPECT_EQ(nr, value_of(channel_of(&self->file), "wanted"));
-	for (i = 0, line = self->file.text; (line = line_of(line, "vmbus-wanted:\t")); i++)
+	EXPECT_EQ(nr, number_of(&self->file, "revoked"));
+	EXPECT_EQ(nr, value_of(channel_of(&self->file), "revoked"));
+	for (i = 0, line = self->file.text; (line = line_of(line, "vmbus-revoke:\t")); i++)
 		;
 	EXPECT_EQ(8, i);
 	for (i = 0; i < nr; i++) {
@@ -353,29 +353,29 @@ TEST_F(fdinfo, many_gpadls_that_a_backend_holds)
 }
 
 /* What else it may be wanted back for */
-FIXTURE(wanted) {
+FIXTURE(revoked) {
 	struct file file;
 };
 
-FIXTURE_VARIANT(wanted) {
+FIXTURE_VARIANT(revoked) {
 	const char *why;
 	int asked;
 };
 
-FIXTURE_VARIANT_ADD(wanted, reset) {
+FIXTURE_VARIANT_ADD(revoked, reset) {
 	.why = "why=reset",
 	.asked = -EINPROGRESS,
 };
 
-FIXTURE_VARIANT_ADD(wanted, release) {
+FIXTURE_VARIANT_ADD(revoked, release) {
 	.why = "why=release",
 };
 
-FIXTURE_VARIANT_ADD(wanted, region) {
+FIXTURE_VARIANT_ADD(revoked, region) {
 	.why = "why=region",
 };
 
-FIXTURE_SETUP(wanted)
+FIXTURE_SETUP(revoked)
 {
 	self->file.text = malloc(TEXT_BYTES);
 	ASSERT_NE(NULL, self->file.text);
@@ -383,7 +383,7 @@ FIXTURE_SETUP(wanted)
 	vmm_open_channel(_metadata, &self->file.vmm);
 }
 
-FIXTURE_TEARDOWN(wanted)
+FIXTURE_TEARDOWN(revoked)
 {
 	vmm_stop(&self->file.vmm);
 	expect_nothing_pinned(_metadata);
@@ -401,7 +401,7 @@ static int ask_back(int fd, const char *why)
 	return vmm_retire(fd, &gone, 1);
 }
 
-TEST_F(wanted, back)
+TEST_F(revoked, back)
 {
 	int fd = self->file.vmm.fd;
 
@@ -410,7 +410,7 @@ TEST_F(wanted, back)
 	EXPECT_EQ(0, backend_map(self->file.vmm.backend, HANDLE, 0));
 	EXPECT_EQ(variant->asked, ask_back(fd, variant->why));
 	ASSERT_LT(0, read_text(&self->file));
-	EXPECT_TRUE(has_word(line_of(self->file.text, "vmbus-wanted:\trelid=%u handle=%#x",
+	EXPECT_TRUE(has_word(line_of(self->file.text, "vmbus-revoke:\trelid=%u handle=%#x",
 				     RELID, HANDLE), variant->why));
 	EXPECT_EQ(0, backend_unmap(self->file.vmm.backend, HANDLE));
 }
@@ -428,7 +428,7 @@ TEST_F(fdinfo, callback_that_does_not_return)
 	ASSERT_LT(0, read_text(&self->file));
 	EXPECT_TRUE(has_word(channel_of(&self->file), "state=closing"));
 	EXPECT_TRUE(has_word(channel_of(&self->file), "callback=close"));
-	EXPECT_TRUE(has_word(channel_of(&self->file), "leaving=1"));
+	EXPECT_TRUE(has_word(channel_of(&self->file), "to-close=1"));
 	usleep(50000);
 	EXPECT_LE(30, count(&self->file, "callback-ms"));
 	EXPECT_LE(30, count(&self->file, "state-ms"));
@@ -452,7 +452,7 @@ TEST_F(fdinfo, words_of_the_backend)
 	line = line_of(self->file.text, "vmbus-backend:\trelid=%u ", RELID);
 	ASSERT_NE(NULL, line);
 	EXPECT_EQ(0, strncmp(line, "opens ", 6));
-	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-wanted:"));
+	EXPECT_EQ(NULL, line_of(self->file.text, "vmbus-revoke:"));
 }
 
 /* The file is longer than a page: the kernel begins anew, and shows all of it. */

@@ -30,7 +30,7 @@ const char *fuzz_device_state_name(unsigned int state)
 			 state & 2 ? ", rescinded" : "", state & 1 ? ", released" : "");
 	else
 		snprintf(name, sizeof(name), "GPADL %s%s%s", gpadl_states[state / 4],
-			 state & 2 ? ", leaving" : "", state & 1 ? ", wanted back" : "");
+			 state & 2 ? ", tearing down" : "", state & 1 ? ", revoked" : "");
 	return name;
 }
 
@@ -43,8 +43,8 @@ static void saw_gpadl(const char *line)
 		return;
 	for (i = 0; i < 5; i++)
 		if (!strcmp(state, gpadl_states[i]))
-			fuzz->states[i * 4 + 2 * !!strstr(line, " leaving") +
-				     (strstr(line, " wanted-back") || strstr(line, " revoked"))]++;
+			fuzz->states[i * 4 + 2 * !!strstr(line, " tearing-down") +
+				     (strstr(line, " revoke-pending") || strstr(line, " revoked"))]++;
 }
 
 static void saw_endpoint(const char *line)

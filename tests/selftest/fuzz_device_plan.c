@@ -86,7 +86,7 @@ static const unsigned char scripts[][QUEUE / 2] = {
 	{ MAKE, MAP, VMAP, VCOPY_IN, COPY_OUT, UNMAP, TEARDOWN, NR_OPS },
 	{ MAKE, MAP, COPY_IN, SG, COPY_OUT, NR_OPS },
 	{ MAKE, MAP, REGIONS, REGIONS, COPY_OUT, UNMAP, REGIONS, MAP },
-	/* Mapped and leaving, and named again */
+	/* Mapped and being torn down, and named again */
 	{ HOLD, MAKE, MAP, TEARDOWN, MAKE, LOOK, COPY_OUT, UNMAP },
 	{ HOLD, MAKE, MAP, TEARDOWN, DRAIN, TEARDOWN, LOOK, JOIN },
 	{ EVICT, MAKE, ASYNC_MAP, LOOK, TEARDOWN, LOOK, WAIT, UNMAP },

@@ -11,7 +11,7 @@
 
 /* More than a host gives */
 #define MAX_CHANNELS	4096
-#define MAX_WANTED	65536
+#define MAX_REVOKES	65536
 
 #define NUMBER(type, key, member)	{ key, offsetof(struct type, member), false }
 #define WORD(type, key, member)		{ key, offsetof(struct type, member), true }
@@ -26,7 +26,7 @@ const struct field guest_fields[] = {
 	NUMBER(guest, "pinned-pages", pinned_pages),
 	NUMBER(guest, "gpadls", gpadls),
 	NUMBER(guest, "gpadl-pages", gpadl_pages),
-	NUMBER(guest, "wanted-back", wanted_back),
+	NUMBER(guest, "revoked", revoked),
 	NUMBER(guest, "replies", replies),
 	NUMBER(guest, "replies-waiting", replies_waiting),
 	NUMBER(guest, "bad-messages", bad_messages),
@@ -47,7 +47,7 @@ const struct field channel_fields[] = {
 	NUMBER(channel, "state-ms", state_ms),
 	WORD(channel, "callback", callback),
 	NUMBER(channel, "callback-ms", callback_ms),
-	NUMBER(channel, "leaving", leaving),
+	NUMBER(channel, "to-close", to_close),
 	NUMBER(channel, "rescinded", rescinded),
 	NUMBER(channel, "released", released),
 	WORD(channel, "asked", asked),
@@ -67,8 +67,8 @@ const struct field channel_fields[] = {
 	NUMBER(channel, "request-failures", request_failures),
 	NUMBER(channel, "in-flight", in_flight),
 	NUMBER(channel, "in-flight-ms", in_flight_ms),
-	NUMBER(channel, "in-flight-wanted", in_flight_wanted),
-	NUMBER(channel, "in-flight-wanted-ms", in_flight_wanted_ms),
+	NUMBER(channel, "in-flight-revoked", in_flight_revoked),
+	NUMBER(channel, "in-flight-revoked-ms", in_flight_revoked_ms),
 	NUMBER(channel, "map-pages", map_pages),
 	NUMBER(channel, "pins", pins),
 	NUMBER(channel, "assembling", assembling),
@@ -77,22 +77,22 @@ const struct field channel_fields[] = {
 	NUMBER(channel, "mapped", mapped),
 	NUMBER(channel, "unmapping", unmapping),
 	NUMBER(channel, "mapped-pages", mapped_pages),
-	NUMBER(channel, "wanted", wanted),
-	NUMBER(channel, "wanted-ms", wanted_ms),
+	NUMBER(channel, "revoked", revoked),
+	NUMBER(channel, "revoked-ms", revoked_ms),
 	WORD(channel, "worker", worker),
 	{}
 };
 
-const struct field wanted_fields[] = {
-	NUMBER(wanted, "relid", relid),
-	NUMBER(wanted, "handle", handle),
-	WORD(wanted, "why", why),
-	WORD(wanted, "state", state),
-	NUMBER(wanted, "armed", armed),
-	NUMBER(wanted, "told", told),
-	NUMBER(wanted, "ms", ms),
-	NUMBER(wanted, "pages", pages),
-	WORD(wanted, "backend", backend),
+const struct field revoke_fields[] = {
+	NUMBER(revoke, "relid", relid),
+	NUMBER(revoke, "handle", handle),
+	WORD(revoke, "why", why),
+	WORD(revoke, "state", state),
+	NUMBER(revoke, "armed", armed),
+	NUMBER(revoke, "told", told),
+	NUMBER(revoke, "ms", ms),
+	NUMBER(revoke, "pages", pages),
+	WORD(revoke, "backend", backend),
 	{}
 };
 
@@ -211,13 +211,13 @@ static void parse_channel(struct guest *g, struct piece line)
 		pairs_parse(line, c, channel_fields);
 }
 
-static void parse_wanted(struct guest *g, struct piece line)
+static void parse_revoke(struct guest *g, struct piece line)
 {
-	struct wanted *w = array_add((void **)&g->wanted, &g->nr_wanted, MAX_WANTED,
+	struct revoke *w = array_add((void **)&g->revokes, &g->nr_revokes, MAX_REVOKES,
 				     sizeof(*w));
 
 	if (w)
-		pairs_parse(line, w, wanted_fields);
+		pairs_parse(line, w, revoke_fields);
 }
 
 static void parse_rejects(struct guest *g, struct piece line)
@@ -276,8 +276,8 @@ static void parse_line(struct guest *g, struct piece line)
 		g->version = piece_number(rest);
 	else if (piece_is(key, "channel"))
 		parse_channel(g, rest);
-	else if (piece_is(key, "wanted"))
-		parse_wanted(g, rest);
+	else if (piece_is(key, "revoke"))
+		parse_revoke(g, rest);
 	else if (piece_is(key, "backend"))
 		parse_backend(g, rest);
 	else if (piece_is(key, "rejects"))
@@ -308,7 +308,7 @@ int guest_parse(struct guest *g, const char *text)
 void guest_free(struct guest *g)
 {
 	free(g->channels);
-	free(g->wanted);
+	free(g->revokes);
 }
 
 /* NULL if there is none. */

@@ -41,17 +41,17 @@ struct channel {
 	char callback[WORD_BYTES];
 	char asked[WORD_BYTES];
 	char worker[WORD_BYTES];
-	__u64 state_ms, callback_ms, leaving, rescinded, released, broken_in, broken_out;
+	__u64 state_ms, callback_ms, to_close, rescinded, released, broken_in, broken_out;
 	__u64 opens, refused, kicks, calls;
 	__u64 received, received_bytes, sent, sent_bytes;
 	__u64 maps, map_failures, requests, request_failures, map_pages, pins;
-	__u64 in_flight, in_flight_ms, in_flight_wanted, in_flight_wanted_ms;
+	__u64 in_flight, in_flight_ms, in_flight_revoked, in_flight_revoked_ms;
 	__u64 assembling, ready, mapping, mapped, unmapping;
-	__u64 mapped_pages, wanted, wanted_ms;
+	__u64 mapped_pages, revoked, revoked_ms;
 	char words[200];	/* the backend's own */
 };
 
-struct wanted {
+struct revoke {
 	__u64 relid, handle, armed, told, ms, pages;
 	char why[WORD_BYTES];
 	char state[WORD_BYTES];
@@ -72,14 +72,14 @@ struct guest {
 	__u64 version;
 	bool is_partition;
 	__u64 partition, owner, regions, region_bytes, resident_bytes, page_size, pinned_pages;
-	__u64 pinning_done, pinning_total, gpadls, gpadl_pages, wanted_back, replies;
+	__u64 pinning_done, pinning_total, gpadls, gpadl_pages, revoked, replies;
 	__u64 replies_waiting, bad_messages, events_pending, reset_pending, nr_endpoints;
 	struct reject rejects[MAX_REJECTS];
 	unsigned int nr_rejects;
 	struct channel *channels;
 	unsigned int nr_channels;
-	struct wanted *wanted;
-	unsigned int nr_wanted;
+	struct revoke *revokes;
+	unsigned int nr_revokes;
 };
 
 /* A number or a word of a structure, by the key that fdinfo gives it */
@@ -89,7 +89,7 @@ struct field {
 	bool is_word;
 };
 
-extern const struct field guest_fields[], channel_fields[], wanted_fields[];
+extern const struct field guest_fields[], channel_fields[], revoke_fields[];
 
 static inline __u64 field_number(const void *of, const struct field *f)
 {

@@ -119,10 +119,10 @@ static void channels(struct json *j, const struct guest *g)
 		json_close(j, '}');
 	}
 	json_close(j, ']');
-	json_open(j, "wanted_list", '[');
-	for (i = 0; i < g->nr_wanted; i++) {
+	json_open(j, "revoke_list", '[');
+	for (i = 0; i < g->nr_revokes; i++) {
 		json_open(j, NULL, '{');
-		fields(j, &g->wanted[i], wanted_fields);
+		fields(j, &g->revokes[i], revoke_fields);
 		json_close(j, '}');
 	}
 	json_close(j, ']');

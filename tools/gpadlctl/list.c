@@ -182,7 +182,7 @@ static void show_channel(const struct channel *c)
 	char state[64], in[32], out[32], maps[32];
 
 	snprintf(state, sizeof(state), "%s%s", c->state, c->released ? ", released" :
-		 c->rescinded ? ", rescinded" : c->leaving ? ", to close" : "");
+		 c->rescinded ? ", rescinded" : c->to_close ? ", to close" : "");
 	printf("  %7llu %4llu %-16s %-20s %9s %9s %9s %7llu of %-5llu\n",
 	       c->relid, c->index, c->backend, state, count_text(c->received, in),
 	       count_text(c->sent, out), count_text(c->maps, maps), c->mapped,

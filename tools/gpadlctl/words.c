@@ -97,7 +97,7 @@ static bool is(const char *word, const char *what)
 }
 
 /* What stands behind "channel 3: " */
-static const char *wanted_text(const struct wanted *w)
+static const char *revoke_text(const struct revoke *w)
 {
 	static const struct {
 		const char *why, *text;
@@ -147,7 +147,7 @@ static void awaited_backend(const struct channel *c, const char *backend, char *
 		snprintf(buf, size, "backend %s", backend);
 }
 
-static void wanted_problem(struct teller *t, const struct guest *g, const struct wanted *w)
+static void revoke_problem(struct teller *t, const struct guest *g, const struct revoke *w)
 {
 	const struct channel *c = guest_channel(g, w->relid);
 	char who[512], words[256], time[32], busy[32];
@@ -168,10 +168,10 @@ static void wanted_problem(struct teller *t, const struct guest *g, const struct
 	else
 		awaited_backend(c, w->backend, who, sizeof(who));
 	tell(t, "GPADL %#llx, channel %llu: %s waits %s for %s", w->handle, w->relid,
-	     wanted_text(w), time_text(w->ms, time), who);
+	     revoke_text(w), time_text(w->ms, time), who);
 }
 
-/* A callback that does not return; what is wanted back meanwhile tells of it too. */
+/* A callback that does not return; what is revoked meanwhile tells of it too. */
 static void callback_problem(struct teller *t, const struct channel *c)
 {
 	char who[512], words[256], time[32];
@@ -193,11 +193,11 @@ static void channel_problems(struct teller *t, const struct channel *c)
 	char time[32], words[256];
 
 	words_of(c, words, sizeof(words));
-	if (c->in_flight_wanted && c->in_flight_wanted_ms >= STUCK_MS)
+	if (c->in_flight_revoked && c->in_flight_revoked_ms >= STUCK_MS)
 		tell(t, "Channel %llu: %llu %s should have ended %s ago, in backend %s%s",
-		     c->relid, c->in_flight_wanted,
-		     c->in_flight_wanted == 1 ? "request" : "requests",
-		     time_text(c->in_flight_wanted_ms, time), c->backend, words);
+		     c->relid, c->in_flight_revoked,
+		     c->in_flight_revoked == 1 ? "request" : "requests",
+		     time_text(c->in_flight_revoked_ms, time), c->backend, words);
 	else if (c->in_flight && c->in_flight_ms >= STUCK_REQUEST_MS)
 		tell(t, "Channel %llu: backend %s has %llu %s in flight, the oldest for %s%s",
 		     c->relid, c->backend, c->in_flight,
@@ -227,9 +227,9 @@ unsigned int guest_problems(const struct guest *g,
 	struct teller t = { .fn = fn, .arg = arg };
 	unsigned int i;
 
-	for (i = 0; i < g->nr_wanted; i++)
-		if (g->wanted[i].ms >= STUCK_MS)
-			wanted_problem(&t, g, &g->wanted[i]);
+	for (i = 0; i < g->nr_revokes; i++)
+		if (g->revokes[i].ms >= STUCK_MS)
+			revoke_problem(&t, g, &g->revokes[i]);
 	for (i = 0; i < g->nr_channels; i++)
 		channel_problems(&t, &g->channels[i]);
 	if (g->is_partition && !g->owner)
