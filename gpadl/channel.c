@@ -80,7 +80,15 @@ static void channel_revoke_work(struct vmbus_gpadl_work *work)
 	gpadl_channel_unref(chan);
 }
 
-/* Called with rx_mutex held. The guest hears no more of these. */
+/**
+ * gpadl_channel_teardown() - Tear down all that a channel has, quietly
+ * @chan: the channel
+ * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
+ *
+ * The guest hears no more of these. What is mapped is revoked, and goes when it is unmapped.
+ *
+ * Context: process, may sleep, but not for a backend or for the VMM; rx_mutex is held.
+ */
 void gpadl_channel_teardown(struct vmbus_gpadl_channel *chan, bool reset)
 {
 	unsigned long handle = 0;

@@ -91,32 +91,68 @@ module_param_cb(max_user_channels, &limit_ops, &max_user_channels, 0644);
 MODULE_PARM_DESC(max_user_channels,
 		 "channels of all these partitions (default 65536, at most 4194304)");
 
+/**
+ * gpadl_max_gpadls() - GPADLs of a partition at most, those being assembled included
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_gpadls(void)
 {
 	return READ_ONCE(max_gpadls.value);
 }
 
+/**
+ * gpadl_max_pages() - 4 KiB pages that the GPADLs of a partition describe at most
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_pages(void)
 {
 	return READ_ONCE(max_pages.value);
 }
 
+/**
+ * gpadl_max_channels() - Channels of a partition at most
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_channels(void)
 {
 	return READ_ONCE(max_channels.value);
 }
 
+/**
+ * gpadl_max_request_pages() - Host pages that are pinned at a time for requests of a partition at most
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_request_pages(void)
 {
 	return READ_ONCE(max_request_pages.value);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_max_request_pages);
 
+/**
+ * gpadl_max_user_partitions() - Partitions of a user at most that are not freed yet
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_user_partitions(void)
 {
 	return READ_ONCE(max_user_partitions.value);
 }
 
+/**
+ * gpadl_max_user_channels() - Channels of all these partitions at most
+ *
+ * Context: any.
+ * Return: the limit in force, which may change at any time; what exists may exceed it.
+ */
 unsigned int gpadl_max_user_channels(void)
 {
 	return READ_ONCE(max_user_channels.value);

@@ -96,11 +96,8 @@ static void partition_stuck_work(struct work_struct *work)
 		channel_show_stuck(chan);
 	mutex_unlock(&p->rx_mutex);
 
-	if (atomic_read(&p->nr_revoked)) {
-		gpadl_partition_get(p);
-		if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
-			gpadl_partition_unref(p);
-	}
+	if (atomic_read(&p->nr_revoked))
+		gpadl_partition_queue_stuck(p);
 	gpadl_partition_unref(p);
 }
 

@@ -20,25 +20,53 @@
 struct workqueue_struct *gpadl_wq;
 EXPORT_SYMBOL_IF_KUNIT(gpadl_wq);
 
+/**
+ * gpadl_partition_get() - Take a reference to a partition
+ * @p: the partition, held by the caller
+ *
+ * Context: any.
+ */
 void gpadl_partition_get(struct vmbus_partition *p)
 {
 	refcount_inc(&p->ref);
 }
 
+/**
+ * gpadl_partition_unref() - Drop a reference to a partition
+ * @p: the partition
+ *
+ * The last one has a work item free it: nothing of it may be touched after this.
+ *
+ * Context: any but NMI.
+ */
 void gpadl_partition_unref(struct vmbus_partition *p)
 {
 	if (refcount_dec_and_test(&p->ref))
 		queue_work(gpadl_wq, &p->free_work);
 }
 
+/**
+ * gpadl_channel_unref() - Drop a reference to a channel
+ * @chan: the channel
+ *
+ * The last one queues the last of its work, which has it freed after a grace period: a lock of the
+ * channel may be dropped after this only by a reader of RCU.
+ *
+ * Context: any but NMI.
+ */
 void gpadl_channel_unref(struct vmbus_gpadl_channel *chan)
 {
-	/* The last of the channel's work: see channel.c */
+	/* See channel.c */
 	if (refcount_dec_and_test(&chan->ref))
 		gpadl_worker_queue(&chan->worker, &chan->last_work);
 }
 
-/* Under a GPADL's lock: that GPADL holds the channel. */
+/**
+ * gpadl_channel_queue_revoke() - Have the channel's work tell its backend of what is marked
+ * @chan: the channel
+ *
+ * Context: the lock of a GPADL of the channel is held, which holds the channel. Allocates nothing.
+ */
 void gpadl_channel_queue_revoke(struct vmbus_gpadl_channel *chan)
 {
 	refcount_inc(&chan->ref);
@@ -57,6 +85,15 @@ static void gpadl_free(struct gpadl *g)
 	gpadl_channel_unref(chan);
 }
 
+/**
+ * gpadl_put() - Drop a reference to a GPADL
+ * @g: the GPADL; its lock is not held by the caller
+ *
+ * The last one frees it, after a grace period, and drops its reference to its channel, and so
+ * perhaps the last of the partition as well: both are freed by work items.
+ *
+ * Context: process, as a page list is freed with kvfree(): may sleep, if it is the last.
+ */
 void gpadl_put(struct gpadl *g)
 {
 	if (refcount_dec_and_test(&g->ref))
@@ -64,6 +101,14 @@ void gpadl_put(struct gpadl *g)
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_put);
 
+/**
+ * gpadl_mapping_put() - Drop a reference to a mapping
+ * @m: the mapping: unmapped, if this is not revoke()'s reference
+ *
+ * The last one frees it, and drops its reference to its GPADL: see gpadl_put().
+ *
+ * Context: process, may sleep.
+ */
 void gpadl_mapping_put(struct gpadl_mapping *m)
 {
 	struct gpadl *g = m->g;
@@ -74,28 +119,57 @@ void gpadl_mapping_put(struct gpadl_mapping *m)
 	gpadl_put(g);
 }
 
-/* Under a GPADL's lock. Allocates nothing. */
-void gpadl_partition_watch_revoked(struct vmbus_partition *p)
+/**
+ * gpadl_partition_queue_stuck() - Look in a while for what is still mapped
+ * @p: the partition, held by the caller; the work has a reference of its own
+ *
+ * Context: any. Allocates nothing.
+ */
+void gpadl_partition_queue_stuck(struct vmbus_partition *p)
 {
-	atomic_inc(&p->nr_revoked);
 	gpadl_partition_get(p);
 	if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
 		gpadl_partition_unref(p);
 }
 
+/**
+ * gpadl_partition_watch_revoked() - A GPADL or a request is revoked
+ * @p: the partition
+ *
+ * Context: the lock of that GPADL, or of the request's pool, is held. Allocates nothing.
+ */
+void gpadl_partition_watch_revoked(struct vmbus_partition *p)
+{
+	atomic_inc(&p->nr_revoked);
+	gpadl_partition_queue_stuck(p);
+}
+
+/**
+ * gpadl_partition_unwatch_revoked() - Undo gpadl_partition_watch_revoked()
+ * @p: the partition, held by the caller
+ *
+ * Context: as there.
+ */
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p)
 {
 	if (!atomic_dec_and_test(&p->nr_revoked) || !cancel_delayed_work(&p->stuck_work))
 		return;
-	/*
-	 * A concurrent watcher saw this work pending and did not queue it: requeue. Our
-	 * reference moves to the requeued work; work that is queued already has its own.
-	 */
-	if (!atomic_read(&p->nr_revoked) ||
-	    !queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
-		gpadl_partition_unref(p);
+	/* A concurrent watcher saw this work pending and did not queue it. */
+	if (atomic_read(&p->nr_revoked))
+		gpadl_partition_queue_stuck(p);
+	/* That of the work which did not come to run. */
+	gpadl_partition_unref(p);
 }
 
+/**
+ * gpadl_count() - Something became of a message other than its purpose
+ * @p: the partition
+ * @relid: the channel that it was for; 0 if it does not tell
+ * @handle: its handle
+ * @reason: what
+ *
+ * Context: any.
+ */
 void gpadl_count(struct vmbus_partition *p, u32 relid, u32 handle,
 		 enum gpadl_reason reason)
 {

@@ -12,7 +12,12 @@
 #include "priv.h"
 #include "trace.h"
 
-/* Have the channel's work call revoke() for a mapping that is armed. */
+/**
+ * gpadl_queue_revoke() - Have the channel's work call revoke() for a mapping that is armed
+ * @g: the GPADL, MAPPED and revoked
+ *
+ * Context: its lock is held. Allocates nothing.
+ */
 void gpadl_queue_revoke(struct gpadl *g)
 {
 	lockdep_assert_held(&g->lock);
@@ -21,9 +26,14 @@ void gpadl_queue_revoke(struct gpadl *g)
 	gpadl_channel_queue_revoke(g->chan);
 }
 
-/*
- * Revoke a busy GPADL. A backend that has it is told now, or once the mapping is armed
- * (vmbus_mapping_arm()); a map under way fails instead (gpadl_finish_map()).
+/**
+ * gpadl_revoke() - Revoke a busy GPADL
+ * @g: the GPADL; one that is revoked already is fine
+ *
+ * A backend that has it is told now, or once the mapping is armed (vmbus_mapping_arm()); a map
+ * under way fails instead (gpadl_finish_map()).
+ *
+ * Context: its lock is held. Allocates nothing.
  */
 void gpadl_revoke(struct gpadl *g)
 {
@@ -138,7 +148,7 @@ VISIBLE_IF_KUNIT void gpadl_call_revoke(struct gpadl_mapping *m)
 EXPORT_SYMBOL_IF_KUNIT(gpadl_call_revoke);
 
 /**
- * gpadl_run_revokes() - Tell the backend of each mapping that is wanted back
+ * gpadl_run_revokes() - Tell the backend of each mapping that is revoked
  * @chan: the channel
  *
  * Context: work of the channel.

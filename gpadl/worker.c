@@ -263,6 +263,12 @@ void gpadl_worker_destroy(struct gpadl_worker *w)
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_worker_destroy);
 
+/**
+ * gpadl_workers_init() - Make what takes the place of workers that were killed
+ *
+ * Context: process, when the module is loaded.
+ * Return: 0; -ENOMEM.
+ */
 int gpadl_workers_init(void)
 {
 	/* With a rescuer: there is a way to an end also where no thread can be made. */
@@ -271,6 +277,11 @@ int gpadl_workers_init(void)
 	return orphan_wq ? 0 : -ENOMEM;
 }
 
+/**
+ * gpadl_workers_exit() - Undo gpadl_workers_init()
+ *
+ * Context: process, when no worker is left.
+ */
 void gpadl_workers_exit(void)
 {
 	destroy_workqueue(orphan_wq);

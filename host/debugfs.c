@@ -54,6 +54,13 @@ static int endpoints_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(endpoints);
 
+/**
+ * vmbus_host_debugfs_init() - Make the directory of the module
+ *
+ * Nothing needs it: what fails is not there.
+ *
+ * Context: process, when the module is loaded.
+ */
 void vmbus_host_debugfs_init(void)
 {
 	host_debugfs = debugfs_create_dir("vmbus_host", NULL);
@@ -61,6 +68,11 @@ void vmbus_host_debugfs_init(void)
 	debugfs_create_file("endpoints", 0400, host_debugfs, NULL, &endpoints_fops);
 }
 
+/**
+ * vmbus_host_debugfs_exit() - Undo vmbus_host_debugfs_init()
+ *
+ * Context: process, when no guest is left.
+ */
 void vmbus_host_debugfs_exit(void)
 {
 	debugfs_remove_recursive(host_debugfs);

@@ -52,6 +52,12 @@ struct vmbus_device *vmbus_host_device_create(struct vmbus_guest *guest, u32 rel
 	return dev;
 }
 
+/**
+ * vmbus_host_device_get() - Take a reference to a device
+ * @dev: the device, held by the caller
+ *
+ * Context: any.
+ */
 void vmbus_host_device_get(struct vmbus_device *dev)
 {
 	refcount_inc(&dev->ref);

@@ -199,6 +199,14 @@ static int creation_make(const struct creation *c)
 	return ret;
 }
 
+/**
+ * vmbus_host_ioctl_channel_create() - VMBUS_HOST_CHANNEL_CREATE
+ * @call: the call
+ * @arg: its argument, struct vmbus_host_channel_create; the offer is returned where it says
+ *
+ * Context: process, may sleep: loads the backend's module, and waits for the backend's probe().
+ * Return: 0; else as the uAPI says, with nothing made.
+ */
 int vmbus_host_ioctl_channel_create(const struct ioctl_call *call, union ioctl_arg *arg)
 {
 	struct creation c = { .guest = call->guest, .arg = &arg->channel_create };

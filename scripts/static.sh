@@ -70,9 +70,25 @@ check_checkpatch()
 # Inputs of fuzzers are no text
 check_spelling() { codespell $(sources '' | grep -vE '^(LICENSES|tests/fuzz/corpus.*)/'); }
 
-# Comments of functions and structures: complete, and true to the prototype
+# Functions of the modules that other files can call, without such a comment
+undocumented()
+{
+	awk '
+		/^\/\*/  { doc = /^\/\*\*/ }
+		/^[a-z].*[ *][a-z0-9_]+\(/ && !/^(static|typedef|extern) / {
+			name = $0
+			sub(/\(.*/, "", name)
+			sub(/.*[ *]/, "", name)
+		}
+		/;$/	 { if (/^[^ \t]/) name = "" }
+		/^{/	 { if (name && !doc) print FILENAME ": " name "() has no kernel-doc"; name = "" }
+		/^}/	 { doc = 0 }' "$@"
+}
+
+# Comments of functions and structures: there, complete, and true to the prototype
 check_kernel_doc()
 {
+	undocumented $(sources '^(vmbus_gpadl_map|(gpadl|host|backends/.*)/.*)\.c$')
 	perl "$source/scripts/kernel-doc" -none -Wall -Werror \
 		$(sources '\.[ch]$' | grep -vE '^(tests|tools|kunit)/')
 }
