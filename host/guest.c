@@ -20,29 +20,29 @@ static LIST_HEAD(guests);
 
 /* ---- Lifetime ---- */
 
-static void host_free(struct vmbus_guest *guest)
+static void guest_free(struct vmbus_guest *guest)
 {
 	scoped_guard(mutex, &guests_lock)
 		list_del(&guest->node);
 	kfree(guest);
 }
 
-static void host_wake(void *priv)
+static void guest_wake(void *priv)
 {
 	struct vmbus_guest *guest = priv;
 
 	wake_up_all(&guest->wait);
 }
 
-static void host_release(void *priv)
+static void guest_release(void *priv)
 {
-	host_free(priv);
+	guest_free(priv);
 }
 
 static const struct vmbus_partition_ops host_ops = {
 	.owner = THIS_MODULE,
-	.wake = host_wake,
-	.release = host_release,
+	.wake = guest_wake,
+	.release = guest_release,
 };
 
 /**
@@ -116,7 +116,7 @@ void vmbus_guest_close(struct vmbus_guest *guest)
 	if (guest->p)
 		vmbus_partition_put(guest->p);
 	else
-		host_free(guest);
+		guest_free(guest);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_close);
 

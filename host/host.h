@@ -332,7 +332,7 @@ ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bo
 void vmbus_ep_unplug_init(struct vmbus_endpoint *ep);
 int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid);
 
-/* request.c: what backends may keep waiting */
+/* ask.c: what backends may keep waiting */
 int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
 int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
 int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock);

@@ -99,7 +99,7 @@ static size_t message_min_len(u32 type)
  * Take a message, @msg, of @len bytes. Waits neither for a backend nor for the VMM.
  * Returns as vmbus_partition_receive() does.
  */
-static int host_receive(struct vmbus_guest *guest, const void *msg, size_t len, u32 flags)
+static int guest_receive(struct vmbus_guest *guest, const void *msg, size_t len, u32 flags)
 {
 	size_t min_len;
 
@@ -141,7 +141,7 @@ int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u
 	if (!copy_from_iter_full(msg, len, from))
 		return -EFAULT;
 	for (;;) {
-		ret = host_receive(guest, msg, len, flags);
+		ret = guest_receive(guest, msg, len, flags);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
 		ret = wait_event_interruptible(guest->wait, vmbus_guest_is_writable(guest));
@@ -172,7 +172,7 @@ static int copy_to_iter_nofault(const void *from, size_t len, struct iov_iter *t
  * -EFAULT if memory is not there. Never fault (userfaultfd, FUSE) while holding
  * read_lock: other readers must not wait for it.
  */
-static ssize_t host_read_one(struct vmbus_guest *guest, struct iov_iter *to)
+static ssize_t guest_read_one(struct vmbus_guest *guest, struct iov_iter *to)
 {
 	struct vmbus_partition_reply reply;
 	ssize_t ret;
@@ -189,11 +189,11 @@ static ssize_t host_read_one(struct vmbus_guest *guest, struct iov_iter *to)
 }
 
 /* The same; faults the memory in while nothing is held. */
-static ssize_t host_read_faulting(struct vmbus_guest *guest, struct iov_iter *to)
+static ssize_t guest_read_faulting(struct vmbus_guest *guest, struct iov_iter *to)
 {
 	ssize_t ret;
 
-	while ((ret = host_read_one(guest, to)) == -EFAULT) {
+	while ((ret = guest_read_one(guest, to)) == -EFAULT) {
 		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX))
 			break;
 		/* The page may have been reclaimed again: let a signal end the loop. */
@@ -220,7 +220,7 @@ ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bo
 	if (iov_iter_count(to) < VMBUS_HOST_MSG_MAX)
 		return -EMSGSIZE;
 	for (;;) {
-		ret = host_read_faulting(guest, to);
+		ret = guest_read_faulting(guest, to);
 		if (ret != -EAGAIN || nonblock)
 			return ret;
 		ret = wait_event_interruptible(guest->wait, vmbus_guest_is_readable(guest));

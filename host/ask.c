@@ -19,7 +19,7 @@
 
 /* ---- When it is done ---- */
 
-static bool host_is_reset(struct vmbus_guest *guest)
+static bool guest_is_reset(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid;
@@ -54,7 +54,7 @@ void vmbus_guest_wait_reader(struct vmbus_guest *guest)
  * With the lock, under which each caller notes what it asks: the event is one for a note of this
  * channel, whatever becomes of its relid.
  */
-static void host_post_done(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void guest_post_done(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	lockdep_assert_held(&guest->lock);
 	if (ep->asked & ENDPOINT_ASKED_RESCIND)
@@ -72,7 +72,7 @@ static void host_post_done(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
  * still holds the endpoint. Somebody else may have been first. All under one lock: a thread that
  * finds the endpoint out of the table finds its relid free.
  */
-static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void guest_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	guard(mutex)(&guest->lock);
 	if (!vmbus_guest_remove_endpoint(guest, ep))
@@ -82,7 +82,7 @@ static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep
 	vmbus_guest_wait_reader(guest);
 	vmbus_gpadl_channel_unlink(ep->chan);
 	vmbus_ep_unjoin(ep);
-	host_post_done(guest, ep);
+	guest_post_done(guest, ep);
 	if (!list_empty(&ep->asked_node)) {
 		list_del_init(&ep->asked_node);
 		vmbus_ep_put(ep);
@@ -91,9 +91,9 @@ static void host_forget_one(struct vmbus_guest *guest, struct vmbus_endpoint *ep
 }
 
 /* Walk the channels of a device: as vmbus_guest_next_endpoint(). */
-static struct vmbus_endpoint *host_next_of_device(struct vmbus_guest *guest,
-						  const struct vmbus_device *dev,
-						  unsigned long *relid)
+static struct vmbus_endpoint *guest_next_of_device(struct vmbus_guest *guest,
+						   const struct vmbus_device *dev,
+						   unsigned long *relid)
 {
 	struct vmbus_endpoint *ep;
 
@@ -106,39 +106,39 @@ static struct vmbus_endpoint *host_next_of_device(struct vmbus_guest *guest,
 }
 
 /* With a primary channel, all of its device. */
-static void host_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void guest_forget_channel(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
 
-	while (vmbus_ep_is_primary(ep) && (sub = host_next_of_device(guest, ep->dev, &relid))) {
+	while (vmbus_ep_is_primary(ep) && (sub = guest_next_of_device(guest, ep->dev, &relid))) {
 		if (sub != ep)
-			host_forget_one(guest, sub);
+			guest_forget_one(guest, sub);
 		vmbus_ep_put(sub);
 	}
-	host_forget_one(guest, ep);
+	guest_forget_one(guest, ep);
 }
 
 /* ---- What is asked for without waiting ---- */
 
-static void host_withdraw_done(struct vmbus_guest *guest, const struct vmbus_endpoint *ep,
-			       enum endpoint_asked what)
+static void guest_withdraw_done(struct vmbus_guest *guest, const struct vmbus_endpoint *ep,
+				enum endpoint_asked ask)
 {
 	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, ep->relid,
-				  what == ENDPOINT_ASKED_DESTROY ? VMBUS_HOST_CHANNEL_DESTROY :
-								   VMBUS_HOST_CHANNEL_RESCIND);
+				  ask == ENDPOINT_ASKED_DESTROY ? VMBUS_HOST_CHANNEL_DESTROY :
+								  VMBUS_HOST_CHANNEL_RESCIND);
 }
 
 /* With the lock */
-static void host_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
-		      enum endpoint_asked what)
+static void guest_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
+		       enum endpoint_asked ask)
 {
 	lockdep_assert_held(&guest->lock);
 	if (!ep->asked) {
 		refcount_inc(&ep->ref);
 		list_add_tail(&ep->asked_node, &guest->asked);
 	}
-	ep->asked |= what;
+	ep->asked |= ask;
 	/* It may have become idle before it was in the list. */
 	wake_up_all(&guest->wait);
 }
@@ -149,14 +149,14 @@ static void host_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
  * relid: none follows a 0, and another one follows -EINPROGRESS. Nor does a reader come with it
  * that has looked at it before.
  */
-static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked what)
+static int guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked ask)
 {
 	int ret = 0;
 
 	guard(mutex)(&guest->lock);
-	host_withdraw_done(guest, ep, what);
-	if (ep->asked || !vmbus_ep_is_idle(ep, what == ENDPOINT_ASKED_DESTROY)) {
-		host_note(guest, ep, what);
+	guest_withdraw_done(guest, ep, ask);
+	if (ep->asked || !vmbus_ep_is_idle(ep, ask == ENDPOINT_ASKED_DESTROY)) {
+		guest_note(guest, ep, ask);
 		ret = -EINPROGRESS;
 	}
 	/* It is not posted again meanwhile: that takes the lock. */
@@ -168,7 +168,7 @@ static int host_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum e
  * Take a channel for which what was asked is done out of the list, with its reference. If it is to
  * be forgotten, the note stays until it is: whoever asks meanwhile is answered by the same event.
  */
-static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, bool *destroy)
+static struct vmbus_endpoint *guest_next_done(struct vmbus_guest *guest, bool *destroy)
 {
 	struct vmbus_endpoint *ep;
 
@@ -179,17 +179,17 @@ static struct vmbus_endpoint *host_next_done(struct vmbus_guest *guest, bool *de
 			continue;
 		list_del_init(&ep->asked_node);
 		if (!*destroy)
-			host_post_done(guest, ep);
+			guest_post_done(guest, ep);
 		return ep;
 	}
 	return NULL;
 }
 
-static void host_finish_reset(struct vmbus_guest *guest)
+static void guest_finish_reset(struct vmbus_guest *guest)
 {
 	/* Posted under the lock: whoever asks anew withdraws it. */
 	guard(mutex)(&guest->lock);
-	if (!guest->asked_reset || !host_is_reset(guest))
+	if (!guest->asked_reset || !guest_is_reset(guest))
 		return;
 	guest->asked_reset = false;
 	vmbus_host_event_post(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
@@ -206,18 +206,18 @@ void vmbus_guest_finish(struct vmbus_guest *guest)
 	struct vmbus_endpoint *ep;
 	bool destroy;
 
-	while ((ep = host_next_done(guest, &destroy))) {
+	while ((ep = guest_next_done(guest, &destroy))) {
 		if (destroy)
-			host_forget_channel(guest, ep);
+			guest_forget_channel(guest, ep);
 		vmbus_ep_put(ep);
 	}
-	host_finish_reset(guest);
+	guest_finish_reset(guest);
 }
 
 /* ---- Requests ---- */
 
 /* With a primary channel, what is mapped of all of its device. */
-static void host_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void guest_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
@@ -225,25 +225,43 @@ static void host_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 	vmbus_gpadl_channel_rescind_start(ep->chan);
 	if (!vmbus_ep_is_primary(ep))
 		return;
-	while ((sub = host_next_of_device(guest, ep->dev, &relid))) {
+	while ((sub = guest_next_of_device(guest, ep->dev, &relid))) {
 		vmbus_gpadl_channel_rescind_start(sub->chan);
 		vmbus_ep_put(sub);
 	}
 }
 
-static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_asked what)
+static int guest_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_asked ask)
 {
-	bool remove = what == ENDPOINT_ASKED_DESTROY;
+	bool remove = ask == ENDPOINT_ASKED_DESTROY;
 
 	if (remove)
 		vmbus_ep_die(ep);
 	else
 		vmbus_ep_rescind(ep);
-	host_take_back(ep->guest, ep);
+	guest_take_back(ep->guest, ep);
 	if (nonblock)
-		return host_ask(ep->guest, ep, what);
+		return guest_ask(ep->guest, ep, ask);
 	return wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, remove)) ?
 	       -EINTR : 0;
+}
+
+static int guest_end_channel(struct vmbus_guest *guest, u32 relid, bool nonblock,
+			     enum endpoint_asked ask)
+{
+	struct vmbus_endpoint *ep;
+	int ret;
+
+	vmbus_guest_finish(guest);
+	ep = vmbus_guest_get_endpoint(guest, relid);
+	if (!ep)
+		return -ENOENT;
+	ret = guest_rescind(ep, nonblock, ask);
+	/* Last: until here, the caller can repeat the call. */
+	if (!ret && ask == ENDPOINT_ASKED_DESTROY)
+		guest_forget_channel(guest, ep);
+	vmbus_ep_put(ep);
+	return ret;
 }
 
 /**
@@ -257,16 +275,7 @@ static int host_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint_
  */
 int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
-	struct vmbus_endpoint *ep;
-	int ret;
-
-	vmbus_guest_finish(guest);
-	ep = vmbus_guest_get_endpoint(guest, relid);
-	if (!ep)
-		return -ENOENT;
-	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_RESCIND);
-	vmbus_ep_put(ep);
-	return ret;
+	return guest_end_channel(guest, relid, nonblock, ENDPOINT_ASKED_RESCIND);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_rescind_channel);
 
@@ -281,23 +290,11 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_rescind_channel);
  */
 int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock)
 {
-	struct vmbus_endpoint *ep;
-	int ret;
-
-	vmbus_guest_finish(guest);
-	ep = vmbus_guest_get_endpoint(guest, relid);
-	if (!ep)
-		return -ENOENT;
-	ret = host_rescind(ep, nonblock, ENDPOINT_ASKED_DESTROY);
-	/* Last: until here, the caller can repeat the call. */
-	if (!ret)
-		host_forget_channel(guest, ep);
-	vmbus_ep_put(ep);
-	return ret;
+	return guest_end_channel(guest, relid, nonblock, ENDPOINT_ASKED_DESTROY);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_destroy_channel);
 
-static void host_reset_endpoints(struct vmbus_guest *guest)
+static void guest_reset_endpoints(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
@@ -308,7 +305,7 @@ static void host_reset_endpoints(struct vmbus_guest *guest)
 	}
 }
 
-static int host_wait_reset(struct vmbus_guest *guest)
+static int guest_wait_reset(struct vmbus_guest *guest)
 {
 	struct vmbus_endpoint *ep;
 	unsigned long relid = 0;
@@ -322,14 +319,14 @@ static int host_wait_reset(struct vmbus_guest *guest)
 	return ret ? -EINTR : 0;
 }
 
-/* As host_ask(). */
-static int host_ask_reset(struct vmbus_guest *guest)
+/* As guest_ask(). */
+static int guest_ask_reset(struct vmbus_guest *guest)
 {
 	int ret = 0;
 
 	guard(mutex)(&guest->lock);
 	vmbus_host_event_withdraw(guest, VMBUS_HOST_EVENT_DONE, 0, VMBUS_HOST_RESET);
-	if (guest->asked_reset || !host_is_reset(guest)) {
+	if (guest->asked_reset || !guest_is_reset(guest)) {
 		guest->asked_reset = true;
 		wake_up_all(&guest->wait);
 		ret = -EINPROGRESS;
@@ -355,12 +352,12 @@ int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock)
 	 * In this order: a quiet close adds no reply to those that are dropped, and no reader
 	 * delivers one of them after this.
 	 */
-	host_reset_endpoints(guest);
+	guest_reset_endpoints(guest);
 	vmbus_partition_reset_start(guest->p);
 	vmbus_guest_wait_reader(guest);
 	if (nonblock)
-		return host_ask_reset(guest);
-	ret = host_wait_reset(guest);
+		return guest_ask_reset(guest);
+	ret = guest_wait_reset(guest);
 	/* What channels asked of the VMM was taken back when they closed. */
 	if (!ret)
 		vmbus_guest_wait_reader(guest);
