@@ -172,6 +172,24 @@ static const struct gpadl_mem_ops partition_mem_ops = {
 
 /* ---- For the channel layer ---- */
 
+/* Ordered, all of them: any other kind takes memory for each processor, charged to nobody. */
+static int partition_alloc_queues(struct vmbus_partition *p)
+{
+	/* Of its own: a VMM that changes its memory without end keeps nobody else waiting. */
+	p->drop_wq = alloc_ordered_workqueue("vmbus_drop/%d", 0, p->id);
+	p->late_wq = alloc_ordered_workqueue("vmbus_late/%d", 0, p->id);
+	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
+	if (p->drop_wq && p->late_wq && p->free_wq)
+		return 0;
+	if (p->free_wq)
+		destroy_workqueue(p->free_wq);
+	if (p->late_wq)
+		destroy_workqueue(p->late_wq);
+	if (p->drop_wq)
+		destroy_workqueue(p->drop_wq);
+	return -ENOMEM;
+}
+
 static int partition_init(struct vmbus_partition *p)
 {
 	int ret;
@@ -190,29 +208,12 @@ static int partition_init(struct vmbus_partition *p)
 		goto err_replies;
 	p->id = ret;
 	p->mem.id = ret;
-	/*
-	 * Of its own: a VMM that changes its memory without end keeps nobody else waiting. Ordered,
-	 * as the others: any other kind takes memory for each processor, charged to nobody.
-	 */
-	p->drop_wq = alloc_ordered_workqueue("vmbus_drop/%d", 0, p->id);
-	if (!p->drop_wq) {
-		ret = -ENOMEM;
+	ret = partition_alloc_queues(p);
+	if (ret)
 		goto err_id;
-	}
 	p->mem.wq = p->drop_wq;
-	p->late_wq = alloc_ordered_workqueue("vmbus_late/%d", 0, p->id);
-	if (!p->late_wq)
-		goto err_drop;
-	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
-	if (!p->free_wq)
-		goto err_late;
 	return 0;
 
-err_late:
-	destroy_workqueue(p->late_wq);
-err_drop:
-	destroy_workqueue(p->drop_wq);
-	ret = -ENOMEM;
 err_id:
 	ida_free(&partition_ids, p->id);
 err_replies:
