@@ -170,20 +170,20 @@ static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region
 
 /**
  * gpadl_regions_move() - Would a page be elsewhere in another table?
- * @w: the pages
+ * @pfns: the pages
  * @old: a table
  * @new: the other
  *
  * Context: process, may sleep.
  * Return: true if one has another address in @new, or none, or is read-only only there.
  */
-bool gpadl_regions_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,
+bool gpadl_regions_move(const struct gpadl_pfn_list *pfns, const struct gpadl_region_table *old,
 			const struct gpadl_region_table *new)
 {
 	struct gpadl_walk walk;
 
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_regions_move, w, old, new);
-	gpadl_walk_init(&walk, w, old, 0);
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_regions_move, pfns, old, new);
+	gpadl_walk_init(&walk, pfns, old, 0);
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region && extent_moves(&walk.e, new))
 			return true;

@@ -77,17 +77,18 @@ static void lookup_pins(struct gpadl_lookup *lookup, unsigned long first, unsign
 
 /* Most lists are short: rings, and the requests of a device. These are pinned by the run. */
 static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *lookup,
-				     const struct gpadl_pfn_list *w)
+				     const struct gpadl_pfn_list *pfns)
 {
 	if (lookup->nr_pins <= FEW_PAGES ||
-	    (w->nr_pages <= SHORT_PAGES && w->nr_pages >= SHORT_PAGES_PER_RUN * w->nr_runs) ||
+	    (pfns->nr_pages <= SHORT_PAGES &&
+	     pfns->nr_pages >= SHORT_PAGES_PER_RUN * pfns->nr_runs) ||
 	    lookup->last_block - lookup->first_block >= BLOCKS_PER_PIN_MAX * lookup->nr_pins)
 		return GPADL_PIN_BY_RUN;
 	return GPADL_PIN_BY_BLOCK;
 }
 
 /* All of the list is one extent: most rings, and most requests of a disk, are. */
-static void lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *w,
+static void lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
 			const struct gpadl_extent *e)
 {
 	lookup->first_region = e->index;
@@ -98,11 +99,11 @@ static void lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 		lookup_pins(lookup, e->hva, gpadl_extent_last(e), gpadl_extent_pins(e));
 	lookup->hva = e->hva;
 	lookup->nr_extents = 1;
-	lookup->way = lookup_way(lookup, w);
+	lookup->way = lookup_way(lookup, pfns);
 }
 
 /* Look all pages up in a table. */
-static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *w,
+static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
 			const struct gpadl_region_table *table)
 {
 	const struct gpadl_region *region = NULL;
@@ -110,10 +111,10 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 
 	memset(lookup, 0, offsetof(struct gpadl_lookup, used));
 	lookup->generation = table->generation;
-	gpadl_walk_init(&walk, w, table, 0);
+	gpadl_walk_init(&walk, pfns, table, 0);
 	gpadl_walk_next(&walk);
-	if (walk.e.region && walk.e.nr == w->nr_pages) {
-		lookup_only(lookup, w, &walk.e);
+	if (walk.e.region && walk.e.nr == pfns->nr_pages) {
+		lookup_only(lookup, pfns, &walk.e);
 		return;
 	}
 	lookup->first_region = VMBUS_GPA_REGION_SLOTS;
@@ -132,13 +133,13 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 				    gpadl_extent_pins(&walk.e));
 		lookup->nr_extents++;
 	} while (gpadl_walk_next(&walk));
-	lookup->way = lookup_way(lookup, w);
+	lookup->way = lookup_way(lookup, pfns);
 }
 
 /**
  * gpadl_mapping_covers() - Does every page of a GPADL lie in a region?
  * @mem: the memory
- * @w: the GPADL, complete
+ * @pfns: the GPADL, complete
  * @lookup: what was found, for gpadl_mapping_create()
  *
  * It says so of the regions as they are now; if they change, a map looks again.
@@ -146,12 +147,12 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
  * Context: process, may sleep.
  * Return: true if they all do.
  */
-bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
+bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *pfns,
 			  struct gpadl_lookup *lookup)
 {
 	struct gpadl_region_table *table = gpadl_region_table_get(mem);
 
-	lookup_fill(lookup, w, table);
+	lookup_fill(lookup, pfns, table);
 	gpadl_region_table_put(table);
 	return !lookup->hole;
 }
@@ -473,10 +474,10 @@ void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty)
  * With room for a scatterlist as long as that of the last map, if that was not long, and for
  * the pages of a short list: more is allocated where it is needed.
  */
-static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *w,
+static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *pfns,
 					   const struct gpadl_lookup *lookup)
 {
-	unsigned int nr_sgl = min(lookup->nr_entries ?: FEW_PAGES, w->nr_pages);
+	unsigned int nr_sgl = min(lookup->nr_entries ?: FEW_PAGES, pfns->nr_pages);
 	unsigned int nr_pages = 0;
 	struct gpadl_mapping *m;
 

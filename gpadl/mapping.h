@@ -149,7 +149,7 @@ static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping 
 	return container_of(map, struct gpadl_mapping, map);
 }
 
-bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
+bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *pfns,
 			  struct gpadl_lookup *lookup);
 int gpadl_mapping_find(struct vmbus_mapping *m);
 void gpadl_mapping_unfind(const struct vmbus_mapping *m);

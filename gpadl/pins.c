@@ -32,7 +32,7 @@
 
 /**
  * gpadl_pin_plan_init() - Prepare to pin by the block
- * @pins: the pins, for gpadl_pin_plan_free() also on error
+ * @plan: the plan, for gpadl_pin_plan_free() also on error
  * @first: number of the lowest block
  * @last: number of the highest block
  * @nr: how many pages will be wanted at most
@@ -40,60 +40,60 @@
  * Context: process, may sleep.
  * Return: 0; -ENOMEM if there is no memory.
  */
-int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
+int gpadl_pin_plan_init(struct gpadl_pin_plan *plan, unsigned long first, unsigned long last,
 			unsigned long nr)
 {
-	*pins = (struct gpadl_pin_plan) {
+	*plan = (struct gpadl_pin_plan) {
 		.first = first,
 		.mask = roundup_pow_of_two(last - first + 1) - 1,
 	};
-	pins->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
-	pins->wanted = kvmalloc_array(pins->room, sizeof(*pins->wanted),
+	plan->room = min(last - first + 1, nr / PAGES_PER_BLOCK_MIN + 1);
+	plan->wanted = kvmalloc_array(plan->room, sizeof(*plan->wanted),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	pins->ranges = kvmalloc_array(pins->room, sizeof(*pins->ranges),
+	plan->ranges = kvmalloc_array(plan->room, sizeof(*plan->ranges),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	pins->blocks = kvcalloc(pins->mask + 1, sizeof(*pins->blocks),
+	plan->blocks = kvcalloc(plan->mask + 1, sizeof(*plan->blocks),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	return pins->wanted && pins->ranges && pins->blocks ? 0 : -ENOMEM;
+	return plan->wanted && plan->ranges && plan->blocks ? 0 : -ENOMEM;
 }
 
 /**
  * gpadl_pin_plan_free() - Free what gpadl_pin_plan_init() has allocated; what is pinned stays
- * @pins: the pins
+ * @plan: the plan
  *
  * Context: process.
  */
-void gpadl_pin_plan_free(struct gpadl_pin_plan *pins)
+void gpadl_pin_plan_free(struct gpadl_pin_plan *plan)
 {
-	kvfree(pins->wanted);
-	kvfree(pins->ranges);
-	kvfree(pins->blocks);
+	kvfree(plan->wanted);
+	kvfree(plan->ranges);
+	kvfree(plan->blocks);
 }
 
-static struct gpadl_pin_block *pins_begin_block(struct gpadl_pin_plan *pins,
+static struct gpadl_pin_block *plan_begin_block(struct gpadl_pin_plan *plan,
 						unsigned long number)
 {
 	struct gpadl_pin_block *b;
 
-	if (pins->nr_wanted == pins->room)
+	if (plan->nr_wanted == plan->room)
 		return NULL;
-	b = &pins->wanted[pins->nr_wanted++];
+	b = &plan->wanted[plan->nr_wanted++];
 	b->number = number;
 	bitmap_zero(b->wanted, GPADL_BLOCK_PAGES);
-	pins->blocks[number - pins->first] = (unsigned long)b;
+	plan->blocks[number - plan->first] = (unsigned long)b;
 	return b;
 }
 
 /**
  * gpadl_pin_plan_want() - Note pages that are to be pinned
- * @pins: the pins
+ * @plan: the plan
  * @hva: of the first, a multiple of PAGE_SIZE; in the blocks of gpadl_pin_plan_init()
  * @nr: host pages
  *
  * Context: any.
  * Return: false if there are too many blocks for too few pages.
  */
-bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigned long nr)
+bool gpadl_pin_plan_want(struct gpadl_pin_plan *plan, unsigned long hva, unsigned long nr)
 {
 	while (nr) {
 		unsigned long number = hva >> GPADL_BLOCK_SHIFT;
@@ -101,9 +101,9 @@ bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigne
 		unsigned long n = min(nr, GPADL_BLOCK_PAGES - i);
 		struct gpadl_pin_block *b;
 
-		b = (void *)(unsigned long)pins->blocks[gpadl_pin_plan_index(pins, hva)];
+		b = (void *)(unsigned long)plan->blocks[gpadl_pin_plan_index(plan, hva)];
 		if (!b)
-			b = pins_begin_block(pins, number);
+			b = plan_begin_block(plan, number);
 		if (!b)
 			return false;
 		bitmap_set(b->wanted, i, n);
@@ -192,32 +192,32 @@ static int block_pin(const struct gpadl_pin_block *b, struct gpadl_pin_ctx *pin)
 }
 
 /* The last @nr of the pages pinned so far need no list: they follow each other. */
-static void pinned_make_range(struct gpadl_pin_set *pinned, struct gpadl_pin_ctx *pin,
-			      unsigned long nr)
+static void set_make_range(struct gpadl_pin_set *set, struct gpadl_pin_ctx *pin,
+			   unsigned long nr)
 {
-	struct gpadl_pin_range *range = &pinned->ranges[pinned->nr_ranges++];
+	struct gpadl_pin_range *range = &set->ranges[set->nr_ranges++];
 
 	pin->done -= nr;
 	range->page = pin->pages[pin->done];
 	range->nr = nr;
 }
 
-static u64 *plan_entry(struct gpadl_pin_plan *pins, const struct gpadl_pin_block *b)
+static u64 *plan_entry(struct gpadl_pin_plan *plan, const struct gpadl_pin_block *b)
 {
-	return &pins->blocks[b->number - pins->first];
+	return &plan->blocks[b->number - plan->first];
 }
 
 /* The one page that is pinned of a block is all of it: see what follows from that. */
-static void pins_take_huge(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
-			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned)
+static void plan_take_huge(struct gpadl_pin_plan *plan, struct gpadl_pin_block *b,
+			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *set)
 {
-	*plan_entry(pins, b) = block_contiguous(b->pages[0], block_first(b));
-	pinned_make_range(pinned, pin, 1);
+	*plan_entry(plan, b) = block_contiguous(b->pages[0], block_first(b));
+	set_make_range(set, pin, 1);
 }
 
 /* Pin what is wanted of a block, and see how it lies. */
-static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *b,
-			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *pinned)
+static int plan_take_block(struct gpadl_pin_plan *plan, struct gpadl_pin_block *b,
+			   struct gpadl_pin_ctx *pin, struct gpadl_pin_set *set)
 {
 	unsigned long nr, first = block_first(b);
 	u64 entry;
@@ -228,33 +228,33 @@ static int pins_take_block(struct gpadl_pin_plan *pins, struct gpadl_pin_block *
 		return ret;
 	nr = pin->pages + pin->done - b->pages;
 	entry = block_entry(b);
-	*plan_entry(pins, b) = entry;
+	*plan_entry(plan, b) = entry;
 	if (!(entry & GPADL_BLOCK_CONTIGUOUS))
-		pins->nr_scattered += nr;
+		plan->nr_scattered += nr;
 	else if (find_next_zero_bit(b->wanted, GPADL_BLOCK_PAGES, first) == first + nr)
-		pinned_make_range(pinned, pin, nr);
+		set_make_range(set, pin, nr);
 	return 0;
 }
 
 /**
  * gpadl_pin_plan_take() - Pin what is wanted
- * @pins: the pins
+ * @plan: the plan
  * @pin: has room for as many pages as were wanted
- * @pinned: for gpadl_pin_set_unpin(), also on error. Its pages are those of @pin
+ * @set: for gpadl_pin_set_unpin(), also on error. Its pages are those of @pin
  *
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
-			struct gpadl_pin_set *pinned)
+int gpadl_pin_plan_take(struct gpadl_pin_plan *plan, struct gpadl_pin_ctx *pin,
+			struct gpadl_pin_set *set)
 {
 	struct gpadl_pin_block *b;
 	bool huge = true;
 	int ret;
 
-	pinned->ranges = pins->ranges;
-	pins->ranges = NULL;
-	for (b = pins->wanted; b < pins->wanted + pins->nr_wanted; b++) {
+	set->ranges = plan->ranges;
+	plan->ranges = NULL;
+	for (b = plan->wanted; b < plan->wanted + plan->nr_wanted; b++) {
 		b->pages = pin->pages + pin->done;
 		/* Up to the first block that is no hugetlb page: mostly all are, or none. */
 		if (huge) {
@@ -264,9 +264,9 @@ int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 			huge = gpadl_page_fills_block(b->pages[0], block_first(b));
 		}
 		if (huge) {
-			pins_take_huge(pins, b, pin, pinned);
+			plan_take_huge(plan, b, pin, set);
 		} else {
-			ret = pins_take_block(pins, b, pin, pinned);
+			ret = plan_take_block(plan, b, pin, set);
 			if (ret)
 				return ret;
 		}
@@ -277,20 +277,20 @@ int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
 
 /**
  * gpadl_pin_set_unpin() - Unpin
- * @pinned: what; its lists stay the caller's
+ * @set: what; its lists stay the caller's
  * @dirty: the pages may have been written to
  *
  * Context: process, may sleep, allocates nothing. Any thread.
  */
-void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty)
+void gpadl_pin_set_unpin(const struct gpadl_pin_set *set, bool dirty)
 {
 	unsigned long i;
 
-	for (i = 0; i < pinned->nr_ranges; i++)
-		unpin_user_page_range_dirty_lock(pinned->ranges[i].page,
-						 pinned->ranges[i].nr, dirty);
-	if (pinned->nr_pages)
-		unpin_user_pages_dirty_lock(pinned->pages, pinned->nr_pages, dirty);
+	for (i = 0; i < set->nr_ranges; i++)
+		unpin_user_page_range_dirty_lock(set->ranges[i].page,
+						 set->ranges[i].nr, dirty);
+	if (set->nr_pages)
+		unpin_user_pages_dirty_lock(set->pages, set->nr_pages, dirty);
 }
 
 /* Those of a range that lie in one folio with the first are as dirty as that one is. */
@@ -303,20 +303,20 @@ static unsigned long range_in_folio(struct page *page, unsigned long nr)
 
 /**
  * gpadl_pin_set_mark_dirty() - Mark all that is pinned as dirty
- * @pinned: what
+ * @set: what
  *
  * Context: process, may sleep.
  */
-void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned)
+void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *set)
 {
 	unsigned long i, n, nr;
 
-	for (i = 0; i < pinned->nr_pages; i++)
-		set_page_dirty_lock(pinned->pages[i]);
-	for (i = 0; i < pinned->nr_ranges; i++) {
-		struct page *page = pinned->ranges[i].page;
+	for (i = 0; i < set->nr_pages; i++)
+		set_page_dirty_lock(set->pages[i]);
+	for (i = 0; i < set->nr_ranges; i++) {
+		struct page *page = set->ranges[i].page;
 
-		for (nr = pinned->ranges[i].nr; nr; nr -= n) {
+		for (nr = set->ranges[i].nr; nr; nr -= n) {
 			n = range_in_folio(page, nr);
 			set_page_dirty_lock(page);
 			page += n;
@@ -326,22 +326,22 @@ void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned)
 
 /**
  * gpadl_pin_set_is_dirty() - Is all that is pinned marked as dirty?
- * @pinned: what
+ * @set: what
  *
  * Context: any.
  * Return: true if so.
  */
-bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned)
+bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *set)
 {
 	unsigned long i, n, nr;
 
-	for (i = 0; i < pinned->nr_pages; i++)
-		if (!folio_test_dirty(page_folio(pinned->pages[i])))
+	for (i = 0; i < set->nr_pages; i++)
+		if (!folio_test_dirty(page_folio(set->pages[i])))
 			return false;
-	for (i = 0; i < pinned->nr_ranges; i++) {
-		struct page *page = pinned->ranges[i].page;
+	for (i = 0; i < set->nr_ranges; i++) {
+		struct page *page = set->ranges[i].page;
 
-		for (nr = pinned->ranges[i].nr; nr; nr -= n) {
+		for (nr = set->ranges[i].nr; nr; nr -= n) {
 			n = range_in_folio(page, nr);
 			if (!folio_test_dirty(page_folio(page)))
 				return false;

@@ -80,15 +80,15 @@ struct gpadl_pin_plan {
 
 bool gpadl_page_fills_block(struct page *page, unsigned long i);
 
-int gpadl_pin_plan_init(struct gpadl_pin_plan *pins, unsigned long first, unsigned long last,
+int gpadl_pin_plan_init(struct gpadl_pin_plan *plan, unsigned long first, unsigned long last,
 			unsigned long nr);
-void gpadl_pin_plan_free(struct gpadl_pin_plan *pins);
-bool gpadl_pin_plan_want(struct gpadl_pin_plan *pins, unsigned long hva, unsigned long nr);
-int gpadl_pin_plan_take(struct gpadl_pin_plan *pins, struct gpadl_pin_ctx *pin,
-			struct gpadl_pin_set *pinned);
-void gpadl_pin_set_unpin(const struct gpadl_pin_set *pinned, bool dirty);
-void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *pinned);
-bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
+void gpadl_pin_plan_free(struct gpadl_pin_plan *plan);
+bool gpadl_pin_plan_want(struct gpadl_pin_plan *plan, unsigned long hva, unsigned long nr);
+int gpadl_pin_plan_take(struct gpadl_pin_plan *plan, struct gpadl_pin_ctx *pin,
+			struct gpadl_pin_set *set);
+void gpadl_pin_set_unpin(const struct gpadl_pin_set *set, bool dirty);
+void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *set);
+bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *set);
 
 /*
  * An address that the guest chooses is in its region, whatever a processor guesses
@@ -96,23 +96,23 @@ bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *pinned);
  * resident, not in one of these blocks, whose words are taken for addresses. The mask keeps it
  * there, in one instruction.
  */
-static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *pins,
+static inline unsigned long gpadl_pin_plan_index(const struct gpadl_pin_plan *plan,
 						 unsigned long hva)
 {
-	return ((hva >> GPADL_BLOCK_SHIFT) - pins->first) & pins->mask;
+	return ((hva >> GPADL_BLOCK_SHIFT) - plan->first) & plan->mask;
 }
 
 /**
  * gpadl_pin_plan_want_page() - gpadl_pin_plan_want() for a page of a block that is known
- * @pins: the pins
+ * @plan: the plan
  * @hva: an address in the page; in the blocks of gpadl_pin_plan_init()
  *
  * Context: any.
  * Return: false if the block is not known yet: this is then for gpadl_pin_plan_want().
  */
-static inline bool gpadl_pin_plan_want_page(struct gpadl_pin_plan *pins, unsigned long hva)
+static inline bool gpadl_pin_plan_want_page(struct gpadl_pin_plan *plan, unsigned long hva)
 {
-	u64 block = pins->blocks[gpadl_pin_plan_index(pins, hva)];
+	u64 block = plan->blocks[gpadl_pin_plan_index(plan, hva)];
 	struct gpadl_pin_block *b = (void *)(unsigned long)block;
 
 	if (!b)
@@ -141,17 +141,17 @@ static inline struct page **gpadl_pin_plan_entry(const struct gpadl_pin_block *b
 
 /**
  * gpadl_pin_plan_find() - Where is a pinned page?
- * @pins: the pins, taken
+ * @plan: the plan, taken
  * @hva: an address in one of them
  * @entry: its place in the list of its block; NULL if the block needs none, being contiguous
  *
  * Context: any.
  * Return: the physical address.
  */
-static inline phys_addr_t gpadl_pin_plan_find(const struct gpadl_pin_plan *pins, unsigned long hva,
+static inline phys_addr_t gpadl_pin_plan_find(const struct gpadl_pin_plan *plan, unsigned long hva,
 					      struct page ***entry)
 {
-	u64 block = pins->blocks[gpadl_pin_plan_index(pins, hva)];
+	u64 block = plan->blocks[gpadl_pin_plan_index(plan, hva)];
 
 	if (block & GPADL_BLOCK_CONTIGUOUS) {
 		*entry = NULL;

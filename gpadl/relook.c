@@ -173,13 +173,13 @@ static void relook_set_region(struct relook *l, struct gpadl_region *region)
 	l->pin.write = !(region->desc.flags & VMBUS_GPA_REGION_READ_ONLY);
 }
 
-static int relook_walk(struct relook *l, const struct gpadl_pfn_list *w,
+static int relook_walk(struct relook *l, const struct gpadl_pfn_list *pfns,
 		       const struct gpadl_region_table *table)
 {
 	struct gpadl_walk walk;
 	int ret;
 
-	gpadl_walk_init(&walk, w, table, 0);
+	gpadl_walk_init(&walk, pfns, table, 0);
 	while (gpadl_walk_next(&walk)) {
 		/* Each page lies in a region: see mapping_check() */
 		if (!walk.e.region->resident || !gpadl_watch_any(&walk.e.region->watch))
@@ -239,7 +239,7 @@ void gpadl_relook_failures(struct gpadl_region *region)
 /**
  * gpadl_relook() - Look again at those pages of a GPADL that may have changed
  * @mem: the memory
- * @w: the GPADL
+ * @pfns: the GPADL
  * @table: where it was looked up; the caller is a user of the regions that have its pages
  *
  * When this returns 0, each page of the GPADL that is in a resident region is the one that
@@ -248,7 +248,7 @@ void gpadl_relook_failures(struct gpadl_region *region)
  * Context: process, may sleep for as long as the VMM likes.
  * Return: 0; -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
-int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
+int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *pfns,
 		 const struct gpadl_region_table *table)
 {
 	struct gpadl_mem_account acct;
@@ -258,7 +258,7 @@ int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
 	gpadl_mem_account_begin(mem, &acct);
 	ret = relook_begin(&l, mem);
 	if (!ret) {
-		ret = relook_walk(&l, w, table);
+		ret = relook_walk(&l, pfns, table);
 		relook_end(&l);
 	}
 	gpadl_mem_account_end(&acct);

@@ -13,7 +13,7 @@ struct gpadl_region_table;
 struct gpadl_pfn_list;
 
 void gpadl_relook_failures(struct gpadl_region *region);
-int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *w,
+int gpadl_relook(struct gpadl_mem *mem, const struct gpadl_pfn_list *pfns,
 		 const struct gpadl_region_table *table);
 int gpadl_relook_region(struct gpadl_mem *mem, struct gpadl_region *region);
 

@@ -81,14 +81,14 @@ static __always_inline void gpadl_walk_set_region(struct gpadl_walk *walk, unsig
 
 /* @index: of a region in the table that is to be tried first. */
 static __always_inline void gpadl_walk_init(struct gpadl_walk *walk,
-					    const struct gpadl_pfn_list *w,
+					    const struct gpadl_pfn_list *pfns,
 					    const struct gpadl_region_table *table,
 					    unsigned int index)
 {
 	/* The rest is set before it is read, and most of it at each step. */
 	walk->table = table;
-	walk->next = w->words;
-	walk->end = w->words + w->nr_words;
+	walk->next = pfns->words;
+	walk->end = pfns->words + pfns->nr_words;
 	walk->pages_left = 0;
 	walk->run.nr = 0;
 	gpadl_walk_set_region(walk, index);
