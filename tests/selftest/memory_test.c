@@ -72,20 +72,6 @@ static void take_note(int sig)
 {
 }
 
-/* The first byte of a GPADL, as the backend sees it; or why not */
-static int first_byte(struct vmm *v, __u32 handle)
-{
-	unsigned char byte;
-	int ret;
-
-	ret = backend_map(v->backend, handle, 0);
-	if (ret)
-		return ret;
-	ret = backend_read(v->backend, handle, 0, &byte, 1);
-	backend_unmap(v->backend, handle);
-	return ret ?: byte;
-}
-
 /* ---- A resident region, with one GPADL of a page, and one of another ---- */
 
 FIXTURE(memory) {
@@ -121,7 +107,7 @@ FIXTURE_SETUP(memory)
 	vmm_open_channel(_metadata, &self->vmm);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA + 3 * HV_PAGE, HV_PAGE);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA + 5 * HV_PAGE, HV_PAGE);
-	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('p', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 FIXTURE_TEARDOWN(memory)
@@ -142,8 +128,8 @@ TEST_F(memory, another_page)
 {
 	ASSERT_EQ(self->page, put_new_page(self->page));
 	*self->page = 'n';
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
 	EXPECT_EQ(1, REPLACED(&self->vmm));
 	EXPECT_EQ(0, LOST(&self->vmm));
 }
@@ -156,30 +142,30 @@ TEST_F(memory, another_page_and_an_equal_region)
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
 				self->vmm.mem));
 	EXPECT_EQ(1, REPLACED(&self->vmm));
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 	EXPECT_EQ(1, REPLACED(&self->vmm));
 }
 
 TEST_F(memory, page_given_back)
 {
 	ASSERT_EQ(0, madvise(self->page, HV_PAGE, MADV_DONTNEED));
-	EXPECT_EQ(0, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(0, backend_first_byte(self->vmm.backend, HANDLE));
 	*self->page = 'n';
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 /* Only that GPADL fails, and an equal region; until there is memory again */
 TEST_F(memory, no_page)
 {
 	ASSERT_EQ(0, munmap(self->page, HV_PAGE));
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
 	EXPECT_EQ(1, LOST(&self->vmm));
 	EXPECT_EQ(-EFAULT, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
 				      self->vmm.mem));
 	ASSERT_EQ(self->page, put_new_page(self->page));
 	*self->page = 'n';
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 /* What a mapping has stays what it has, and is let go when nothing is mapped */
@@ -193,7 +179,7 @@ TEST_F(memory, another_page_under_a_mapping)
 	EXPECT_EQ(0, backend_read(self->vmm.backend, HANDLE, 0, &byte, 1));
 	EXPECT_EQ('p', byte);
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 	/* The rings' region is another one */
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB));
 }
@@ -280,7 +266,7 @@ TEST_F(memory, another_page_in_a_block_of_two_regions)
 	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, madvise(self->page, HV_PAGE, MADV_DONTNEED));
 		*self->page = 'n';
-		EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+		EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 	}
 	EXPECT_EQ(10, REPLACED(&self->vmm));
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == ALL_KB))
@@ -299,7 +285,7 @@ TEST_F(memory, another_page_and_a_mapping_of_the_other_region)
 	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE2, 0));
 	ASSERT_EQ(self->page, put_new_page(self->page));
 	*self->page = 'n';
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 	wait_for_drops(_metadata, &self->vmm);
 	EXPECT_EQ(ALL_KB + HV_PAGE / 1024, pinned_kb(0));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE2));
@@ -310,8 +296,8 @@ TEST_F(memory, another_page_and_a_mapping_of_the_other_region)
 
 static void expect_bytes(struct __test_metadata *_metadata, struct vmm *v)
 {
-	EXPECT_EQ('p', first_byte(v, HANDLE));
-	EXPECT_EQ('o', first_byte(v, HANDLE2));
+	EXPECT_EQ('p', backend_first_byte(v->backend, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(v->backend, HANDLE2));
 }
 
 /*
@@ -490,9 +476,9 @@ TEST_F(memory, error_in_an_idle_page)
 {
 	if (!poison(self->page))
 		SKIP(return, "the kernel handles no memory errors");
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 TEST_F(memory, error_in_a_mapped_page)
@@ -500,10 +486,10 @@ TEST_F(memory, error_in_a_mapped_page)
 	ASSERT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
 	if (!poison(self->page))
 		SKIP(return, "the kernel handles no memory errors");
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
 }
 
 /* Also where the page stays in the page tables: a part of a huge one that is pinned */
@@ -513,7 +499,7 @@ TEST_F(memory, error_and_an_equal_region)
 		SKIP(return, "the kernel handles no memory errors");
 	EXPECT_EQ(-EFAULT, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
 				      self->vmm.mem));
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE2));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
 }
 
 TEST_F(memory, error_in_a_page_on_demand)
@@ -526,11 +512,11 @@ TEST_F(memory, error_in_a_page_on_demand)
 	vmm_resident = 0;
 	ASSERT_EQ(0, vmm_region(self->vmm.fd, 2, 0, FREE_GPA, MEM_BYTES, mem));
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE3, FREE_GPA, HV_PAGE);
-	EXPECT_EQ('d', first_byte(&self->vmm, HANDLE3));
+	EXPECT_EQ('d', backend_first_byte(self->vmm.backend, HANDLE3));
 	if (!poison(mem))
 		SKIP(return, "the kernel handles no memory errors");
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE3));
-	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE3));
+	EXPECT_EQ('p', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 /* A page of a huge one that is pinned stays where it is: the next map of it fails all the same. */
@@ -552,7 +538,7 @@ TEST_F(memory, error_in_a_page_on_demand_that_is_mapped)
 	}
 	EXPECT_EQ(-EFAULT, backend_map(self->vmm.backend, again, 0));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE3));
-	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('p', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 /* ---- Changes of regions around what is mapped ---- */
@@ -626,7 +612,7 @@ TEST_F(listener, split_and_merge)
 	EXPECT_EQ(pages, pinned_pages());
 	EXPECT_EQ(-EBUSY, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ('p', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('p', backend_first_byte(self->vmm.backend, HANDLE));
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
 }
@@ -652,7 +638,7 @@ TEST_F(listener, overlay)
 	EXPECT_EQ(-EBUSY, vmm_regions(self->vmm.fd, here, 3));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	EXPECT_EQ(0, vmm_regions(self->vmm.fd, here, 3));
-	EXPECT_EQ(0, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(0, backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 /* Gone for a new map at once, for the old one when it is unmapped; the backend is asked */
@@ -671,7 +657,7 @@ TEST_F(listener, retired)
 	EXPECT_EQ('p', mapped_byte(&self->vmm));
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, 0, 0, NULL));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
-	EXPECT_EQ(-EFAULT, first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ(-EFAULT, backend_first_byte(self->vmm.backend, HANDLE));
 	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == RING_KB));
 }
 

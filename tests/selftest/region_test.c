@@ -38,20 +38,6 @@ FIXTURE_TEARDOWN(region)
 	expect_nothing_pinned(_metadata);
 }
 
-/* The first byte of a GPADL, as the backend sees it */
-static int first_byte(struct vmm *v, __u32 handle)
-{
-	unsigned char byte;
-	int ret;
-
-	ret = backend_map(v->backend, handle, 0);
-	if (ret)
-		return ret;
-	ret = backend_read(v->backend, handle, 0, &byte, 1);
-	backend_unmap(v->backend, handle);
-	return ret ?: byte;
-}
-
 static __u32 page_status(struct vmm *v, __u64 gpa)
 {
 	struct gpadl g;
@@ -193,7 +179,7 @@ TEST_F(region, move_in_one_call)
 	self->other[0] = 'n';
 	vmm_open_channel(_metadata, &self->vmm);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 TEST_F(region, same_memory_twice)
@@ -241,10 +227,10 @@ TEST_F(region, replaced_while_ready)
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
 	self->vmm.mem[0] = 'o';
 	self->other[0] = 'n';
-	EXPECT_EQ('o', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE));
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
 				self->other));
-	EXPECT_EQ('n', first_byte(&self->vmm, HANDLE));
+	EXPECT_EQ('n', backend_first_byte(self->vmm.backend, HANDLE));
 }
 
 TEST_F(region, removed_while_ready)

@@ -348,6 +348,19 @@ int backend_read(int fd, __u32 handle, __u64 offset, void *buf, size_t len)
 	return copy(fd, VMBUS_GPADL_TEST_READ, handle, offset, buf, len);
 }
 
+int backend_first_byte(int fd, __u32 handle)
+{
+	unsigned char byte;
+	int ret;
+
+	ret = backend_map(fd, handle, 0);
+	if (ret)
+		return ret;
+	ret = backend_read(fd, handle, 0, &byte, 1);
+	backend_unmap(fd, handle);
+	return ret ?: byte;
+}
+
 int backend_write(int fd, __u32 handle, __u64 offset, const void *buf, size_t len)
 {
 	return copy(fd, VMBUS_GPADL_TEST_WRITE, handle, offset, buf, len);

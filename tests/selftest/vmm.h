@@ -85,6 +85,7 @@ int backend_vmap(int fd, __u32 handle);
 int backend_vunmap(int fd, __u32 handle);
 int backend_dma_dir(int fd, __u32 handle);
 int backend_read(int fd, __u32 handle, __u64 offset, void *buf, size_t len);
+int backend_first_byte(int fd, __u32 handle);	/* mapped for it; or why not */
 int backend_write(int fd, __u32 handle, __u64 offset, const void *buf, size_t len);
 int backend_vread(int fd, __u32 handle, __u64 offset, void *buf, size_t len);
 int backend_vwrite(int fd, __u32 handle, __u64 offset, const void *buf, size_t len);
