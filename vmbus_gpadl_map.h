@@ -255,7 +255,7 @@ int vmbus_partition_id(const struct vmbus_partition *p);
 void vmbus_partition_show(struct vmbus_partition *p, struct seq_file *m);
 void vmbus_gpadl_channel_show(struct vmbus_gpadl_channel *chan, struct seq_file *m);
 void vmbus_gpadl_channel_show_revoked(struct vmbus_gpadl_channel *chan, const char *backend,
-				     struct seq_file *m);
+				      struct seq_file *m);
 
 struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,

@@ -230,7 +230,7 @@ static bool gpadl_show_revoked(struct gpadl *g, const char *backend, struct seq_
  * Context: process, may sleep, but not for a backend or for the VMM.
  */
 void vmbus_gpadl_channel_show_revoked(struct vmbus_gpadl_channel *chan, const char *backend,
-				     struct seq_file *m)
+				      struct seq_file *m)
 {
 	unsigned int shown = 0;
 	unsigned long handle = 0;

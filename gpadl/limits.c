@@ -125,7 +125,7 @@ unsigned int gpadl_max_channels(void)
 }
 
 /**
- * gpadl_max_request_pages() - Host pages that are pinned at a time for requests of a partition at most
+ * gpadl_max_request_pages() - Host pages pinned for requests of a partition at most
  *
  * Context: any.
  * Return: the limit in force, which may change at any time; what exists may exceed it.

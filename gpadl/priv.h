@@ -344,11 +344,11 @@ static inline void gpadl_partition_wake(struct vmbus_partition *p)
 
 /*
  * A GPADL or a request is no longer busy: wake what waits for that. As wq_has_sleeper(), with the
- * barrier after the atomic that told so. Pairs with set_current_state() in wait_event(): it shows
- * itself, then looks.
+ * barrier after the atomic that told so.
  */
 static inline void gpadl_wake_idle(struct vmbus_partition *p)
 {
+	/* Pairs with set_current_state() in wait_event(): it shows itself, then looks. */
 	smp_mb__after_atomic();
 	/* Avoid the queue's lock when nobody waits: all maps of the partition share it. */
 	if (waitqueue_active(&p->idle))

@@ -114,8 +114,8 @@ TEST_F(debugfs, gpadl_that_is_revoked)
 	EXPECT_EQ(0, backend_map(self->vmm.backend, HANDLE, 0));
 	EXPECT_TRUE(says(self->files.stats, "^revoked +0$"));
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPED .* tearing-down (revoked|revoke-pending)$",
-			 HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls,
+			 " %#x MAPPED .* tearing-down (revoked|revoke-pending)$", HANDLE));
 	EXPECT_TRUE(says(self->files.stats, "^revoked +1$"));
 	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
@@ -133,7 +133,8 @@ TEST_F(debugfs, gpadl_that_is_revoked_while_it_is_mapped)
 	EXPECT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
 	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* [0-9]+$", HANDLE));
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* tearing-down revoke-pending$", HANDLE));
+	EXPECT_TRUE(says(self->files.gpadls, " %#x MAPPING .* tearing-down revoke-pending$",
+			 HANDLE));
 	EXPECT_EQ(0, memory_fill(uffd, self->vmm.mem, 0));
 	EXPECT_EQ(-ESHUTDOWN, backend_map_end(self->vmm.backend, HANDLE));
 	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);

@@ -44,7 +44,8 @@ static void saw_gpadl(const char *line)
 	for (i = 0; i < 5; i++)
 		if (!strcmp(state, gpadl_states[i]))
 			fuzz->states[i * 4 + 2 * !!strstr(line, " tearing-down") +
-				     (strstr(line, " revoke-pending") || strstr(line, " revoked"))]++;
+				     (strstr(line, " revoke-pending") ||
+				      strstr(line, " revoked"))]++;
 }
 
 static void saw_endpoint(const char *line)
