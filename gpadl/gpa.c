@@ -12,7 +12,9 @@
  * it does for direct I/O; guest memory may be what long-term pins are refused for (a file
  * whose writes are tracked, DAX); and of a copy-on-write mapping that the VMM has not written
  * to, a map for reading sees what was there when it began. Nor are they charged to
- * RLIMIT_MEMLOCK: a request that is refused for want of it would be an I/O error in the guest.
+ * RLIMIT_MEMLOCK: a request that is refused for want of it would be an I/O error in the guest. A
+ * resident region is charged, and what the VMM has replaced there with it: such an error is then
+ * its own doing.
  * What bounds them is the pool of the channel, and the partition's limit of pages.
  */
 #include <linux/atomic.h>
@@ -178,9 +180,10 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  * vmbus_mapping_sgt() has the pages: its entries cover the ranges in order and to the byte, none
  * spans two ranges. vmbus_mapping_dma_dir() and vmbus_mapping_view() work on it as well.
  *
- * Allocates nothing, and charges nothing to the owner's RLIMIT_MEMLOCK. The pages are not pinned
- * for long (FOLL_LONGTERM): the backend keeps them for as long as its device takes, and does
- * not wait for the guest. The guest may go on writing to them.
+ * Allocates nothing, and charges nothing to the owner's RLIMIT_MEMLOCK, but for pages of resident
+ * regions that the VMM has replaced. The pages are not pinned for long (FOLL_LONGTERM): the backend
+ * keeps them for as long as its device takes, and does not wait for the guest. The guest may go on
+ * writing to them.
  *
  * Does what VmbChannelPacketGetExternalData() of vmbkmcl.sys does.
  *
@@ -202,7 +205,8 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  *   * %-EACCES: write access is wanted, and a page lies in a read-only region
  *   * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
  *   * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- *   * %-ENOMEM: no memory to bring a page in
+ *   * %-ENOMEM: no memory to bring a page in; or the owner's RLIMIT_MEMLOCK would be exceeded, by
+ *     a page of a resident region that the VMM has replaced
  *   * %-EINTR: fatal signal
  *
  * On error nothing is pinned.

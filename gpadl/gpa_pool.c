@@ -215,8 +215,9 @@ static int pool_install(struct gpa_pool *pool)
  * @max_bytes: a request of one range has so many at most, wherever it begins; for example
  *	1 MiB
  *
- * All that vmbus_gpa_map() needs is allocated here, and charged to the VMM's memory cgroup:
- * about 13 KiB for each request of 1 MiB. To be called in open().
+ * All that vmbus_gpa_map() needs is allocated here, and charged to the VMM's memory cgroup: about
+ * 13 KiB for each request of 1 MiB; but for what it takes to look again at pages of resident
+ * regions that may have been replaced. To be called in open().
  *
  * Context: process, may sleep.
  *

@@ -9,6 +9,7 @@
 #include <linux/hrtimer.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/page-flags.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
@@ -413,6 +414,30 @@ VM_CASE(nowait_does_not_look_again)
 	vmbus_gpa_unmap(map);
 }
 
+/* What the VMM has replaced there is charged, and so is refused where its limit is what it has. */
+VM_CASE(replaced_page_is_charged)
+{
+	unsigned long resident = vm_resident(vm), hva = vm_hva(vm, VM_LOW_PFN + VM_PER_HOST);
+	struct vmbus_mapping *map, *more;
+
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	vm_limit(vm, resident);
+	KUNIT_ASSERT_EQ(test, hva, kunit_vm_mmap(test, NULL, hva, PAGE_SIZE, PROT_READ | PROT_WRITE,
+						 MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN + VM_PER_HOST, 1);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -ENOMEM);
+	vm_limit(vm, resident + 1);
+	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), 0);
+	vmbus_gpa_unmap(more);
+	vmbus_gpa_unmap(map);
+	vm_unlimit(vm);
+	/* What was replaced goes within a second, and is charged until then. */
+	flush_delayed_work(&vm->p->mem.stale_work);
+}
+
 /* ---- The pool ---- */
 
 VM_CASE(pool_sizes)
@@ -665,6 +690,7 @@ static struct kunit_case request_resident_cases[] = {
 	KUNIT_CASE(last_of_a_region_with_interrupts_off),
 	KUNIT_CASE(nowait_finds_what_is_there),
 	KUNIT_CASE(resident_pages_do_not_count),
+	KUNIT_CASE(replaced_page_is_charged),
 	KUNIT_CASE(nowait_does_not_look_again),
 	{}
 };
