@@ -201,7 +201,8 @@ static int event_read(const struct ioctl_call *call, struct vmbus_host_event *ev
 	int ret;
 
 	while ((ret = event_read_one(call, event)) == -EFAULT) {
-		if (fault_in_writeable((char __user *)call->from, call->size))
+		/* Not what writes zeros: the caller's size stays, for another call. */
+		if (fault_in_safe_writeable(call->from, call->size))
 			break;
 		/* The page may have been reclaimed again: let a signal end the loop. */
 		if (signal_pending(current))

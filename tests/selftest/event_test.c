@@ -323,6 +323,45 @@ TEST_F(request, reading_it_brings_memory_in)
 	EXPECT_NO_EVENT(self->vmm.fd);
 }
 
+struct read_into {
+	int fd;
+	struct vmbus_host_event *event;
+};
+
+static int do_read_into(void *arg)
+{
+	const struct read_into *r = arg;
+
+	return ioctl(r->fd, VMBUS_HOST_NEXT_EVENT, r->event) ? -errno : 0;
+}
+
+/*
+ * While the memory is brought in, another thread gets the event. The call that finds none has left
+ * the structure as it was: it can be repeated.
+ */
+TEST_F(request, reading_none_changes_nothing)
+{
+	struct read_into r = { .fd = self->vmm.fd };
+	struct task t;
+	int uffd;
+
+	r.event = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, r.event);
+	r.event->size = sizeof(*r.event);
+	uffd = memory_stall_writes(r.event, HV_PAGE);
+	ASSERT_LE(0, uffd);
+	EXPECT_EQ(-EINPROGRESS, start(self->vmm.fd, variant->cmd));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	task_start(&t, do_read_into, &r);
+	EXPECT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
+	EXPECT_DONE(self->vmm.fd, variant->relid, variant->cmd);
+	EXPECT_EQ(0, memory_protect(uffd, r.event, HV_PAGE, false));
+	EXPECT_EQ(-EAGAIN, task_join(&t));
+	EXPECT_EQ(sizeof(*r.event), r.event->size);
+	close(uffd);
+}
+
 /* ---- What is particular to each ---- */
 
 FIXTURE(events) {

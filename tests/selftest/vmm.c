@@ -506,18 +506,40 @@ void *memory_alloc(enum memory kind, size_t bytes)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-int memory_stall(void *mem, size_t bytes)
+static int memory_watch(void *mem, size_t bytes, __u64 mode)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
 		.range = { .start = PTR(mem), .len = bytes },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.mode = mode,
 	};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
 		return -errno;
 	return fd;
+}
+
+int memory_stall(void *mem, size_t bytes)
+{
+	return memory_watch(mem, bytes, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+int memory_protect(int uffd, void *mem, size_t bytes, bool protect)
+{
+	struct uffdio_writeprotect arg = {
+		.range = { .start = PTR(mem), .len = bytes },
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return do_ioctl(uffd, UFFDIO_WRITEPROTECT, &arg);
+}
+
+int memory_stall_writes(void *mem, size_t bytes)
+{
+	int fd = memory_watch(mem, bytes, UFFDIO_REGISTER_MODE_WP);
+
+	return fd < 0 ? fd : memory_protect(fd, mem, bytes, true) ?: fd;
 }
 
 bool memory_is_touched(int uffd)

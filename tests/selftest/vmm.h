@@ -117,6 +117,9 @@ extern void *const nowhere;
 
 /* A userfaultfd that stops each first access to the memory */
 int memory_stall(void *mem, size_t bytes);
+/* Each write to memory that is there, until it is not protected any more */
+int memory_stall_writes(void *mem, size_t bytes);
+int memory_protect(int uffd, void *mem, size_t bytes, bool protect);
 bool memory_is_touched(int uffd);	/* somebody waits */
 int memory_fill(int uffd, void *page, int byte);	/* let it go on */
 
