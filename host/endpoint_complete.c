@@ -15,7 +15,8 @@
  * the channel's work.
  *
  * A guest that asks and reads quickly could keep a context sending for ever, perhaps one that
- * answers other guests as well: after some batches it leaves the rest to the channel's work.
+ * answers other guests as well: after some batches it leaves the rest to the channel's work. If
+ * that is what is kept, by a backend that takes requests in elsewhere, it comes back later.
  */
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -32,6 +33,9 @@
 
 /* What a context that is not the channel's own sends before it leaves the rest to that. */
 #define MAX_BATCHES	4u
+
+/* And that, before it does what else is to be done: close(), for one */
+#define MAX_OWN_BATCHES	64u
 
 /* ---- The list ---- */
 
@@ -200,6 +204,13 @@ void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
 	init_llist_head(&ep->late);
 }
 
+static void unsent_kick(struct vmbus_endpoint *ep, unsigned int most)
+{
+	unsent_add_late(ep);
+	if (READ_ONCE(ep->unsent))
+		unsent_run(ep, most);
+}
+
 /**
  * vmbus_ep_completions_kick() - There may be room
  * @ep: the endpoint, open
@@ -208,10 +219,9 @@ void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
  */
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep)
 {
-	unsent_add_late(ep);
-	if (READ_ONCE(ep->unsent))
-		unsent_run(ep, UINT_MAX);
+	unsent_kick(ep, MAX_OWN_BATCHES);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_completions_kick);
 
 /**
  * vmbus_endpoint_wait_begin() - The channel's work is about to wait for the VMM
@@ -226,8 +236,11 @@ void vmbus_ep_completions_kick(struct vmbus_endpoint *ep)
 void vmbus_endpoint_wait_begin(struct vmbus_endpoint *ep)
 {
 	WRITE_ONCE(ep->late_here, true);
-	/* The exchange in there is a full barrier: see vmbus_endpoint_complete_later(). */
-	vmbus_ep_completions_kick(ep);
+	/*
+	 * The exchange in there is a full barrier: see vmbus_endpoint_complete_later(). All of it:
+	 * what is left would wait for the VMM.
+	 */
+	unsent_kick(ep, UINT_MAX);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_wait_begin, VMBUS_HOST_NS);
 

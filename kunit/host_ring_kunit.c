@@ -11,9 +11,11 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/module.h>
+#include <linux/percpu-refcount.h>
 #include <linux/timer.h>
 
 #include "gpadl/compat.h"
+#include "gpadl/priv.h"
 #include "host/host.h"
 #include "host_test.h"
 #include "suites.h"
@@ -105,12 +107,11 @@ static void close_that_drains(struct kunit *test)
 /* As much as a ring of one page of data has */
 #define RING_ROOM	(VMBUS_RING_PAGE - 8)
 
-/* A channel that is not open, but has a ring, all of which is reserved */
-static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
+/* A channel that is not open, but has a ring */
+static struct vmbus_endpoint *endpoint_of_ring(struct kunit *test)
 {
 	const size_t bytes = 2 * VMBUS_RING_PAGE;
 	void *ring = kunit_kzalloc(test, bytes, GFP_KERNEL);
-	struct vmbus_reservation res;
 	struct vmbus_endpoint *ep;
 
 	KUNIT_ASSERT_NOT_NULL(test, ring);
@@ -118,13 +119,22 @@ static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
 	ep = vmbus_guest_get_endpoint(test->priv, RELID);
 	KUNIT_ASSERT_NOT_NULL(test, ep);
 	KUNIT_ASSERT_EQ(test, vmbus_ring_init_out(&ep->out, ring, bytes), 0);
+	return ep;
+}
+
+/* All of it is reserved. */
+static struct vmbus_endpoint *endpoint_of_full_ring(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+	struct vmbus_reservation res;
+
 	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, RING_ROOM), 0);
 	/* It is on the stack here, and nobody fills it. */
 	list_del_init(&res.node);
 	return ep;
 }
 
-static void endpoint_of_full_ring_put(struct vmbus_endpoint *ep)
+static void endpoint_of_ring_put(struct vmbus_endpoint *ep)
 {
 	struct vmbus_guest *guest = ep->guest;
 
@@ -164,7 +174,7 @@ static void room_is_looked_for_now_and_then(struct kunit *test)
 		look_for_room(ep, 0);
 	KUNIT_EXPECT_EQ(test, look_for_room(ep, 0), HZ / 4);
 	KUNIT_EXPECT_EQ(test, look_for_room(ep, 8), HZ / 32);
-	endpoint_of_full_ring_put(ep);
+	endpoint_of_ring_put(ep);
 }
 
 /* A backend that asks for room and sends nothing: the VMM learns of a ring that is spoilt. */
@@ -179,7 +189,52 @@ static void spoilt_ring_has_no_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(test->priv, &event), 0);
 	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
 	KUNIT_EXPECT_EQ(test, event.relid, RELID);
-	endpoint_of_full_ring_put(ep);
+	endpoint_of_ring_put(ep);
+}
+
+/* ---- Completions ---- */
+
+/* More than the channel's work sends before it does something else */
+#define NR_CHAINED	1000
+
+static unsigned int nr_chained;
+
+/* The guest reads at once, and asks for more, which somebody answers. */
+static void chain_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
+{
+	ep->out.mem.control->read_index = ep->out.mem.control->write_index;
+	if (++nr_chained < NR_CHAINED && vmbus_endpoint_tryget(ep))
+		vmbus_endpoint_complete(ep, c);
+}
+
+/* What else the channel's work has to do, close() for one, does not wait for such a guest. */
+static void quick_guest_does_not_keep_the_work(struct kunit *test)
+{
+	struct vmbus_completion *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	/* As while it is open */
+	reinit_completion(&ep->drained);
+	percpu_ref_reinit(&ep->users);
+	nr_chained = 0;
+	c->buf = &nr_chained;
+	c->len = sizeof(nr_chained);
+	c->done = chain_done;
+	KUNIT_EXPECT_TRUE(test, vmbus_endpoint_tryget(ep));
+	vmbus_endpoint_complete_later(ep, c);
+	/* It is not: its work does nothing. */
+	gpadl_worker_flush(&ep->chan->worker);
+	KUNIT_EXPECT_EQ(test, nr_chained, 0);
+	vmbus_ep_completions_kick(ep);
+	KUNIT_EXPECT_GE(test, nr_chained, 16);
+	KUNIT_EXPECT_LE(test, nr_chained, 64);
+	/* It has left the rest to another run. */
+	KUNIT_EXPECT_NOT_NULL(test, ep->unsent);
+	percpu_ref_kill(&ep->users);
+	vmbus_ep_completions_kick(ep);
+	KUNIT_EXPECT_NULL(test, ep->unsent);
+	endpoint_of_ring_put(ep);
 }
 
 /* ---- The suite ---- */
@@ -199,6 +254,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(close_that_drains),
 	KUNIT_CASE(room_is_looked_for_now_and_then),
 	KUNIT_CASE(spoilt_ring_has_no_room),
+	KUNIT_CASE(quick_guest_does_not_keep_the_work),
 	{}
 };
 
