@@ -300,15 +300,21 @@ int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr
  */
 unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr)
 {
+	unsigned long done = 0, n;
 	long ret;
 
-	ret = compat_pin_raw(pin->mm, pin->access == GPADL_MM_REMOTE, hva, nr, FOLL_NOFAULT,
-			     pin->pages);
-	if (ret <= 0)
-		return 0;
-	if (!any_poisoned(pin->pages, ret))
-		return ret;
-	unpin_user_pages(pin->pages, ret);
+	/* As gpadl_mem_pin_once(): with pages of 64 KiB, a block has more of them. */
+	do {
+		n = min_t(unsigned long, nr - done, GPADL_PIN_BATCH);
+		ret = compat_pin_raw(pin->mm, pin->access == GPADL_MM_REMOTE,
+				     hva + (done << PAGE_SHIFT), n, FOLL_NOFAULT,
+				     pin->pages + done);
+		if (ret > 0)
+			done += ret;
+	} while (ret == n && done < nr);
+	if (!any_poisoned(pin->pages, done))
+		return done;
+	unpin_user_pages(pin->pages, done);
 	return 0;
 }
 
