@@ -41,6 +41,13 @@ struct iov_iter;
 struct seq_file;
 struct signals;
 
+/*
+ * How often memory is faulted in for one copy. It may have been reclaimed again; but if the copy
+ * fails for another reason (the tag of the address is not the memory's, on arm64 with MTE), it
+ * fails for ever.
+ */
+#define HOST_FAULT_TRIES	100
+
 /**
  * struct vmbus_guest - one open file, one guest
  * @p: the partition; NULL until VMBUS_HOST_CREATE, then it does not change. Written

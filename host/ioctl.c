@@ -198,11 +198,13 @@ static int event_read_one(const struct ioctl_call *call, struct vmbus_host_event
 
 static int event_read(const struct ioctl_call *call, struct vmbus_host_event *event)
 {
+	unsigned int tries = 0;
 	int ret;
 
 	while ((ret = event_read_one(call, event)) == -EFAULT) {
 		/* Not what writes zeros: the caller's size stays, for another call. */
-		if (fault_in_safe_writeable(call->from, call->size))
+		if (fault_in_safe_writeable(call->from, call->size) ||
+		    ++tries > HOST_FAULT_TRIES)
 			break;
 		/* The page may have been reclaimed again: let a signal end the loop. */
 		if (signal_pending(current))

@@ -191,10 +191,12 @@ static ssize_t guest_read_one(struct vmbus_guest *guest, struct iov_iter *to)
 /* The same; faults the memory in while nothing is held. */
 static ssize_t guest_read_faulting(struct vmbus_guest *guest, struct iov_iter *to)
 {
+	unsigned int tries = 0;
 	ssize_t ret;
 
 	while ((ret = guest_read_one(guest, to)) == -EFAULT) {
-		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX))
+		if (fault_in_iov_iter_writeable(to, VMBUS_HOST_MSG_MAX) ||
+		    ++tries > HOST_FAULT_TRIES)
 			break;
 		/* The page may have been reclaimed again: let a signal end the loop. */
 		if (signal_pending(current))
