@@ -96,8 +96,12 @@ static void partition_stuck_work(struct work_struct *work)
 		channel_show_stuck(chan);
 	mutex_unlock(&p->rx_mutex);
 
-	if (atomic_read(&p->nr_revoked))
+	if (atomic_read(&p->nr_revoked)) {
 		gpadl_partition_queue_stuck(p);
+		/* The last has come back just now, and found nothing to cancel: pairs with that. */
+		if (!atomic_read(&p->nr_revoked))
+			gpadl_partition_cancel_stuck(p);
+	}
 	gpadl_partition_unref(p);
 }
 

@@ -326,6 +326,7 @@ extern struct workqueue_struct *gpadl_wq;
 void gpadl_partition_get(struct vmbus_partition *p);
 void gpadl_partition_unref(struct vmbus_partition *p);
 void gpadl_partition_queue_stuck(struct vmbus_partition *p);
+void gpadl_partition_cancel_stuck(struct vmbus_partition *p);
 void gpadl_partition_watch_revoked(struct vmbus_partition *p);
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p);
 void gpadl_channel_unref(struct vmbus_gpadl_channel *chan);

@@ -127,9 +127,28 @@ void gpadl_mapping_put(struct gpadl_mapping *m)
  */
 void gpadl_partition_queue_stuck(struct vmbus_partition *p)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_partition_queue_stuck, p);
 	gpadl_partition_get(p);
 	if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
 		gpadl_partition_unref(p);
+}
+EXPORT_SYMBOL_IF_KUNIT(gpadl_partition_queue_stuck);
+
+/**
+ * gpadl_partition_cancel_stuck() - Undo gpadl_partition_queue_stuck(): nothing is revoked any more
+ * @p: the partition, held by the caller
+ *
+ * Context: as there.
+ */
+void gpadl_partition_cancel_stuck(struct vmbus_partition *p)
+{
+	if (!cancel_delayed_work(&p->stuck_work))
+		return;
+	/* A concurrent watcher saw this work pending and did not queue it. */
+	if (atomic_read(&p->nr_revoked))
+		gpadl_partition_queue_stuck(p);
+	/* That of the work which did not come to run. */
+	gpadl_partition_unref(p);
 }
 
 /**
@@ -152,13 +171,8 @@ void gpadl_partition_watch_revoked(struct vmbus_partition *p)
  */
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p)
 {
-	if (!atomic_dec_and_test(&p->nr_revoked) || !cancel_delayed_work(&p->stuck_work))
-		return;
-	/* A concurrent watcher saw this work pending and did not queue it. */
-	if (atomic_read(&p->nr_revoked))
-		gpadl_partition_queue_stuck(p);
-	/* That of the work which did not come to run. */
-	gpadl_partition_unref(p);
+	if (atomic_dec_and_test(&p->nr_revoked))
+		gpadl_partition_cancel_stuck(p);
 }
 
 /**

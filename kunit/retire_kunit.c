@@ -3,6 +3,11 @@
  * Suite vmbus_gpadl_retire: regions change although a GPADL has pages in them, and the backend
  * is asked for what it has there. Not for what has its pages where they are now.
  */
+#include <kunit/static_stub.h>
+#include <linux/workqueue.h>
+
+#include "gpadl/compat.h"
+#include "gpadl/priv.h"
 #include "gpa.h"
 #include "suites.h"
 
@@ -128,6 +133,35 @@ VM_CASE(map_that_fails_is_forgotten)
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), -ESHUTDOWN);
 	expect_asked(vm, 0);
+	vm_check(vm);
+}
+
+static struct vm *queueing;
+
+/* The backend unmaps it just before. */
+static void unmap_and_queue(struct vmbus_partition *p)
+{
+	kunit_deactivate_static_stub(queueing->test, gpadl_partition_queue_stuck);
+	vm_unmap(&queueing->c[0], VM_HANDLE);
+	KUNIT_EXPECT_EQ(queueing->test, atomic_read(&p->nr_revoked), 0);
+	gpadl_partition_queue_stuck(p);
+}
+
+/* Who complains of what is still mapped does not hold the partition when nothing is any more. */
+VM_CASE(nothing_is_left_to_complain_of)
+{
+	struct delayed_work *work = &vm->p->stuck_work;
+
+	establish(vm);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	expect_asked(vm, 1);
+	/* Its reference is the one of the run here. */
+	KUNIT_EXPECT_TRUE(test, cancel_delayed_work(work));
+	queueing = vm;
+	kunit_activate_static_stub(test, gpadl_partition_queue_stuck, unmap_and_queue);
+	work->work.func(&work->work);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(work));
 	vm_check(vm);
 }
 
@@ -351,6 +385,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_elsewhere_is_not),
 	KUNIT_CASE(map_that_pins_is_asked_back),
 	KUNIT_CASE(map_that_fails_is_forgotten),
+	KUNIT_CASE(nothing_is_left_to_complain_of),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
 	KUNIT_CASE(map_that_two_changes_meet_is_asked_back),
