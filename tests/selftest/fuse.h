@@ -27,6 +27,8 @@ struct fuse_server {
  * errno.
  */
 int fuse_start(struct fuse_server *s, const char *dir, size_t bytes, bool async);
+/* It answers nothing; what a file is like is asked of it each time. */
+void fuse_pause(struct fuse_server *s, bool pause);
 bool fuse_is_read(struct fuse_server *s);	/* somebody waits */
 void fuse_stop(struct fuse_server *s);		/* waiters get an error */
 

@@ -11,6 +11,7 @@
 
 #include "ctl.h"
 #include "fixture.h"
+#include "fuse.h"
 
 #define TRACES		"/sys/kernel/tracing/instances"
 
@@ -190,6 +191,34 @@ TEST_F(gpadlctl, trace)
 	EXPECT_TRUE(ctl_says(self->text, "guest   is told of the end of GPADL %#x$", HANDLE));
 	/* Nobody else's tracing is touched, and nothing is left. */
 	EXPECT_NE(0, system("ls -d " TRACES "/gpadlctl.* 2>/dev/null"));
+}
+
+/* ---- Files of others ---- */
+
+static int run_list(void *arg)
+{
+	return ctl_run(arg, "list");
+}
+
+/* No guest's business, and in the way of none: stat() of it would wait for the server. */
+TEST_F(gpadlctl, file_whose_server_is_dead)
+{
+	struct fuse_server server;
+	struct task task = {};
+	int file;
+
+	ASSERT_EQ(0, fuse_start(&server, "/tmp/dead", 4096, false));
+	file = open("/tmp/dead/mem", O_RDONLY | O_CLOEXEC);
+	EXPECT_LE(0, file);
+	fuse_pause(&server, true);
+	task_start(&task, run_list, self->text);
+	EXPECT_TRUE(WAIT_FOR(task_is_done(&task)));
+	fuse_pause(&server, false);
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_TRUE(ctl_says(self->text, "^ +[0-9]+ +%d gpadlctl_test .* 1 of 1 +1 well$",
+			     getpid()));
+	close(file);
+	fuse_stop(&server);
 }
 
 /* ---- Disks ---- */

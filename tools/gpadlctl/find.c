@@ -125,21 +125,33 @@ static int add_guest(struct guests *all, pid_t pid, int fd, const char *text)
 	return 0;
 }
 
+/*
+ * As the kernel has it: a file system is not asked, be it one whose server is dead, which would
+ * hold up whoever asks.
+ */
+static bool is_device(const char *path, struct statx *st)
+{
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, st) &&
+	       S_ISCHR(st->stx_mode);
+}
+
 static bool is_ours(pid_t pid, const char *fd)
 {
 	const char *path = rooted("/proc/%d/fd/%s", pid, fd);
-	struct stat file, device;
+	struct statx file, device;
 	char target[64];
 	ssize_t n = readlink(path, target, sizeof(target) - 1);
 
-	if (n <= 0)
+	/* Of sockets, pipes and the like */
+	if (n <= 0 || *target != '/')
 		return false;
 	target[n] = 0;
 	if (!strcmp(target, "/dev/vmbus-host"))
 		return true;
 	/* A VMM in a jail has it by another name. */
-	return !stat(path, &file) && S_ISCHR(file.st_mode) &&
-	       !stat(rooted("/dev/vmbus-host"), &device) && file.st_rdev == device.st_rdev;
+	return is_device(path, &file) && is_device(rooted("/dev/vmbus-host"), &device) &&
+	       file.stx_rdev_major == device.stx_rdev_major &&
+	       file.stx_rdev_minor == device.stx_rdev_minor;
 }
 
 static int find_in_process(struct guests *all, pid_t pid)
