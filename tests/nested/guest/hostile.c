@@ -9,6 +9,7 @@
  * to stay for. Handles and channels are such as the guest's own driver does not use.
  */
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -18,6 +19,7 @@
 #define CONNECTION	1
 #define MESSAGE_VMBUS	1
 #define PAYLOAD_BYTES	240
+#define FIRST_CHANNEL	16		/* QEMU's connections of channels, less their numbers */
 #define NO_CHANNEL	2000		/* the VMM's own to look at */
 #define HANDLE		0x7000000
 #define NO_PROCESSOR	0xffffffff
@@ -213,10 +215,13 @@ static void post_rings(void)
 		status = -1;
 		return;
 	}
-	ring[0] = 256;			/* where the next one goes */
 	post_pages(relid[1], HANDLE + 0x30, 8, page_to_pfn(virt_to_page(ring)),
 		   NOWHERE >> PAGE_SHIFT, PAYLOAD_BYTES);
 	open_channel(relid[1], 0, HANDLE + 0x30, 0);
+	msleep(1000);			/* it is open */
+	WRITE_ONCE(ring[0], 256);	/* where the next packet goes */
+	status |= hv_do_fast_hypercall8(HVCALL_SIGNAL_EVENT, FIRST_CHANNEL + relid[1]) &
+		  HV_HYPERCALL_RESULT_MASK;
 }
 
 static void post_contact(u32 processor)
