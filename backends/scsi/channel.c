@@ -326,8 +326,9 @@ void vscsi_channel_close(struct vmbus_endpoint *ep)
 
 	if (channel_is_primary(chan))
 		vscsi_unplug_close(chan->dev);
-	vscsi_device_del_channel(chan->dev, chan);
 	vmbus_endpoint_drain(ep);
+	/* A reset, on another channel, waits for the commands of this one until then. */
+	vscsi_device_del_channel(chan->dev, chan);
 	vmbus_gpa_pool_destroy(vmbus_endpoint_channel(ep));
 	/* No show() any more. */
 	vmbus_endpoint_set_data(ep, NULL);

@@ -37,7 +37,7 @@ void vscsi_device_add_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 }
 
 /**
- * vscsi_device_del_channel() - A channel is closing: nobody kicks it any more
+ * vscsi_device_del_channel() - A channel has closed: it has no command, and nobody kicks it
  * @dev: its device
  * @chan: the channel
  *

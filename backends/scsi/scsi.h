@@ -102,7 +102,8 @@ struct vscsi_tpg {
  * @unplug_work: looks whether the guest has let go, if @unplugging
  * @nr_tmrs: logical units that are being reset
  * @lock: protects @channels
- * @channels: those that are open; the primary channel is the first
+ * @channels: those that are open, or closing with requests under way; the primary channel is
+ *	the first
  */
 struct vscsi_device {
 	struct vmbus_device *dev;

@@ -206,6 +206,31 @@ TEST_F(life, reset_of_what_others_have_too)
 	EXPECT_EQ(0, target_remove_lun(OTHER_LUN));
 }
 
+/* Commands of a sub-channel that is closing are the guest's own, too. */
+TEST_F(life, reset_while_a_channel_closes)
+{
+	struct vstor_msg reset = { .op = OP_RESET_LUN, .lun = HUNG_LUN };
+	struct scsi_vmm *v = &self->vmm;
+	struct scsi_chan *sub = &v->chan[1];
+
+	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "iblock", "b"));
+	settle_other(self->c);
+	ASSERT_EQ(0, scsi_create(v, 1));
+	OPEN_CHANNEL(v, 1);
+	BEGIN_HUNG(sub, 3);
+	EXPECT_EQ(0, guest_close(v->fd, sub->relid));
+	EXPECT_EQ(0, guest_teardown(v->fd, sub->relid, sub->handle));
+	scsi_put(self->c, 6, 1, 1000, NULL, 0, &reset, sizeof(reset));
+	scsi_kick(self->c);
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	usleep(200000);
+	EXPECT_TRUE(scsi_is_quiet(self->c));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(0, scsi_next(self->c).msg.status);
+	EXPECT_TORNDOWN(v->fd, sub->handle);
+	EXPECT_EQ(0, target_remove_lun(OTHER_LUN));
+}
+
 /*
  * A guest that has not heard yet that a logical unit has come is told so first: the target core
  * looks at the first entry alone, and has added one for each reset.
