@@ -3,6 +3,7 @@
  * The SCSI backend: logical units and channels that come and go, backstores that fail or
  * hang, and what ends while commands are under way.
  */
+#include "fail.h"
 #include "scsi_life.h"
 
 /* ---- Logical units ---- */
@@ -142,6 +143,27 @@ TEST_F(life, reset_of_many)
 		EXPECT_EQ(0, target_remove_lun(FIRST_RAM + i));
 		EXPECT_EQ(0, target_remove_backstore("rd_mcp", name[i]));
 	}
+}
+
+/* The others are reset if there is no memory for one; the guest is told to try again. */
+TEST_F(life, reset_without_memory)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	struct vstor_reply r;
+	int ret;
+
+	settle(self->c);
+	ret = fail("core_tmr_alloc_req -12 1");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	r = scsi_op(self->c, OP_RESET_BUS);
+	EXPECT_EQ(0, fail_left());
+	fail(" ");
+	EXPECT_EQ(STATUS_DEVICE_BUSY, r.msg.status);
+	tur.lun = HUNG_LUN;
+	EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x29, 3);
+	EXPECT_EQ(0, scsi_op(self->c, OP_RESET_BUS).msg.status);
 }
 
 /* Those of a disk that hangs wait, each in work that the whole host shares. */

@@ -2,6 +2,7 @@
 /*
  * The SCSI backend, vmbus_scsi.ko: its configuration, the protocol, and commands.
  */
+#include "fail.h"
 #include "scsi_fixture.h"
 
 /* ---- What CHANNEL_CREATE says ---- */
@@ -40,6 +41,23 @@ TEST_F(config, portal_group)
 	EXPECT_EQ(-EBUSY, scsi_create(v, 0));
 	v->chan[0].relid--;
 	EXPECT_EQ(0, vmm_destroy(v->fd, v->chan[0].relid));
+	EXPECT_EQ(0, scsi_create(v, 0));
+}
+
+/* No memory is not EACCES, which is what the target core makes of it. */
+TEST_F(config, no_memory)
+{
+	struct scsi_vmm *v = &self->vmm;
+	int ret;
+
+	ASSERT_EQ(0, target_nexus(TARGET_WWPN, TARGET_TAG, TARGET_NEXUS));
+	ret = fail("core_tpg_check_initiator_node_acl 0 1");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(-ENOMEM, scsi_create(v, 0));
+	EXPECT_EQ(0, fail_left());
+	fail(" ");
 	EXPECT_EQ(0, scsi_create(v, 0));
 }
 
