@@ -32,7 +32,7 @@ too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
 [ -z "$config" ] ||
-	too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|user namespaces .*)$"
+	too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|scsi_debug|user namespaces .*)$"
 
 "$top/scripts/deps.sh"
 KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests
@@ -67,7 +67,7 @@ run()
 	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build" "${found[@]}"
 	# What is there before our modules, and stays: file systems, and what disks stand on
 	collect_modules "$dir/fs" "loop crc32c_generic ext4 target_core_file \
-		target_core_iblock dm_mod dm_delay" "${found[@]:-$dir/fs}"
+		target_core_iblock target_core_pscsi dm_mod dm_delay sd_mod scsi_debug" "${found[@]:-$dir/fs}"
 	grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
 	mv "$dir/ko/order.ours" "$dir/ko/order"
 	printf '%s\n' "$@" >"$dir/arguments"

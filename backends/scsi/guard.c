@@ -75,16 +75,49 @@ static bool is_more_than_there_is_room_for(const struct vscsi_request *r)
  */
 static bool is_long_write_same(struct se_cmd *cmd)
 {
-	return !(cmd->t_task_cdb[1] & UNMAP_BIT) &&
+	u8 opcode = cmd->t_task_cdb[0];
+
+	return (opcode == WRITE_SAME || opcode == WRITE_SAME_16) &&
+	       !(cmd->t_task_cdb[1] & UNMAP_BIT) &&
 	       sbc_get_write_same_sectors(cmd) > WRITE_SAME_MAX;
 }
 
 /*
+ * EXTENDED COPY, which no guest needs that has hv_storvsc. The target core's takes megabytes for each
+ * command, charged to nobody, writes to any logical unit of the session, read-only or not, and
+ * copies what a backstore has not filled in. A device behind pscsi, or the program behind a
+ * backstore of the kind "user", finds the other end by its name, among all that the host may reach.
+ */
+static bool is_copy_elsewhere(const struct se_cmd *cmd)
+{
+	u8 opcode = cmd->t_task_cdb[0];
+
+	return opcode == EXTENDED_COPY || opcode == RECEIVE_COPY_RESULTS;
+}
+
+/*
+ * What the target core does of block devices, and not well enough, or not for a guest:
+ *
+ * By SET TARGET PORT GROUPS, which is MAINTENANCE OUT, a guest could take a backstore from others.
+ * REPORT REFERRALS writes behind its buffer, if that ends in the middle of a descriptor.
+ * COMPARE AND WRITE takes blocks larger than a page for one page, and writes what is behind that.
+ */
+static bool is_not_for_guests(const struct se_cmd *cmd)
+{
+	switch (cmd->t_task_cdb[0]) {
+	case MAINTENANCE_OUT:
+		return true;
+	case SERVICE_ACTION_IN_16:
+		return (cmd->t_task_cdb[1] & 0x1f) == SAI_REPORT_REFERRALS;
+	case COMPARE_AND_WRITE:
+		return cmd->se_dev->dev_attrib.block_size > PAGE_SIZE;
+	}
+	return false;
+}
+
+/*
  * What the target core lets pass, and is not to be done. Only where there are access lists does it
- * heed that a backstore is read-only, and here there are none. Its EXTENDED COPY takes megabytes
- * for each command, charged to nobody, writes to any logical unit of the session, read-only or
- * not, and copies what a backstore has not filled in: no guest that has hv_storvsc uses it. By SET
- * TARGET PORT GROUPS, which is MAINTENANCE OUT, a guest could take a backstore from others.
+ * heed that a backstore is read-only, and here there are none.
  */
 static sense_reason_t command_check(struct vscsi_request *r)
 {
@@ -96,19 +129,15 @@ static sense_reason_t command_check(struct vscsi_request *r)
 	}
 	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
 		return TCM_WRITE_PROTECTED;
+	if (is_copy_elsewhere(cmd))
+		return TCM_UNSUPPORTED_SCSI_OPCODE;
 	/* A device behind pscsi is asked itself. */
 	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
 		return 0;
-	switch (cmd->t_task_cdb[0]) {
-	case EXTENDED_COPY:
-	case RECEIVE_COPY_RESULTS:
-	case MAINTENANCE_OUT:
+	if (is_not_for_guests(cmd))
 		return TCM_UNSUPPORTED_SCSI_OPCODE;
-	case WRITE_SAME:
-	case WRITE_SAME_16:
-		if (is_long_write_same(cmd))
-			return TCM_INVALID_CDB_FIELD;
-	}
+	if (is_long_write_same(cmd))
+		return TCM_INVALID_CDB_FIELD;
 	if (is_part_of_a_block(cmd) || is_more_than_there_is_room_for(r))
 		return TCM_INVALID_CDB_FIELD;
 	return 0;
@@ -176,11 +205,21 @@ static void hold_callback(struct vscsi_request *r)
 	cmd->execute_cmd = execute_compare;
 }
 
-/* The target core makes a list of that length, and writes before the first entry if it is 0. */
-static void protect_nothing(struct se_cmd *cmd)
+/*
+ * Protection information of a block device is made and checked by the block layer, if nobody else
+ * does. The target core has eight bytes of it for each block: a device that has more metadata moves
+ * what lies behind them, and one that takes it in few pieces fails what is long.
+ *
+ * Else the target core makes a list of that length, and writes before its first entry if it is 0.
+ */
+static void protect_less(struct se_cmd *cmd)
 {
-	if (!cmd->prot_length)
-		cmd->prot_op = TARGET_PROT_NORMAL;
+	if (!cmd->se_dev->dev_attrib.hw_pi_prot_type && cmd->prot_length)
+		return;
+	cmd->prot_op = TARGET_PROT_NORMAL;
+	cmd->prot_type = TARGET_DIF_TYPE0_PROT;
+	cmd->prot_checks = 0;
+	cmd->prot_length = 0;
 }
 
 /*
@@ -214,7 +253,7 @@ sense_reason_t vscsi_guard(struct vscsi_request *r)
 		return vscsi_reservation_prepare(r);
 	clear_what_is_read(r);
 	hold_callback(r);
-	protect_nothing(&r->cmd);
+	protect_less(&r->cmd);
 	sync_before_the_answer(&r->cmd);
 	return 0;
 }

@@ -12,7 +12,11 @@
 regular_file_system()
 {
 	while read -r m; do
-		insmod "/fs/$m.ko"
+		case $m in
+		# A disk of 8 MiB that keeps protection information
+		scsi_debug) insmod "/fs/$m.ko" dif=1 dix=1 ;;
+		*)	insmod "/fs/$m.ko" ;;
+		esac
 	done </fs/order
 	truncate -s 64M /tmp/disk &&
 		mke2fs -F /tmp/disk >/dev/null &&

@@ -7,6 +7,7 @@
 #include "scsi_life.h"
 
 #define OTHER_LUN	2
+#define LARGE_BLOCK	16384u
 
 /* A command for LUN 2; the first few hear that there are others now. */
 static struct vstor_reply ask_other(struct scsi_chan *c, struct scsi_cmd cmd)
@@ -95,6 +96,84 @@ TEST_F(life, no_blocks_that_are_protected)
 	cmd.cdb[13] = 8;
 	EXPECT_SENSE(ask_other(self->c, cmd), SRB_ERROR, 5, 0x24, 0);
 	other_lun_remove(_metadata, "rd_mcp", "p");
+}
+
+/*
+ * Of a block device with such information the block layer makes it, and checks it: the target core
+ * takes each block's for eight bytes, and gives the device room for these.
+ */
+TEST_F(life, block_device_with_protection_information)
+{
+	char dev[32], address[32];
+	int ret, left;
+
+	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	if (ret == -ENODEV)
+		SKIP(return, "the kernel has no scsi_debug");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, target_iblock("d", dev));
+	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "iblock", "d"));
+	settle_other(self->c);
+	ret = fail("sbc_dif_generate 0 1000");
+	memset(self->vmm.mem, 0xaa, HV_PAGE);
+	EXPECT_GOOD(ask_other(self->c, cmd_rw(true, 16, 8, MEM_GPA)), HV_PAGE);
+	memset(self->vmm.mem, 0, HV_PAGE);
+	EXPECT_GOOD(ask_other(self->c, cmd_rw(false, 16, 8, MEM_GPA)), HV_PAGE);
+	EXPECT_EQ((char)0xaa, self->vmm.mem[HV_PAGE - 1]);
+	left = fail_left();
+	fail(" ");
+	other_lun_remove(_metadata, "iblock", "d");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(1000, left);
+}
+
+/* ---- Commands that are refused ---- */
+
+/*
+ * A device behind pscsi finds the other end of a copy by its name. This one has no EXTENDED COPY,
+ * but is not asked.
+ */
+TEST_F(life, copies_behind_a_pass_through)
+{
+	struct scsi_cmd copy = { .cdb = { 0x83, [13] = 16 }, .cdb_len = 16, .dir = DIR_OUT,
+				 .gpa = MEM_GPA, .bytes = 16 };
+	struct scsi_cmd results = { .cdb = { 0x84, [13] = 16 }, .cdb_len = 16, .dir = DIR_IN,
+				    .gpa = MEM_GPA, .bytes = 16 };
+	char dev[32], address[32];
+	int ret, left;
+
+	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	if (ret == -ENODEV)
+		SKIP(return, "the kernel has no scsi_debug");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, target_pscsi("p", dev, address));
+	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "pscsi", "p"));
+	settle_other(self->c);
+	ret = fail("blk_execute_rq_nowait 0 1000");
+	EXPECT_SENSE(ask_other(self->c, copy), SRB_ERROR, 5, 0x20, 0);
+	EXPECT_SENSE(ask_other(self->c, results), SRB_ERROR, 5, 0x20, 0);
+	left = fail_left();
+	EXPECT_GOOD(ask_other(self->c, cmd_plain(0)), 0);
+	/* It counts what is asked. */
+	EXPECT_EQ(left - 1, fail_left());
+	fail(" ");
+	other_lun_remove(_metadata, "pscsi", "p");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(1000, left);
+}
+
+/* The target core would write behind the end of a buffer. */
+TEST_F(life, report_referrals)
+{
+	struct scsi_cmd cmd = { .cdb = { 0x9e, 0x13, [13] = 64 }, .cdb_len = 16, .dir = DIR_IN,
+				.gpa = MEM_GPA, .bytes = 64 };
+
+	settle(self->c);
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
 }
 
 /* ---- Counts ---- */
@@ -259,6 +338,28 @@ TEST_F(life, resets_that_nobody_hears_of)
 	settle(self->c);
 	EXPECT_EQ(0, scsi_ask(self->c, &reset, sizeof(reset)).msg.status);
 	EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x29, 3);
+}
+
+/* The target core takes a block for one page. No block device has larger ones before Linux 6.15. */
+TEST_F(life, compare_and_write_of_large_blocks)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { 0x89, [13] = 1 }, .cdb_len = 16, .dir = DIR_OUT, .gpa = MEM_GPA,
+		.bytes = 2 * LARGE_BLOCK, .lun = OTHER_LUN,
+	};
+	char dev[32];
+	int ret;
+
+	ret = loop_attach_blocks(HUNG_FILE, LARGE_BLOCK, dev, sizeof(dev));
+	if (!ret) {
+		ASSERT_EQ(0, target_iblock("l", dev));
+		ASSERT_EQ(0, target_add_lun(OTHER_LUN, "iblock", "l"));
+		settle_other(self->c);
+		EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+		other_lun_remove(_metadata, "iblock", "l");
+	}
+	EXPECT_EQ(0, loop_detach(dev));
+	EXPECT_TRUE(!ret || ret == -EINVAL);
 }
 
 /* ---- SYNCHRONIZE CACHE ---- */

@@ -30,6 +30,20 @@ static int write_file(const char *path, const char *value)
 	return ret;
 }
 
+static ssize_t read_file(const char *path, char *value, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return -errno;
+	len = read(fd, value, size - 1);
+	if (len >= 0)
+		value[len] = 0;
+	close(fd);
+	return len;
+}
+
 static int make(const char *path)
 {
 	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
@@ -85,6 +99,19 @@ int target_iblock_read_only(const char *name, const char *path)
 
 	snprintf(control, sizeof(control), "udev_path=%s,readonly=1", path);
 	return backstore("iblock", name, control, path);
+}
+
+int target_pscsi(const char *name, const char *path, const char *address)
+{
+	unsigned int host, channel, target, lun;
+	char control[256];
+
+	if (sscanf(address, "%u:%u:%u:%u", &host, &channel, &target, &lun) != 4)
+		return -EINVAL;
+	snprintf(control, sizeof(control),
+		 "scsi_host_id=%u,scsi_channel_id=%u,scsi_target_id=%u,scsi_lun_id=%u", host,
+		 channel, target, lun);
+	return backstore("pscsi", name, control, path);
 }
 
 int target_rd_mcp(const char *name, size_t bytes)
@@ -260,6 +287,34 @@ int loop_detach(const char *dev)
 		return -errno;
 	ret = ioctl(loop, LOOP_CLR_FD, 0) ? -errno : 0;
 	close(loop);
+	return ret;
+}
+
+int scsi_debug_disk(char *dev, size_t dev_len, char *address, size_t address_len)
+{
+	char path[300], link[256], model[32];
+	struct dirent *entry;
+	int ret = -ENODEV;
+	ssize_t len;
+	DIR *dir;
+
+	dir = opendir("/sys/block");
+	while (dir && ret && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/block/%s/device/model", entry->d_name);
+		len = read_file(path, model, sizeof(model));
+		if (len < 0 || strncmp(model, "scsi_debug", 10))
+			continue;
+		snprintf(path, sizeof(path), "/sys/block/%s/device", entry->d_name);
+		len = readlink(path, link, sizeof(link) - 1);
+		if (len < 0)
+			continue;
+		link[len] = 0;
+		snprintf(dev, dev_len, "/dev/%s", entry->d_name);
+		snprintf(address, address_len, "%s", basename(link));
+		ret = 0;
+	}
+	if (dir)
+		closedir(dir);
 	return ret;
 }
 

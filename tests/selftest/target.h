@@ -20,6 +20,7 @@
 int target_fileio(const char *name, const char *path, size_t bytes);
 int target_iblock(const char *name, const char *path);
 int target_iblock_read_only(const char *name, const char *path);
+int target_pscsi(const char *name, const char *path, const char *address);
 int target_rd_mcp(const char *name, size_t bytes);
 int target_rd_nullio(const char *name, size_t bytes);	/* reads and writes nothing */
 /* Before it is a LUN */
@@ -40,6 +41,12 @@ int target_remove_lun(unsigned int lun);
 int loop_attach(const char *path, char *dev, size_t len);	/* the loop device's name */
 int loop_attach_blocks(const char *path, unsigned int block, char *dev, size_t len);
 int loop_detach(const char *dev);
+
+/*
+ * The disk that scsi_debug emulates: its device's name, and its address, HOST:CHANNEL:TARGET:LUN.
+ * -ENODEV if there is none
+ */
+int scsi_debug_disk(char *dev, size_t dev_len, char *address, size_t address_len);
 
 /* A device-mapper device /dev/<dev> of one target, "linear" or "error" */
 int dm_create(const char *name, const char *type, const char *params, __u64 sectors,
