@@ -198,6 +198,11 @@ void vscsi_tpg_unbind(struct vscsi_device *dev)
 	/* The last answer is sent before the target core has left the command. */
 	target_stop_session(dev->sess);
 	target_wait_for_sess_cmds(dev->sess);
+	/*
+	 * Who has dropped the last reference wakes this up by what is freed next, in an RCU read
+	 * side.
+	 */
+	synchronize_rcu();
 	target_remove_session(dev->sess);
 	mutex_lock(&tpg->lock);
 	tpg->dev = NULL;
