@@ -11,6 +11,7 @@
 #include <linux/jiffies.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "gpadl/compat.h"
@@ -192,6 +193,7 @@ static void answer_prepare(struct vscsi_request *r)
 	r->answer.buf = &r->packet;
 	r->answer.len = vstor_answer_len(r->desc.len);
 	r->answer.done = answer_done;
+	WRITE_ONCE(r->ended, true);
 }
 
 /**
@@ -202,6 +204,8 @@ static void answer_prepare(struct vscsi_request *r)
  */
 void vscsi_request_done(struct vscsi_request *r)
 {
+	/* A reset that sees that it has ended is answered behind it: see reset_wait(). */
+	guard(rcu)();
 	answer_prepare(r);
 	vmbus_endpoint_complete(r->chan->ep, &r->answer);
 }
@@ -214,6 +218,7 @@ void vscsi_request_done(struct vscsi_request *r)
  */
 void vscsi_request_done_later(struct vscsi_request *r)
 {
+	guard(rcu)();
 	answer_prepare(r);
 	vmbus_endpoint_complete_later(r->chan->ep, &r->answer);
 }

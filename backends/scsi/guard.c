@@ -83,8 +83,8 @@ static bool is_long_write_same(struct se_cmd *cmd)
 }
 
 /*
- * EXTENDED COPY, which no guest needs that has hv_storvsc. The target core's takes megabytes for each
- * command, charged to nobody, writes to any logical unit of the session, read-only or not, and
+ * EXTENDED COPY, which no guest needs that has hv_storvsc. The target core's takes megabytes for
+ * each command, charged to nobody, writes to any logical unit of the session, read-only or not, and
  * copies what a backstore has not filled in. A device behind pscsi, or the program behind a
  * backstore of the kind "user", finds the other end by its name, among all that the host may reach.
  */

@@ -17,7 +17,6 @@
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
-#include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -378,13 +377,9 @@ void vscsi_request_released(struct se_cmd *cmd)
 	/* For the next one: the target core fills in less than it says. */
 	if (cmd->scsi_status != SAM_STAT_GOOD || r->aborted)
 		memset(r->sense, 0, sizeof(r->sense));
-	/* A reset that sees that it has ended is answered behind it: see reset_wait(). */
-	rcu_read_lock();
-	WRITE_ONCE(r->ended, true);
 	/* Others end soon, and are sent together. One that is alone is spared the switch. */
 	if (READ_ONCE(r->chan->nr_commands) > 1)
 		vscsi_request_done_later(r);
 	else
 		vscsi_request_done(r);
-	rcu_read_unlock();
 }

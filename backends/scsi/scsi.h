@@ -195,7 +195,7 @@ struct vscsi_channel {
  * @admitted: it is in channel.commands
  * @command_node: where it is in that
  * @since: since when, in jiffies; of a reset, when it began
- * @ended: the target core has let go of it. Its answer is queued in the same RCU read side
+ * @ended: nobody works on it any more. Its answer is queued in the same RCU read side
  * @aborted: a reset has ended it
  * @absent: its logical unit went while it was being submitted
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun

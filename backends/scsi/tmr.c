@@ -5,8 +5,9 @@
  * through with one begins the next.
  *
  * The target core waits for commands that a backstore works on: one that hangs keeps the
- * answer, and nothing else, waiting. The answers of the commands that were ended are sent
- * before that of the reset: their release_cmd() comes before its.
+ * answer, and nothing else, waiting. It does not wait for those that were done when it came, whose
+ * data may still be copied to the guest, nor for those that another channel is about to submit: for
+ * these the reset waits itself. The answers of all come before that of the reset.
  *
  * It also ends the commands of all others that have the same backstore, and tells each nexus of the
  * reset, by an entry that stays until that sends a command. So a logical unit is not reset where
@@ -32,8 +33,8 @@
 #define UNIT_ATTENTIONS	16u
 
 /*
- * @lun: that is being reset. @wait: looks whether its commands have ended, if the target core is
- * not to reset it; @cmd: the target core's, if it is
+ * @lun: that is being reset. @cmd: the target core's, if it is to reset it; @wait: looks then, or
+ * instead, whether its commands have ended
  */
 struct vscsi_tmr {
 	struct vscsi_request *r;
@@ -246,11 +247,15 @@ void vscsi_queue_tm_rsp(struct se_cmd *cmd)
 
 /**
  * vscsi_tmr_released() - The target core has let go of a task management
- * @cmd: the task management, which is freed, or resets the next logical unit
+ * @cmd: the task management, which is freed, or resets the next logical unit, when all commands
+ *	have ended
  *
  * Context: process.
  */
 void vscsi_tmr_released(struct se_cmd *cmd)
 {
-	reset_done(container_of(cmd, struct vscsi_tmr, cmd));
+	struct vscsi_tmr *tmr = container_of(cmd, struct vscsi_tmr, cmd);
+
+	/* The target core has not waited for those that were done already, or not its yet. */
+	queue_delayed_work(vscsi_wq, &tmr->wait, 0);
 }

@@ -95,6 +95,39 @@ TEST_F(life, reset)
 	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
 }
 
+/*
+ * One that the target does not know yet, as its pages are not there, is under way, too: the reset
+ * waits for it.
+ */
+TEST_F(life, reset_and_a_command_that_is_mapped)
+{
+	const __u64 at = MEM_BYTES - 16 * HV_PAGE;
+	struct scsi_cmd cmd = cmd_rw(false, 2, 8, MEM_GPA + at);
+	struct vstor_msg reset = { .op = OP_RESET_LUN };
+	char *page = self->vmm.mem + at;
+	struct scsi_vmm *v = &self->vmm;
+	__u64 id;
+	int uffd;
+
+	settle(self->c);
+	ASSERT_EQ(0, scsi_create(v, 1));
+	OPEN_CHANNEL(v, 1);
+	uffd = memory_stall(page, 16 * HV_PAGE);
+	ASSERT_LE(0, uffd);
+	id = scsi_send(&v->chan[1], &cmd);
+	scsi_kick(&v->chan[1]);
+	EXPECT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
+	scsi_put(self->c, 6, 1, 1000, NULL, 0, &reset, sizeof(reset));
+	scsi_kick(self->c);
+	usleep(200000);
+	EXPECT_TRUE(scsi_is_quiet(self->c));
+	EXPECT_EQ(0, memory_fill(uffd, page, 0x5a));
+	EXPECT_EQ(0, scsi_next(self->c).msg.status);
+	/* It has heard of the reset. */
+	EXPECT_EQ(id, scsi_next(&v->chan[1]).id);
+	close(uffd);
+}
+
 TEST_F(life, reset_of_nothing)
 {
 	struct vstor_msg msg = { .op = OP_RESET_LUN, .lun = 77 };
