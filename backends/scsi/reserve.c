@@ -12,6 +12,8 @@
  *   REGISTER AND MOVE drops a reference twice;
  *   PREEMPT by the key of one's own registration frees that, and goes on with it;
  *   REGISTER with SPEC_I_PT, if it fails, leaves a reference that nobody drops.
+ * - Whoever is registered is told what others do, by an entry that stays until it sends a command:
+ *   there is a limit.
  * - A logical unit goes when none of these is executed: its registrations are freed before its
  *   commands are waited for.
  *
@@ -33,6 +35,9 @@
 /* Its parameter list: two keys, four bytes, and flags */
 #define PRO_PARAMETER_BYTES		24
 #define PRO_SPEC_I_PT			0x08
+
+/* Far more unit attentions than a cluster leaves for a node that is down */
+#define UNIT_ATTENTIONS			1024u
 
 static struct workqueue_struct *reserve_wq;
 
@@ -68,7 +73,12 @@ static sense_reason_t reservation_execute(struct vscsi_request *r)
 		return TCM_NON_EXISTENT_LUN;
 	}
 	reason = parameters_check(&r->cmd);
-	return reason ?: r->execute(&r->cmd);
+	if (reason)
+		return reason;
+	if (r->cmd.t_task_cdb[0] == PERSISTENT_RESERVE_OUT &&
+	    vscsi_backstore_is_unheard(r->cmd.se_dev, UNIT_ATTENTIONS))
+		return TCM_OUT_OF_RESOURCES;
+	return r->execute(&r->cmd);
 }
 
 static void reservation_work(struct work_struct *work)

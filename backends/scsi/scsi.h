@@ -309,6 +309,7 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r);
 void vscsi_reservations_flush(void);
 
 /* tmr.c */
+bool vscsi_backstore_is_unheard(struct se_device *backstore, unsigned int most);
 void vscsi_reset(struct vscsi_request *r, bool all, const struct vstor_packet *answer);
 void vscsi_queue_tm_rsp(struct se_cmd *cmd);
 void vscsi_tmr_released(struct se_cmd *cmd);

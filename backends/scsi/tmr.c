@@ -29,7 +29,7 @@
 /* How often it is looked whether the commands have ended that are waited for */
 #define RESET_LOOK	(HZ / 50 ?: 1)
 
-/* Entries for a nexus that has heard of nothing yet; LIO of 6.12 adds one for each reset */
+/* Entries for a nexus that has heard of nothing yet, beyond which there are no resets */
 #define UNIT_ATTENTIONS	16u
 
 /*
@@ -69,8 +69,17 @@ static unsigned int unit_attentions(struct se_dev_entry *entry)
 	return n;
 }
 
-/* Is there a nexus that does not listen? */
-static bool backstore_has_many(struct se_device *backstore)
+/**
+ * vscsi_backstore_is_unheard() - Is there a nexus that does not listen?
+ * @backstore: the backstore, which stays
+ * @most: unit attentions that a nexus may have, and has not heard of
+ *
+ * The target core of Linux 6.12 looks for one of the kind in the first entry alone.
+ *
+ * Context: process.
+ * Return: true if one has as many.
+ */
+bool vscsi_backstore_is_unheard(struct se_device *backstore, unsigned int most)
 {
 	struct se_dev_entry *entry;
 	struct se_lun *lun;
@@ -80,7 +89,7 @@ static bool backstore_has_many(struct se_device *backstore)
 	list_for_each_entry(lun, &backstore->dev_sep_list, lun_dev_link) {
 		spin_lock(&lun->lun_deve_lock);
 		list_for_each_entry(entry, &lun->lun_deve_list, lun_link)
-			many = many || unit_attentions(entry) >= UNIT_ATTENTIONS;
+			many = many || unit_attentions(entry) >= most;
 		spin_unlock(&lun->lun_deve_lock);
 	}
 	spin_unlock(&backstore->se_port_lock);
@@ -98,7 +107,7 @@ static bool lun_is_to_be_reset(struct vscsi_tpg *tpg, unsigned int lun)
 		return false;
 	if (READ_ONCE(backstore->export_count) > 1 && !READ_ONCE(tpg->reservations))
 		return false;
-	return !backstore_has_many(backstore);
+	return !vscsi_backstore_is_unheard(backstore, UNIT_ATTENTIONS);
 }
 
 /* ---- One after the other ---- */

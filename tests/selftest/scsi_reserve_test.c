@@ -8,6 +8,9 @@
 #include "scsi_life.h"
 
 #define RESERVATION_CONFLICT	0x18
+#define TASK_SET_FULL		0x28
+#define OTHER_TAG		2
+#define MAX_UNHEARD		1024u	/* UNIT_ATTENTIONS */
 #define KEY			0x1122334455667788ull
 
 /* Service actions of PERSISTENT RESERVE OUT and IN, and bits of the former's parameters */
@@ -210,6 +213,49 @@ TEST_F(life, removed_while_it_is_registered)
 			answers++;
 	}
 	EXPECT_EQ(400, answers);
+}
+
+/*
+ * A guest that is registered, and sends nothing, is told of each release, by an entry that stays:
+ * there is a limit.
+ */
+TEST_F(life, releases_that_nobody_hears_of)
+{
+	struct scsi_vmm other = { .fd = -1 };
+	struct scsi_chan *c = self->c;
+	char *mem = self->vmm.mem;
+	struct vstor_reply r = {};
+	unsigned int i;
+
+	begin_registered(_metadata, c, mem);
+	ASSERT_EQ(0, target_create(TARGET_WWPN, OTHER_TAG));
+	ASSERT_EQ(0, target_nexus(TARGET_WWPN, OTHER_TAG, "naa.5001405000000003"));
+	ASSERT_EQ(0, target_reservations_of(OTHER_TAG, true));
+	ASSERT_EQ(0, target_add_lun_of(OTHER_TAG, 0, "fileio", "a"));
+	scsi_vmm_start(_metadata, &other);
+	other.config.tpgt = OTHER_TAG;
+	ASSERT_EQ(0, scsi_create(&other, 0));
+	OPEN_CHANNEL(&other, 0);
+	ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
+	settle(&other.chan[0]);
+	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, REGISTER, 0, KEY + 1, 0), 24);
+	/* What it has to hear of first */
+	ASSERT_EQ(0, target_add_lun_of(OTHER_TAG, 1, "iblock", "b"));
+	for (i = 0; i < MAX_UNHEARD + 2 && !r.msg.scsi_status; i++) {
+		r = pr_out(c, mem, RESERVE, KEY, 0, 0);
+		if (!r.msg.scsi_status)
+			r = pr_out(c, mem, RELEASE, KEY, 0, 0);
+	}
+	EXPECT_GE(MAX_UNHEARD, i);
+	EXPECT_EQ(TASK_SET_FULL, r.msg.scsi_status);
+	/* It hears of them, and all goes on. */
+	settle(&other.chan[0]);
+	while (scsi_do(&other.chan[0], &(struct scsi_cmd){ .cdb_len = 6, .dir = DIR_NONE })
+	       .msg.scsi_status == CHECK_CONDITION && i--)
+		;
+	EXPECT_GOOD(pr_out(c, mem, RESERVE, KEY, 0, 0), 24);
+	scsi_vmm_stop(&other);
+	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
 }
 
 /* ---- What else the target core has for guests ---- */

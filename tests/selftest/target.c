@@ -215,25 +215,38 @@ int target_nexus(const char *wwpn, unsigned int tag, const char *initiator)
 	return write_file(path, initiator);
 }
 
+int target_reservations_of(unsigned int tag, bool allow)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), FABRIC "/" TARGET_WWPN "/tpgt_%u/attrib/reservations", tag);
+	return write_file(path, allow ? "1" : "0");
+}
+
 int target_reservations(bool allow)
 {
-	return write_file(FABRIC "/" TARGET_WWPN "/tpgt_1/attrib/reservations", allow ? "1" : "0");
+	return target_reservations_of(TARGET_TAG, allow);
 }
 
 #define LUNS	FABRIC "/" TARGET_WWPN "/tpgt_1/lun"
 
-int target_add_lun(unsigned int lun, const char *kind, const char *name)
+int target_add_lun_of(unsigned int tag, unsigned int lun, const char *kind, const char *name)
 {
 	char path[256], link[300], to[256];
 	int ret;
 
-	snprintf(path, sizeof(path), LUNS "/lun_%u", lun);
+	snprintf(path, sizeof(path), FABRIC "/" TARGET_WWPN "/tpgt_%u/lun/lun_%u", tag, lun);
 	ret = make(path);
 	snprintf(link, sizeof(link), "%s/%s", path, name);
 	snprintf(to, sizeof(to), ROOT "/core/%s_0/%s", kind, name);
 	if (!ret && symlink(to, link))
 		ret = -errno;
 	return ret;
+}
+
+int target_add_lun(unsigned int lun, const char *kind, const char *name)
+{
+	return target_add_lun_of(TARGET_TAG, lun, kind, name);
 }
 
 int target_remove_lun(unsigned int lun)
