@@ -134,6 +134,7 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	r->chan = chan;
 	r->map = NULL;
 	r->copied = false;
+	r->bounce = NULL;
 	r->ended = false;
 	r->aborted = false;
 	r->absent = false;

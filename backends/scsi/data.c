@@ -68,6 +68,41 @@ void vscsi_unmap(struct vscsi_request *r)
 }
 
 /**
+ * vscsi_bounce() - Have pages for the data of a command that is copied
+ * @r: the request, mapped
+ *
+ * Charged to the VMM, where those that the target core allocates are charged to nobody. They are
+ * cleared if the guest reads: what a backstore does not fill in must not be what somebody else left
+ * there.
+ *
+ * Context: process, in kick() of the channel. May sleep.
+ * Return: 0; -ENOMEM.
+ */
+int vscsi_bounce(struct vscsi_request *r)
+{
+	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+
+	if (r->command.direction == VSTOR_TO_GUEST)
+		gfp |= __GFP_ZERO;
+	/* One page each: the target core looks at some data as if each entry were one. */
+	r->bounce = sgl_alloc_order(r->command.bytes, 0, false, gfp, &r->bounce_nents);
+	return r->bounce ? 0 : -ENOMEM;
+}
+
+/**
+ * vscsi_unbounce() - Undo vscsi_bounce()
+ * @r: the request, which may have no such pages
+ *
+ * Context: process.
+ */
+void vscsi_unbounce(struct vscsi_request *r)
+{
+	if (r->bounce)
+		sgl_free_n_order(r->bounce, r->bounce_nents, 0);
+	r->bounce = NULL;
+}
+
+/**
  * vscsi_is_aligned() - Can a block device use the guest's pages as they are?
  * @r: the request, mapped
  * @block: bytes of a block of the logical unit

@@ -36,9 +36,9 @@ static bool is_another_lun(struct vscsi_request *r)
 
 	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
 		return true;
-	if (!r->map || r->copied)
+	if (!r->map || (r->copied && !r->bounce))
 		return false;
-	return cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ||
+	return (!r->bounce && cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH) ||
 	       cmd->data_length != r->command.bytes;
 }
 
@@ -164,8 +164,8 @@ static void clear_what_is_read(struct vscsi_request *r)
 {
 	struct se_cmd *cmd = &r->cmd;
 
-	/* The target core's own pages of other commands are cleared by it. */
-	if (!r->copied || r->command.direction != VSTOR_TO_GUEST ||
+	/* The target core's own pages of other commands are cleared by it; ours are. */
+	if (!r->copied || r->bounce || r->command.direction != VSTOR_TO_GUEST ||
 	    !(cmd->se_cmd_flags & SCF_SCSI_DATA_CDB))
 		return;
 	r->execute = cmd->execute_cmd;

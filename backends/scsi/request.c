@@ -54,7 +54,7 @@ static int request_not_now(struct vscsi_request *r)
 	return vscsi_luns_share(r->chan->dev) ? request_complete(r, &result) : -EBUSY;
 }
 
-/* Its pages cannot be mapped. @error says why; -EBUSY: not now. */
+/* Its pages cannot be mapped, or copied. @error says why; returns -EBUSY: not now. */
 static int request_unmappable(struct vscsi_request *r, int error)
 {
 	struct vstor_result result = {};
@@ -152,7 +152,10 @@ static void request_submit(struct vscsi_request *r)
 	unsigned int nents = 0;
 	sense_reason_t reason;
 
-	if (r->map && !r->copied) {
+	if (r->bounce) {
+		sgl = r->bounce;
+		nents = r->bounce_nents;
+	} else if (r->map && !r->copied) {
 		struct sg_table *sgt = vmbus_mapping_sgt(r->map);
 
 		sgl = sgt->sgl;
@@ -208,15 +211,27 @@ static void request_ready(struct vscsi_request *r)
 }
 
 /*
- * A backstore that is given a scatterlist works on all of it: so it must be as long as the
- * command says.
+ * The guest's pages, or others, from or to which its data is copied. A backstore that is given a
+ * scatterlist works on all of it: so it must be as long as the command says. Data of a device
+ * behind pscsi is as long as it is said to be here.
+ *
+ * What is no data of blocks, or has not the length of its blocks, goes on pages of the target
+ * core's, which are charged to nobody: so that is not much.
  */
-static bool request_is_copied(const struct vscsi_request *r)
+static int request_place(struct vscsi_request *r)
 {
 	const struct vstor_command *c = &r->command;
 	u32 block = READ_ONCE(r->chan->dev->tpg->block_size[c->lun]);
+	bool exact = c->blocks && (!block || (u64)c->blocks * block == c->bytes);
 
-	return !block || (u64)c->blocks * block != c->bytes || !vscsi_is_aligned(r, block);
+	r->copied = !exact || !block || !vscsi_is_aligned(r, block);
+	if (!r->copied)
+		return 0;
+	if (!exact && c->bytes > VSCSI_COPY_BYTES)
+		return -EMSGSIZE;
+	if (!vscsi_request_charge(r, c->bytes))
+		return -EAGAIN;
+	return exact ? vscsi_bounce(r) : 0;
 }
 
 /**
@@ -243,12 +258,11 @@ int vscsi_execute(struct vscsi_request *r)
 		return request_not_now(r);
 	if (c->bytes) {
 		ret = request_map(r);
-		if (ret)
-			return request_unmappable(r, ret);
-		r->copied = request_is_copied(r);
-		if (r->copied && !vscsi_request_charge(r, c->bytes)) {
+		if (!ret)
+			ret = request_place(r);
+		if (ret) {
 			vscsi_unmap(r);
-			return request_not_now(r);
+			return request_unmappable(r, ret);
 		}
 	}
 	request_ready(r);
@@ -269,7 +283,7 @@ int vscsi_write_pending(struct se_cmd *cmd)
 	struct vscsi_request *r = vscsi_to_request(cmd);
 
 	/* Pages of the target core's have what somebody else left there. */
-	if (!(cmd->se_cmd_flags & SCF_PASSTHROUGH_SG_TO_MEM_NOALLOC) && cmd->data_length &&
+	if ((r->copied || !r->map) && cmd->data_length &&
 	    !vscsi_copy_from_guest(r, cmd->t_data_sg, cmd->t_data_nents, cmd->data_length))
 		return -EIO;
 	target_execute_cmd(cmd);
@@ -372,6 +386,7 @@ void vscsi_request_released(struct se_cmd *cmd)
 	struct vstor_result result;
 
 	vscsi_unmap(r);
+	vscsi_unbounce(r);
 	request_result(r, &result);
 	vstor_complete(&result, &r->packet);
 	/* For the next one: the target core fills in less than it says. */

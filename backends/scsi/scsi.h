@@ -190,7 +190,9 @@ struct vscsi_channel {
  * @packet: payload of the answer
  * @command: what the packet says, if it is a request block
  * @map: the guest's pages; NULL if there are none
- * @copied: the target core has pages of its own, which are copied from or to those of @map
+ * @copied: the target works on other pages, which are copied from or to those of @map
+ * @bounce: these, if they are data of blocks; else, and if NULL, the target core's own
+ * @bounce_nents: entries of that
  * @copy_bytes: what the request has of channel.copy_bytes
  * @admitted: it is in channel.commands
  * @command_node: where it is in that
@@ -216,6 +218,8 @@ struct vscsi_request {
 	struct vstor_packet packet;
 	struct vstor_command command;
 	struct vmbus_mapping *map;
+	struct scatterlist *bounce;
+	unsigned int bounce_nents;
 	bool copied;
 	bool ended;
 	bool aborted;
@@ -292,6 +296,8 @@ void vscsi_request_released(struct se_cmd *cmd);
 /* data.c */
 int vscsi_map(struct vscsi_request *r, bool nowait);
 void vscsi_unmap(struct vscsi_request *r);
+int vscsi_bounce(struct vscsi_request *r);
+void vscsi_unbounce(struct vscsi_request *r);
 bool vscsi_is_aligned(const struct vscsi_request *r, u32 block);
 size_t vscsi_copy_to_guest(struct vscsi_request *r, struct scatterlist *sgl,
 			   unsigned int nents, size_t len);

@@ -3,12 +3,15 @@
  * The SCSI backend: logical units that share a channel, one of which hangs. It has so much of
  * what the channel can have under way, and the others go on.
  */
+#include "machine.h"
 #include "scsi_life.h"
 
 /* What a channel can have under way: POOL_REQUESTS */
 #define MAX_COMMANDS		256u
 /* Of its data that is copied: VSCSI_COPY_BYTES */
 #define COPY_BYTES		(256u << 10)
+/* Of a command: max_transfer_bytes */
+#define TRANSFER		1048576u
 #define SRB_BUSY		0x05
 #define BUSY			0x08
 #define TASK_SET_FULL		0x28
@@ -166,6 +169,60 @@ TEST_F(life, one_hangs_that_copies)
 	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE + 1));
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+}
+
+/* ---- Whose memory that is ---- */
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define CGROUP		CGROUPS "/scsi-share-test"
+
+/* Bytes that are charged to the cgroup */
+static long charged(void)
+{
+	char text[32] = "";
+	int fd = open(CGROUP "/memory.current", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return atol(text);
+}
+
+/* The pages of data that is copied are the VMM's, also while its disk hangs. */
+TEST_F(life, copies_are_charged)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, TRANSFER / BLOCK, 1);
+	long before;
+
+	ASSERT_EQ(0, file_write(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	ASSERT_EQ(0, file_write(CGROUP "/cgroup.procs", "0"));
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	before = charged();
+	scsi_send(self->c, &cmd);
+	scsi_kick(self->c);
+	EXPECT_TRUE(WAIT_FOR(charged() >= before + TRANSFER));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_GOOD(scsi_next(self->c), TRANSFER);
+	EXPECT_EQ(0, file_write(CGROUPS "/cgroup.procs", "0"));
+	EXPECT_TRUE(WAIT_FOR(rmdir(CGROUP) == 0));
+}
+
+/*
+ * What is not as long as its blocks is on pages of the target's, which nobody pays for: that is not
+ * much.
+ */
+TEST_F(life, much_that_is_no_blocks)
+{
+	struct scsi_cmd cmd = read_of(0, TRANSFER / BLOCK, 0);
+
+	settle(self->c);
+	cmd.bytes = COPY_BYTES;
+	EXPECT_GOOD(scsi_do(self->c, &cmd), COPY_BYTES);
+	cmd.bytes = COPY_BYTES + BLOCK;
+	EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_INVALID_REQUEST, 5, 0x24, 0);
+	EXPECT_TRUE(lun_works(self->c, 0, 0));
 }
 
 /*
