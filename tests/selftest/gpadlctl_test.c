@@ -251,6 +251,18 @@ static int take_group(int fd)
 	return ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &create) ? -errno : 0;
 }
 
+static long number_in(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	long n = -1;
+
+	if (f && fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	if (f)
+		fclose(f);
+	return n;
+}
+
 TEST_F(gpadlctl, disk_of_a_file)
 {
 	struct stat st;
@@ -260,6 +272,8 @@ TEST_F(gpadlctl, disk_of_a_file)
 	EXPECT_TRUE(ctl_says(self->text,
 			     "^Disk data, 8 MiB is LUN 0 of " WWN ", portal group 1.$"));
 	EXPECT_TRUE(exists(GROUP "/lun/lun_0/data/udev_path"));
+	EXPECT_EQ(0, number_in(GROUP "/lun/lun_0/data/attrib/emulate_3pc"));
+	EXPECT_EQ(2048, number_in(GROUP "/lun/lun_0/data/attrib/max_write_same_len"));
 	EXPECT_EQ(0, stat(IMAGE, &st));
 	EXPECT_EQ(8 << 20, st.st_size);
 	EXPECT_EQ(0, ctl_run(self->text, "disk list"));

@@ -272,6 +272,10 @@ static bool make_backstore(struct made *made, struct disk *d)
 		return false;
 	if (!step_write(rooted("%s/enable", d->backstore), "1"))
 		return false;
+	/* What vmbus_scsi refuses, a guest is not to be told of. */
+	if (!step_write(rooted("%s/attrib/emulate_3pc", d->backstore), "0") ||
+	    !step_write(rooted("%s/attrib/max_write_same_len", d->backstore), "2048"))
+		return false;
 	/* A guest sees the first 25 digits of it in the disk's NAA name. */
 	snprintf(serial, sizeof(serial), "%s%016llx", d->wwn + strlen("naa."),
 		 name_hash("%s:%u:%u:%s", d->wwn, d->tpgt, d->lun, d->name));
