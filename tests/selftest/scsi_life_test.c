@@ -3,6 +3,8 @@
  * The SCSI backend: logical units and channels that come and go, backstores that fail or
  * hang, and what ends while commands are under way.
  */
+#include <sys/syscall.h>
+
 #include "fail.h"
 #include "scsi_life.h"
 
@@ -246,6 +248,17 @@ TEST_F(life, rescind)
 	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
 	EXPECT_EQ(0, vmm_rescind(self->vmm.fd, self->c->relid));
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* The module stays while its disks are in use, whatever an operator tries. */
+TEST_F(life, module_stays)
+{
+	__u64 id = BEGIN_HUNG(self->c, 7);
+
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "vmbus_scsi", O_NONBLOCK));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(id, scsi_next(self->c).id);
 }
 
 TEST_F(life, reset_of_the_machine)
