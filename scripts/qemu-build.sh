@@ -156,7 +156,7 @@ check_style()
 	local file
 
 	cd "$1"
-	for file in "$top"/tools/qemu/patches/{fixes,vmbus,newest}/*.patch; do
+	for file in "$top"/tools/qemu/patches/*/*.patch; do
 		perl scripts/checkpatch.pl --terse --no-summary "$file" || true
 	done
 	(cd "$top/tools/qemu/src" && find . -name '*.[ch]') | while read -r file; do
