@@ -66,8 +66,9 @@ run()
 
 	collect_modules "$dir/ko" "$(built_modules "$dir/build")" "$dir/build" "${found[@]}"
 	# What is there before our modules, and stays: file systems, and what disks stand on
-	collect_modules "$dir/fs" "loop crc32c_generic ext4 target_core_file \
-		target_core_iblock target_core_pscsi dm_mod dm_delay sd_mod scsi_debug" "${found[@]:-$dir/fs}"
+	collect_modules "$dir/fs" "loop crc32c_generic ext4 fuse target_core_file \
+		target_core_iblock target_core_pscsi dm_mod dm_delay sd_mod scsi_debug" \
+		"${found[@]:-$dir/fs}"
 	grep -vxFf "$dir/fs/order" "$dir/ko/order" >"$dir/ko/order.ours"
 	mv "$dir/ko/order.ours" "$dir/ko/order"
 	printf '%s\n' "$@" >"$dir/arguments"

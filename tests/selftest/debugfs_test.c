@@ -127,6 +127,8 @@ TEST_F(debugfs, gpadl_that_is_revoked_while_it_is_mapped)
 {
 	int uffd = memory_stall(self->vmm.mem, MEM_BYTES);
 
+	if (kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
 	ASSERT_LE(0, uffd);
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
 	EXPECT_EQ(0, backend_map_begin(self->vmm.backend, HANDLE, 0));

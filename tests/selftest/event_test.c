@@ -509,6 +509,8 @@ TEST_F(events, destroyed_while_modified)
 	struct task t;
 	int uffd;
 
+	if (kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
 	ASSERT_NE(MAP_FAILED, page);
 	uffd = memory_stall(page, HV_PAGE);
 	ASSERT_LE(0, uffd);

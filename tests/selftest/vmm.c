@@ -464,13 +464,24 @@ static void *map_thp(size_t bytes)
 	return mem;
 }
 
-/* Of pages as small as they say: Debian's kernel makes them huge where it can */
+/*
+ * Of pages as small as they say: Debian's kernel makes them huge where it can. Aligned as if they
+ * were huge, as since Linux 6.7: so other memory has no share in the mapper's blocks.
+ */
 static void *map_small(size_t bytes)
 {
-	void *mem = map_anon(bytes, MAP_PRIVATE);
+	size_t more = bytes < HUGE ? 0 : HUGE, skip;
+	char *mem = map_anon(bytes + more, MAP_PRIVATE);
 
-	if (mem != MAP_FAILED)
-		madvise(mem, bytes, MADV_NOHUGEPAGE);
+	if (mem == MAP_FAILED)
+		return mem;
+	if (more) {
+		skip = -(uintptr_t)mem % HUGE;
+		munmap(mem, skip);
+		mem += skip;
+		munmap(mem + bytes, more - skip);
+	}
+	madvise(mem, bytes, MADV_NOHUGEPAGE);
 	return mem;
 }
 

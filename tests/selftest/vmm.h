@@ -147,6 +147,7 @@ long pinned_kb(pid_t pid);	/* charged to that process; 0: to this one */
 /* Is the kernel older than that? What it then cannot do, selftest.sh tells by these words. */
 bool kernel_before(int major, int minor);
 #define NO_PIN_WAITS	"before Linux 6.2: no long-term pin waits for a userfaultfd"
+#define UNCOUNTED_ERRORS "before Linux 6.3: memory errors are not counted"
 #define KERNEL_WORKERS	"before Linux 6.10: workers are kernel threads"
 #define PROT_NONE_PINNED "before Linux 6.5: compat.h pins with FOLL_FORCE"
 
