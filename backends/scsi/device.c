@@ -13,6 +13,9 @@
 #include "gpadl/compat.h"
 #include "scsi.h"
 
+/* close() waits for what is in it, and may run where memory is being reclaimed. */
+struct workqueue_struct *vscsi_wq;
+
 static const struct vstor_luns no_luns;
 
 /**

@@ -101,9 +101,6 @@ static struct vmbus_backend vscsi_backend = {
 
 /* ---- The module ---- */
 
-/* close() waits for what is in it, and may run where memory is being reclaimed. */
-struct workqueue_struct *vscsi_wq;
-
 static int __init vscsi_init(void)
 {
 	int ret;

@@ -243,9 +243,6 @@ static inline struct vscsi_request *vscsi_to_request(struct se_cmd *cmd)
 	return container_of(cmd, struct vscsi_request, cmd);
 }
 
-/* main.c */
-extern struct workqueue_struct *vscsi_wq;
-
 /* fabric.c */
 int vscsi_fabric_register(void);
 void vscsi_fabric_unregister(void);
@@ -253,6 +250,7 @@ int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag);
 void vscsi_tpg_unbind(struct vscsi_device *dev);
 
 /* device.c */
+extern struct workqueue_struct *vscsi_wq;
 void vscsi_device_ready(struct vscsi_device *dev);
 void vscsi_device_started(struct vscsi_device *dev);
 void vscsi_device_luns_changed(struct vscsi_device *dev);
