@@ -78,9 +78,10 @@ void fuzz_fail(const char *format, ...)
 	_exit(1);
 }
 
-void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret)
+void fuzz_count(unsigned int op, int ret)
 {
 	int error = ret < 0 ? -ret : 0;
+	const int *errnos = fuzz->ops[op].errnos;
 	unsigned int i = 0;
 
 	if (ret == FUZZ_LATER)
@@ -88,10 +89,10 @@ void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret)
 	fuzz->operations++;
 	if (error < FUZZ_ERRNOS)
 		fuzz->results[op][error]++;
-	while (error && i < FUZZ_MAX_ERRNOS && ops[op].errnos[i] != error)
+	while (error && i < FUZZ_MAX_ERRNOS && errnos[i] != error)
 		i++;
-	if (error && (i == FUZZ_MAX_ERRNOS || !ops[op].errnos[i]))
-		fuzz_fail("%s returned %s", ops[op].name, strerrorname_np(error) ?: "?");
+	if (error && (i == FUZZ_MAX_ERRNOS || !errnos[i]))
+		fuzz_fail("%s returned %s", fuzz->ops[op].name, strerrorname_np(error) ?: "?");
 }
 
 void fuzz_trace(const char *format, ...)
@@ -114,7 +115,7 @@ unsigned int fuzz_do(struct dice *d, const struct fuzz_op *ops, unsigned int nr,
 	int ret = ops[op].run(l);
 
 	fuzz_trace("# %u: %s: %d\n", fuzz->step, ops[op].name, ret);
-	fuzz_count(ops, op, ret);
+	fuzz_count(op, ret);
 	return op;
 }
 
@@ -358,6 +359,7 @@ unsigned int fuzz_run(const struct fuzz_kind *kind)
 	fuzz = fuzz_share(sizeof(*fuzz));
 	if (!fuzz)
 		return 1;
+	fuzz->ops = kind->ops;
 	if (s.seed) {
 		for (lives = 0; !failed && lives < number("FUZZ_TIMES", 1); lives++)
 			failed = !live(kind, &s);

@@ -65,7 +65,7 @@ unsigned int fuzz_choose(struct dice *d, const struct fuzz_op *ops, unsigned int
 #define FUZZ_LATER	(-9999)
 
 /* Count what an operation has returned; it fails if that is not documented. */
-void fuzz_count(const struct fuzz_op *ops, unsigned int op, int ret);
+void fuzz_count(unsigned int op, int ret);
 
 /* One of @ops, by weight: choose it, do it, tell it, count it. Returns which one. */
 unsigned int fuzz_do(struct dice *d, const struct fuzz_op *ops, unsigned int nr, struct life *l);
@@ -81,6 +81,7 @@ void fuzz_trace(const char *format, ...);
 
 /**
  * struct fuzz_shared - in memory that processes share
+ * @ops: what the fuzzer does
  * @results: how often an operation returned an errno, or 0
  * @states: how often a state of the kernel's was seen
  * @operations: how many there were in all
@@ -91,6 +92,7 @@ void fuzz_trace(const char *format, ...);
  * @why: what
  */
 struct fuzz_shared {
+	const struct fuzz_op *ops;
 	atomic_uint results[FUZZ_MAX_OPS][FUZZ_ERRNOS];
 	atomic_uint states[FUZZ_MAX_STATES];
 	atomic_ulong operations;

@@ -161,7 +161,7 @@ static void life(__u64 seed, unsigned int length)
 		ret = fuzz_device_ops[op].run(&l);
 		fuzz_trace("# %u: guest %u, channel %u, handle %u: %s: %d\n", fuzz->step, l.v,
 			   l.c, l.h, fuzz_device_ops[op].name, ret);
-		fuzz_count(fuzz_device_ops, op, ret);
+		fuzz_count(op, ret);
 	}
 	fuzz->end = sum + l.dice.state;
 	if (l.ending != LEAVES) {

@@ -191,7 +191,7 @@ static int thread_main(void *arg)
 	default:
 		ret = thread_read(t->vm);
 	}
-	fuzz_count(fuzz_device_ops, t->op, ret);
+	fuzz_count(t->op, ret);
 	return ret;
 }
 

@@ -183,7 +183,7 @@ static __u32 read_packet(struct life *l)
 	total = desc.len8 * 8u + TRAILER;
 	l->read = (l->read + total) % l->data_bytes;
 	l->nr_read++;
-	fuzz_count(ops, l->kind, 0);
+	fuzz_count(l->kind, 0);
 	return total;
 }
 
