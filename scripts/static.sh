@@ -114,6 +114,17 @@ check_design()
 	done
 }
 
+# In each module and each program files use each other one way, and never in a circle
+check_circles()
+{
+	local folder
+
+	for folder in '(vmbus_gpadl_map|gpadl/.*)' 'host/.*' 'backends/.*' 'tools/vmm/.*' \
+		      'tools/gpadlctl/.*' 'kunit/.*' 'tests/selftest/.*'; do
+		python3 -B scripts/circles.py $(sources "^$folder\.c$")
+	done
+}
+
 # A file of one subject fits into so many
 check_long_files()
 {
@@ -314,8 +325,8 @@ check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPA
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
-	shellcheck long_scripts long_files scripts tests names design uapi versions masks install release
-	docs commands)
+	shellcheck long_scripts long_files scripts tests names design circles uapi versions masks
+	install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 
 # A check fails by its status or by having something to say
