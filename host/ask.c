@@ -7,6 +7,8 @@
  * reference; the next poll() or ioctl after it is done brings it to its end, and
  * posts VMBUS_HOST_EVENT_DONE. The VMM comes by: all that requests depend on wakes
  * guest.wait, after it has changed.
+ *
+ * UNPLUG only has the device's backend asked, which says so when the guest has let go: unplug.c.
  */
 #include <linux/errno.h>
 #include <linux/list.h>
@@ -293,6 +295,29 @@ int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonbl
 	return guest_end_channel(guest, relid, nonblock, ENDPOINT_ASKED_DESTROY);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_destroy_channel);
+
+/**
+ * vmbus_guest_unplug_channel() - VMBUS_HOST_CHANNEL_UNPLUG
+ * @guest: the guest, a partition
+ * @relid: the primary channel of the device
+ *
+ * Context: process, may sleep, but not for a backend.
+ * Return: 0; -ENOENT.
+ */
+int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid)
+{
+	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, relid);
+	int ret = 0;
+
+	if (!ep)
+		return -ENOENT;
+	if (!vmbus_ep_is_primary(ep))
+		ret = -ENOENT;
+	else
+		vmbus_gpadl_channel_queue_work(ep->chan, &ep->unplug_work);
+	vmbus_ep_put(ep);
+	return ret;
+}
 
 static void guest_reset_endpoints(struct vmbus_guest *guest)
 {

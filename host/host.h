@@ -335,13 +335,10 @@ int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u
 			     bool nonblock);
 ssize_t vmbus_guest_read_wait(struct vmbus_guest *guest, struct iov_iter *to, bool nonblock);
 
-/* unplug.c */
-void vmbus_ep_unplug_init(struct vmbus_endpoint *ep);
-int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid);
-
 /* ask.c: what backends may keep waiting */
 int vmbus_guest_rescind_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
 int vmbus_guest_destroy_channel(struct vmbus_guest *guest, u32 relid, bool nonblock);
+int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid);
 int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock);
 void vmbus_guest_finish(struct vmbus_guest *guest);
 void vmbus_guest_wait_reader(struct vmbus_guest *guest);
@@ -395,6 +392,9 @@ bool vmbus_ep_is_dying(struct vmbus_endpoint *ep);
 bool vmbus_ep_is_idle(struct vmbus_endpoint *ep, bool removed);
 void vmbus_ep_retarget(struct vmbus_endpoint *ep, u32 target_vp);
 void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map);
+
+/* unplug.c: when the VMM wants the device back */
+void vmbus_ep_unplug_init(struct vmbus_endpoint *ep);
 
 /* endpoint_ref.c: references */
 void vmbus_ep_put(struct vmbus_endpoint *ep);

@@ -3,7 +3,6 @@
  * Hot unplug: a device goes because its backend says so, or because its backend goes; or
  * because the VMM asks for it, and then its backend says so when the guest has let go.
  */
-#include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
@@ -74,29 +73,6 @@ static void endpoint_unplug_work(struct vmbus_gpadl_work *work)
 void vmbus_ep_unplug_init(struct vmbus_endpoint *ep)
 {
 	vmbus_gpadl_work_init(&ep->unplug_work, endpoint_unplug_work);
-}
-
-/**
- * vmbus_guest_unplug_channel() - VMBUS_HOST_CHANNEL_UNPLUG
- * @guest: the guest, a partition
- * @relid: the primary channel of the device
- *
- * Context: process, may sleep, but not for a backend.
- * Return: 0; -ENOENT.
- */
-int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid)
-{
-	struct vmbus_endpoint *ep = vmbus_guest_get_endpoint(guest, relid);
-	int ret = 0;
-
-	if (!ep)
-		return -ENOENT;
-	if (!vmbus_ep_is_primary(ep))
-		ret = -ENOENT;
-	else
-		vmbus_gpadl_channel_queue_work(ep->chan, &ep->unplug_work);
-	vmbus_ep_put(ep);
-	return ret;
 }
 
 /* ---- Its backend goes ---- */
