@@ -21,8 +21,9 @@ FUNCTION = re.compile(EXTERNAL + r'(\w+)\([^;{]*\)\n\{', re.M)
 VARIABLE = re.compile(EXTERNAL + r'(\w+)(?:\[[^\]\n]*\])*(?: =|;)', re.M)
 
 
-def arrows(texts):
+def arrows(files):
     """What each file uses of which other."""
+    texts = {f: NOISE.sub('', pathlib.Path(f).read_text(encoding='utf-8')) for f in files}
     definers = collections.defaultdict(set)
     for file, text in texts.items():
         for name in FUNCTION.findall(text) + VARIABLE.findall(text):
@@ -39,7 +40,7 @@ def reached(used, file):
     """All that a file uses, and what that uses; itself only in a circle."""
     seen, todo = set(), [file]
     while todo:
-        new = used[todo.pop()].keys() - seen
+        new = set(used.get(todo.pop(), ())) - seen
         seen |= new
         todo += new
     return seen
@@ -47,9 +48,7 @@ def reached(used, file):
 
 def main(args):
     show_all = args[:1] == ['--arrows']
-    texts = {f: NOISE.sub('', pathlib.Path(f).read_text(encoding='utf-8'))
-             for f in args[show_all:]}
-    used = arrows(texts)
+    used = arrows(args[show_all:])
     reach = {file: reached(used, file) for file in used}
     for file, others in used.items():
         for other, names in sorted(others.items()):
@@ -57,4 +56,5 @@ def main(args):
                 print(f'{file} uses {other}: {" ".join(names)}')
 
 
-main(sys.argv[1:])
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -99,7 +99,8 @@ check_shellcheck()
 		$(sources '^(scripts|tools|tests|\.ci)/'))
 }
 
-# Each file of the modules has a line where the tree is drawn: in the part of its folder
+# Each file of the modules has a line where the tree is drawn: in the part of its folder; and a
+# room, with arrows to what it uses
 check_design()
 {
 	local file name folder
@@ -112,6 +113,7 @@ check_design()
 			Documentation/design.rst | grep -qE "\`$name\.(\[ch\]|[ch])\`" ||
 			echo "Documentation/design.rst does not say what $file knows"
 	done
+	python3 -B scripts/rooms.py $(sources '^(vmbus_gpadl_map|(gpadl|host|backends/.*)/.*)\.c$')
 }
 
 # In each module and each program files use each other one way, and never in a circle
