@@ -25,7 +25,7 @@ int vmbus_partition_next_reply(struct vmbus_partition *p, void *buf, size_t len)
 {
 	int ret = gpadl_reply_next(&p->replies, buf, len);
 
-	/* A slot may have become free. */
+	/* There may be room again. */
 	if (ret > 0)
 		gpadl_partition_wake(p);
 	return ret;
@@ -61,7 +61,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_peek_reply, VMBUS_GPADL_NS);
  */
 void vmbus_partition_take_reply(struct vmbus_partition *p, u64 id)
 {
-	/* A slot may have become free. */
+	/* There may be room again. */
 	if (gpadl_reply_take(&p->replies, id))
 		gpadl_partition_wake(p);
 }

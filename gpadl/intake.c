@@ -2,8 +2,8 @@
 /*
  * The guest's messages, one at a time (rx_mutex).
  *
- * Each is decoded into a copy of its fixed part, and gets a free reply slot before anything
- * is changed; so there is always room for an answer, and a guest whose replies nobody reads
+ * Each is decoded into a copy of its fixed part, and room for a reply is reserved before
+ * anything is changed; so it can always be answered, and a guest whose replies nobody reads
  * is told to come back.
  *
  * A message that makes or finds no GPADL is answered here; a GPADL answers for itself
@@ -43,7 +43,7 @@ static void rx_reply(struct rx *rx, struct vmbus_gpadl_channel *chan)
 	gpadl_partition_wake(rx->p);
 }
 
-/* A HEADER that makes no GPADL: the reply takes the slot. */
+/* A HEADER that makes no GPADL: the reply takes the room. */
 static int rx_reject_header(struct rx *rx, struct vmbus_gpadl_channel *chan,
 			    enum gpadl_reason reason, u32 status)
 {
@@ -157,7 +157,7 @@ static int rx_locked(struct rx *rx)
 
 	rx->reply = gpadl_reply_reserve(&rx->p->replies);
 	if (!rx->reply)
-		return rx_refuse(rx, GPADL_REASON_NO_SLOT, -EAGAIN);
+		return rx_refuse(rx, GPADL_REASON_NO_ROOM, -EAGAIN);
 
 	gpadl_mem_account_begin(&rx->p->mem, &acct);
 	ret = rx_dispatch(rx);

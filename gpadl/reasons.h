@@ -25,7 +25,7 @@
 	R(BAD_MESSAGE, bad_message, "message too short or too long") \
 	R(NOT_OURS, not_ours, "message type that is not handled here") \
 	R(NO_CHANNEL, no_channel, "no such channel here") \
-	R(NO_SLOT, no_slot, "too many replies wait") \
+	R(NO_ROOM, no_room, "too many replies wait") \
 	R(NO_HEADER, no_header, "GPADL_BODY that continues nothing") \
 	R(OTHER_CHANNEL, other_channel, "GPADL_TEARDOWN by another channel") \
 	R(REPEATED, repeated, "GPADL_TEARDOWN repeated")

@@ -5,7 +5,7 @@
  * A reply is in one of three places: with its owner (a GPADL that has not posted it,
  * or the message that reserved it), in the queue, or, if unused, in the free list. It
  * moves under the queue's lock; what happens to it after it left the queue (give the
- * slot back, drop the object's reference) happens outside, because it may free the
+ * room back, drop the object's reference) happens outside, because it may free the
  * object, and with it the queue.
  */
 #include <linux/errno.h>
@@ -16,7 +16,7 @@
 #include "reply.h"
 
 /**
- * gpadl_reply_queue_init() - Prepare a queue with all its slots free
+ * gpadl_reply_queue_init() - Prepare a queue with all its room free
  * @q: the queue
  *
  * Context: may sleep.
@@ -29,17 +29,17 @@ int gpadl_reply_queue_init(struct gpadl_reply_queue *q)
 	spin_lock_init(&q->lock);
 	INIT_LIST_HEAD(&q->queued);
 	INIT_LIST_HEAD(&q->free);
-	q->slots = kvcalloc(GPADL_REPLY_SLOTS, sizeof(*q->slots), GFP_KERNEL_ACCOUNT);
-	if (!q->slots)
+	q->room = kvcalloc(GPADL_REPLY_ROOM, sizeof(*q->room), GFP_KERNEL_ACCOUNT);
+	if (!q->room)
 		return -ENOMEM;
-	for (i = 0; i < GPADL_REPLY_SLOTS; i++)
-		list_add_tail(&q->slots[i].node, &q->free);
+	for (i = 0; i < GPADL_REPLY_ROOM; i++)
+		list_add_tail(&q->room[i].node, &q->free);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_queue_init);
 
 /**
- * gpadl_reply_queue_destroy() - Free the slots of a queue in which nothing waits
+ * gpadl_reply_queue_destroy() - Free the room of a queue in which nothing waits
  * @q: the queue
  *
  * Context: may sleep.
@@ -47,16 +47,16 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_queue_init);
 void gpadl_reply_queue_destroy(struct gpadl_reply_queue *q)
 {
 	WARN_ON_ONCE(!list_empty(&q->queued));
-	kvfree(q->slots);
+	kvfree(q->room);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_queue_destroy);
 
 /**
- * gpadl_reply_reserve() - Take a slot for a reply that no object holds
+ * gpadl_reply_reserve() - Take room for a reply that no object holds
  * @q: the queue
  *
  * Context: process, also under a spinlock.
- * Return: the slot, to be posted or cancelled exactly once; NULL if none is free.
+ * Return: the reply, to be posted or cancelled exactly once; NULL if there is no room.
  */
 struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
 {
@@ -72,12 +72,12 @@ struct gpadl_reply *gpadl_reply_reserve(struct gpadl_reply_queue *q)
 EXPORT_SYMBOL_IF_KUNIT(gpadl_reply_reserve);
 
 /**
- * gpadl_reply_cancel() - Give a slot back that was not needed
+ * gpadl_reply_cancel() - Give room back that was not needed
  * @q: the queue
  * @r: what gpadl_reply_reserve() returned
  *
  * Context: process, also under a spinlock.
- * Return: true if no other slot was free: somebody may wait for one.
+ * Return: true if there was no other room: somebody may wait for it.
  */
 bool gpadl_reply_cancel(struct gpadl_reply_queue *q, struct gpadl_reply *r)
 {
@@ -298,11 +298,11 @@ bool gpadl_reply_readable(struct gpadl_reply_queue *q)
 }
 
 /**
- * gpadl_reply_writable() - Is a slot free?
+ * gpadl_reply_writable() - Is there room?
  * @q: the queue
  *
  * Context: any.
- * Return: true if gpadl_reply_reserve() would find one.
+ * Return: true if gpadl_reply_reserve() would find it.
  */
 bool gpadl_reply_writable(struct gpadl_reply_queue *q)
 {

@@ -3,8 +3,8 @@
  * Queue of the messages that wait for the VMM to deliver them to the guest.
  *
  * A reply belongs to an object (a GPADL's CREATED and TORNDOWN, embedded in it, so that
- * a teardown never allocates) or takes one of a fixed number of slots. Slots are
- * reserved before a guest's message is looked at: where none is free, nothing has
+ * a teardown never allocates) or is one of a fixed number, the queue's room. Room is
+ * reserved before a guest's message is looked at: where there is none, nothing has
  * been changed, and the guest can be told to try again.
  */
 #ifndef _GPADL_REPLY_H
@@ -16,14 +16,14 @@
 
 #include "vmbus_gpadl_map.h"
 
-/* Slots for replies that belong to no object. */
-#define GPADL_REPLY_SLOTS	256
+/* Room for so many replies that belong to no object */
+#define GPADL_REPLY_ROOM	256
 
 /**
  * struct gpadl_reply - a message for the guest
  * @node: in gpadl_reply_queue.queued or .free; empty if in neither
  * @same: in the list of the channel that it is about, while it is queued
- * @release: gives the reply back to its object; NULL for a slot
+ * @release: gives the reply back to its object; NULL if it has none
  * @id: which one it is of all that have ever been queued
  * @len: bytes of @msg in use
  * @msg: the message
@@ -41,8 +41,8 @@ struct gpadl_reply {
  * struct gpadl_reply_queue - replies of one partition
  * @lock: protects all below; innermost, taken under GPADL locks
  * @queued: replies that wait, in the order of the changes that they tell of
- * @free: slots that are neither reserved nor queued
- * @slots: all slots
+ * @free: room that is neither reserved nor queued
+ * @room: all of it
  * @nr_posted: replies that have ever been queued
  *
  * It also protects the list that each channel has of its replies that are queued, which the
@@ -52,7 +52,7 @@ struct gpadl_reply_queue {
 	spinlock_t lock;
 	struct list_head queued;
 	struct list_head free;
-	struct gpadl_reply *slots;
+	struct gpadl_reply *room;
 	u64 nr_posted;
 };
 

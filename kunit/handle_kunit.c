@@ -164,7 +164,7 @@ VM_CASE(more_pages_than_allowed)
 	vm_expect_silence(vm);
 }
 
-/* What every kind of message gets while no slot is free. */
+/* What every kind of message gets while there is no room for a reply. */
 static void expect_again(struct vm *vm)
 {
 	struct guest_msg m;
@@ -176,7 +176,7 @@ static void expect_again(struct vm *vm)
 	KUNIT_EXPECT_EQ(vm->test, vm_post(vm, &m), -EAGAIN);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], 0), -EAGAIN);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], 12345), -EAGAIN);
-	KUNIT_EXPECT_EQ(vm->test, atomic_read(&vm->p->counts[GPADL_REASON_NO_SLOT]), 4);
+	KUNIT_EXPECT_EQ(vm->test, atomic_read(&vm->p->counts[GPADL_REASON_NO_ROOM]), 4);
 	KUNIT_EXPECT_EQ(vm->test, vmbus_partition_poll(vm->p), VMBUS_PARTITION_READABLE);
 
 	/* Nothing has changed. */
@@ -192,12 +192,12 @@ VM_CASE(replies_never_read)
 	struct guest_msg m;
 	int i, wakes;
 
-	/* One READY, one being assembled, and replies that fill all slots. */
+	/* One READY, one being assembled, and replies that fill all room. */
 	vm_establish(vm, &vm->c[0], 0, VM_LOW_PFN, 2);
 	vm_valid_header(vm, &m, &vm->c[0], 1);
 	m.len = GUEST_HEADER_DATA;
 	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), 0);
-	for (i = 0; i < GPADL_REPLY_SLOTS; i++)
+	for (i = 0; i < GPADL_REPLY_ROOM; i++)
 		KUNIT_ASSERT_EQ(test, vm_teardown(vm, &vm->c[0], 1000 + i), 0);
 	expect_again(vm);
 
@@ -209,19 +209,19 @@ VM_CASE(replies_never_read)
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, &vm->c[0], 0), 0);
 
 	/* Nothing was lost. */
-	for (i = 1; i < GPADL_REPLY_SLOTS; i++)
+	for (i = 1; i < GPADL_REPLY_ROOM; i++)
 		vm_expect_torndown(vm, 1000 + i);
 	vm_expect_torndown(vm, 0);
 	vm_expect_silence(vm);
 }
 
-/* The last slot was taken for a message that needed none: waiters for room are told. */
-VM_CASE(slot_that_was_not_needed)
+/* The last room was taken for a message that needed none: waiters for room are told. */
+VM_CASE(room_that_was_not_needed)
 {
 	struct guest_msg m;
 	int i, wakes;
 
-	for (i = 0; i < GPADL_REPLY_SLOTS - 1; i++)
+	for (i = 0; i < GPADL_REPLY_ROOM - 1; i++)
 		KUNIT_ASSERT_EQ(test, vm_teardown(vm, &vm->c[0], i), 0);
 	vm_valid_header(vm, &m, &vm->c[0], VM_HANDLE);
 	guest_body(&m, VM_HANDLE);
@@ -229,15 +229,15 @@ VM_CASE(slot_that_was_not_needed)
 	wakes = atomic_read(&vm->wakes);
 	KUNIT_EXPECT_EQ(test, vm_post(vm, &m), -ENOENT);
 	KUNIT_EXPECT_GT(test, atomic_read(&vm->wakes), wakes);
-	for (i = 0; i < GPADL_REPLY_SLOTS - 1; i++)
+	for (i = 0; i < GPADL_REPLY_ROOM - 1; i++)
 		vm_expect_torndown(vm, i);
 }
 
-/* Replies that belong to a GPADL take no slot: the guest's own GPADLs bound them. */
+/* Replies that belong to a GPADL take no room: the guest's own GPADLs bound them. */
 VM_CASE(unread_replies_of_gpadls)
 {
 	struct guest_msg m;
-	u32 i, nr = 2 * GPADL_REPLY_SLOTS;
+	u32 i, nr = 2 * GPADL_REPLY_ROOM;
 
 	for (i = 0; i < nr; i++) {
 		vm_valid_header(vm, &m, &vm->c[0], i);
@@ -524,7 +524,7 @@ static struct kunit_case handle_cases[] = {
 	KUNIT_CASE_SLOW(more_gpadls_than_allowed),
 	KUNIT_CASE(more_pages_than_allowed),
 	KUNIT_CASE(replies_never_read),
-	KUNIT_CASE(slot_that_was_not_needed),
+	KUNIT_CASE(room_that_was_not_needed),
 	KUNIT_CASE(unread_replies_of_gpadls),
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(no_room_in_a_table),

@@ -133,8 +133,8 @@ static void purge_of_all(struct kunit *test)
 	expect_released(f);
 }
 
-/* Slots go back to where they are free. */
-static void purge_gives_slots_back(struct kunit *test)
+/* Room goes back to where it is free. */
+static void purge_gives_room_back(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct gpadl_reply *r;
@@ -145,13 +145,13 @@ static void purge_gives_slots_back(struct kunit *test)
 			r->len = 1;
 			gpadl_reply_post(&f->q, r, &f->same[nr % 2]);
 		}
-		KUNIT_EXPECT_EQ(test, nr, GPADL_REPLY_SLOTS);
+		KUNIT_EXPECT_EQ(test, nr, GPADL_REPLY_ROOM);
 		if (i)
 			gpadl_reply_purge_all(&f->q);
 		else
 			gpadl_reply_purge(&f->q, &f->same[0]);
 		gpadl_reply_purge(&f->q, &f->same[1]);
-		KUNIT_EXPECT_EQ(test, list_count_nodes(&f->q.free), GPADL_REPLY_SLOTS);
+		KUNIT_EXPECT_EQ(test, list_count_nodes(&f->q.free), GPADL_REPLY_ROOM);
 	}
 	expect_silence(f);
 	expect_released(f);
@@ -203,7 +203,7 @@ static struct kunit_case reply_cases[] = {
 	KUNIT_CASE(purge_of_nothing),
 	KUNIT_CASE(purge_while_one_reads),
 	KUNIT_CASE(purge_of_all),
-	KUNIT_CASE(purge_gives_slots_back),
+	KUNIT_CASE(purge_gives_room_back),
 	{}
 };
 

@@ -269,7 +269,7 @@ static void vm_check_channel(struct vm *vm, struct vmbus_gpadl_channel *chan,
 	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&chan->nr_busy), busy, VM_AT(vm));
 }
 
-static unsigned int vm_count_slots(struct gpadl_reply_queue *q, bool *idle)
+static unsigned int vm_count_room(struct gpadl_reply_queue *q, bool *idle)
 {
 	struct gpadl_reply *r;
 	unsigned int nr = 0;
@@ -300,8 +300,8 @@ void vm_check(struct vm *vm)
 		vm_check_channel(vm, chan, &sums);
 	mutex_unlock(&p->rx_mutex);
 
-	KUNIT_EXPECT_EQ_MSG(vm->test, vm_count_slots(&p->replies, &all_read),
-			    GPADL_REPLY_SLOTS, VM_AT(vm));
+	KUNIT_EXPECT_EQ_MSG(vm->test, vm_count_room(&p->replies, &all_read),
+			    GPADL_REPLY_ROOM, VM_AT(vm));
 	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_revoked), sums.revoked, VM_AT(vm));
 	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_resetting), sums.resetting, VM_AT(vm));
 	KUNIT_EXPECT_EQ_MSG(vm->test, atomic_read(&p->nr_request_pages), sums.requests, VM_AT(vm));

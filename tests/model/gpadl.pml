@@ -12,7 +12,7 @@
  *
  * What is a step: a critical section is one, for that is what a lock is for. So is a whole
  * message, although several locks are taken for it: all of it happens under rx_mutex, of
- * the rest only the section under the GPADL's lock can be seen by a backend, and slots are
+ * the rest only the section under the GPADL's lock can be seen by a backend, and room is
  * taken under rx_mutex only, so that nobody can tell whether it was taken a bit earlier.
  * What is done without a lock (pinning, unpinning, waiting, telling the backend) is a step
  * of its own.
@@ -43,12 +43,12 @@
  *  TOLD_TOO_SOON	and not when it cannot be yet: it would be told once.
  *  DEADLOCK		Every end is one where all threads are through.
  *  FULL_LOSES		A full reply queue loses no reply,
- *  SLOT_LEAK		and every slot is free again when its reply has been read.
+ *  ROOM_LEAK		and all room is free again when its reply has been read.
  */
 #include "states.pml"
 
 #define NR	2	/* GPADLs, and their backends */
-#define SLOTS	1	/* replies without an object that may wait */
+#define ROOM	1	/* replies without an object that may wait */
 #ifndef TRIES
 #define TRIES	1	/* maps that each backend tries */
 #endif
@@ -72,8 +72,8 @@ bool rescinded, released;
 byte nr_busy, nr_revoked, nr_resetting;
 bool rx_mutex;
 
-/* ---- replies that have a slot ---- */
-byte free_slots = SLOTS, q_slots;
+/* ---- replies that take room ---- */
+byte free_room = ROOM, q_room;
 
 /* ---- what the guest knows: for the checks only ---- */
 bool wait_created[NR];		/* a HEADER made a GPADL, no CREATED queued yet */
@@ -206,10 +206,10 @@ inline drop_all(reset, release)
 	atomic {
 		drop(1, reset);
 		if
-		:: broken(SLOT_LEAK)
-		:: else -> free_slots = free_slots + q_slots
+		:: broken(ROOM_LEAK)
+		:: else -> free_room = free_room + q_room
 		fi;
-		q_slots = 0;
+		q_room = 0;
 		released = release;
 		rx_mutex = false
 	}
@@ -332,11 +332,11 @@ proctype ordered_work()
 /* ---- vmbus_partition_receive() ---- */
 
 /* A reply that belongs to no object; gpadl_reply_reserve() was before. */
-inline slot_reply()
+inline room_reply()
 {
-	assert(free_slots > 0);
-	free_slots--;
-	q_slots++
+	assert(free_room > 0);
+	free_room--;
+	q_room++
 }
 
 /* Complete with this message: gpadl_complete(), or refused: gpadl_reject(); or not yet */
@@ -352,7 +352,7 @@ inline complete(g)
 inline rx_header(g)
 {
 	if
-	:: state[g] != GPADL_DEAD -> slot_reply()	/* collision */
+	:: state[g] != GPADL_DEAD -> room_reply()	/* collision */
 	:: else ->
 		state[g] = GPADL_ASSEMBLING;
 		torndown_done[g] = false;
@@ -377,7 +377,7 @@ inline rx_teardown(g)
 	:: state[g] == GPADL_DEAD || (broken(TORNDOWN_TWICE) && tearing_down[g]) ->
 		/* Unknown: TORNDOWN at once */
 		assert(!wait_torndown[g]);
-		slot_reply()
+		room_reply()
 	:: else ->
 		wait_torndown[g] = true;
 		if
@@ -394,7 +394,7 @@ inline rx_teardown(g)
 inline receive(g)
 {
 	if
-	:: (free_slots == 0 && !broken(FULL_LOSES)) || released
+	:: (free_room == 0 && !broken(FULL_LOSES)) || released
 	:: else ->
 		if
 		:: true -> rx_header(g)
@@ -420,15 +420,15 @@ proctype writer()
 	od
 }
 
-/* vmbus_partition_next_reply(): those that have no slot cannot be too many */
+/* vmbus_partition_next_reply(): those that take no room cannot be too many */
 proctype reader()
 {
 end:	do
-	:: atomic { q_slots > 0 ->
-		q_slots--;
+	:: atomic { q_room > 0 ->
+		q_room--;
 		if
-		:: broken(SLOT_LEAK)
-		:: else -> free_slots++
+		:: broken(ROOM_LEAK)
+		:: else -> free_room++
 		fi
 	   }
 	od
@@ -558,9 +558,9 @@ end:	do
 	:: atomic { nr_resetting > is_found(0) + is_found(1) ->
 		assert(nr_resetting <= is_found(0) + is_found(1)) }
 	:: atomic { backends == 0 && writers == 0 && vmm_done && nr_busy == 0 &&
-		    !mark[0] && !mark[1] && q_slots == 0 ->
+		    !mark[0] && !mark[1] && q_room == 0 ->
 		assert(!pinned[0] && !pinned[1]);
-		assert(free_slots == SLOTS);
+		assert(free_room == ROOM);
 		assert(nr_revoked == 0 && nr_resetting == 0);
 		assert(state[0] == GPADL_DEAD && state[1] == GPADL_DEAD);
 		break }

@@ -636,14 +636,14 @@ TEST_F(file, read_is_interrupted)
 	EXPECT_EQ(-EINTR, interrupted(do_read, self->vmm.fd));
 }
 
-#define SLOTS	256
+#define ROOM	256
 
-/* Replies that no object holds, one slot each */
-static void fill_slots(struct __test_metadata *_metadata, int fd)
+/* Replies that no object holds, as many as there is room for */
+static void fill_room(struct __test_metadata *_metadata, int fd)
 {
 	__u32 i;
 
-	for (i = 0; i < SLOTS; i++)
+	for (i = 0; i < ROOM; i++)
 		ASSERT_EQ(0, guest_teardown(fd, RELID, i));
 }
 
@@ -651,7 +651,7 @@ TEST_F(file, write_waits_for_room)
 {
 	struct task t;
 
-	fill_slots(_metadata, self->vmm.fd);
+	fill_room(_metadata, self->vmm.fd);
 	set_blocking(self->vmm.fd);
 	task_start(&t, do_teardown, &self->vmm.fd);
 	EXPECT_TRUE(WAIT_FOR(task_sleeps(&t)));
@@ -664,11 +664,11 @@ TEST_F(file, write_is_interrupted)
 {
 	__u32 i;
 
-	fill_slots(_metadata, self->vmm.fd);
+	fill_room(_metadata, self->vmm.fd);
 	EXPECT_EQ(-EINTR, interrupted(do_teardown, self->vmm.fd));
 	EXPECT_EQ(-EINTR, interrupted(do_post, self->vmm.fd));
 	/* Nothing has been changed */
-	for (i = 0; i < SLOTS; i++)
+	for (i = 0; i < ROOM; i++)
 		EXPECT_TORNDOWN(self->vmm.fd, i);
 	fcntl(self->vmm.fd, F_SETFL, O_NONBLOCK);
 	EXPECT_SILENCE(self->vmm.fd);
@@ -680,7 +680,7 @@ TEST_F(file, replies_never_read)
 {
 	__u32 i;
 
-	fill_slots(_metadata, self->vmm.fd);
+	fill_room(_metadata, self->vmm.fd);
 	EXPECT_EQ(POLLIN, poll_now(self->vmm.fd));
 	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
 	EXPECT_EQ(-EAGAIN, guest_teardown(self->vmm.fd, RELID, 1000));
@@ -691,7 +691,7 @@ TEST_F(file, replies_never_read)
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, 1000));
 	EXPECT_EQ(POLLIN, poll_now(self->vmm.fd));
 
-	for (i = 1; i < SLOTS; i++)
+	for (i = 1; i < ROOM; i++)
 		EXPECT_TORNDOWN(self->vmm.fd, i);
 	EXPECT_TORNDOWN(self->vmm.fd, 1000);
 	EXPECT_EQ(POLLOUT, poll_now(self->vmm.fd));
@@ -705,11 +705,11 @@ TEST_F(file, no_room_for_any_message)
 	__u32 i;
 
 	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, 1, 3, words, 2));
-	fill_slots(_metadata, self->vmm.fd);
+	fill_room(_metadata, self->vmm.fd);
 	EXPECT_EQ(-EAGAIN, guest_body(self->vmm.fd, HANDLE, 0, words + 2, 1));
 	EXPECT_EQ(-EAGAIN, guest_header(self->vmm.fd, RELID, HANDLE2, 1, 2, words, 2));
 	EXPECT_EQ(-EAGAIN, guest_open(self->vmm.fd, RELID, 1, HANDLE, 2));
-	for (i = 0; i < SLOTS; i++)
+	for (i = 0; i < ROOM; i++)
 		EXPECT_TORNDOWN(self->vmm.fd, i);
 	EXPECT_SILENCE(self->vmm.fd);
 
@@ -718,22 +718,22 @@ TEST_F(file, no_room_for_any_message)
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE2, MEM_GPA, HV_PAGE);
 }
 
-/* What a GPADL itself answers needs no slot: nothing is ever lost. */
-TEST_F(file, more_gpadls_than_slots)
+/* What a GPADL itself answers needs no room: nothing is ever lost. */
+TEST_F(file, more_gpadls_than_room)
 {
 	struct gpadl g;
 	__u32 i;
 
-	for (i = 0; i < 2 * SLOTS; i++) {
+	for (i = 0; i < 2 * ROOM; i++) {
 		gpadl_simple(&g, i, MEM_GPA, HV_PAGE);
 		ASSERT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, false));
 	}
-	for (i = 0; i < 2 * SLOTS; i++)
+	for (i = 0; i < 2 * ROOM; i++)
 		ASSERT_EQ(0, guest_teardown(self->vmm.fd, RELID, i));
 	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
-	for (i = 0; i < 2 * SLOTS; i++)
+	for (i = 0; i < 2 * ROOM; i++)
 		EXPECT_CREATED(self->vmm.fd, RELID, i, STATUS_SUCCESS);
-	for (i = 0; i < 2 * SLOTS; i++)
+	for (i = 0; i < 2 * ROOM; i++)
 		EXPECT_TORNDOWN(self->vmm.fd, i);
 	EXPECT_SILENCE(self->vmm.fd);
 }
@@ -742,7 +742,7 @@ TEST_F(file, replies_go_with_the_file)
 {
 	EXPECT_GPADL(self->vmm.fd, RELID, HANDLE, MEM_GPA, HV_PAGE);
 	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
-	fill_slots(_metadata, self->vmm.fd);
+	fill_room(_metadata, self->vmm.fd);
 }
 
 TEST_HARNESS_MAIN
