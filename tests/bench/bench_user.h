@@ -85,8 +85,8 @@ void allocs_watch(int fd);
 struct bench_allocs allocs_seen(int fd);
 
 /* A GPADL on any file that takes a guest's messages: HEADER to CREATED */
-void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l);
-void gpadl_create(int fd, __u32 relid, const struct gpadl *g);
+void gpadl_prepare(struct guest_gpadl *g, __u32 handle, const struct list *l);
+void gpadl_create(int fd, __u32 relid, const struct guest_gpadl *g);
 /* TEARDOWN to TORNDOWN */
 void gpadl_tear_down(int fd, __u32 relid, __u32 handle);
 

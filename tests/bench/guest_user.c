@@ -68,7 +68,7 @@ int bench_guest(const void *mem, bool resident)
 	return fd;
 }
 
-void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l)
+void gpadl_prepare(struct guest_gpadl *g, __u32 handle, const struct list *l)
 {
 	__u32 i;
 
@@ -78,7 +78,7 @@ void gpadl_prepare(struct gpadl *g, __u32 handle, const struct list *l)
 		gpadl_pages(g, l->pfn[i], 1);
 }
 
-void gpadl_create(int fd, __u32 relid, const struct gpadl *g)
+void gpadl_create(int fd, __u32 relid, const struct guest_gpadl *g)
 {
 	struct reply r;
 
@@ -121,7 +121,7 @@ static __u32 list_runs(const struct list *l, const void *mem, struct bench_run *
 void bench_gpadl(int fd, __u32 handle, const struct list *l, const void *mem)
 {
 	static struct bench_run runs[MAX_PAGES];
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	struct bench_yardstick y = {
 		.handle = handle,
 		.nr_runs = list_runs(l, mem, runs),

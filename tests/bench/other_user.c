@@ -32,7 +32,7 @@ static int host_guest(const void *mem)
 
 static void establish(int fd, const char *layout, const struct list *l)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	__u64 best = 0;
 	__u32 i;
 
@@ -91,7 +91,7 @@ static __u64 least(int fd, struct bench_time t)
 static void lookup(const void *mem, __u32 first, __u32 nr)
 {
 	struct bench_time t = { .handle = first + nr / 2 };
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	static struct list l;
 	int fd = bench_guest(mem, true);
 	__u64 lookups, map;
@@ -131,7 +131,7 @@ void lookup_run(void)
 
 static void idle(int fd, const char *layout, const struct list *l)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	struct bench_allocs a;
 
 	gpadl_prepare(&g, HANDLE, l);

@@ -37,7 +37,7 @@ static struct {
 
 static void ring_begin(char *mem)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	struct reply reply;
 
 	r.host = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);

@@ -215,7 +215,7 @@ static void create_channel(const char *wwpn, int call_fd)
 
 static void open_channel(void)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 
 	gpadl_simple(&g, RING_HANDLE, RING_GPA, BYTES);
 	MUST(!guest_gpadl(fd, RELID, &g, false));

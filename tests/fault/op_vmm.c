@@ -94,7 +94,7 @@ const struct operation op_create_many = {
 /* With all that a partition can have when it is closed */
 static int other_fill(struct rig *r)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	int ret;
 
 	gpadl_simple(&g, HANDLE, SPARE_GPA, SPARE_BYTES);

@@ -120,7 +120,7 @@ int rig_tear_down_small(struct rig *r)
 }
 
 /* All of the guest's memory, no two pages of it adjoining: 7 and 1024 have no divisor */
-void rig_scattered(struct gpadl *g)
+void rig_scattered(struct guest_gpadl *g)
 {
 	__u32 i;
 

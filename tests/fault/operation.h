@@ -23,7 +23,7 @@ struct rig {
 	int other;		/* another file of /dev/vmbus-host, or -1 */
 	int kick, call;		/* eventfds */
 	char *spare;
-	struct gpadl gpadl;
+	struct guest_gpadl gpadl;
 };
 
 /*
@@ -88,7 +88,7 @@ int rig_establish(struct rig *r, __u32 relid);
 int rig_tear_down(struct rig *r, __u32 relid, __u32 handle);
 int rig_establish_small(struct rig *r);
 int rig_tear_down_small(struct rig *r);
-void rig_scattered(struct gpadl *g);
+void rig_scattered(struct guest_gpadl *g);
 
 /* Some are a part of others: op_vmm.c */
 int rig_regions_remove(struct rig *r);

@@ -95,7 +95,7 @@ static int dma_copy(int fd, __u32 from, __u32 to, size_t offset, size_t len)
  * @nr pages, a power of two: those that follow each other do not adjoin, in the guest nor,
  * but by chance, in the host
  */
-static void gpadl_scattered(struct gpadl *g, __u32 handle, __u64 pfn, unsigned int nr)
+static void gpadl_scattered(struct guest_gpadl *g, __u32 handle, __u64 pfn, unsigned int nr)
 {
 	unsigned int i;
 
@@ -107,7 +107,7 @@ static void gpadl_scattered(struct gpadl *g, __u32 handle, __u64 pfn, unsigned i
 
 #define EXPECT_MAPPED(_vmm, _g, _map_flags) do {				\
 	struct vmm *_v = (_vmm);						\
-	const struct gpadl *_gpadl = (_g);					\
+	const struct guest_gpadl *_gpadl = (_g);				\
 										\
 	EXPECT_EQ(0, guest_gpadl(_v->fd, RELID, _gpadl, false));		\
 	EXPECT_CREATED(_v->fd, RELID, _gpadl->handle, STATUS_SUCCESS);		\
@@ -117,7 +117,7 @@ static void gpadl_scattered(struct gpadl *g, __u32 handle, __u64 pfn, unsigned i
 /* Memory that holds nothing twice, and FROM and TO in it, mapped for the device as well */
 #define EXPECT_COPY_READY(_vmm, _to_flags) do {					\
 	struct vmm *_copy = (_vmm);						\
-	struct gpadl _g;							\
+	struct guest_gpadl _g;							\
 										\
 	fill_random(_copy->mem, MEM_BYTES);					\
 	gpadl_scattered(&_g, FROM, FROM_PFN, COPY_PAGES);			\
@@ -199,7 +199,7 @@ TEST_F(memory, merged)
 {
 	long pages = pinned_pages(), kb = pinned_kb(0), pages_mapped, kb_mapped;
 	struct vmbus_gpadl_test_dma dma;
-	struct gpadl g;
+	struct guest_gpadl g;
 	int i;
 
 	gpadl_scattered(&g, HANDLE, MEM_PFN, 64);
@@ -253,7 +253,7 @@ TEST_F(memory, segments)
 TEST_F(memory, segments_of_scattered_pages)
 {
 	struct vmbus_gpadl_test_dma dma[4];
-	struct gpadl g;
+	struct guest_gpadl g;
 	int i;
 
 	gpadl_scattered(&g, HANDLE, MEM_PFN, 4 * SEGMENT / HV_PAGE);
@@ -315,7 +315,7 @@ TEST_F(dma, copied_to_the_byte)
 {
 	static const __u32 bytes = 2 * HV_PAGE + 301;
 	char from[bytes], to[bytes];
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	fill_random(self->vmm.mem, MEM_BYTES);
 	gpadl_init(&g, FROM);
@@ -346,7 +346,7 @@ TEST_F(dma, copied_to_the_byte)
 TEST_F(dma, keeps_the_table)
 {
 	struct vmbus_gpadl_test_sg before[64], now[64];
-	struct gpadl g;
+	struct guest_gpadl g;
 	int nr;
 
 	gpadl_scattered(&g, HANDLE, MEM_PFN, 64);
@@ -399,7 +399,7 @@ TEST_F(dma, revoked)
 static void vmm_main(struct __test_metadata *_metadata, int ready)
 {
 	struct vmm v;
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	vmm_start(_metadata, &v, MEM_ANON, 0);
 	vmm_open_channel(_metadata, &v);

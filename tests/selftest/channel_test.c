@@ -68,7 +68,7 @@ TEST_F(channel, open_with_incomplete_ring)
 
 TEST_F(channel, open_with_ring_of_two_ranges)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_init(&g, RING_HANDLE);
 	gpadl_range(&g, 0, 2 * HV_PAGE);
@@ -82,7 +82,7 @@ TEST_F(channel, open_with_ring_of_two_ranges)
 
 TEST_F(channel, open_with_ring_at_an_offset)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_init(&g, RING_HANDLE);
 	gpadl_range(&g, 8, RING_BYTES - HV_PAGE);
@@ -94,7 +94,7 @@ TEST_F(channel, open_with_ring_at_an_offset)
 
 TEST_F(channel, open_with_ring_of_odd_length)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_init(&g, RING_HANDLE);
 	gpadl_range(&g, 0, RING_BYTES - 8);
@@ -121,7 +121,7 @@ TEST_F(channel, open_with_bad_ring_page)
 
 TEST_F(channel, open_with_read_only_ring)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);
 	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));

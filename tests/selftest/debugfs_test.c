@@ -88,7 +88,7 @@ FIXTURE_TEARDOWN(debugfs)
 TEST_F(debugfs, gpadls)
 {
 	__u64 words[] = { range_word(0, 2 * HV_PAGE), MEM_PFN, MEM_PFN + 9 };
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, 3 * HV_PAGE);
 	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));

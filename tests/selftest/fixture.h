@@ -76,7 +76,7 @@
 #define EXPECT_GPADL(_fd, _relid, _handle, _gpa, _bytes) do {	\
 	int __fd = (_fd);					\
 	__u32 __relid = (_relid);				\
-	struct gpadl _g;					\
+	struct guest_gpadl _g;					\
 								\
 	gpadl_simple(&_g, _handle, _gpa, _bytes);		\
 	EXPECT_EQ(0, guest_gpadl(__fd, __relid, &_g, false));	\

@@ -109,7 +109,7 @@ static void must(const char *what, int ret)
 
 static void establish(struct life *l, __u32 handle, __u64 gpa, size_t bytes)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 
 	gpadl_simple(&g, handle, gpa, bytes);
 	must("a GPADL", guest_gpadl(l->fd, RELID, &g, false));

@@ -112,7 +112,7 @@ static void begin(struct life *l)
 {
 	__u32 pages = 2 * (1 + l->data_bytes / HV_PAGE);
 	char *mem = memory_alloc(MEM_ANON, pages * HV_PAGE);
-	struct gpadl g;
+	struct guest_gpadl g;
 	int ret;
 
 	l->in = (void *)mem;

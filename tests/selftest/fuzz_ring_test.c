@@ -122,7 +122,7 @@ static void close_channel(struct life *l)
 static void begin_life(struct life *l)
 {
 	struct vmbus_host_signals signals = {};
-	struct gpadl g;
+	struct guest_gpadl g;
 	int ret;
 
 	l->mem = memory_alloc(MEM_ANON, (RING_PAGES + 1) * HV_PAGE);

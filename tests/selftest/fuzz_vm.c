@@ -81,7 +81,7 @@ static const struct area areas[] = {
 	{ ALIAS_PFN, ALIAS_PAGES }, { HOLE_PFN, HOLE_PAGES },
 };
 
-static void range_roll(struct dice *d, struct gpadl *g)
+static void range_roll(struct dice *d, struct guest_gpadl *g)
 {
 	const struct area *area = &areas[roll(d, ARRAY_SIZE(areas))];
 	__u32 pages = 1 + roll(d, 10), first = roll(d, area->pages), i;
@@ -100,7 +100,7 @@ static void range_roll(struct dice *d, struct gpadl *g)
 
 static void layout_roll(struct dice *d, struct vm *vm, unsigned int c, unsigned int h)
 {
-	struct gpadl *g = &vm->layouts[c][h];
+	struct guest_gpadl *g = &vm->layouts[c][h];
 	unsigned int ranges = one_in(d, 3) ? 1 + roll(d, 3) : 1;
 	unsigned int word;
 
@@ -259,7 +259,7 @@ int vm_insist(struct vm *vm, const void *msg, size_t len, bool read_only)
 	return ret;
 }
 
-static int say_gpadl(struct vm *vm, unsigned int c, const struct gpadl *g, bool read_only)
+static int say_gpadl(struct vm *vm, unsigned int c, const struct guest_gpadl *g, bool read_only)
 {
 	unsigned int done = g->nr_words < HEADER_WORDS ? g->nr_words : HEADER_WORDS;
 	unsigned int left = g->nr_words - done;
@@ -284,7 +284,7 @@ static int say_gpadl(struct vm *vm, unsigned int c, const struct gpadl *g, bool 
 
 int vm_make(struct vm *vm, unsigned int c, unsigned int h, bool read_only)
 {
-	static struct gpadl ring;
+	static struct guest_gpadl ring;
 
 	if (h < DATA_HANDLES)
 		return say_gpadl(vm, c, &vm->layouts[c][h], read_only);

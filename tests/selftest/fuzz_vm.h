@@ -102,7 +102,7 @@ struct vm {
 	char *mem;
 	char *slow;
 	struct vmbus_host_region slots[SLOTS];
-	struct gpadl layouts[CHANNELS][DATA_HANDLES];
+	struct guest_gpadl layouts[CHANNELS][DATA_HANDLES];
 	__u32 bytes[CHANNELS][DATA_HANDLES];
 	struct ledger *ledger;
 	bool forked;

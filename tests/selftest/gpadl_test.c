@@ -52,7 +52,7 @@ TEST_F(gpadl, one_message)
 /* Not before the last word has come. */
 TEST_F(gpadl, created_comes_with_the_last_body)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	__u32 i;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, 60 * HV_PAGE);
@@ -67,7 +67,7 @@ TEST_F(gpadl, created_comes_with_the_last_body)
 
 TEST_F(gpadl, largest)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_init(&g, HANDLE);
 	gpadl_range(&g, 0, 8190 * HV_PAGE);
@@ -79,7 +79,7 @@ TEST_F(gpadl, largest)
 
 TEST_F(gpadl, many_ranges)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	__u32 i;
 
 	gpadl_init(&g, HANDLE);

@@ -107,7 +107,7 @@ static int vmm_does_nothing(struct vmm *v)
 
 static int vmm_assembles(struct vmm *v)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, 60 * HV_PAGE);
 	return guest_header(v->fd, RELID, HANDLE, 1, g.nr_words, g.words, HEADER_WORDS);
@@ -116,7 +116,7 @@ static int vmm_assembles(struct vmm *v)
 /* The reply is not read */
 static int vmm_makes_gpadl(struct vmm *v)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, STALL_GPA, 60 * HV_PAGE);
 	return guest_gpadl(v->fd, RELID, &g, false);
@@ -124,7 +124,7 @@ static int vmm_makes_gpadl(struct vmm *v)
 
 static int vmm_opens(struct vmm *v)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	int ret;
 
 	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);

@@ -86,7 +86,7 @@ TEST_F(map_errno, eshutdown)
 /* Before -EACCES; and only one mapping exists at a time, also to read */
 TEST_F(map_errno, ebusy)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, HV_PAGE);
 	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
@@ -107,7 +107,7 @@ TEST_F(map_errno, ebusy_ring)
 
 TEST_F(map_errno, eacces_gpadl)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, HV_PAGE);
 	EXPECT_EQ(0, guest_gpadl(self->vmm.fd, RELID, &g, true));
@@ -303,7 +303,7 @@ TEST_F(memlock, limit_is_raised)
 /* A page that is named twice is pinned, and paid for, twice */
 TEST_F(memlock, repeated_pages)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	unsigned int i;
 
 	gpadl_init(&g, HANDLE);

@@ -60,7 +60,7 @@ static void fill_pattern(void *mem, size_t bytes)
  * A GPADL as a sequence of bytes, by its words and the guest's memory: what the backend
  * should find. Returns the length.
  */
-static size_t gpadl_bytes(const struct gpadl *g, const char *mem, char *to)
+static size_t gpadl_bytes(const struct guest_gpadl *g, const char *mem, char *to)
 {
 	unsigned int i = 0, offset, len;
 	size_t all = 0, left;
@@ -78,7 +78,7 @@ static size_t gpadl_bytes(const struct gpadl *g, const char *mem, char *to)
 }
 
 /* Ranges with all that is odd: offsets, short ones, descending and repeated pages */
-static void gpadl_odd(struct gpadl *g, __u32 handle)
+static void gpadl_odd(struct guest_gpadl *g, __u32 handle)
 {
 	unsigned int i;
 
@@ -103,7 +103,7 @@ static void gpadl_odd(struct gpadl *g, __u32 handle)
 }
 
 static void check_bytes(struct __test_metadata *_metadata, struct vmm *v,
-			const struct gpadl *g, __u32 map_flags)
+			const struct guest_gpadl *g, __u32 map_flags)
 {
 	char *expected = malloc(GPADL_WORDS * HV_PAGE);
 	char *seen = malloc(GPADL_WORDS * HV_PAGE);
@@ -129,7 +129,7 @@ static void check_bytes(struct __test_metadata *_metadata, struct vmm *v,
 /* The second time it is known what kind of pages there are. */
 TEST_F(map, short_list_downwards)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	unsigned int i;
 	__u32 handle;
 
@@ -144,7 +144,7 @@ TEST_F(map, short_list_downwards)
 
 TEST_F(map, reads_what_the_guest_wrote)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_odd(&g, HANDLE);
 	check_bytes(_metadata, &self->vmm, &g, 0);
@@ -152,7 +152,7 @@ TEST_F(map, reads_what_the_guest_wrote)
 
 TEST_F(map, reads_what_the_guest_wrote_read_only)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_odd(&g, HANDLE);
 	check_bytes(_metadata, &self->vmm, &g, MAP_READ_ONLY);
@@ -160,14 +160,14 @@ TEST_F(map, reads_what_the_guest_wrote_read_only)
 
 TEST_F(map, all_pages)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, HANDLE, MEM_GPA, MEM_BYTES);
 	check_bytes(_metadata, &self->vmm, &g, 0);
 }
 
 /* In any order: the same each time, and nearly no two of them adjoin */
-static void gpadl_shuffled(struct gpadl *g, __u32 handle, __u32 offset)
+static void gpadl_shuffled(struct guest_gpadl *g, __u32 handle, __u32 offset)
 {
 	__u64 seed = 1;
 	unsigned int i, j;
@@ -187,7 +187,7 @@ static void gpadl_shuffled(struct gpadl *g, __u32 handle, __u32 offset)
 
 TEST_F(map, shuffled_pages)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_shuffled(&g, HANDLE, 0);
 	check_bytes(_metadata, &self->vmm, &g, 0);
@@ -196,7 +196,7 @@ TEST_F(map, shuffled_pages)
 /* The first page and the last are not whole */
 TEST_F(map, shuffled_pages_to_the_byte)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_shuffled(&g, HANDLE, 123);
 	check_bytes(_metadata, &self->vmm, &g, MAP_READ_ONLY);
@@ -204,7 +204,7 @@ TEST_F(map, shuffled_pages_to_the_byte)
 
 TEST_F(map, descending_pages)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	unsigned int i;
 
 	gpadl_init(&g, HANDLE);
@@ -220,7 +220,7 @@ TEST_F(map, a_page_is_another)
 	bool huge = variant->kind == MEM_HUGETLB || variant->kind == MEM_HUGETLB_MEMFD;
 	size_t len = huge ? MEM_BYTES / 2 : HV_PAGE;
 	char *at = self->vmm.mem + (huge ? 0 : 300 * HV_PAGE);
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	fill_pattern(self->vmm.mem, MEM_BYTES);
 	EXPECT_EQ(0, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, 0, NULL));
@@ -239,7 +239,7 @@ TEST_F(map, pages_far_apart)
 {
 	const __u64 far_pfn = 0x200000;
 	char *far = self->vmm.mem - (8ull << 30), seen[20 * HV_PAGE];
-	struct gpadl g;
+	struct guest_gpadl g;
 	unsigned int i;
 
 	ASSERT_EQ(far, mmap(far, 10 * HV_PAGE, PROT_READ | PROT_WRITE,
@@ -269,7 +269,7 @@ TEST_F(map, pages_far_apart)
 TEST_F(map, guest_reads_what_the_backend_wrote)
 {
 	char *expected = malloc(MEM_BYTES);
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	ASSERT_NE(NULL, expected);
 	fill_pattern(expected, MEM_BYTES);
@@ -288,7 +288,7 @@ TEST_F(map, guest_reads_what_the_backend_wrote)
 TEST_F(map, writes_to_the_byte)
 {
 	char bytes[20];
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	memset(bytes, 'w', sizeof(bytes));
 	gpadl_init(&g, HANDLE);
@@ -311,7 +311,7 @@ TEST_F(map, scatterlist)
 {
 	struct vmbus_gpadl_test_sg sg[128];
 	unsigned int i = 0, n = 0, len;
-	struct gpadl g;
+	struct guest_gpadl g;
 	int nr;
 
 	gpadl_odd(&g, HANDLE);
@@ -375,7 +375,7 @@ TEST_F(map, charges_what_it_maps)
 }
 
 /* Two pieces of 20 pages that adjoin, one downwards, on either side of where a huge page ends */
-static void gpadl_about_huge_page(struct gpadl *g, __u32 handle)
+static void gpadl_about_huge_page(struct guest_gpadl *g, __u32 handle)
 {
 	const unsigned int end = 512;
 	unsigned int i;
@@ -398,7 +398,7 @@ TEST_F(map, short_list_again)
 	bool by_block = huge && getpagesize() == HV_PAGE;
 	long before = pinned_pages();
 	long pins = getpagesize() == HV_PAGE ? 43 : 0;
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_about_huge_page(&g, HANDLE);
 	check_bytes(_metadata, &self->vmm, &g, 0);
@@ -420,7 +420,7 @@ TEST_F(map, lowest_addresses_before_huge_pages)
 	const size_t mib = 1 << 20;
 	const __u64 pfn = 0x200000;
 	char *low = (char *)mib, seen[2 * HV_PAGE];
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	if (variant->kind != MEM_HUGETLB)
 		return;
@@ -485,7 +485,7 @@ TEST_F(map, by_another_process)
 TEST_F(map, vmap)
 {
 	char bytes[2 * HV_PAGE + 100], seen[2 * HV_PAGE + 100];
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	fill_pattern(bytes, sizeof(bytes));
 	gpadl_init(&g, HANDLE);
@@ -617,7 +617,7 @@ FIXTURE_TEARDOWN(map_size)
 /* The memory is smaller than the largest of them: pages repeat */
 TEST_F(map_size, bytes)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_init(&g, HANDLE);
 	gpadl_range(&g, 0, variant->pages * HV_PAGE);

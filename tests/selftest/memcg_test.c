@@ -79,7 +79,7 @@ FIXTURE_TEARDOWN(memcg)
 }
 
 /* A GPADL of @nr pages, no two of which adjoin */
-static void scattered(struct gpadl *g, __u32 handle, unsigned int nr)
+static void scattered(struct guest_gpadl *g, __u32 handle, unsigned int nr)
 {
 	unsigned int i;
 
@@ -90,7 +90,7 @@ static void scattered(struct gpadl *g, __u32 handle, unsigned int nr)
 }
 
 /* A GPADL of @nr ranges of a page each: the most words that @nr pages can take */
-static void ranges(struct gpadl *g, __u32 handle, unsigned int nr)
+static void ranges(struct guest_gpadl *g, __u32 handle, unsigned int nr)
 {
 	unsigned int i;
 
@@ -105,7 +105,7 @@ static void ranges(struct gpadl *g, __u32 handle, unsigned int nr)
 static void make_many(struct __test_metadata *_metadata, int fd, unsigned int nr,
 		      unsigned int pages)
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 {
 	const long nr = 4064, pages = 129;
 	long before = charged();
-	static struct gpadl g;
+	static struct guest_gpadl g;
 
 	ASSERT_LT(0, before);
 	make_many(_metadata, self->vmm.fd, nr, pages);
@@ -163,7 +163,7 @@ static int create_in_cgroup(int fd)
 TEST(left_behind)
 {
 	const long nr = 60, pages = 8190;
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	int fd, status;
 	long before;
 	__u32 i;
@@ -229,7 +229,7 @@ TEST_F_TIMEOUT(memcg, channels, 120)
 static long cost_of_map(struct __test_metadata *_metadata, struct vmm *v, unsigned int nr,
 			int (*map)(int fd, __u32 handle, __u32 map_flags))
 {
-	static struct gpadl g;
+	static struct guest_gpadl g;
 	long before;
 	__u32 i;
 

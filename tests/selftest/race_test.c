@@ -254,7 +254,7 @@ static int babbling(void *arg)
 static int reopening(void *arg)
 {
 	struct race *r = arg;
-	struct gpadl g;
+	struct guest_gpadl g;
 	int backend, i;
 
 	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);

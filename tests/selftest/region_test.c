@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(region)
 
 static __u32 page_status(struct vmm *v, __u64 gpa)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	struct reply r;
 
 	gpadl_simple(&g, 0x9999, gpa, HV_PAGE);

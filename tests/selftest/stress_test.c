@@ -326,7 +326,7 @@ static void forget(struct life *l)
 
 static void open_channel(struct life *l)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	l->asked += 2;
 	l->is[RING] = MADE;
@@ -440,7 +440,7 @@ static int reckless_vmm(void *arg)
 		.event_flags = PTR(l->vmm.mem),
 	};
 	int fd = l->vmm.fd;
-	struct gpadl g;
+	struct guest_gpadl g;
 
 	gpadl_simple(&g, RING_HANDLE, RING_GPA, RING_BYTES);
 	while (!done(l)) {

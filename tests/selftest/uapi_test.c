@@ -721,7 +721,7 @@ TEST_F(file, no_room_for_any_message)
 /* What a GPADL itself answers needs no room: nothing is ever lost. */
 TEST_F(file, more_gpadls_than_room)
 {
-	struct gpadl g;
+	struct guest_gpadl g;
 	__u32 i;
 
 	for (i = 0; i < 2 * ROOM; i++) {

@@ -10,26 +10,26 @@
 
 /* ---- What a GPADL is made of ---- */
 
-void gpadl_init(struct gpadl *g, __u32 handle)
+void gpadl_init(struct guest_gpadl *g, __u32 handle)
 {
 	g->handle = handle;
 	g->nr_ranges = 0;
 	g->nr_words = 0;
 }
 
-void gpadl_range(struct gpadl *g, __u32 offset, __u32 count)
+void gpadl_range(struct guest_gpadl *g, __u32 offset, __u32 count)
 {
 	g->words[g->nr_words++] = range_word(offset, count);
 	g->nr_ranges++;
 }
 
-void gpadl_pages(struct gpadl *g, __u64 pfn, __u32 nr)
+void gpadl_pages(struct guest_gpadl *g, __u64 pfn, __u32 nr)
 {
 	while (nr--)
 		g->words[g->nr_words++] = pfn++;
 }
 
-void gpadl_simple(struct gpadl *g, __u32 handle, __u64 gpa, size_t bytes)
+void gpadl_simple(struct guest_gpadl *g, __u32 handle, __u64 gpa, size_t bytes)
 {
 	gpadl_init(g, handle);
 	gpadl_range(g, 0, bytes);
@@ -100,7 +100,7 @@ static unsigned int at_most(unsigned int n, unsigned int most)
 	return n < most ? n : most;
 }
 
-int guest_gpadl(int fd, __u32 relid, const struct gpadl *g, bool read_only)
+int guest_gpadl(int fd, __u32 relid, const struct guest_gpadl *g, bool read_only)
 {
 	unsigned int done = at_most(g->nr_words, HEADER_WORDS);
 	__u32 msgnumber = 0;

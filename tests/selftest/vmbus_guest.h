@@ -89,7 +89,7 @@ struct msg_channel {
 #define BODY_LEN(nr_words)	(offsetof(struct msg_body, words) + (nr_words) * 8)
 
 /* A GPADL: all its ranges, as the words that HEADER and BODYs carry */
-struct gpadl {
+struct guest_gpadl {
 	__u32 handle;
 	__u32 nr_ranges;
 	__u32 nr_words;
@@ -102,11 +102,11 @@ static inline __u64 range_word(__u32 offset, __u32 count)
 	return count | (__u64)offset << 32;
 }
 
-void gpadl_init(struct gpadl *g, __u32 handle);
-void gpadl_range(struct gpadl *g, __u32 offset, __u32 count);
-void gpadl_pages(struct gpadl *g, __u64 pfn, __u32 nr);
+void gpadl_init(struct guest_gpadl *g, __u32 handle);
+void gpadl_range(struct guest_gpadl *g, __u32 offset, __u32 count);
+void gpadl_pages(struct guest_gpadl *g, __u64 pfn, __u32 nr);
 /* One range of whole pages that adjoin */
-void gpadl_simple(struct gpadl *g, __u32 handle, __u64 gpa, size_t bytes);
+void gpadl_simple(struct guest_gpadl *g, __u32 handle, __u64 gpa, size_t bytes);
 
 /* The guest posts one message */
 int guest_post(int fd, const void *msg, size_t len);
@@ -122,7 +122,7 @@ int guest_open(int fd, __u32 relid, __u32 openid, __u32 ring_handle, __u32 ring_
 int guest_close(int fd, __u32 relid);
 int guest_released(int fd, __u32 relid);
 /* ... a GPADL, in as many messages as it takes; @read_only: without write access */
-int guest_gpadl(int fd, __u32 relid, const struct gpadl *g, bool read_only);
+int guest_gpadl(int fd, __u32 relid, const struct guest_gpadl *g, bool read_only);
 
 /* A message for the guest; @len is a negative errno if there is none. */
 struct reply {

@@ -70,7 +70,7 @@ int worker_channel(int fd, __u32 relid, unsigned int instance)
 int guest_begin(struct guest *g, unsigned int instance, enum memory kind)
 {
 	struct reply r;
-	struct gpadl rings;
+	struct guest_gpadl rings;
 
 	g->mem = memory_alloc(kind, MEM_BYTES);
 	g->ring = memory_alloc(MEM_ANON, RING_BYTES);
@@ -96,7 +96,7 @@ int guest_begin(struct guest *g, unsigned int instance, enum memory kind)
 /* A GPADL of @bytes at @gpa that is established */
 int guest_has(struct guest *g, __u32 handle, __u64 gpa, size_t bytes)
 {
-	struct gpadl gpadl;
+	struct guest_gpadl gpadl;
 	struct reply r;
 
 	gpadl_simple(&gpadl, handle, gpa, bytes);
