@@ -5,7 +5,8 @@
  *	MODULE_IMPORT_NS(VMBUS_GPADL_NS);
  *	MODULE_IMPORT_NS(VMBUS_HOST_NS);
  *
- * whatever the kernel: a namespace is a token before Linux 6.13, and a string since.
+ * whatever the kernel: a namespace is a token before Linux 6.13, and a string since. Both go with
+ * 6.12: then the strings stand where these names do.
  */
 #ifndef _VMBUS_NAMESPACE_H
 #define _VMBUS_NAMESPACE_H
