@@ -60,7 +60,7 @@ proof:
 model fault nested:
 	scripts/check.sh $@
 
-check-newest check-old check-arm64:
+check-newest check-old check-arm64 check-fresh:
 	scripts/check.sh $(@:check-%=%)
 
 stress:
@@ -134,6 +134,7 @@ help:
 	@echo "  make check-newest, make check-old  the newest kernel in the archive; Debian's 6.1"
 	@echo "  make check-full   these, but for what only measures; ends with 'N passed, N failed'"
 	@echo "  make check-arm64  not in it: builds for arm64, and KUnit there, emulated"
+	@echo "  make check-fresh  nor this: make demo, make check on fresh Debian 12 and 13: two hours"
 	@echo
 	@echo "  make htmldocs     Documentation/ as HTML, in out/html"
 	@echo "  make distclean    remove what these leave in out/"
@@ -141,6 +142,6 @@ help:
 	@echo "Kernels are kept in ~/.cache/vmbus_gpadl_map. scripts/README tells the rest."
 
 .PHONY: modules modules_install clean demo demo-disk sg3 bench-disk bench-disk-nested qemu \
-	demo-qemu check check-full check-newest check-old check-arm64 static tools wire kunit selftest \
-	iommu fuzz proof model fault nested stress bench bench-wall coverage mutants htmldocs distclean \
-	help
+	demo-qemu check check-full check-newest check-old check-arm64 check-fresh static tools wire kunit \
+	selftest iommu fuzz proof model fault nested stress bench bench-wall coverage mutants htmldocs \
+	distclean help

@@ -55,6 +55,7 @@ stages()
 	full|coverage|what of the modules the tests reach, by gcov|"$scripts/coverage.sh"
 	full|mutants|faults put into the wire format are found by its tests|"$scripts/mutants.sh" gpadl/wire.c
 	apart|arm64|arm64, pages of 4 and 64 KiB: no warning; KUnit in an emulated machine|stage_arm64
+	apart|fresh|make demo, make check in a clone on Debian 12 and 13 as they come|sum_up "fresh.sh bookworm" "fresh.sh trixie"
 	END
 }
 
