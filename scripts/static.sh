@@ -174,7 +174,7 @@ check_long_scripts()
 {
 	local lines file
 
-	wc -l $(sources '^scripts/.*\.(sh|py|awk)$') | while read -r lines file; do
+	wc -l $(sources '^(scripts|tests)/.*\.(sh|py|awk)$') | while read -r lines file; do
 		if [ "$file" = total ] || [ "$lines" -le 150 ]; then
 			continue
 		fi
