@@ -15,6 +15,7 @@
 # 'N passed, N failed': the runs, the coverage of the committed corpora, and the kernel.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$top/scripts/archive.sh"
 
 what=all
 case ${1-} in
@@ -73,10 +74,10 @@ coverage()
 
 	say "Measuring what the committed corpus covers ..."
 	LLVM_PROFILE_FILE=$dir/raw "$dir/replay-$name" "$corpus"/* >&2 || return 1
-	llvm-profdata-14 merge -o "$dir/profile" "$dir/raw"
-	llvm-cov-14 show "$dir/replay-$name" -instr-profile="$dir/profile" \
+	"llvm-profdata-$llvm" merge -o "$dir/profile" "$dir/raw"
+	"llvm-cov-$llvm" show "$dir/replay-$name" -instr-profile="$dir/profile" \
 		-show-branches=count "${fuzzed[@]}" >"$dir/coverage-$name.txt"
-	read -r lines unseen branches untaken < <(llvm-cov-14 report "$dir/replay-$name" \
+	read -r lines unseen branches untaken < <("llvm-cov-$llvm" report "$dir/replay-$name" \
 		-instr-profile="$dir/profile" "${fuzzed[@]}" |
 		awk '/^TOTAL/ { print $8, $9, $11, $12 }')
 	say "  ${fuzzed[*]#"$top/"}: lines $((lines - unseen))/$lines," \
@@ -90,9 +91,9 @@ in_user_space()
 	target "$1"
 	mkdir -p "$dir"
 	say "Building the fuzzer ..."
-	clang-14 "${flags[@]}" -O1 -fsanitize=fuzzer,address,undefined \
+	"clang-$llvm" "${flags[@]}" -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o "$dir/fuzz_$name" "${helpers[@]}" "${fuzzed[@]}"
-	clang-14 "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
+	"clang-$llvm" "${flags[@]}" -O0 -fprofile-instr-generate -fcoverage-mapping \
 		-o "$dir/replay-$name" "$top/tests/fuzz/replay.c" "${helpers[@]}" "${fuzzed[@]}"
 	tally fuzz "$2" || true
 	tally coverage || true
@@ -125,5 +126,9 @@ run()
 	totals
 }
 
-"$top/scripts/deps.sh" clang-14 llvm-14 libclang-rt-14-dev
+# The version is that of the release: what its package clang depends on
+"$top/scripts/deps.sh"
+llvm=$(pkg_depends clang clang-)
+llvm=${llvm#clang-}
+"$top/scripts/deps.sh" "clang-$llvm" "llvm-$llvm" "libclang-rt-$llvm-dev"
 with_lock "$dir" run
