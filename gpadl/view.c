@@ -22,9 +22,9 @@
  * @sgl: where the entries go; need not be initialised
  * @max: room for so many
  *
- * For packets that name parts of a GPADL which is mapped already (VMBUS_PACKET_XFER_PAGES).
- * Nothing is pinned: the entries are good until @map is unmapped. The last is marked as
- * the end. An entry may span many pages, but not two ranges.
+ * For packets that name parts of a GPADL which is mapped already (VMBUS_PACKET_XFER_PAGES, or
+ * VMBUS_PACKET_GPADL). Nothing is pinned: the entries are good until @map is unmapped. The last
+ * is marked as the end. An entry may span many pages, but not two ranges.
  *
  * Context: any.
  * Return: number of entries; -EINVAL if the part is empty or reaches beyond the end;

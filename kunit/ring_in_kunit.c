@@ -444,6 +444,23 @@ static void type_header_is_there(struct kunit *test)
 	}
 }
 
+/* As is any other type, with a header or without: its backend sees what is there. */
+static void type_gpadl_is_handed_over(struct kunit *test)
+{
+	struct ring_test *t = ring_test_in(test);
+	struct desc desc = { .type = VMBUS_PACKET_GPADL, .len8 = 4 };
+	struct vmbus_packet pkt;
+	bool signal;
+
+	for (desc.offset8 = 2; desc.offset8 <= desc.len8; desc.offset8++) {
+		ring_guest_write(t, &desc, 16);
+		KUNIT_EXPECT_EQ(test, ring_test_read(t, &pkt, t->buf, 16, &signal), 0);
+		KUNIT_EXPECT_EQ(test, pkt.type, VMBUS_PACKET_GPADL);
+		KUNIT_EXPECT_EQ(test, pkt.offset, (desc.offset8 - 2) * 8);
+		KUNIT_EXPECT_EQ(test, pkt.len, (desc.len8 - desc.offset8) * 8);
+	}
+}
+
 /* ---- Polling ---- */
 
 static void polled_stays_masked(struct kunit *test)
@@ -623,6 +640,7 @@ static struct kunit_case ring_in_cases[] = {
 	KUNIT_CASE(batch_signals_room_once),
 	KUNIT_CASE(too_large_is_stepped_over),
 	KUNIT_CASE(type_header_is_there),
+	KUNIT_CASE(type_gpadl_is_handed_over),
 	KUNIT_CASE(polled_stays_masked),
 	KUNIT_CASE(unmask_tells_of_a_packet),
 	KUNIT_CASE(unmask_tells_of_a_broken_ring),

@@ -8,9 +8,13 @@
 #include <linux/align.h>
 #include <linux/types.h>
 
-/* Packet types in use (enum vmbus_packet_type in hyperv.h has them all). */
+/*
+ * Packet types in use, and VMBUS_PACKET_GPADL, which no guest has been seen to send (enum
+ * vmbus_packet_type in hyperv.h has them all).
+ */
 #define VMBUS_PACKET_INBAND		6	/* data in the ring */
 #define VMBUS_PACKET_XFER_PAGES		7	/* data in a GPADL, by ranges */
+#define VMBUS_PACKET_GPADL		8	/* data in the GPADL it names */
 #define VMBUS_PACKET_GPA_DIRECT		9	/* data in pages it names */
 #define VMBUS_PACKET_COMPLETION		11	/* answer to a packet */
 
@@ -24,7 +28,8 @@
  * @trans_id: transaction id; a completion has that of the packet it answers
  * @offset: bytes of the type's own header, which come first; at least 8 in a packet of
  *	type VMBUS_PACKET_XFER_PAGES or VMBUS_PACKET_GPA_DIRECT, and 0 in an in-band packet
- *	or a completion of a well-behaved guest
+ *	or a completion of a well-behaved guest. Of any other type, VMBUS_PACKET_GPADL
+ *	included, nobody has looked whether there is a header
  * @len: bytes of payload, which follow it; a multiple of 8 if received
  */
 struct vmbus_packet {
