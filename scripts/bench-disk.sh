@@ -4,7 +4,8 @@
 # What a request to a disk costs the host: vmbus_scsi beside vhost-scsi, which takes the same
 # way to the same backstores of the kernel's SCSI target.
 #
-#	bench-disk.sh			the table, on stdout and in tests/disk/results.csv
+#	bench-disk.sh			the table, on stdout and in tests/disk/results.csv; and with what
+#				nested.csv has, the picture of Documentation/performance-disks.rst
 #	bench-disk.sh profile BYTES DEPTH read|write
 #					where the instructions of such a request to "null" go, by
 #					function: of vhost-scsi and of vmbus_scsi, as Debian's perf
@@ -31,6 +32,7 @@
 
 results=$top/tests/disk
 
+"$top/scripts/deps.sh" bsdextrautils gnuplot-nox
 choose_host "bench-disk${1:+-$1}"
 
 measure()
@@ -66,6 +68,13 @@ report()
 			       vmbus / vhost, $6, $6 / vhost, kicks["vhost", key],
 			       kicks["vmbus", key], calls["vhost", key], calls["vmbus", key]
 		}' "$logs/vhost.csv" "$logs/vmbus.csv" "$logs/resident.csv"
+}
+
+# Of the tables as they are
+picture()
+{
+	gnuplot -e "table='$results/results.csv'; nested='$results/nested.csv';
+		picture='$top/Documentation/performance-disks.svg'" "$results/disks.gnuplot"
 }
 
 profile()
@@ -113,10 +122,12 @@ run()
 		nested
 		awk -f "$top/scripts/guest/bench-disk.awk" "$logs/nested-runs.csv" \
 			>"$results/nested${CHANNELS:+-$CHANNELS}.csv"
+		picture
 		column -s, -t "$results/nested${CHANNELS:+-$CHANNELS}.csv" ;;
 	"")
 		measure
 		report >"$results/results.csv"
+		picture
 		column -s, -t "$results/results.csv" ;;
 	*)
 		die "$1: nested, profile or nothing" ;;
