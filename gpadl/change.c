@@ -149,43 +149,67 @@ static struct gpadl_region_table *change_to_table(const struct region_change *c)
 
 /* ---- What is mapped ---- */
 
-/* Would a page of an extent be elsewhere in another table? */
-static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region_table *new)
+/*
+ * Has a table a page of region @where at the same address, and writable if it is there? So it is
+ * for all pages up to @next.
+ */
+static bool table_keeps(const struct gpadl_region_table *table,
+			const struct vmbus_gpa_region *where, u64 gpa, u64 *next)
 {
-	const struct vmbus_gpa_region *old = &e->region->desc, *to;
-	u64 gpa = old->gpa + (e->hva - old->hva), end = gpa + gpadl_extent_bytes(e);
-	unsigned int i;
+	unsigned int i = gpadl_region_table_find(table, gpa);
+	const struct vmbus_gpa_region *here;
 
-	for (; gpa < end; gpa = to->gpa + to->bytes) {
-		i = gpadl_region_table_find(new, gpa);
-		if (i == new->nr)
+	*next = gpa + GPADL_PAGE_SIZE;
+	if (i == table->nr)
+		return false;
+	here = &table->regions[i]->desc;
+	*next = here->gpa + here->bytes;
+	return here->hva - here->gpa == where->hva - where->gpa &&
+	       !(here->flags & ~where->flags & VMBUS_GPA_REGION_READ_ONLY);
+}
+
+/* Is a page of an extent still kept in @old, but not in @new? */
+static bool extent_moves(const struct gpadl_extent *e, const struct gpadl_region_table *old,
+			 const struct gpadl_region_table *new)
+{
+	const struct vmbus_gpa_region *where = &e->region->desc;
+	u64 gpa = where->gpa + (e->hva - where->hva), end = gpa + gpadl_extent_bytes(e);
+	u64 was, is;
+	bool kept;
+
+	for (; gpa < end; gpa = min(was, is)) {
+		kept = table_keeps(old, where, gpa, &was);
+		if (!table_keeps(new, where, gpa, &is) && kept)
 			return true;
-		to = &new->regions[i]->desc;
-		if (to->hva - to->gpa != old->hva - old->gpa ||
-		    (to->flags & ~old->flags & VMBUS_GPA_REGION_READ_ONLY))
-			return true;
+		cond_resched();
 	}
 	return false;
 }
 
 /**
- * gpadl_regions_move() - Would a page be elsewhere in another table?
+ * gpadl_regions_move() - Does a change take a page away from where it is mapped?
  * @pfns: the pages
- * @old: a table
- * @new: the other
+ * @mapped: the table that they were mapped in
+ * @old: that in force
+ * @new: the one to come
+ *
+ * Pages that an earlier change has taken away (VMBUS_GPA_REGIONS_RETIRE) do not count any more,
+ * the others of the same list do.
  *
  * Context: process, may sleep.
- * Return: true if one has another address in @new, or none, or is read-only only there.
+ * Return: true if one is in @old where it is in @mapped, but in @new has another address, or none,
+ * or is read-only only there.
  */
-bool gpadl_regions_move(const struct gpadl_pfn_list *pfns, const struct gpadl_region_table *old,
+bool gpadl_regions_move(const struct gpadl_pfn_list *pfns, const struct gpadl_region_table *mapped,
+			const struct gpadl_region_table *old,
 			const struct gpadl_region_table *new)
 {
 	struct gpadl_walk walk;
 
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_regions_move, pfns, old, new);
-	gpadl_walk_init(&walk, pfns, old, 0);
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_regions_move, pfns, mapped, old, new);
+	gpadl_walk_init(&walk, pfns, mapped, 0);
 	while (gpadl_walk_next(&walk)) {
-		if (walk.e.region && extent_moves(&walk.e, new))
+		if (walk.e.region && extent_moves(&walk.e, old, new))
 			return true;
 		cond_resched();
 	}

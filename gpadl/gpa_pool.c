@@ -337,7 +337,6 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 		r->tearing_down = false;
 		r->revoked = false;
 		r->reset = false;
-		r->retired = 0;
 		r->is_late = false;
 		r->taken = jiffies;
 		WRITE_ONCE(r->state, GPA_PARSING);
@@ -597,41 +596,56 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
 }
 
 /*
- * With the lock: does it keep the VMM from nothing any more? A change may have met it before it has
- * looked: then it has found its pages where they came to be. Until that is known, it counts.
+ * With the lock. Does a request count? @mapped: the table of regions in which it is mapped, to be
+ * put; NULL if it is just being mapped.
  */
-static bool request_is_retired(const struct gpa_request *r, int state)
+static bool request_begin_look(struct gpa_request *r, struct gpadl_region_table **mapped)
 {
-	return state != GPA_MAPPING && r->retired >= r->lookup.generation;
-}
-
-/* Would it have a page elsewhere that is mapped? @retire: then it is not asked again. */
-static bool request_moves(struct gpa_request *r, const struct gpadl_region_table *old,
-			  const struct gpadl_region_table *new, bool retire)
-{
-	spinlock_t *lock = &r->pool->chan->pool_lock;
-	bool look, moves;
-	int state;
-
-	spin_lock_irq(lock);
+	*mapped = NULL;
+	/* Before the look at the state: the table of one that is unmapped then is not freed yet. */
+	guard(rcu)();
 	/*
 	 * One that is still being parsed uses no region yet, and waits for the change when it
-	 * comes to that. Pairs with smp_store_release() in request_map(). One that is late is
-	 * mapped no more: its data is there, its pages are only to be marked and unpinned.
+	 * comes to that. Pairs with smp_store_release() in request_map(), gpa_map(). One that the
+	 * backend has unmapped is mapped no more: its data is there, its pages are only to be
+	 * unpinned, and perhaps to be marked.
 	 */
-	state = smp_load_acquire(&r->state);
-	look = state >= GPA_MAPPING && !r->is_late && !request_is_retired(r, state);
-	r->looked_at = look;
+	switch (smp_load_acquire(&r->state)) {
+	case GPA_MAPPING:
+		r->looked_at = true;
+		break;
+	case GPA_MAPPED:
+		r->looked_at = refcount_inc_not_zero(&r->map.table->ref);
+		if (r->looked_at)
+			*mapped = r->map.table;
+		break;
+	default:
+		r->looked_at = false;
+	}
+	return r->looked_at;
+}
+
+/* Would it have a page elsewhere that is mapped? */
+static bool request_moves(struct gpa_request *r, const struct gpadl_region_table *old,
+			  const struct gpadl_region_table *new)
+{
+	spinlock_t *lock = &r->pool->chan->pool_lock;
+	struct gpadl_region_table *mapped;
+	bool look, moves;
+
+	spin_lock_irq(lock);
+	look = request_begin_look(r, &mapped);
 	spin_unlock_irq(lock);
 	if (!look)
 		return false;
 
-	moves = gpadl_regions_move(&r->pfns, old, new);
+	/* One that is being mapped may look in any table yet: it counts with what it names now. */
+	moves = gpadl_regions_move(&r->pfns, mapped ?: old, old, new);
+	if (mapped)
+		gpadl_region_table_put(mapped);
 
 	spin_lock_irq(lock);
 	r->looked_at = false;
-	if (moves && retire)
-		r->retired = old->generation;
 	if (r->state == GPA_FREE)
 		request_free(r);
 	spin_unlock_irq(lock);
@@ -658,37 +672,11 @@ bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
 	if (!pool)
 		return false;
 	for (r = pool->requests; r < pool->requests + pool->nr_requests && !moves; r++) {
-		moves = request_moves(r, old, new, false);
+		moves = request_moves(r, old, new);
 		cond_resched();
 	}
 	gpadl_pool_unget(pool);
 	return moves;
-}
-
-/**
- * gpadl_requests_retire() - Regions go in which requests may have mapped pages
- * @chan: the channel
- * @old: regions as they are
- * @new: as they are to be
- *
- * Those that have keep the VMM from nothing any more.
- *
- * Context: process, may sleep; rx_mutex is held.
- */
-void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
-			   const struct gpadl_region_table *old,
-			   const struct gpadl_region_table *new)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-	struct gpa_request *r;
-
-	if (!pool)
-		return;
-	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
-		request_moves(r, old, new, true);
-		cond_resched();
-	}
-	gpadl_pool_unget(pool);
 }
 
 /**

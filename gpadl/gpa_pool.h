@@ -64,8 +64,6 @@ enum gpa_state {
  * @revoked: somebody waits for its end, and it is counted in vmbus_partition.nr_revoked. Its
  *	backend is not asked: it ends by itself
  * @reset: and in nr_resetting
- * @retired: the VMM has taken away regions of its pages: generation of the table that they were
- *	last in; 0 if it has not. Counts if that is where it found them (request_is_retired())
  * @since: when it was first waited for, in jiffies
  * @taken: when it began, in jiffies
  */
@@ -85,7 +83,6 @@ struct gpa_request {
 	bool tearing_down;
 	bool revoked;
 	bool reset;
-	u64 retired;
 	unsigned long since;
 	unsigned long taken;
 };
@@ -179,9 +176,6 @@ void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan);
 bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
 			 const struct gpadl_region_table *old,
 			 const struct gpadl_region_table *new);
-void gpadl_requests_retire(struct vmbus_gpadl_channel *chan,
-			   const struct gpadl_region_table *old,
-			   const struct gpadl_region_table *new);
 unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan);
 void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums);
 void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan);

@@ -231,8 +231,8 @@ struct vmbus_gpadl_channel {
  * @owe_torndown: the guest waits for GPADL_TORNDOWN
  * @revoked: busy, and to be unmapped; the backend is told if it is MAPPED and armed
  * @retired: busy, and the VMM has taken away regions of its pages: generation of the table that
- *	they were last in, else 0. It is revoked, and no longer a reason for -EBUSY; unless it turns
- *	out to have looked in a later table (gpadl_finish_map())
+ *	they were last in, else 0. It is revoked; unless it turns out to have looked in a later
+ *	table (gpadl_finish_map())
  * @reset: busy when the partition was reset; goes with it
  * @since: when it became busy, or was revoked, in jiffies
  * @lookup: where its pages are: what is known of an earlier table of regions is of no use,

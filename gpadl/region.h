@@ -91,7 +91,8 @@ void gpadl_regions_trim(struct gpadl_mem *mem);
 void gpadl_regions_stale_work(struct work_struct *work);
 
 /* change.c */
-bool gpadl_regions_move(const struct gpadl_pfn_list *pfns, const struct gpadl_region_table *old,
+bool gpadl_regions_move(const struct gpadl_pfn_list *pfns, const struct gpadl_region_table *mapped,
+			const struct gpadl_region_table *old,
 			const struct gpadl_region_table *new);
 int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *changes,
 			  unsigned int nr, u32 flags);

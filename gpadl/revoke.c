@@ -64,23 +64,36 @@ void gpadl_rescind(struct gpadl *g)
 /**
  * gpadl_moves() - Would a GPADL have a page elsewhere, that is mapped?
  * @g: the GPADL, held by the caller
- * @old: regions as they are, or were
+ * @old: regions as they are
  * @new: as they are to be
  *
  * Context: process, may sleep.
- * Return: true if so; false also if the backend has been asked for it for such a reason.
+ * Return: true if so; false also if only pages would that an earlier change has taken away.
  */
 bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		 const struct gpadl_region_table *new)
 {
-	bool busy;
+	struct gpadl_region_table *mapped = NULL;
+	bool busy, moves;
 
 	spin_lock(&g->lock);
-	/* One that is being mapped may have looked after it was retired: it counts. */
-	busy = gpadl_is_busy(g) && (!g->retired || g->state == GPADL_MAPPING);
+	busy = gpadl_is_busy(g);
+	if (g->state == GPADL_MAPPED) {
+		mapped = g->mapping->map.table;
+		refcount_inc(&mapped->ref);
+	}
 	spin_unlock(&g->lock);
-	/* A page list that is complete does not change any more. */
-	return busy && gpadl_regions_move(&g->pfns, old, new);
+	if (!busy)
+		return false;
+	/*
+	 * A page list that is complete does not change any more. One that is being mapped may have
+	 * looked in any table yet, and the table of one that is being unmapped may be gone: these
+	 * count with what they name now.
+	 */
+	moves = gpadl_regions_move(&g->pfns, mapped ?: old, old, new);
+	if (mapped)
+		gpadl_region_table_put(mapped);
+	return moves;
 }
 
 /**

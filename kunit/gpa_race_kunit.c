@@ -488,9 +488,13 @@ VM_CASE(region_is_retired)
 	vm_expect_sg(vm, vmbus_mapping_sgt(map));
 	KUNIT_EXPECT_EQ(test, gpa_send(vm, 0, &more), -EFAULT);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->c[0].revokes), 0);
-	/* It keeps the VMM from nothing any more. */
-	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_LOW].hva, 0), 0);
+	/* It keeps the VMM from nothing any more, */
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_HIGH].hva, 0), 0);
 	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), 0);
+	/* unless that memory is set again where it was. */
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, vm->memory[VM_LOW].hva, 0), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, VMBUS_GPA_REGIONS_RETIRE), 0);
 	vm_expect_pinned(vm, true);
 	vmbus_gpa_unmap(map);
 	KUNIT_EXPECT_EQ(test, vm_pages_pinned(vm), 0);
@@ -538,7 +542,8 @@ VM_CASE(ends_while_looked_at)
 static struct vmbus_mapping *looked_at;
 
 /* Its backend unmaps it meanwhile. */
-static bool unmap_and_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *old,
+static bool unmap_and_move(const struct gpadl_pfn_list *w, const struct gpadl_region_table *mapped,
+			   const struct gpadl_region_table *old,
 			   const struct gpadl_region_table *new)
 {
 	vmbus_gpa_unmap(looked_at);
@@ -553,7 +558,7 @@ VM_CASE(ends_while_a_change_looks)
 	packet(vm, VM_LOW_PFN, 3);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &looked_at), 0);
 	kunit_activate_static_stub(test, gpadl_regions_move, unmap_and_move);
-	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, VMBUS_GPA_REGIONS_RETIRE), 0);
+	KUNIT_EXPECT_EQ(test, set_regions(vm, VM_LOW, 0, 0), -EBUSY);
 	kunit_deactivate_static_stub(test, gpadl_regions_move);
 	KUNIT_EXPECT_FALSE(test, vmbus_gpadl_channel_is_busy(vm->c[0].chan));
 	/* Its place is there again, once. */

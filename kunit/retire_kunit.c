@@ -165,6 +165,36 @@ VM_CASE(nothing_is_left_to_complain_of)
 	vm_check(vm);
 }
 
+/* Of pages on either side of where VM_LOW ends: VM_LOW goes, and with it what counts there. */
+static void retire_the_lower_half(struct vm *vm)
+{
+	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	KUNIT_EXPECT_EQ(vm->test, 0,
+			vmbus_partition_set_regions(vm->p, &(struct vmbus_gpa_region) {
+				.slot = VM_LOW }, 1, VMBUS_GPA_REGIONS_RETIRE));
+	/* What it has in the other counts as before. */
+	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_HIGH), -EBUSY);
+}
+
+/* The lower half comes again, elsewhere, and goes: nothing of that is mapped. */
+static void move_the_lower_half(struct vm *vm)
+{
+	KUNIT_EXPECT_EQ(vm->test, move_low(vm, VM_BIG), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_LOW), 0);
+	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_HIGH), -EBUSY);
+}
+
+VM_CASE(retired_in_one_region_counts_in_another)
+{
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 1, 2);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	retire_the_lower_half(vm);
+	move_the_lower_half(vm);
+	expect_asked(vm, 1);
+	unmap(vm, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
+}
+
 /* ---- While it is being decided ---- */
 
 /* Those of the partition; but a change asks for what is mapped when it is let go on. */
@@ -380,12 +410,28 @@ VM_CASE(request_that_pins_what_went_is_not)
 	end_request(vm, map);
 }
 
+VM_CASE(request_retired_in_one_region_counts_in_another)
+{
+	struct vmbus_mapping *map;
+
+	make_pool(vm);
+	vm_begin(vm);
+	vm_range(vm, VM_HIGH_PFN - 1, 2);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	retire_the_lower_half(vm);
+	move_the_lower_half(vm);
+	vmbus_gpa_unmap(map);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
+	vm_check(vm);
+}
+
 static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_is_asked_back),
 	KUNIT_CASE(mapped_elsewhere_is_not),
 	KUNIT_CASE(map_that_pins_is_asked_back),
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(nothing_is_left_to_complain_of),
+	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
 	KUNIT_CASE(map_that_two_changes_meet_is_asked_back),
@@ -394,6 +440,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(request_that_has_not_looked_is_minded),
 	KUNIT_CASE(request_that_pins_what_came_is_minded),
 	KUNIT_CASE(request_that_pins_what_went_is_not),
+	KUNIT_CASE(request_retired_in_one_region_counts_in_another),
 	{}
 };
 
