@@ -12,8 +12,8 @@
  *	      `----> REMOVING ----> REMOVED	(for good)
  *
  * A request (a message of the guest, an ioctl, the last close of the file; endpoint_ask.c) only
- * sets flags under the device's lock and queues the state work, which acts on the flags step by
- * step. So write() never waits for a backend, a close that arrives during the open undoes all of
+ * sets flags under the device's lock and queues the state work, which acts on the flags, one step
+ * a run. So write() never waits for a backend, a close that arrives during the open undoes all of
  * it, and an open that arrives during the close is done after it.
  *
  * The state work, kick() and revoke() are work of the channel: they run one at a time.
@@ -355,30 +355,36 @@ static enum endpoint_step endpoint_next(struct vmbus_endpoint *ep)
 	return step;
 }
 
+/*
+ * One step. What comes next is for another run, even if it is there by now: between two items the
+ * thread sees that it is killed, and whoever has the VMM's file can ask for steps without end.
+ */
 static void endpoint_state_work(struct vmbus_gpadl_work *work)
 {
 	struct vmbus_endpoint *ep =
 		container_of(work, struct vmbus_endpoint, state_work);
 
-	for (;;) {
-		switch (endpoint_next(ep)) {
-		case ENDPOINT_STEP_OPEN:
-			endpoint_finish_open(ep, endpoint_do_open(ep));
-			break;
-		case ENDPOINT_STEP_RETARGET:
-			endpoint_do_retarget(ep);
-			break;
-		case ENDPOINT_STEP_CLOSE:
-			endpoint_do_close(ep);
-			endpoint_finish_close(ep);
-			break;
-		case ENDPOINT_STEP_REMOVE:
-			vmbus_ep_do_remove(ep);
-			return;
-		default:
-			return;
-		}
+	switch (endpoint_next(ep)) {
+	case ENDPOINT_STEP_OPEN:
+		endpoint_finish_open(ep, endpoint_do_open(ep));
+		break;
+	case ENDPOINT_STEP_RETARGET:
+		endpoint_do_retarget(ep);
+		break;
+	case ENDPOINT_STEP_CLOSE:
+		endpoint_do_close(ep);
+		endpoint_finish_close(ep);
+		break;
+	case ENDPOINT_STEP_REMOVE:
+		vmbus_ep_do_remove(ep);
+		return;
+	default:
+		return;
 	}
+	/* The channel, and so the endpoint, is there until this item has ended. */
+	spin_lock(&ep->dev->lock);
+	endpoint_queue(ep);
+	spin_unlock(&ep->dev->lock);
 }
 
 /* ---- What the backend is told ---- */

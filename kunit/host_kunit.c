@@ -372,6 +372,8 @@ static void retarget(struct vmbus_endpoint *ep, u32 target_vp)
 	ep->retarget = true;
 	spin_unlock(&ep->dev->lock);
 	vmbus_gpadl_channel_queue_work(ep->chan, &ep->state_work);
+	/* And the run that finds nothing more to do. */
+	gpadl_worker_flush(&ep->chan->worker);
 	gpadl_worker_flush(&ep->chan->worker);
 	KUNIT_EXPECT_FALSE(current->kunit_test, ep->retarget);
 }

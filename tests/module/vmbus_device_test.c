@@ -9,6 +9,7 @@
  */
 #include <linux/completion.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -295,6 +296,8 @@ static int test_open(struct vmbus_endpoint *ep)
 
 	test_log("open %u vp %u\n", vmbus_endpoint_index(ep), vmbus_endpoint_target_vp(ep));
 	WRITE_ONCE(test_channel(ep)->open, true);
+	if (config_flags & VMBUS_DEVICE_TEST_SLOW)
+		msleep(50);
 	if (config_flags & VMBUS_DEVICE_TEST_SENDS_IN_OPEN)
 		return vmbus_endpoint_send(ep, &pkt, NULL);
 	return 0;
@@ -307,6 +310,8 @@ static void test_close(struct vmbus_endpoint *ep)
 	test_log("close %u%s\n", vmbus_endpoint_index(ep), held ? " held" : "");
 	if (held)
 		vmbus_endpoint_put(ep);
+	if (config_flags & VMBUS_DEVICE_TEST_SLOW)
+		msleep(50);
 	if (config_flags & VMBUS_DEVICE_TEST_NO_DRAIN)
 		return;
 	vmbus_endpoint_drain(ep);

@@ -44,6 +44,8 @@
 #define VMBUS_DEVICE_TEST_COMPLETION	0x4
 /* ... by vmbus_endpoint_complete_later() */
 #define VMBUS_DEVICE_TEST_LATER		0x8
+/* open() and close() take 50 ms each */
+#define VMBUS_DEVICE_TEST_SLOW		0x10
 
 /*
  * size; error: the errno that probe() fails with, or 0; mmio_megabytes: of the offer. What

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "../module/vmbus_device_test.h"
 #include "fixture.h"
 #include "machine.h"
+#include "pass_fd.h"
 #include "ring_wire.h"
 
 #define DEBUGFS		"/sys/kernel/debug/vmbus_device_test/"
@@ -38,8 +40,9 @@ FIXTURE_VARIANT_ADD(late_kill, close_returns) {
 	.flags = VMBUS_DEVICE_TEST_NO_DRAIN,
 };
 
-/* The VMM, which opens its device and then does nothing */
-static void vmm_main(struct __test_metadata *_metadata, __u32 flags)
+/* The VMM, which opens its device and then does nothing; its file goes to @sock, if that is one */
+static void vmm_main(struct __test_metadata *_metadata, __u32 flags, unsigned int requests,
+		     int sock)
 {
 	struct vmbus_device_test_config config = { .size = sizeof(config), .flags = flags };
 	struct vmbus_host_channel_create create = {
@@ -56,10 +59,12 @@ static void vmm_main(struct __test_metadata *_metadata, __u32 flags)
 	ASSERT_EQ(0, vmm_create(fd));
 	ASSERT_EQ(0, vmm_region(fd, RING_SLOT, 0, RING_GPA, RING_BYTES, rings));
 	ASSERT_EQ(0, ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &create));
-	ring_put_requests(rings, NR_REQUESTS);
+	ring_put_requests(rings, requests);
 	EXPECT_GPADL(fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
 	ASSERT_EQ(0, guest_open(fd, RELID, 1, RING_HANDLE, RING_SPLIT));
 	EXPECT_OPENED(fd, RELID, 1);
+	if (sock >= 0)
+		ASSERT_EQ(0, send_fd(sock, fd));
 	pause();
 }
 
@@ -71,7 +76,7 @@ FIXTURE_SETUP(late_kill)
 	ASSERT_LE(0, self->taken);
 	self->pid = fork();
 	if (!self->pid) {
-		vmm_main(_metadata, variant->flags);
+		vmm_main(_metadata, variant->flags, NR_REQUESTS, -1);
 		_exit(1);
 	}
 	ASSERT_TRUE(WAIT_FOR(requests("taken") == self->taken + NR_REQUESTS));
@@ -115,6 +120,74 @@ TEST_F(late_kill, killed_while_they_complete)
 	EXPECT_EQ(self->stray, requests("stray"));
 	ASSERT_TRUE(WAIT_FOR(waitpid(self->pid, &status, WNOHANG) == self->pid));
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* ---- While somebody else drives its channel ---- */
+
+/* A process that has the VMM's file has the channel closed and opened without end. */
+FIXTURE(driven) {
+	pid_t pid;
+	pid_t driver;
+	int fd;
+};
+
+/* Each callback takes longer than a turn here: there is always something to be done next. */
+static void drive(int fd)
+{
+	__u32 openid = 2;
+
+	for (;;) {
+		guest_close(fd, RELID);
+		guest_open(fd, RELID, openid++, RING_HANDLE, RING_SPLIT);
+		while (reply_read(fd).len > 0)
+			;
+		usleep(10000);
+	}
+}
+
+FIXTURE_SETUP(driven)
+{
+	int sock[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
+	self->pid = fork();
+	if (!self->pid) {
+		vmm_main(_metadata, VMBUS_DEVICE_TEST_SLOW, 0, sock[1]);
+		_exit(1);
+	}
+	self->fd = receive_fd(sock[0]);
+	ASSERT_LE(0, self->fd);
+	close(sock[0]);
+	close(sock[1]);
+	self->driver = fork();
+	if (!self->driver)
+		drive(self->fd);
+	/* It is in the midst of it. */
+	usleep(300000);
+}
+
+FIXTURE_TEARDOWN(driven)
+{
+	kill(self->driver, SIGKILL);
+	EXPECT_EQ(self->driver, waitpid(self->driver, NULL, 0));
+	close(self->fd);
+	expect_nothing_pinned(_metadata);
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
+	EXPECT_EQ(0, threads_named(0, "vmbus/"));
+}
+
+/* That keeps no thread of the VMM from its end. */
+TEST_F(driven, killed)
+{
+	int n, status = 0;
+
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	for (n = 0; n < 200 && waitpid(self->pid, &status, WNOHANG) != self->pid; n++)
+		usleep(10000);
+	EXPECT_GT(200, n);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	/* The driver is still there; it gets nothing opened. */
+	EXPECT_EQ(0, threads_named(0, "vmbus/"));
 }
 
 TEST_HARNESS_MAIN
