@@ -28,6 +28,7 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/wait.h>
 
 #include "compat.h"
 #include "worker.h"
@@ -221,6 +222,15 @@ static int worker_start_kthread(struct gpadl_worker *w, const char *name)
 	return 0;
 }
 
+/* The last item. The thread that runs it, whichever that is, is waited for before @w goes. */
+static void worker_end_work(struct vmbus_gpadl_work *work)
+{
+	struct gpadl_worker *w = container_of(work, struct gpadl_worker, end_work);
+
+	WRITE_ONCE(w->ended, true);
+	wake_up(&w->end_wait);
+}
+
 /**
  * gpadl_worker_create() - Make a worker, whose thread is one of the current process
  * @w: the worker
@@ -238,6 +248,8 @@ int gpadl_worker_create(struct gpadl_worker *w, const char *name)
 	*w = (struct gpadl_worker) {};
 	init_llist_head(&w->queue);
 	INIT_WORK(&w->orphan_work, worker_orphan_work);
+	vmbus_gpadl_work_init(&w->end_work, worker_end_work);
+	init_waitqueue_head(&w->end_wait);
 	if (COMPAT_HAS_VHOST_TASK && !(current->flags & PF_KTHREAD))
 		return worker_start_task(w, name);
 	return worker_start_kthread(w, name);
@@ -254,6 +266,13 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_worker_create);
  */
 void gpadl_worker_destroy(struct gpadl_worker *w)
 {
+	/*
+	 * What follows would wait for the thread as well, but so that the kernel takes the wait for
+	 * one that hangs (TASK_UNINTERRUPTIBLE). A thread that has run just now is about to look
+	 * for what follows.
+	 */
+	gpadl_worker_queue(w, &w->end_work);
+	wait_event_idle(w->end_wait, READ_ONCE(w->ended));
 	if (w->task)
 		compat_vhost_task_stop(w->task);
 	else

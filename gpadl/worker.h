@@ -8,6 +8,7 @@
 #include <linux/compiler.h>
 #include <linux/llist.h>
 #include <linux/vmbus_work.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct task_struct;
@@ -22,6 +23,9 @@ struct vhost_task;
  * @orphaned: the thread has been killed: what is queued, and what comes, runs in
  *	@orphan_work. Set once
  * @orphan_work: in place of the thread
+ * @end_work: the last item: nothing is to be done any more
+ * @ended: it has run
+ * @end_wait: woken then
  */
 struct gpadl_worker {
 	struct llist_head queue;
@@ -30,6 +34,9 @@ struct gpadl_worker {
 	struct task_struct *kthread;
 	bool orphaned;
 	struct work_struct orphan_work;
+	struct vmbus_gpadl_work end_work;
+	bool ended;
+	wait_queue_head_t end_wait;
 };
 
 int gpadl_workers_init(void);

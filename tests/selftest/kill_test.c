@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "fixture.h"
+#include "machine.h"
 
 /* Of the guest's memory, the pages from STALL_PAGE on come late. */
 #define STALL_PAGE	512u
@@ -490,6 +491,64 @@ TEST_F_TIMEOUT(killed_waiting, and_the_backend_too, 120)
 	self->backend = -1;
 	expect_killed(_metadata, self->pid);
 	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
+/* ---- Stopped ---- */
+
+/* It stops when a channel of its own has gone, and goes on as it is told. */
+static void stopped_main(struct __test_metadata *_metadata)
+{
+	struct vmm v;
+
+	vmm_start(_metadata, &v, MEM_ANON, 0);
+	ASSERT_EQ(0, vmm_destroy(v.fd, RELID));
+	/* The thread has nothing left to do; somebody is about to stop it. */
+	usleep(1000);
+	kill(getpid(), SIGSTOP);
+	vmm_stop(&v);
+	_exit(0);
+}
+
+/* Whether somebody waits for the thread; at first it may not have come to that. */
+static bool somebody_waits(void)
+{
+	int n;
+
+	for (n = 0; n < 50; n++) {
+		if (workers_in("vmbus_free", 'I') + workers_in("vmbus_free", 'D'))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * Whoever waits for it to go on is no task that hangs: khungtaskd would tell of it, and the machine
+ * might panic.
+ */
+TEST(stopped_vmm_hangs_nobody)
+{
+	bool waits = false;
+	int status, n;
+	pid_t pid;
+
+	if (kernel_before(6, 10))
+		SKIP(return, KERNEL_WORKERS);
+	for (n = 0; n < 20 && !waits; n++) {
+		pid = fork();
+		if (!pid)
+			stopped_main(_metadata);
+		ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+		ASSERT_TRUE(WIFSTOPPED(status));
+		waits = somebody_waits();
+		EXPECT_EQ(0, workers_in("vmbus_free", 'D'));
+		ASSERT_EQ(0, kill(pid, SIGCONT));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_TRUE(WIFEXITED(status));
+		EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
+	}
+	EXPECT_TRUE(waits);
+	expect_nothing_pinned(_metadata);
 }
 
 /* ---- Modules in use ---- */

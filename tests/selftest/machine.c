@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,42 @@ int threads_named(pid_t pid, const char *name)
 	while (dir && (d = readdir(dir)))
 		if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
 			nr += threads_of(d->d_name, name);
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* The thread of a process, or of the kernel, as its stat says: "2 (kworker/0:1+events) I ..." */
+static bool worker_is_in(const char *pid, const char *plus_wq, char state)
+{
+	char path[64], line[256];
+	const char *end;
+	bool is = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f) && strstr(line, plus_wq)) {
+		end = strrchr(line, ')');
+		is = end && end[1] == ' ' && end[2] == state;
+	}
+	if (f)
+		fclose(f);
+	return is;
+}
+
+/* Kernel threads that run an item of a work queue whose name begins so, and are in that state */
+int workers_in(const char *wq, char state)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+	char plus_wq[64];
+	int nr = 0;
+
+	snprintf(plus_wq, sizeof(plus_wq), "+%s", wq);
+	while (dir && (d = readdir(dir)))
+		if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+			nr += worker_is_in(d->d_name, plus_wq, state);
 	if (dir)
 		closedir(dir);
 	return nr;

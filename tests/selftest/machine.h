@@ -16,6 +16,9 @@ long long file_number(const char *path, const char *key);
 /* Threads of a process, or of all if @pid is 0, whose names begin with @name */
 int threads_named(pid_t pid, const char *name);
 
+/* Kernel threads that run an item of a work queue whose name begins so, and are in that state */
+int workers_in(const char *wq, char state);
+
 /* Partitions that are not freed yet */
 int partitions_left(void);
 
