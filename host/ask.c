@@ -151,11 +151,17 @@ static void guest_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
  * relid: none follows a 0, and another one follows -EINPROGRESS. Nor does a reader come with it
  * that has looked at it before.
  */
-static int guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum endpoint_asked ask)
+VISIBLE_IF_KUNIT int vmbus_guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
+				     enum endpoint_asked ask)
 {
+	const struct vmbus_endpoint *now;
 	int ret = 0;
 
 	guard(mutex)(&guest->lock);
+	now = xa_load(&guest->endpoints, ep->relid);
+	/* This one has gone meanwhile: the answer would be that of the next one with its relid. */
+	if (now && now != ep)
+		return 0;
 	guest_withdraw_done(guest, ep, ask);
 	if (ep->asked || !vmbus_ep_is_idle(ep, ask == ENDPOINT_ASKED_DESTROY)) {
 		guest_note(guest, ep, ask);
@@ -165,6 +171,7 @@ static int guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep, enum 
 	vmbus_guest_wait_reader(guest);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_ask);
 
 /*
  * Take a channel for which what was asked is done out of the list, with its reference. If it is to
@@ -243,7 +250,7 @@ static int guest_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint
 		vmbus_ep_rescind(ep);
 	guest_take_back(ep->guest, ep);
 	if (nonblock)
-		return guest_ask(ep->guest, ep, ask);
+		return vmbus_guest_ask(ep->guest, ep, ask);
 	return wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, remove)) ?
 	       -EINTR : 0;
 }
@@ -344,7 +351,7 @@ static int guest_wait_reset(struct vmbus_guest *guest)
 	return ret ? -EINTR : 0;
 }
 
-/* As guest_ask(). */
+/* As vmbus_guest_ask(). */
 static int guest_ask_reset(struct vmbus_guest *guest)
 {
 	int ret = 0;

@@ -342,6 +342,10 @@ int vmbus_guest_unplug_channel(struct vmbus_guest *guest, u32 relid);
 int vmbus_guest_reset(struct vmbus_guest *guest, bool nonblock);
 void vmbus_guest_finish(struct vmbus_guest *guest);
 void vmbus_guest_wait_reader(struct vmbus_guest *guest);
+#if IS_ENABLED(CONFIG_KUNIT)
+int vmbus_guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
+		    enum endpoint_asked ask);
+#endif
 
 /* ioctl.c */
 long vmbus_guest_ioctl(struct vmbus_guest *guest, unsigned int cmd, void __user *from,

@@ -98,6 +98,38 @@ static void relid_is_free_when_destroyed_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
+static void set_state(struct vmbus_endpoint *ep, int state)
+{
+	spin_lock(&ep->dev->lock);
+	ep->state = state;
+	spin_unlock(&ep->dev->lock);
+}
+
+/* A call that has found a channel, and comes late: by then its relid is another one's. */
+static void late_request_takes_no_answer_of_the_next(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *gone, *next;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	gone = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, gone);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	next = vmbus_guest_get_endpoint(guest, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, next);
+	set_state(next, ENDPOINT_CLOSING);
+	KUNIT_EXPECT_EQ(test, vmbus_guest_rescind_channel(guest, RELID, true), -EINPROGRESS);
+	set_state(next, ENDPOINT_CLOSED);
+	/* Each call brings to its end what is done. */
+	KUNIT_EXPECT_EQ(test, vmbus_guest_rescind_channel(guest, SUB_RELID, true), -ENOENT);
+	KUNIT_EXPECT_EQ(test, vmbus_guest_ask(guest, gone, ENDPOINT_ASKED_RESCIND), 0);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), 0);
+	vmbus_ep_put(gone);
+	vmbus_ep_put(next);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
 /* What happens before a channel gets into the table, its last step */
 static void (*before_added)(struct vmbus_guest *guest, struct vmbus_endpoint *ep);
 
@@ -181,13 +213,6 @@ static void removed_sub_channel_gets_no_work(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmbus_gpadl_channel_queue_work(sub->chan, &sub->state_work));
 	complete(&stall->go);
 	vmbus_ep_put(sub);
-}
-
-static void set_state(struct vmbus_endpoint *ep, int state)
-{
-	spin_lock(&ep->dev->lock);
-	ep->state = state;
-	spin_unlock(&ep->dev->lock);
 }
 
 /* Whoever asks for the end of the last sub-channel may be the one that its primary waits for. */
@@ -652,6 +677,7 @@ static void life_exit(struct kunit *test)
 
 static struct kunit_case life_cases[] = {
 	KUNIT_CASE(relid_is_free_when_destroyed_twice),
+	KUNIT_CASE(late_request_takes_no_answer_of_the_next),
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
 	KUNIT_CASE(removed_sub_channel_gets_no_work),
 	KUNIT_CASE(removed_sub_channel_wakes_its_primary),
