@@ -16,6 +16,7 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/page-flags.h>
+#include <linux/sched.h>
 #include <linux/version.h>
 #include <linux/vmbus_namespace.h>
 
@@ -138,7 +139,11 @@ static inline void compat_hrtimer_setup(struct hrtimer *timer,
 #define compat_hrtimer_setup	hrtimer_setup
 #endif
 
-/* Pin adjoining pages; @remote: of an address space that is not current's. */
+/*
+ * Pin adjoining pages; @remote: of an address space that is not current's. With FOLL_NOFAULT a
+ * kernel thread, which may serve several VMMs, does not wait for the lock of one's address space:
+ * pin_user_pages_fast() does, for what is not in the page tables.
+ */
 static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned long hva,
 				  unsigned long nr, unsigned int gup_flags,
 				  struct page **pages)
@@ -146,10 +151,14 @@ static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned lo
 	int locked = 1;
 	long ret;
 
-	if (!remote)
+	if (!remote && !((gup_flags & FOLL_NOFAULT) && (current->flags & PF_KTHREAD)))
 		return pin_user_pages_fast(hva, nr, gup_flags, pages);
-	if (mmap_read_lock_killable(mm))
+	if (gup_flags & FOLL_NOFAULT) {
+		if (!mmap_read_trylock(mm))
+			return -EAGAIN;
+	} else if (mmap_read_lock_killable(mm)) {
 		return -EINTR;
+	}
 	ret = compat_pin_remote(mm, hva, nr, gup_flags, pages, &locked);
 	if (locked)
 		mmap_read_unlock(mm);

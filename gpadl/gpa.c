@@ -237,10 +237,12 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map, VMBUS_GPADL_NS);
  *
  * Maps what is resident, or in the VMM's page tables as it is wanted.
  *
- * Context: process; sleeps for locks of the kernel, but for no page.
+ * Context: process; sleeps for locks of the kernel, but for no page, and not for the lock of the
+ * VMM's address space. Only in a thread of that VMM it waits for that, as any of its page faults
+ * does; SIGKILL ends it.
  *
- * Return: as vmbus_gpa_map(); %-EAGAIN also if a page would have to be waited for, or cannot be
- * had: vmbus_gpa_map() in a thread that may wait tells.
+ * Return: as vmbus_gpa_map(); %-EAGAIN also if a page, or that lock, would have to be waited for,
+ * or a page cannot be had: vmbus_gpa_map() in a thread that may wait tells.
  */
 int vmbus_gpa_map_nowait(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges,
 			 size_t len, unsigned int nr_ranges, struct vmbus_mapping **map)

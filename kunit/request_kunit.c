@@ -6,6 +6,7 @@
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
@@ -381,6 +382,29 @@ VM_CASE(nowait_brings_nothing_in)
 	vmbus_gpa_unmap(map);
 }
 
+static int task_send_nowait(struct vm_task *t)
+{
+	return gpa_send_nowait(t->vm, t->flags, &t->map);
+}
+
+/* Nor is anybody waited for who changes the VMM's address space, and may take his time. */
+VM_CASE(nowait_does_not_wait_for_the_address_space)
+{
+	struct vm_task *t;
+	int n;
+
+	vm_begin(vm);
+	vm_range(vm, VM_BIG_PFN + 5000, 1);
+	mmap_write_lock(vm->mm);
+	t = vm_start(vm, task_send_nowait, &vm->c[0], 0, 0);
+	for (n = 0; n < 1000 && !vm_is_done(t); n++)
+		usleep_range(1000, 2000);
+	KUNIT_EXPECT_TRUE(test, vm_is_done(t));
+	mmap_write_unlock(vm->mm);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -EAGAIN);
+	vm_check(vm);
+}
+
 VM_CASE(nowait_tells_what_is_wrong)
 {
 	struct vmbus_mapping *map;
@@ -671,6 +695,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(twice_is_a_bug),
 	KUNIT_CASE(nowait_finds_what_is_there),
 	KUNIT_CASE(nowait_brings_nothing_in),
+	KUNIT_CASE(nowait_does_not_wait_for_the_address_space),
 	KUNIT_CASE(nowait_tells_what_is_wrong),
 	KUNIT_CASE(pool_sizes),
 	KUNIT_CASE(pool_without_memory),
