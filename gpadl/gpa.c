@@ -110,11 +110,12 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	ret = request_take(r);
 	if (ret)
 		return ret;
-	/* Marking may wait for the lock of a page: leave that to the unmap. */
+	/* What is not marked then, the unmap sees to. */
 	if (!nowait && !gpadl_request_is_dirty(r))
 		gpadl_pin_set_mark_dirty(&r->map.pinned);
 	if (READ_ONCE(r->tearing_down) || READ_ONCE(chan->rescinded)) {
-		gpadl_request_unpin(r, true);
+		/* Nobody has written to them. */
+		gpadl_request_unpin(r, false);
 		return -ESHUTDOWN;
 	}
 	return 0;
@@ -218,10 +219,12 @@ int vmbus_gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *range
 
 	do {
 		ret = gpa_map(chan, flags, ranges, len, nr_ranges, map, false);
+		if (ret != -EAGAIN)
+			return ret;
 		/* In a work queue that others' channels share, nothing waits for a VMM. */
-		if (ret == -EAGAIN && gpadl_worker_is_orphaned(&chan->worker))
-			return -ESRCH;
-	} while (ret == -EAGAIN && gpadl_requests_wait_late(chan));
+		ret = gpadl_worker_is_orphaned(&chan->worker) ? -ESRCH :
+								gpadl_requests_wait_late(chan);
+	} while (!ret);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map, VMBUS_GPADL_NS);

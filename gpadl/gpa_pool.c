@@ -24,6 +24,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "compat.h"
 #include "gpa_pool.h"
@@ -381,7 +382,12 @@ void gpadl_request_put(struct gpa_request *r)
 		gpadl_partition_unwatch_revoked(p);
 	if (r->reset)
 		atomic_dec(&p->nr_resetting);
-	pool->nr_late -= r->is_late;
+	if (r->is_late) {
+		pool->nr_late--;
+		pool->nr_ended++;
+		/* Without a look whether anybody waits: it is rare. */
+		wake_up_all(&p->idle);
+	}
 	last = !--pool->nr_busy;
 	pool_count_late(pool);
 	pool_detach(pool);
@@ -484,25 +490,32 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpa_unmap, VMBUS_GPADL_NS);
  * that a change of regions looks at (request_moves()): nobody tells the backend of their end.
  *
  * Context: process, may sleep for as long as the VMM likes: not in a work queue that serves others.
- * Return: true if there may be room now; false also on a fatal signal that comes while this
- * waits for a change.
+ * Return: 0 if there may be room now; -EAGAIN if the backend is to try again; -EINTR on a fatal
+ * signal.
  */
-bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
+int gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan)
 {
 	struct gpa_pool *pool = gpadl_pool_get(chan);
-	bool again;
+	bool only_late, any_late;
+	unsigned int ended;
+	int ret = -EAGAIN;
 
 	if (!pool)
-		return false;
+		return -EAGAIN;
 	spin_lock_irq(&chan->pool_lock);
-	again = pool->nr_busy == pool->nr_late;
+	only_late = pool->nr_busy == pool->nr_late;
+	any_late = pool->nr_late;
+	ended = pool->nr_ended;
 	spin_unlock_irq(&chan->pool_lock);
-	if (again) {
-		flush_work(&pool->late_work);
-		again = !gpadl_region_wait_switch(&chan->p->mem);
+	if (only_late) {
+		ret = 0;
+		if (any_late)
+			ret = wait_event_killable(chan->p->idle,
+						  READ_ONCE(pool->nr_ended) != ended);
+		ret = ret ? -EINTR : gpadl_region_wait_switch(&chan->p->mem);
 	}
 	gpadl_pool_unget(pool);
-	return again;
+	return ret;
 }
 
 /**

@@ -96,10 +96,11 @@ struct gpa_request {
  * @free: those that are free, the last one used first
  * @nr_busy: those that are not
  * @nr_late: of these, those that the backend has ended
+ * @nr_ended: of such, how many have come to their end so far
  * @only_late: all that are busy are late: one of the channel's nr_late_pools
  * @nr_most: so many were busy at a time
  * @refs: 1 until the backend has destroyed it, 1 for each busy request, and 1 for each
- *	look at them. Protected by the channel's pool_lock, as are the five above
+ *	look at them. Protected by the channel's pool_lock, as are the six above
  * @dead: the backend has destroyed it; then it is its channel's no more as soon as nothing of it
  *	is mapped
  * @words: of all requests, for their pfns
@@ -117,6 +118,7 @@ struct gpa_pool {
 	struct gpa_request *free;
 	unsigned int nr_busy;
 	unsigned int nr_late;
+	unsigned int nr_ended;
 	bool only_late;
 	unsigned int nr_most;
 	unsigned int refs;
@@ -165,7 +167,7 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan);
 void gpadl_request_put(struct gpa_request *r);
 void gpadl_request_put_late(struct gpa_request *r);
 void gpadl_request_unpin(struct gpa_request *r, bool dirty);
-bool gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
+int gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan);
 #if IS_ENABLED(CONFIG_KUNIT)
 struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan);

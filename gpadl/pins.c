@@ -22,6 +22,7 @@
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -301,9 +302,23 @@ static unsigned long range_in_folio(struct page *page, unsigned long nr)
 	return min_t(unsigned long, nr, folio_nr_pages(folio) - folio_page_idx(folio, page));
 }
 
+/* The lock keeps the page from being taken out of its file meanwhile. */
+static void page_mark_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_trylock(folio))
+		return;
+	folio_mark_dirty(folio);
+	folio_unlock(folio);
+}
+
 /**
- * gpadl_pin_set_mark_dirty() - Mark all that is pinned as dirty
+ * gpadl_pin_set_mark_dirty() - Mark what is pinned as dirty
  * @set: what
+ *
+ * As far as nobody holds the lock of a page, which may be for as long as a FUSE server likes, and
+ * whose wait cannot be killed.
  *
  * Context: process, may sleep.
  */
@@ -312,13 +327,13 @@ void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *set)
 	unsigned long i, n, nr;
 
 	for (i = 0; i < set->nr_pages; i++)
-		set_page_dirty_lock(set->pages[i]);
+		page_mark_dirty(set->pages[i]);
 	for (i = 0; i < set->nr_ranges; i++) {
 		struct page *page = set->ranges[i].page;
 
 		for (nr = set->ranges[i].nr; nr; nr -= n) {
 			n = range_in_folio(page, nr);
-			set_page_dirty_lock(page);
+			page_mark_dirty(page);
 			page += n;
 		}
 	}

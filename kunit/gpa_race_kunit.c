@@ -6,10 +6,12 @@
  * What the packet has is in vm->s, as the stream of a GPADL would be.
  */
 #include <kunit/static_stub.h>
+#include <linux/delay.h>
 #include <linux/iopoll.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
@@ -168,6 +170,72 @@ VM_CASE(map_waits_for_late_work)
 	gpa_unblock_wq(&b);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
 	vmbus_gpa_unmap(t->map);
+	vm_check(vm);
+}
+
+static bool is_done_soon(struct vm_task *t)
+{
+	int n;
+
+	for (n = 0; n < 1000 && !vm_is_done(t); n++)
+		usleep_range(1000, 2000);
+	return vm_is_done(t);
+}
+
+static int task_send_killed(struct vm_task *t)
+{
+	int ret;
+
+	vm_kill();
+	ret = gpa_send_on(t->vm, t->c, t->flags, &t->map);
+	vm_unkill();
+	return ret;
+}
+
+/* Until it is killed. */
+VM_CASE(map_that_waits_for_late_work_is_killed)
+{
+	struct vmbus_mapping *map[GPA_REQUESTS];
+	struct vm_blocker_wq b;
+	struct vm_task *t;
+	unsigned int i;
+
+	packet(vm, VM_LOW_PFN, 1);
+	for (i = 0; i < GPA_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map[i]), 0);
+	gpa_block_wq(&b, vm->p->late_wq);
+	folio_clear_dirty(page_folio(sg_page(map[0]->sgl)));
+	for (i = 0; i < GPA_REQUESTS; i++)
+		vmbus_gpa_unmap(map[i]);
+	t = vm_start(vm, task_send_killed, &vm->c[0], 0, 0);
+	KUNIT_EXPECT_TRUE(test, is_done_soon(t));
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -EINTR);
+	vm_flush_frees(vm->p);
+	vm_check(vm);
+}
+
+/* A page that somebody has locked is marked by the unmap, which waits for that elsewhere. */
+VM_CASE(map_waits_for_no_locked_page)
+{
+	struct vmbus_mapping *map;
+	struct folio *folio;
+	struct vm_task *t;
+
+	packet(vm, VM_LOW_PFN, 1);
+	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
+	folio = page_folio(sg_page(map->sgl));
+	folio_lock(folio);
+	folio_clear_dirty(folio);
+	t = vm_start(vm, task_send, &vm->c[0], 0, 0);
+	KUNIT_EXPECT_TRUE(test, is_done_soon(t));
+	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio));
+	folio_unlock(folio);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	vmbus_gpa_unmap(t->map);
+	vmbus_gpa_unmap(map);
+	vm_flush_frees(vm->p);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(vm_hva(vm, VM_LOW_PFN)));
 	vm_check(vm);
 }
 
@@ -630,6 +698,8 @@ static struct kunit_case gpa_race_cases[] = {
 	KUNIT_CASE(rescinded_before_it_is_found),
 	KUNIT_CASE(rescind_waits_for_late_work),
 	KUNIT_CASE(map_waits_for_late_work),
+	KUNIT_CASE(map_that_waits_for_late_work_is_killed),
+	KUNIT_CASE(map_waits_for_no_locked_page),
 	KUNIT_CASE(rescind_waits_for_all),
 	KUNIT_CASE(reset_waits_for_what_it_has_found),
 	KUNIT_CASE(reset_while_mapping),
