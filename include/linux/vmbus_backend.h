@@ -21,9 +21,11 @@
  *
  * The callbacks of a channel run in a thread of its own, which is one of the VMM's (a kernel
  * thread if that was killed): they may sleep, and keep only this channel waiting (close() of
- * a sub-channel its primary's, too). From open() on until close() returns, the backend may use the
- * endpoint in threads of its own as well; what completes later than that holds it:
- * vmbus_endpoint_tryget().
+ * a sub-channel its primary's, too). That thread has the VMM's address space, but not its files: a
+ * descriptor that a configuration names is looked up in probe(), and only there.
+ *
+ * From open() on until close() returns, the backend may use the endpoint in threads of its own as
+ * well; what completes later than that holds it: vmbus_endpoint_tryget().
  *
  *	MODULE_IMPORT_NS(VMBUS_HOST_NS);
  *	MODULE_IMPORT_NS(VMBUS_GPADL_NS);
