@@ -264,8 +264,13 @@ static void host_wake(void *opaque)
 static int host_write(void *opaque, const void *msg, uint32_t msglen)
 {
     VMBusHost *host = opaque;
-    int err = write(host->fd, msg, msglen) < 0 ? errno : 0;
+    int err;
 
+    /* until the machine is stopped: nothing new for a backend */
+    if (host->stale) {
+        return -ENXIO;
+    }
+    err = write(host->fd, msg, msglen) < 0 ? errno : 0;
     trace_vmbus_host_write(ldl_le_p(msg), msglen, err);
     if (err == EAGAIN || err == EINTR) {
         qemu_set_fd_handler(host->fd, host_wake, host_wake, host);
@@ -308,7 +313,9 @@ static void host_release(void *opaque)
     host->held = false;
     if (host->resume) {
         host->resume = false;
-        vm_start();
+        if (!host->stale) {
+            vm_start();
+        }
     }
 }
 
