@@ -75,15 +75,12 @@ static void host_listener_begin(MemoryListener *listener)
     host->overlay_end = 0;
 }
 
-/* Memory that a backend may be given, all of it */
+/* Memory that a backend may be given, the whole pages of it */
 static bool host_section_usable(MemoryRegionSection *section)
 {
     return memory_region_is_ram(section->mr) && !section->readonly &&
            !memory_region_is_rom(section->mr) &&
-           !memory_region_is_ram_device(section->mr) &&
-           QEMU_IS_ALIGNED(section->offset_within_address_space |
-                           int128_get64(section->size),
-                           qemu_real_host_page_size());
+           !memory_region_is_ram_device(section->mr);
 }
 
 /* In ascending order: those that are new, and those that stay. */
@@ -91,7 +88,9 @@ static void host_listener_add(MemoryListener *listener,
                               MemoryRegionSection *section)
 {
     VMBusHost *host = container_of(listener, VMBusHost, listener);
-    hwaddr gpa = section->offset_within_address_space;
+    hwaddr start = section->offset_within_address_space;
+    hwaddr page = qemu_real_host_page_size();
+    hwaddr gpa = QEMU_ALIGN_UP(start, page), end;
     struct vmbus_host_region *last = NULL, region;
     bool adjoins = false;
     uint64_t bytes;
@@ -100,7 +99,13 @@ static void host_listener_add(MemoryListener *listener,
     if (!host_section_usable(section)) {
         return;
     }
-    bytes = int128_get64(section->size);
+    end = QEMU_ALIGN_DOWN(start + int128_get64(section->size), page);
+    hva = (uintptr_t)memory_region_get_ram_ptr(section->mr) +
+          section->offset_within_region + (gpa - start);
+    if (gpa >= end || !QEMU_IS_ALIGNED(hva, page)) {
+        return;
+    }
+    bytes = end - gpa;
     if (host->regions->len) {
         last = &g_array_index(host->regions, struct vmbus_host_region,
                               host->regions->len - 1);
@@ -119,8 +124,6 @@ static void host_listener_add(MemoryListener *listener,
         return;
     }
 
-    hva = (uintptr_t)memory_region_get_ram_ptr(section->mr) +
-          section->offset_within_region;
     if (adjoins && last->hva - last->gpa == hva - gpa) {
         last->bytes = gpa + bytes - last->gpa;
         return;
