@@ -526,11 +526,11 @@ hostile_case()
 	tell guest "posts on both processors what is in no memory: QEMU lives"
 	reset_with_queue
 	! has_balloon || open_for_nothing
-	for processor in contact absent; do
-		guest_posts "$processor"
+	for messages in contact absent unloads; do
+		guest_posts "$messages"
 		boots_again
 	done
-	tell guest "connects to no processor, and to one that is not there: QEMU lives"
+	tell guest "connects to no processor, and to one that is not there; unloads what is not connected: QEMU lives"
 	write_some 50 sda
 	quit_qemu
 }
@@ -553,6 +553,10 @@ open_for_nothing()
 	guest_posts rings "$heartbeat_type" "$balloon_type"
 	boots_again
 	tell guest "opens a channel of QEMU's own with rings that are in no memory: QEMU lives"
+	guest_posts offset "$heartbeat_type" "$balloon_type"
+	guest_posts waiting "$heartbeat_type" "$balloon_type"
+	boots_again
+	tell guest "opens one whose ring begins nowhere, and one with a bad packet in it: QEMU lives"
 }
 
 boots_again()

@@ -23,6 +23,8 @@
 #define NO_CHANNEL	2000		/* the VMM's own to look at */
 #define HANDLE		0x7000000
 #define NO_PROCESSOR	0xffffffff
+#define NO_PAGE		0xffffffff
+#define GPA_DIRECT	9		/* type of a packet */
 #define NOWHERE		0xd0000000	/* below 4 GiB, where neither memory is nor a device */
 
 enum {
@@ -31,6 +33,7 @@ enum {
 	GPADL_HEADER = 8,
 	GPADL_BODY = 9,
 	INITIATE_CONTACT = 14,
+	UNLOAD = 16,
 };
 
 struct hostile_input {
@@ -173,14 +176,15 @@ static void post_nowhere(void)
 	status = atomic_read(&taken);
 }
 
-static void open_channel(u32 channel, u32 id, u32 gpadl, u32 processor)
+/* @page: of the GPADL, from which on it is the other ring */
+static void open_channel(u32 channel, u32 id, u32 gpadl, u32 processor, u32 page)
 {
 	begin(OPENCHANNEL);
 	input->payload[2] = channel;
 	input->payload[3] = id;
 	input->payload[4] = gpadl;
 	input->payload[5] = processor;
-	input->payload[6] = 4;		/* pages, from which on it is the other ring */
+	input->payload[6] = page;
 	post(PAYLOAD_BYTES);
 }
 
@@ -200,7 +204,42 @@ static void post_opens(void)
 	}
 	post_header(relid[1], HANDLE + 0x20, 8, page_to_pfn(virt_to_page(ring)), PAYLOAD_BYTES);
 	for (i = 0; i < 2; i++)
-		open_channel(relid[i], i, HANDLE + 0x20, NO_PROCESSOR);
+		open_channel(relid[i], i, HANDLE + 0x20, NO_PROCESSOR, 4);
+}
+
+/* The second channel, which is the VMM's own: its other ring begins at the last page of all */
+static void post_offset(void)
+{
+	void *ring = (void *)get_zeroed_page(GFP_KERNEL);	/* stays, as above */
+
+	if (!ring) {
+		status = -1;
+		return;
+	}
+	post_header(relid[1], HANDLE + 0x40, 8, page_to_pfn(virt_to_page(ring)), PAYLOAD_BYTES);
+	open_channel(relid[1], 0, HANDLE + 0x40, 0, NO_PAGE);
+}
+
+/*
+ * The same channel: when it is opened, a packet waits in its ring, and says that it has more ranges
+ * than any packet
+ */
+static void post_waiting(void)
+{
+	u32 *ring = (void *)get_zeroed_page(GFP_KERNEL);	/* stay, as above */
+	u32 *packet = (void *)get_zeroed_page(GFP_KERNEL);
+
+	if (!ring || !packet) {
+		status = -1;
+		return;
+	}
+	packet[0] = 3 << 16 | GPA_DIRECT;	/* 3 times 8 bytes of description */
+	packet[1] = 3;				/* and no more */
+	packet[5] = 0x80000001;			/* ranges */
+	ring[0] = 256;				/* where the next packet goes */
+	post_pages(relid[1], HANDLE + 0x50, 8, page_to_pfn(virt_to_page(ring)),
+		   page_to_pfn(virt_to_page(packet)), PAYLOAD_BYTES);
+	open_channel(relid[1], 0, HANDLE + 0x50, 0, 4);
 }
 
 /*
@@ -217,7 +256,7 @@ static void post_rings(void)
 	}
 	post_pages(relid[1], HANDLE + 0x30, 8, page_to_pfn(virt_to_page(ring)),
 		   NOWHERE >> PAGE_SHIFT, PAYLOAD_BYTES);
-	open_channel(relid[1], 0, HANDLE + 0x30, 0);
+	open_channel(relid[1], 0, HANDLE + 0x30, 0, 4);
 	msleep(1000);			/* it is open */
 	WRITE_ONCE(ring[0], 256);	/* where the next packet goes */
 	status |= hv_do_fast_hypercall8(HVCALL_SIGNAL_EVENT, FIRST_CHANNEL + relid[1]) &
@@ -241,6 +280,18 @@ static void post_no_processor(void)
 static void post_absent_processor(void)
 {
 	post_contact(77);
+}
+
+/* The last ones come from a guest that is not connected any more */
+static void post_unloads(void)
+{
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		begin(UNLOAD);
+		post(8);
+		msleep(1000);			/* it has been answered */
+	}
 }
 
 /*
@@ -276,8 +327,11 @@ static const struct {
 	{ "queue", post_queue },
 	{ "opens", post_opens },
 	{ "rings", post_rings },
+	{ "offset", post_offset },
+	{ "waiting", post_waiting },
 	{ "contact", post_no_processor },
 	{ "absent", post_absent_processor },
+	{ "unloads", post_unloads },
 };
 
 static int __init hostile_init(void)
