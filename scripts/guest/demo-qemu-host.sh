@@ -524,6 +524,11 @@ hostile_case()
 	expect "QEMU reads no further than a message goes" [ "$(traced vmbus_gpadl_created '#1174407[6-9]')" -eq 0 ]
 	tell guest "changes the length of a message while QEMU looks at it: QEMU takes it as it was"
 	tell guest "posts on both processors what is in no memory: QEMU lives"
+	guest_posts many
+	await 60 "QEMU sees the last of many GPADLs" saw_the_last
+	goes_on
+	expect "QEMU has no room for it" [ "$(traced vmbus_gpadl_created '#117445632$')" -eq 0 ]
+	tell guest "creates 1025 GPADLs: QEMU has no room for the last one"
 	reset_with_queue
 	! has_balloon || open_for_nothing
 	for messages in contact absent unloads; do
@@ -534,6 +539,9 @@ hostile_case()
 	write_some 50 sda
 	quit_qemu
 }
+
+# Of those that the guest posts, 0x7001400
+saw_the_last() { [ "$(traced vmbus_gpadl_header '#117445632 ')" -gt 0 ]; }
 
 # A processor of the guest takes no more answers, so that they wait, and its messages behind them
 reset_with_queue()

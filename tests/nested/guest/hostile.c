@@ -22,6 +22,7 @@
 #define FIRST_CHANNEL	16		/* QEMU's connections of channels, less their numbers */
 #define NO_CHANNEL	2000		/* the VMM's own to look at */
 #define HANDLE		0x7000000
+#define MANY		1024		/* patches/fixes/0014 */
 #define NO_PROCESSOR	0xffffffff
 #define NO_PAGE		0xffffffff
 #define GPA_DIRECT	9		/* type of a packet */
@@ -155,6 +156,26 @@ static void post_lengths(void)
 	migrate_enable();
 	kthread_stop(other);
 	status = 0;		/* some are refused: the length was too long at the first look */
+}
+
+/*
+ * As many GPADLs as the VMM has room for, of each of which only the first page of two is told, then
+ * one that is whole. A queue that is full is none of the failures that are looked for.
+ */
+static void post_many(void)
+{
+	u32 i;
+
+	for (i = 0; i <= MANY; i++) {
+		do {
+			cond_resched();
+			status = 0;
+			post_header(NO_CHANNEL, HANDLE + 0x1000 + i, i < MANY ? 2 : 1,
+				    page_to_pfn(virt_to_page(input)), 36);
+		} while (status == HV_STATUS_INSUFFICIENT_BUFFERS);
+		if (status)
+			return;
+	}
 }
 
 static atomic_t taken;
@@ -323,6 +344,7 @@ static const struct {
 	{ "gpadl", post_short_gpadls },
 	{ "bodies", post_bodies },
 	{ "lengths", post_lengths },
+	{ "many", post_many },
 	{ "nowhere", post_nowhere },
 	{ "queue", post_queue },
 	{ "opens", post_opens },
