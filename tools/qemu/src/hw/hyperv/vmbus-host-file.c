@@ -474,6 +474,10 @@ static int host_open(const char *path, const char *fdname, Error **errp)
     struct vmbus_host_create create = { .size = sizeof(create) };
     int fd;
 
+    if (fdname && path) {
+        error_setg(errp, "path and fd exclude each other");
+        return -1;
+    }
     if (fdname) {
         fd = monitor_fd_param(monitor_cur(), fdname, errp);
         if (fd < 0) {

@@ -35,8 +35,8 @@ struct VMBusHostUser {
 };
 
 /*
- * The first user says which file: that of the monitor's @fdname, else @path,
- * else /dev/vmbus-host
+ * The first user says which file: that of the monitor's @fdname, or @path; if
+ * it has neither of them, /dev/vmbus-host
  */
 VMBusHost *vmbus_host_get(VMBusHostUser *user, VMBus *vmbus, const char *path,
                           const char *fdname, Error **errp);

@@ -67,6 +67,9 @@ static void test_file(void)
                         " 'if-type': '" HEARTBEAT "'", "No such file");
     assert_refused(qts, "'driver': 'vmbus-host', 'fd': 'unknown',"
                         " 'if-type': '" HEARTBEAT "'", "unknown");
+    assert_refused(qts, "'driver': 'vmbus-host', 'fd': 'unknown',"
+                        " 'path': '/dev/null', 'if-type': '" HEARTBEAT "'",
+                   "path and fd exclude each other");
     qtest_quit(qts);
 }
 
