@@ -170,9 +170,13 @@ static void vmbus_host_create_and_offer(VMBusHostDevice *dev, unsigned idx)
     Error *err = NULL;
 
     if (vmbus_host_create(dev, idx, &err)) {
+        dev->complained = false;
         vmbus_channel_offer(vmbus_host_chan(dev, idx));
+    } else if (dev->complained) {
+        error_free(err);
     } else {
-        /* the guest may ask again, or is without it until the next reset */
+        /* the guest may ask again, as often as it likes */
+        dev->complained = true;
         warn_report_err(err);
     }
 }

@@ -81,6 +81,8 @@ struct VMBusHostDevice {
     /* its backend has gone before it */
     bool gone;
     bool unplug_scheduled;
+    /* that a channel cannot be created has been said */
+    bool complained;
 };
 
 #endif
