@@ -115,8 +115,12 @@ busy()
 	say "busy: done"
 }
 
+# Channels that are bound to it go to another one first: the kernel refuses otherwise
 offline()
 {
+	for target in /sys/bus/vmbus/devices/*/channels/*/cpu; do
+		[ "$(cat "$target")" != "$1" ] || echo 0 >"$target"
+	done 2>/tmp/retarget
 	cpu=/sys/devices/system/cpu/cpu$1/online
 	if echo 0 >"$cpu"; then say "offline: and back"; else say "offline: refused"; fi 2>/tmp/offline
 	[ "$(cat "$cpu")" = 1 ] || echo 1 >"$cpu"

@@ -49,8 +49,9 @@ static uint32_t vmbus_host_relid(VMBusHostDevice *dev, unsigned idx)
 
 /* ---- Signals ---- */
 
+/* @retarget: for a MODIFYCHANNEL, of whose target the backend is to hear */
 static int vmbus_host_set_signals(VMBusChannel *chan, int kick_fd, int call_fd,
-                                  void *flags)
+                                  void *flags, bool retarget)
 {
     VMBusHostDevice *dev = VMBUS_HOST_BASE(vmbus_channel_device(chan));
     struct vmbus_host_signals signals = {
@@ -62,7 +63,9 @@ static int vmbus_host_set_signals(VMBusChannel *chan, int kick_fd, int call_fd,
     };
     struct vmbus_host_channel_modify modify = {
         .size = sizeof(modify),
+        .flags = retarget ? VMBUS_HOST_MODIFY_TARGET_VP : 0,
         .relid = vmbus_channel_id(chan),
+        .target_vp = retarget ? vmbus_channel_target_vp(chan) : 0,
         .signals = (uintptr_t)&signals,
     };
     int ret = vmbus_host_ioctl(dev->host, VMBUS_HOST_CHANNEL_MODIFY, &modify);
@@ -81,7 +84,7 @@ static int vmbus_host_set_signals(VMBusChannel *chan, int kick_fd, int call_fd,
  * not, for one that was plugged in.  It looks through the flags of any vCPU, so
  * signal the one that gets the messages.
  */
-static int vmbus_host_open_channel(VMBusChannel *chan)
+static int vmbus_host_connect_signals(VMBusChannel *chan, bool retarget)
 {
     HvSintRoute *route = vmbus_channel_sint_route(chan);
     EventNotifier *kick = vmbus_channel_notifier(chan);
@@ -100,12 +103,22 @@ static int vmbus_host_open_channel(VMBusChannel *chan)
     }
     return vmbus_host_set_signals(chan, event_notifier_get_fd(kick),
                                   call ? event_notifier_get_fd(call) : -1,
-                                  flags);
+                                  flags, retarget);
+}
+
+static int vmbus_host_open_channel(VMBusChannel *chan)
+{
+    return vmbus_host_connect_signals(chan, false);
+}
+
+static int vmbus_host_retarget_channel(VMBusChannel *chan)
+{
+    return vmbus_host_connect_signals(chan, true);
 }
 
 static void vmbus_host_close_channel(VMBusChannel *chan)
 {
-    vmbus_host_set_signals(chan, -1, -1, NULL);
+    vmbus_host_set_signals(chan, -1, -1, NULL, false);
 }
 
 /* ---- Create and offer ---- */
@@ -650,6 +663,7 @@ static void vmbus_host_base_class_init(ObjectClass *klass, const void *data)
     vdc->vmdev_unrealize = vmbus_host_vmdev_unrealize;
     vdc->vmdev_unplug_request = vmbus_host_unplug_request;
     vdc->open_channel = vmbus_host_open_channel;
+    vdc->retarget_channel = vmbus_host_retarget_channel;
     vdc->close_channel = vmbus_host_close_channel;
     vdc->channel_closed = vmbus_host_channel_closed;
     vdc->channel_released = vmbus_host_channel_released;
