@@ -126,6 +126,9 @@ int __wrap_mkdir(const char *path, mode_t mode)
 		file(path, "udev_path");
 		directory(path, "wwn");
 		file(path, "wwn/vpd_unit_serial");
+		directory(path, "attrib");
+		file(path, "attrib/emulate_3pc");
+		file(path, "attrib/max_write_same_len");
 	} else if (is_group(path)) {
 		directory(path, "lun");
 		file(path, "nexus");
