@@ -307,6 +307,7 @@ static u32 cdb_blocks(const u8 *cdb)
 	case 0x88:	/* READ(16) */
 	case 0x8a:	/* WRITE(16) */
 	case 0x8e:	/* WRITE AND VERIFY(16) */
+	case 0x9c:	/* WRITE ATOMIC(16), whose boundary the target core counts as well */
 		return get_be32(&cdb[10]);
 	default:
 		return 0;
