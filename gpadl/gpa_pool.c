@@ -384,7 +384,8 @@ void gpadl_request_put(struct gpa_request *r)
 		atomic_dec(&p->nr_resetting);
 	if (r->is_late) {
 		pool->nr_late--;
-		pool->nr_ended++;
+		/* Read without the lock, too. */
+		WRITE_ONCE(pool->nr_ended, pool->nr_ended + 1);
 		/* Without a look whether anybody waits: it is rare. */
 		wake_up_all(&p->idle);
 	}

@@ -71,7 +71,8 @@ void vscsi_unmap(struct vscsi_request *r)
  * vscsi_bounce() - Have pages for the data of a command that is copied
  * @r: the request, mapped
  *
- * Charged to the VMM, where those that the target core allocates are charged to nobody. They are
+ * Charged to the VMM, where those that the target core allocates are charged to nobody (before
+ * Linux 6.10 these are not either: a kernel thread allocates them). They are
  * cleared if the guest reads: what a backstore does not fill in must not be what somebody else left
  * there.
  *
@@ -80,7 +81,7 @@ void vscsi_unmap(struct vscsi_request *r)
  */
 int vscsi_bounce(struct vscsi_request *r)
 {
-	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 
 	if (r->command.direction == VSTOR_TO_GUEST)
 		gfp |= __GFP_ZERO;
