@@ -16,8 +16,12 @@ library_closure()
 # find_library TREE NAME: a file of that name where the dynamic linker would look
 find_library()
 {
-	find "$1/lib" "$1/usr/lib" \( -type f -o -type l \) -name "$2" \
-		-exec test -e {} \; -print | head -n 1
+	local roots=("$1/usr/lib")
+
+	# Packages of Debian 13 have nothing there
+	[ ! -d "$1/lib" ] || roots=("$1/lib" "${roots[@]}")
+	find "${roots[@]}" \( -type f -o -type l \) -name "$2" -exec test -e {} \; -print |
+		head -n 1
 }
 
 # copy_needed TREE FILE DIR: the libraries of the tree that a file needs, and those that they need
