@@ -186,8 +186,9 @@ TEST_F(driven, killed)
 		usleep(10000);
 	EXPECT_GT(200, n);
 	EXPECT_TRUE(WIFSIGNALED(status));
-	/* The driver is still there; it gets nothing opened. */
-	EXPECT_EQ(0, threads_named(0, "vmbus/"));
+	/* The driver is there, and gets nothing opened. A kernel thread stays with the file. */
+	if (!kernel_before(6, 10))
+		EXPECT_EQ(0, threads_named(0, "vmbus/"));
 }
 
 TEST_HARNESS_MAIN
