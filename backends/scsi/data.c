@@ -71,10 +71,9 @@ void vscsi_unmap(struct vscsi_request *r)
  * vscsi_bounce() - Have pages for the data of a command that is copied
  * @r: the request, mapped
  *
- * Charged to the VMM, where those that the target core allocates are charged to nobody (before
- * Linux 6.10 these are not either: a kernel thread allocates them). They are
- * cleared if the guest reads: what a backstore does not fill in must not be what somebody else left
- * there.
+ * They are charged to the VMM, which those are not that the target core allocates (before Linux
+ * 6.10 these are not either, as a kernel thread allocates them), and cleared if the guest reads:
+ * what a backstore does not fill in must not be what somebody else left there.
  *
  * Context: process, in kick() of the channel. May sleep.
  * Return: 0; -ENOMEM.

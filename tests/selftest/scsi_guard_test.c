@@ -166,7 +166,7 @@ TEST_F(life, copies_behind_a_pass_through)
 	EXPECT_EQ(1000, left);
 }
 
-/* The target core would write behind the end of a buffer. */
+/* Where the backstore has an lba_map, the target core would write behind the end of a buffer. */
 TEST_F(life, report_referrals)
 {
 	struct scsi_cmd cmd = { .cdb = { 0x9e, 0x13, [13] = 64 }, .cdb_len = 16, .dir = DIR_IN,

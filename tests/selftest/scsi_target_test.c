@@ -172,11 +172,18 @@ TEST_F(life, nothing_is_read)
 		memset(dirty, 0x5a, MEM_BYTES);
 		ASSERT_EQ(0, munmap(dirty, MEM_BYTES));
 		memset(self->vmm.mem, 0xa5, MEM_BYTES);
+		/* So are those of a write that is copied. */
+		cmd = cmd_rw(true, 0, 512, MEM_GPA + 1);
+		cmd.lun = 2;
+		scsi_do(self->c, &cmd);
 		cmd = cmd_rw(false, 0, 512, MEM_GPA + 1);
 		cmd.lun = 2;
+		/* Then they are the target's own, not ours. */
+		if (round % 2)
+			cmd.bytes -= BLOCK;
 		if (!round)
 			scsi_do(self->c, &cmd);
-		EXPECT_GOOD(scsi_do(self->c, &cmd), 512 * BLOCK);
+		EXPECT_GOOD(scsi_do(self->c, &cmd), cmd.bytes);
 		for (i = 0; i < cmd.bytes; i++)
 			other += self->vmm.mem[1 + i] != 0;
 	}
