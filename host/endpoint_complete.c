@@ -44,29 +44,45 @@ static struct vmbus_completion *node_completion(struct llist_node *node)
 	return container_of(node, struct vmbus_completion, node);
 }
 
-/* Add what hangs together from @first to @last. */
-static void unsent_add(struct vmbus_endpoint *ep, struct llist_node *first,
-		       struct llist_node *last)
+/* Append what hangs together from @first to @last. */
+static void unsent_append(struct vmbus_endpoint *ep, struct llist_node *first,
+			  struct llist_node *last)
 {
-	unsigned long irq;
-
+	lockdep_assert_held(&ep->unsent_lock);
 	last->next = NULL;
-	spin_lock_irqsave(&ep->unsent_lock, irq);
 	if (ep->unsent)
 		ep->unsent_last->next = first;
 	else
 		WRITE_ONCE(ep->unsent, first);
 	ep->unsent_last = last;
+}
+
+static void unsent_add(struct vmbus_endpoint *ep, struct llist_node *node)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&ep->unsent_lock, irq);
+	unsent_append(ep, node, node);
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 }
 
-/* Add what was left to the channel's work, the oldest first. */
+/*
+ * Append what was left to the channel's work, the oldest first. It goes from one list to the other
+ * under one lock: a later answer, to a reset of these requests for one, comes behind them wherever
+ * they are, even if this context is preempted here.
+ */
 static void unsent_add_late(struct vmbus_endpoint *ep)
 {
-	struct llist_node *last = llist_del_all(&ep->late);
+	struct llist_node *last;
+	unsigned long irq;
 
+	if (llist_empty(&ep->late))
+		return;
+	spin_lock_irqsave(&ep->unsent_lock, irq);
+	last = llist_del_all(&ep->late);
 	if (last)
-		unsent_add(ep, llist_reverse_order(last), last);
+		unsent_append(ep, llist_reverse_order(last), last);
+	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 }
 
 /* Take out the first, up to @last. */
@@ -236,10 +252,9 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_completions_kick);
 void vmbus_endpoint_wait_begin(struct vmbus_endpoint *ep)
 {
 	WRITE_ONCE(ep->late_here, true);
-	/*
-	 * The exchange in there is a full barrier: see vmbus_endpoint_complete_later(). All of it:
-	 * what is left would wait for the VMM.
-	 */
+	/* Pairs with llist_add() in vmbus_endpoint_complete_later(). */
+	smp_mb();
+	/* All of it: what is left would wait for the VMM. */
 	unsent_kick(ep, UINT_MAX);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_wait_begin, VMBUS_HOST_NS);
@@ -300,7 +315,7 @@ void vmbus_endpoint_complete(struct vmbus_endpoint *ep, struct vmbus_completion 
 {
 	/* The hold of @c may be the last, and goes with it. */
 	percpu_ref_get(&ep->users);
-	unsent_add(ep, &c->node, &c->node);
+	unsent_add(ep, &c->node);
 	unsent_run(ep, MAX_BATCHES);
 	percpu_ref_put(&ep->users);
 }
