@@ -18,6 +18,7 @@
  * What bounds them is the pool of the channel, and the partition's limit of pages.
  */
 #include <linux/atomic.h>
+#include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/limits.h>
@@ -77,7 +78,7 @@ static int request_take(struct gpa_request *r)
 
 	/* Of no table: what the last request found is of no use. */
 	r->lookup.generation = 0;
-	ret = gpadl_mapping_find(&r->map);
+	ret = gpadl_mapping_use_regions(&r->map);
 	if (ret)
 		return ret;
 	ret = request_count(r);
@@ -90,7 +91,7 @@ static int request_take(struct gpa_request *r)
 	if (r->map.gup_flags & FOLL_NOFAULT)
 		ret = -EAGAIN;
 err_unfind:
-	gpadl_mapping_unfind(&r->map);
+	gpadl_mapping_unuse_regions(&r->map);
 	return ret;
 }
 
@@ -253,3 +254,38 @@ int vmbus_gpa_map_nowait(struct vmbus_gpadl_channel *chan, u32 flags, const void
 	return gpa_map(chan, flags, ranges, len, nr_ranges, map, true);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map_nowait, VMBUS_GPADL_NS);
+
+/* ---- Unmapping ---- */
+
+/**
+ * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
+ * @map: the mapping; not the backend's any more when this returns
+ *
+ * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
+ * writeback has cleaned one meanwhile, a work item does both soon. Cannot fail. A second unmap,
+ * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
+ *
+ * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can
+ * sleep, neither hard interrupts nor with interrupts off.
+ */
+void vmbus_gpa_unmap(struct vmbus_mapping *map)
+{
+	struct gpa_request *r = to_gpa_request(map);
+	bool late;
+
+	if (WARN_ONCE(!map->is_request, "a GPADL's mapping is unmapped as a packet's\n"))
+		return;
+	if (WARN_ONCE(cmpxchg(&r->state, GPA_MAPPED, GPA_UNMAPPING) != GPA_MAPPED,
+		      "channel %u: a packet's mapping is unmapped twice\n",
+		      r->pool->chan->relid))
+		return;
+	late = !gpadl_request_is_dirty(r);
+	trace_vmbus_gpa_unmap(r, late);
+	if (late) {
+		gpadl_request_put_late(r);
+		return;
+	}
+	gpadl_request_unpin(r, false);
+	gpadl_request_put(r);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_gpa_unmap, VMBUS_GPADL_NS);

@@ -3,8 +3,7 @@
  * The requests of a channel: where they come from, how they end, and what waits for them.
  *
  * One lock, the channel's, for both ends of a request: a backend maps in a thread, and
- * unmaps in whatever context its device has. Nothing is done under it that could take long:
- * a walk over all requests takes it anew for each.
+ * unmaps in whatever context its device has. Nothing is done under it that could take long.
  *
  * Unmapping happens where a device completes, interrupts off or not, and so marks nothing
  * dirty: the map has done so. A page that was cleaned meanwhile, by writeback, is left to
@@ -21,7 +20,6 @@
 #include <linux/jiffies.h>
 #include <linux/math.h>
 #include <linux/sched.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -30,7 +28,6 @@
 #include "gpa_pool.h"
 #include "limits.h"
 #include "priv.h"
-#include "trace.h"
 
 /* More than any device has, and numbers that can be counted to. */
 #define MAX_REQUESTS	4096
@@ -68,7 +65,14 @@ static void pool_put(struct gpa_pool *pool)
 	queue_work(gpadl_wq, &pool->free_work);
 }
 
-VISIBLE_IF_KUNIT struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan)
+/**
+ * gpadl_pool_get() - Have a channel's pool stay
+ * @chan: the channel
+ *
+ * Context: process.
+ * Return: the pool, for gpadl_pool_unget(); NULL if there is none.
+ */
+struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan)
 {
 	struct gpa_pool *pool;
 
@@ -81,7 +85,13 @@ VISIBLE_IF_KUNIT struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *cha
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_pool_get);
 
-VISIBLE_IF_KUNIT void gpadl_pool_unget(struct gpa_pool *pool)
+/**
+ * gpadl_pool_unget() - Undo gpadl_pool_get()
+ * @pool: the pool
+ *
+ * Context: process.
+ */
+void gpadl_pool_unget(struct gpa_pool *pool)
 {
 	struct vmbus_gpadl_channel *chan = pool->chan;
 
@@ -212,8 +222,8 @@ static int pool_install(struct gpa_pool *pool)
 /**
  * vmbus_gpa_pool_create() - Make room for a channel's requests in flight
  * @chan: the channel
- * @nr_requests: so many mappings at most are there at a time, for example 256
- * @max_bytes: a request of one range has so many at most, wherever it begins; for example
+ * @nr_requests: mappings at a time, at most; for example 256
+ * @max_bytes: bytes of a request of one range, at most, wherever it begins; for example
  *	1 MiB
  *
  * All that vmbus_gpa_map() needs is allocated here, and charged to the VMM's memory cgroup: about
@@ -346,8 +356,13 @@ struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan)
 	return r;
 }
 
-/* With the lock. It may be used again. */
-static void request_free(struct gpa_request *r)
+/**
+ * gpadl_request_free() - A request may be used again
+ * @r: the request, FREE
+ *
+ * Context: the lock of its channel's pools is held.
+ */
+void gpadl_request_free(struct gpa_request *r)
 {
 	r->next = r->pool->free;
 	r->pool->free = r;
@@ -377,7 +392,7 @@ void gpadl_request_put(struct gpa_request *r)
 		atomic_sub(r->counted, &p->nr_request_pages);
 	WRITE_ONCE(r->state, GPA_FREE);
 	if (!r->looked_at)
-		request_free(r);
+		gpadl_request_free(r);
 	if (r->revoked)
 		gpadl_partition_unwatch_revoked(p);
 	if (r->reset)
@@ -445,42 +460,9 @@ void gpadl_request_unpin(struct gpa_request *r, bool dirty)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_request_unpin, r, dirty);
 	gpadl_mapping_drop(&r->map, dirty && r->map.writable);
-	gpadl_mapping_unfind(&r->map);
+	gpadl_mapping_unuse_regions(&r->map);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
-
-/**
- * vmbus_gpa_unmap() - Undo vmbus_gpa_map()
- * @map: the mapping; not the backend's any more when this returns
- *
- * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
- * writeback has cleaned one meanwhile, a work item does both soon. Cannot fail. A second unmap,
- * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
- *
- * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can
- * sleep, neither hard interrupts nor with interrupts off.
- */
-void vmbus_gpa_unmap(struct vmbus_mapping *map)
-{
-	struct gpa_request *r = to_gpa_request(map);
-	bool late;
-
-	if (WARN_ONCE(!map->is_request, "a GPADL's mapping is unmapped as a packet's\n"))
-		return;
-	if (WARN_ONCE(cmpxchg(&r->state, GPA_MAPPED, GPA_UNMAPPING) != GPA_MAPPED,
-		      "channel %u: a packet's mapping is unmapped twice\n",
-		      r->pool->chan->relid))
-		return;
-	late = !gpadl_request_is_dirty(r);
-	trace_vmbus_gpa_unmap(r, late);
-	if (late) {
-		gpadl_request_put_late(r);
-		return;
-	}
-	gpadl_request_unpin(r, false);
-	gpadl_request_put(r);
-}
-EXPORT_SYMBOL_NS_GPL(vmbus_gpa_unmap, VMBUS_GPADL_NS);
 
 /**
  * gpadl_requests_wait_late() - Wait for requests that the backend has ended already
@@ -539,245 +521,3 @@ bool vmbus_gpadl_channel_owes(struct vmbus_gpadl_channel *chan)
 	return owes;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_owes, VMBUS_GPADL_NS);
-
-/* ---- All requests of a channel ---- */
-
-/* With the lock. Somebody waits until it ends. */
-static void request_revoke(struct gpa_request *r)
-{
-	if (r->revoked)
-		return;
-	r->revoked = true;
-	r->since = jiffies;
-	gpadl_partition_watch_revoked(r->pool->chan->p);
-}
-
-/**
- * gpadl_requests_teardown() - The guest has released a channel, or the partition is reset
- * @chan: the channel
- * @reset: somebody will wait until vmbus_partition.nr_resetting is 0
- *
- * Context: process; rx_mutex is held.
- */
-void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-	struct gpa_request *r;
-
-	if (!pool)
-		return;
-	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
-		spin_lock_irq(&chan->pool_lock);
-		if (r->state != GPA_FREE) {
-			WRITE_ONCE(r->tearing_down, true);
-			request_revoke(r);
-			if (reset && !r->reset) {
-				r->reset = true;
-				atomic_inc(&chan->p->nr_resetting);
-			}
-		}
-		spin_unlock_irq(&chan->pool_lock);
-		cond_resched();
-	}
-	gpadl_pool_unget(pool);
-}
-
-/**
- * gpadl_requests_rescind() - A channel is being rescinded
- * @chan: the channel, which is marked as rescinded
- *
- * Context: process.
- */
-void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-	struct gpa_request *r;
-
-	if (!pool)
-		return;
-	/*
-	 * A thread that takes the lock after this one sees the mark; one that took it
-	 * before is counted in nr_busy.
-	 */
-	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
-		spin_lock_irq(&chan->pool_lock);
-		if (r->state != GPA_FREE)
-			request_revoke(r);
-		spin_unlock_irq(&chan->pool_lock);
-		cond_resched();
-	}
-	gpadl_pool_unget(pool);
-}
-
-/*
- * With the lock. Does a request count? @mapped: the table of regions in which it is mapped, to be
- * put; NULL if it is just being mapped.
- */
-static bool request_begin_look(struct gpa_request *r, struct gpadl_region_table **mapped)
-{
-	*mapped = NULL;
-	/* Before the look at the state: the table of one that is unmapped then is not freed yet. */
-	guard(rcu)();
-	/*
-	 * One that is still being parsed uses no region yet, and waits for the change when it
-	 * comes to that. Pairs with smp_store_release() in request_map(), gpa_map(). One that the
-	 * backend has unmapped is mapped no more: its data is there, its pages are only to be
-	 * unpinned, and perhaps to be marked.
-	 */
-	switch (smp_load_acquire(&r->state)) {
-	case GPA_MAPPING:
-		r->looked_at = true;
-		break;
-	case GPA_MAPPED:
-		r->looked_at = refcount_inc_not_zero(&r->map.table->ref);
-		if (r->looked_at)
-			*mapped = r->map.table;
-		break;
-	default:
-		r->looked_at = false;
-	}
-	return r->looked_at;
-}
-
-/* Would it have a page elsewhere that is mapped? */
-static bool request_moves(struct gpa_request *r, const struct gpadl_region_table *old,
-			  const struct gpadl_region_table *new)
-{
-	spinlock_t *lock = &r->pool->chan->pool_lock;
-	struct gpadl_region_table *mapped;
-	bool look, moves;
-
-	spin_lock_irq(lock);
-	look = request_begin_look(r, &mapped);
-	spin_unlock_irq(lock);
-	if (!look)
-		return false;
-
-	/* One that is being mapped may look in any table yet: it counts with what it names now. */
-	moves = gpadl_regions_move(&r->pfns, mapped ?: old, old, new);
-	if (mapped)
-		gpadl_region_table_put(mapped);
-
-	spin_lock_irq(lock);
-	r->looked_at = false;
-	if (r->state == GPA_FREE)
-		request_free(r);
-	spin_unlock_irq(lock);
-	return moves;
-}
-
-/**
- * gpadl_requests_move() - Would a request have a page elsewhere, that is mapped?
- * @chan: the channel
- * @old: regions as they are, or were
- * @new: as they are to be
- *
- * Context: process, may sleep; rx_mutex is held.
- * Return: true if one would.
- */
-bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
-			 const struct gpadl_region_table *old,
-			 const struct gpadl_region_table *new)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-	struct gpa_request *r;
-	bool moves = false;
-
-	if (!pool)
-		return false;
-	for (r = pool->requests; r < pool->requests + pool->nr_requests && !moves; r++) {
-		moves = request_moves(r, old, new);
-		cond_resched();
-	}
-	gpadl_pool_unget(pool);
-	return moves;
-}
-
-/**
- * gpadl_requests_stuck() - How many requests do not end?
- * @chan: the channel
- *
- * Context: process.
- * Return: those that somebody has waited for, GPADL_STUCK_SECONDS long.
- */
-unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-	struct gpa_request *r;
-	unsigned int nr = 0;
-
-	if (!pool)
-		return 0;
-	for (r = pool->requests; r < pool->requests + pool->nr_requests; r++) {
-		spin_lock_irq(&chan->pool_lock);
-		nr += r->state != GPA_FREE && r->revoked &&
-		      time_after_eq(jiffies, r->since + GPADL_STUCK_SECONDS * HZ);
-		spin_unlock_irq(&chan->pool_lock);
-		cond_resched();
-	}
-	gpadl_pool_unget(pool);
-	return nr;
-}
-
-/* Requests that are looked at with the lock, and interrupts off, in one go */
-#define SUM_BATCH	64
-
-/* With the lock. */
-static void request_sum(const struct gpa_request *r, struct gpa_sums *sums)
-{
-	if (r->state == GPA_FREE)
-		return;
-	sums->busy++;
-	sums->oldest = max(sums->oldest, jiffies - r->taken);
-	if (!r->revoked)
-		return;
-	sums->revoked++;
-	sums->oldest_revoked = max(sums->oldest_revoked, jiffies - r->since);
-}
-
-/**
- * gpadl_requests_sum() - Sum a channel's requests up
- * @chan: the channel, held by the caller
- * @sums: zeroed, where that goes
- *
- * Does not hold the pool: watching must not keep the backend from making another one.
- *
- * Context: process.
- */
-void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums)
-{
-	unsigned int i = 0, end;
-	struct gpa_pool *pool;
-	bool more;
-
-	do {
-		spin_lock_irq(&chan->pool_lock);
-		/* While the channel has it, it is not freed. It may be another one than before. */
-		pool = chan->pool;
-		end = pool ? min(i + SUM_BATCH, pool->nr_requests) : i;
-		for (; i < end; i++)
-			request_sum(&pool->requests[i], sums);
-		more = pool && i < pool->nr_requests;
-		spin_unlock_irq(&chan->pool_lock);
-		cond_resched();
-	} while (more);
-}
-
-/**
- * gpadl_requests_show() - Show a channel's pool in debugfs
- * @m: where to
- * @chan: the channel
- *
- * Context: process.
- */
-void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan)
-{
-	struct gpa_pool *pool = gpadl_pool_get(chan);
-
-	if (!pool)
-		return;
-	seq_printf(m, "%-8u %9u %6u %8u %10u%s\n", chan->relid, READ_ONCE(pool->nr_busy),
-		   READ_ONCE(pool->nr_most), pool->nr_requests, pool->max_pages,
-		   READ_ONCE(pool->dead) ? " destroyed" : "");
-	gpadl_pool_unget(pool);
-}

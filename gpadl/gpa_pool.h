@@ -11,8 +11,8 @@
  *
  * Only the thread that maps ends PARSING and MAPPING, only the one that unmaps MAPPED.
  */
-#ifndef _GPADL_GPA_H
-#define _GPADL_GPA_H
+#ifndef _GPADL_GPA_POOL_H
+#define _GPADL_GPA_POOL_H
 
 #include <linux/llist.h>
 #include <linux/types.h>
@@ -53,12 +53,13 @@ enum gpa_state {
  * @pool: whose it is
  * @next: the next that is free
  * @late: in gpa_pool.late, if @is_late
- * @state: &enum gpa_state. FREE is left and set under the pool's lock
+ * @state: &enum gpa_state. FREE is left and set under the channel's
+ *	pool_lock
  * @begin: when its map began, for tracing; 0 if nobody traced
  * @first: nothing else of the channel was in flight when it began
  * @counted: in vmbus_partition.nr_request_pages
  * @looked_at: somebody looks at @pfns, and frees it if it ends meanwhile. Protected, like all
- *	that follows, by the pool's lock
+ *	that follows, by the channel's pool_lock
  * @is_late: the backend has ended it; what is left of that is a work item's
  * @tearing_down: it is not to be mapped any more, if it is not yet
  * @revoked: somebody waits for its end, and it is counted in vmbus_partition.nr_revoked. Its
@@ -92,7 +93,7 @@ struct gpa_request {
  * @chan: the channel; held, and may have another pool by now
  * @nr_requests: all of them
  * @max_pages: pages that each has room for
- * @requests: they
+ * @requests: all of them
  * @free: those that are free, the last one used first
  * @nr_busy: those that are not
  * @nr_late: of these, those that the backend has ended
@@ -164,15 +165,16 @@ static inline bool gpadl_request_is_dirty(const struct gpa_request *r)
 }
 
 struct gpa_request *gpadl_request_get(struct vmbus_gpadl_channel *chan);
+void gpadl_request_free(struct gpa_request *r);
 void gpadl_request_put(struct gpa_request *r);
 void gpadl_request_put_late(struct gpa_request *r);
 void gpadl_request_unpin(struct gpa_request *r, bool dirty);
 int gpadl_requests_wait_late(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan);
-#if IS_ENABLED(CONFIG_KUNIT)
 struct gpa_pool *gpadl_pool_get(struct vmbus_gpadl_channel *chan);
 void gpadl_pool_unget(struct gpa_pool *pool);
-#endif
+
+/* gpa_all.c */
 void gpadl_requests_teardown(struct vmbus_gpadl_channel *chan, bool reset);
 void gpadl_requests_rescind(struct vmbus_gpadl_channel *chan);
 bool gpadl_requests_move(struct vmbus_gpadl_channel *chan,
@@ -182,4 +184,4 @@ unsigned int gpadl_requests_stuck(struct vmbus_gpadl_channel *chan);
 void gpadl_requests_sum(struct vmbus_gpadl_channel *chan, struct gpa_sums *sums);
 void gpadl_requests_show(struct seq_file *m, struct vmbus_gpadl_channel *chan);
 
-#endif /* _GPADL_GPA_H */
+#endif /* _GPADL_GPA_POOL_H */

@@ -178,12 +178,12 @@ static void lookup_put_regions(const struct gpadl_lookup *lookup,
 }
 
 /**
- * gpadl_mapping_unfind() - Undo gpadl_mapping_find()
+ * gpadl_mapping_unuse_regions() - Undo gpadl_mapping_use_regions()
  * @m: the mapping, with nothing pinned
  *
  * Context: any but NMI.
  */
-void gpadl_mapping_unfind(const struct vmbus_mapping *m)
+void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m)
 {
 	lookup_put_regions(m->lookup, m->table, m->lookup->last_region + 1);
 }
@@ -229,7 +229,7 @@ static int mapping_look_up(struct vmbus_mapping *m)
 			m->table = table;
 			if (likely(gpadl_region_table_is_current(m->mem, table)))
 				return 0;
-			gpadl_mapping_unfind(m);
+			gpadl_mapping_unuse_regions(m);
 		}
 		ret = m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
 						    gpadl_region_wait_switch(m->mem);
@@ -278,17 +278,17 @@ static int mapping_check(const struct vmbus_mapping *m)
 }
 
 /**
- * gpadl_mapping_find() - Look pages up, and become a user of their regions
+ * gpadl_mapping_use_regions() - Look pages up, and become a user of their regions
  * @m: the mapping, with all members that its owner sets. Its look-up is one of the
  *	same pages, or all 0
  *
- * What it finds stays as it is until gpadl_mapping_unfind().
+ * What it finds stays as it is until gpadl_mapping_unuse_regions().
  *
  * Context: process, may sleep for as long as the VMM likes, unless FOLL_NOFAULT.
  * Return: 0, for gpadl_mapping_take() next; -EACCES, -ESRCH, -EFAULT, -ENOMEM or -EINTR as
  * vmbus_gpadl_map(); -EAGAIN instead of a wait.
  */
-int gpadl_mapping_find(struct vmbus_mapping *m)
+int gpadl_mapping_use_regions(struct vmbus_mapping *m)
 {
 	int ret;
 
@@ -297,7 +297,7 @@ int gpadl_mapping_find(struct vmbus_mapping *m)
 		return ret;
 	ret = mapping_check(m);
 	if (ret)
-		gpadl_mapping_unfind(m);
+		gpadl_mapping_unuse_regions(m);
 	return ret;
 }
 
@@ -501,7 +501,7 @@ static int mapping_charge_and_take(struct vmbus_mapping *m)
 {
 	int ret;
 
-	ret = gpadl_mapping_find(m);
+	ret = gpadl_mapping_use_regions(m);
 	if (ret)
 		return ret;
 	ret = gpadl_mem_charge(m->mem, m->lookup->nr_pins);
@@ -516,7 +516,7 @@ static int mapping_charge_and_take(struct vmbus_mapping *m)
 err_uncharge:
 	gpadl_mem_uncharge(m->mem, m->lookup->nr_pins);
 err_unfind:
-	gpadl_mapping_unfind(m);
+	gpadl_mapping_unuse_regions(m);
 	return ret;
 }
 
@@ -577,7 +577,7 @@ void gpadl_mapping_unmap(struct vmbus_mapping *m)
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, m);
 	gpadl_mapping_drop(m, m->writable);
 	gpadl_mem_uncharge(m->mem, m->lookup->nr_pins);
-	gpadl_mapping_unfind(m);
+	gpadl_mapping_unuse_regions(m);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
 

@@ -2,7 +2,8 @@
 /*
  * A GPADL's pages: looked up, pinned and listed.
  *
- * Knows nothing of GPADLs but the packed page lists of wire.h.
+ * Reads nothing of GPADLs but the packed page lists of wire.h: what else a GPADL's mapping has is
+ * for the files that know GPADLs.
  */
 #ifndef _GPADL_MAPPING_H
 #define _GPADL_MAPPING_H
@@ -151,8 +152,8 @@ static inline struct gpadl_mapping *to_gpadl_mapping(const struct vmbus_mapping 
 
 bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *pfns,
 			  struct gpadl_lookup *lookup);
-int gpadl_mapping_find(struct vmbus_mapping *m);
-void gpadl_mapping_unfind(const struct vmbus_mapping *m);
+int gpadl_mapping_use_regions(struct vmbus_mapping *m);
+void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m);
 int gpadl_mapping_take(struct vmbus_mapping *m);
 void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty);
 struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Model of the life of a request, a packet whose pages are mapped, for Spin: what gpadl/gpa.c
- * and gpadl/gpa_pool.c do, step by step. scripts/model.sh makes states.pml of enum gpa_state.
+ * Model of the life of a request, a packet whose pages are mapped, for Spin: what gpadl/gpa.c,
+ * gpadl/gpa_pool.c and gpadl/gpa_all.c do, step by step. scripts/model.sh makes states.pml of
+ * enum gpa_state.
  *
  * One channel with a pool of two requests; a backend's thread that maps packets and waits,
  * after -EAGAIN, for an unmap; its device, which unmaps at any time, and leaves some to the
@@ -168,7 +169,7 @@ inline map(r)
 		/* request_map() */
 		failed = orphaned && !broken(ORPHAN_MAPS);
 		/*
-		 * gpadl_mapping_find(): become a user, then see whether that holds. One that has
+		 * gpadl_mapping_use_regions(): become a user, then see whether that holds. One that has
 		 * gone lingers while somebody uses it.
 		 */
 		do
