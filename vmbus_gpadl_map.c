@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 
 #include "gpadl/compat.h"
+#include "gpadl/gpa_pool.h"
 #include "gpadl/priv.h"
 
 #define CREATE_TRACE_POINTS

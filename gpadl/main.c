@@ -7,7 +7,6 @@
 #include <linux/module.h>
 #include <linux/workqueue.h>
 
-#include "compat.h"
 #include "priv.h"
 
 static int __init vmbus_gpadl_init(void)

@@ -11,8 +11,12 @@
 #include <linux/ktime.h>
 #include <linux/tracepoint.h>
 
-#include "gpa_pool.h"
-#include "priv.h"
+#include "reasons.h"
+
+/* The file that makes the tracepoints, vmbus_gpadl_map.c, knows what is in there. */
+struct gpa_request;
+struct gpadl;
+struct vmbus_gpadl_channel;
 
 GPADL_REASONS(GPADL_REASON_TRACE)
 

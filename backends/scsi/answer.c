@@ -14,7 +14,6 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* ---- Life ---- */

@@ -14,7 +14,6 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* Packets in one call of kick(): the guest can write as fast as the host reads. */

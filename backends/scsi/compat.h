@@ -33,8 +33,8 @@
 
 /*
  * Is there fabric_post_unlink()? It came with a fix that stable kernels got at different times:
- * Kbuild looks into the header. 6.1.192, 6.12.117 and 7.3 have it; Debian's 6.1.0-50 has it not,
- * and earlier 6.12 need not. Goes with 6.12.
+ * Kbuild looks into the header. 6.1.192, 6.12.117 and 7.3 have it; Debian's 6.1.0-50 does
+ * not, and earlier 6.12 may not. Goes with 6.12.
  */
 #ifdef COMPAT_TARGET_HAS_POST_UNLINK
 #define COMPAT_POST_UNLINK	1

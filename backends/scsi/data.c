@@ -9,7 +9,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* Where ranges begin in the type header: behind u32 reserved, u32 range_cnt */

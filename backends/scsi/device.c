@@ -10,7 +10,6 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* close() waits for what is in it, and may run where memory is being reclaimed. */

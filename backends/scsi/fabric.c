@@ -28,7 +28,6 @@
 #include <target/target_core_backend.h>
 
 #include "compat.h"
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 #define NAA_PREFIX	"naa."

@@ -11,7 +11,6 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* ---- Devices ---- */

@@ -24,7 +24,6 @@
 #include <target/target_core_backend.h>
 
 #include "compat.h"
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* ---- Answers without the target ---- */

@@ -23,7 +23,6 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /* How often it is looked whether the commands have ended that are waited for */

@@ -15,7 +15,6 @@
 #include <linux/jiffies.h>
 #include <linux/workqueue.h>
 
-#include "gpadl/compat.h"
 #include "scsi.h"
 
 /*
