@@ -65,7 +65,7 @@
 
 /*
  * Until 6.9 a vhost_task does not tell that it is killed, and is not used: see worker.c.
- * Until 6.13, and early in 6.12, vhost_task_create() returns NULL on failure, which says
+ * Until 6.13, but for late 6.12, vhost_task_create() returns NULL on failure, which says
  * nothing: most probably, that the process may have no more threads.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)

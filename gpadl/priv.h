@@ -8,7 +8,7 @@
  * is freed by a work item, so that any thread may drop the last one under any lock.
  *
  * Lock order: rx_mutex > GPADL lock > lock of an xarray > reply queue lock;
- * rx_mutex > lock of a pool.
+ * rx_mutex > pool_lock of a channel.
  * vmbus_gpadl_map() and vmbus_gpadl_unmap() take no rx_mutex. Nothing is held while
  * pages are pinned or a callback runs, but for wake(), which says so.
  */

@@ -10,8 +10,8 @@
  *	users	1 while the region is set, and 1 for each mapping that has pages in it. The
  *		last to go, a change or an unmap, drops what the region has: its pins, and
  *		its watch. A count of 1 can mean either: gone tells which.
- *	ref	1 for each table that lists the region, and 1 while it is not set any more
- *		and still has users: keeps its memory, no more.
+ *	ref	1 for each table that lists the region, and 1 from when it is not set any
+ *		more until what it has is gone: keeps its memory, no more.
  *
  * The pages of a resident region are pinned before it is published. A mapping of it only
  * looks its pages up (resident.h), unless the VMM's memory has changed there since

@@ -36,8 +36,8 @@ struct gpadl_pfn_list;
  *	gpadl_mem.block_lock
  * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
  *	it is removed and nothing of it is mapped, for good
- * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 for each
- *	work item that is due
+ * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 from when it
+ *	is not set any more until what it has is gone
  */
 struct gpadl_region {
 	struct vmbus_gpa_region desc;

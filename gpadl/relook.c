@@ -14,7 +14,7 @@
  *
  * Nothing is held while pages are looked for. What is found is entered only if nothing in
  * the region has changed since the look began; else one looks again. That ends when the VMM
- * ends to change its memory under its guest, or is killed: the time is its own.
+ * stops changing its memory under its guest, or is killed: the time is its own.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>

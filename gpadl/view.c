@@ -3,8 +3,8 @@
  * Views: parts of what is mapped, for packets that name a GPADL's bytes and not pages.
  *
  * The entries of a mapping's list are looked through from the first on: mostly they are few.
- * Told from what the mapper has listed, of which a backend, and dma_map_sgtable() for it,
- * change the addresses for a device only.
+ * What counts is what the mapper has listed: a backend, or dma_map_sgtable() for it, changes the
+ * addresses for a device only.
  */
 #include <linux/errno.h>
 #include <linux/export.h>

@@ -292,7 +292,7 @@ static bool wire_take_page(struct gpadl_pfn_list *w, u64 word, u64 pfn)
 
 /**
  * gpadl_wire_take_ranges() - Take in the ranges of a GPA-direct packet
- * @w: they, if GPADL_WIRE_COMPLETE is returned
+ * @w: the list of pages, if GPADL_WIRE_COMPLETE is returned
  * @ranges: the packet's, in memory that does not change
  * @len: bytes of these
  * @nr_ranges: the number that the packet tells

@@ -38,11 +38,11 @@ static bool guest_is_reset(struct vmbus_guest *guest)
 /* ---- What comes after ---- */
 
 /**
- * vmbus_guest_wait_reader() - Wait for who reads a reply or an event
+ * vmbus_guest_wait_reader() - Wait until readers of replies and events are through
  * @guest: the guest
  *
- * For who has just taken one back: a reader that has looked at it by now has delivered it, or has
- * failed.
+ * For a caller that has just taken one back: a reader that has looked at it by now has delivered
+ * it, or has failed.
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  */

@@ -68,7 +68,7 @@ struct vmbus_backend *vmbus_host_backend_get(struct vmbus_device *dev)
 }
 
 /**
- * vmbus_host_backend_forget() - A backend has a device no more
+ * vmbus_host_backend_forget() - A backend no longer has a device
  * @dev: the device, after its remove() or in place of its probe(). May be forgotten already
  *
  * What dev->backend points to may be gone when this returns; its module is still held.

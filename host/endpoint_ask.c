@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is asked of an endpoint: by a message of the guest, an ioctl, the last close of the
- * file, or the mapper, which wants a mapping back. Each sets flags and queues the state work
- * (endpoint_state.c); none waits.
+ * What is asked of an endpoint: by a message of the guest, an ioctl, or the last close of the
+ * file. Each sets flags and queues the state work (endpoint_state.c); none waits. And what the
+ * mapper asks for, which wants a mapping back: that is work of the channel already, and calls
+ * the backend.
  */
 #include <linux/errno.h>
 #include <linux/list.h>

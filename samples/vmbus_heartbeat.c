@@ -268,7 +268,7 @@ static bool monitor_got(struct monitor *m, const struct vmbus_packet *pkt)
 	}
 }
 
-/* ---- For people ---- */
+/* ---- debugfs ---- */
 
 static int monitor_show(struct seq_file *s, void *unused)
 {

@@ -61,6 +61,7 @@ struct vmbus_reservation {
  * vmbus_packet_room() - How much room does a packet take in a ring?
  * @len: bytes of the type's own header and the payload
  *
+ * Context: any.
  * Return: bytes, with the descriptor, the padding and the trailer.
  */
 static inline size_t vmbus_packet_room(size_t len)
