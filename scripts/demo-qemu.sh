@@ -68,7 +68,7 @@ run()
 		"$qemu/lib/ld-linux-x86-64.so.2=/lib64/ld-linux-x86-64.so.2" \
 		"$dir/build/tests/nested/bin"/{ack,meddle.so,slow.so} "$dir/host-programs=/" \
 		"$dir/guest-kdump.img=/guest/initramfs-kdump" \
-		"$top"/scripts/guest/{target-lib,demo-qemu-lib}.sh
+		"$top"/scripts/guest/{target-lib,demo-qemu-lib,demo-qemu-cases-*}.sh
 }
 
 with_lock "$dir" run

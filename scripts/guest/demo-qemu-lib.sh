@@ -195,3 +195,18 @@ boot()
 	await 120 "the guest has a disk" guest_says ready
 }
 
+goes_on()
+{
+	mark
+	await 60 "the guest goes on" acked_many 1
+}
+
+boots_again()
+{
+	mark
+	asked system_reset >/dev/null
+	await 120 "the guest boots" guest_says ready
+}
+
+# traced EVENT PATTERN: how often QEMU has said so
+traced() { grep -c "$1 .*$2" /tmp/qemu.log; }
