@@ -31,6 +31,8 @@ static void partition_free_work(struct work_struct *work)
 		container_of(work, struct vmbus_partition, free_work);
 	struct module *owner = p->ops->owner;
 
+	/* Holds nothing, and finds nothing any more. */
+	cancel_delayed_work_sync(&p->stuck_work);
 	/* Here and below: waits for the work item that has let go last to return, no more. */
 	destroy_workqueue(p->free_wq);
 	destroy_workqueue(p->late_wq);
@@ -59,7 +61,7 @@ static void partition_clear_work(struct work_struct *work)
 	gpadl_partition_unref(p);
 }
 
-/* ---- GPADLs that are wanted back ---- */
+/* ---- What is revoked, and stays mapped ---- */
 
 static void channel_show_stuck(struct vmbus_gpadl_channel *chan)
 {
@@ -96,13 +98,8 @@ static void partition_stuck_work(struct work_struct *work)
 		channel_show_stuck(chan);
 	mutex_unlock(&p->rx_mutex);
 
-	if (atomic_read(&p->nr_revoked)) {
-		gpadl_partition_queue_stuck(p);
-		/* The last has come back just now, and found nothing to cancel: pairs with that. */
-		if (!atomic_read(&p->nr_revoked))
-			gpadl_partition_cancel_stuck(p);
-	}
-	gpadl_partition_unref(p);
+	if (atomic_read(&p->nr_revoked))
+		queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ);
 }
 
 /* ---- What is mapped ---- */

@@ -97,7 +97,7 @@ enum gpadl_state {
  *	time that it is named
  * @nr_pool_pages: pages that requests of all pools have at most, one request of each
  * @idle: woken when a GPADL or a request is no longer busy
- * @stuck_work: complains of those that stay busy; holds a reference while pending
+ * @stuck_work: complains of those that stay busy; ends with the partition
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
  * @user: whose it is
@@ -325,8 +325,6 @@ void gpadl_mapping_put(struct gpadl_mapping *m);
 extern struct workqueue_struct *gpadl_wq;
 void gpadl_partition_get(struct vmbus_partition *p);
 void gpadl_partition_unref(struct vmbus_partition *p);
-void gpadl_partition_queue_stuck(struct vmbus_partition *p);
-void gpadl_partition_cancel_stuck(struct vmbus_partition *p);
 void gpadl_partition_watch_revoked(struct vmbus_partition *p);
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p);
 void gpadl_channel_unref(struct vmbus_gpadl_channel *chan);

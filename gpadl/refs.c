@@ -120,38 +120,6 @@ void gpadl_mapping_put(struct gpadl_mapping *m)
 }
 
 /**
- * gpadl_partition_queue_stuck() - Look in a while for what is still mapped
- * @p: the partition, held by the caller; the work has a reference of its own
- *
- * Context: any. Allocates nothing.
- */
-void gpadl_partition_queue_stuck(struct vmbus_partition *p)
-{
-	KUNIT_STATIC_STUB_REDIRECT(gpadl_partition_queue_stuck, p);
-	gpadl_partition_get(p);
-	if (!queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ))
-		gpadl_partition_unref(p);
-}
-EXPORT_SYMBOL_IF_KUNIT(gpadl_partition_queue_stuck);
-
-/**
- * gpadl_partition_cancel_stuck() - Undo gpadl_partition_queue_stuck(): nothing is revoked any more
- * @p: the partition, held by the caller
- *
- * Context: as there.
- */
-void gpadl_partition_cancel_stuck(struct vmbus_partition *p)
-{
-	if (!cancel_delayed_work(&p->stuck_work))
-		return;
-	/* A concurrent watcher saw this work pending and did not queue it. */
-	if (atomic_read(&p->nr_revoked))
-		gpadl_partition_queue_stuck(p);
-	/* That of the work which did not come to run. */
-	gpadl_partition_unref(p);
-}
-
-/**
  * gpadl_partition_watch_revoked() - A GPADL or a request is revoked
  * @p: the partition
  *
@@ -160,7 +128,8 @@ void gpadl_partition_cancel_stuck(struct vmbus_partition *p)
 void gpadl_partition_watch_revoked(struct vmbus_partition *p)
 {
 	atomic_inc(&p->nr_revoked);
-	gpadl_partition_queue_stuck(p);
+	/* For all of them: whichever is the first has queued it. */
+	queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ);
 }
 
 /**
@@ -171,8 +140,7 @@ void gpadl_partition_watch_revoked(struct vmbus_partition *p)
  */
 void gpadl_partition_unwatch_revoked(struct vmbus_partition *p)
 {
-	if (atomic_dec_and_test(&p->nr_revoked))
-		gpadl_partition_cancel_stuck(p);
+	atomic_dec(&p->nr_revoked);
 }
 
 /**

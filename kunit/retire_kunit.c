@@ -136,33 +136,19 @@ VM_CASE(map_that_fails_is_forgotten)
 	vm_check(vm);
 }
 
-static struct vm *queueing;
-
-/* The backend unmaps it just before. */
-static void unmap_and_queue(struct vmbus_partition *p)
+/* Who is to complain of what is still mapped does not hold the partition. */
+VM_CASE(watch_holds_nothing)
 {
-	kunit_deactivate_static_stub(queueing->test, gpadl_partition_queue_stuck);
-	vm_unmap(&queueing->c[0], VM_HANDLE);
-	KUNIT_EXPECT_EQ(queueing->test, atomic_read(&p->nr_revoked), 0);
-	gpadl_partition_queue_stuck(p);
-}
-
-/* Who complains of what is still mapped does not hold the partition when nothing is any more. */
-VM_CASE(nothing_is_left_to_complain_of)
-{
-	struct delayed_work *work = &vm->p->stuck_work;
+	unsigned int refs = refcount_read(&vm->p->ref);
 
 	establish(vm);
 	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
 	expect_asked(vm, 1);
-	/* Its reference is the one of the run here. */
-	KUNIT_EXPECT_TRUE(test, cancel_delayed_work(work));
-	queueing = vm;
-	kunit_activate_static_stub(test, gpadl_partition_queue_stuck, unmap_and_queue);
-	work->work.func(&work->work);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(work));
+	unmap(vm, VM_HANDLE);
 	vm_check(vm);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&vm->p->stuck_work));
+	KUNIT_EXPECT_EQ(test, refcount_read(&vm->p->ref), refs);
 }
 
 /* Of pages on either side of where VM_LOW ends: VM_LOW goes, and with it what counts there. */
@@ -430,7 +416,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_elsewhere_is_not),
 	KUNIT_CASE(map_that_pins_is_asked_back),
 	KUNIT_CASE(map_that_fails_is_forgotten),
-	KUNIT_CASE(nothing_is_left_to_complain_of),
+	KUNIT_CASE(watch_holds_nothing),
 	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
