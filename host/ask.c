@@ -226,7 +226,7 @@ void vmbus_guest_finish(struct vmbus_guest *guest)
 /* ---- Requests ---- */
 
 /* With a primary channel, what is mapped of all of its device. */
-static void guest_take_back(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+static void guest_rescind_gpadls(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	struct vmbus_endpoint *sub;
 	unsigned long relid = 0;
@@ -248,7 +248,7 @@ static int guest_rescind(struct vmbus_endpoint *ep, bool nonblock, enum endpoint
 		vmbus_ep_die(ep);
 	else
 		vmbus_ep_rescind(ep);
-	guest_take_back(ep->guest, ep);
+	guest_rescind_gpadls(ep->guest, ep);
 	if (nonblock)
 		return vmbus_guest_ask(ep->guest, ep, ask);
 	return wait_event_killable(ep->guest->wait, vmbus_ep_is_idle(ep, remove)) ?

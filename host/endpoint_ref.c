@@ -19,7 +19,7 @@
 #include "gpadl/compat.h"
 #include "host.h"
 
-static void endpoint_let_go(struct vmbus_endpoint *ep)
+static void endpoint_unlink(struct vmbus_endpoint *ep)
 {
 	/* A kick would queue work, which the channel no longer takes. */
 	vmbus_ep_clear_signals(ep);
@@ -37,13 +37,13 @@ static void endpoint_let_go(struct vmbus_endpoint *ep)
 void vmbus_ep_put(struct vmbus_endpoint *ep)
 {
 	if (refcount_dec_and_test(&ep->ref))
-		endpoint_let_go(ep);
+		endpoint_unlink(ep);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_put);
 
 static void endpoint_put_work(struct vmbus_gpadl_work *work)
 {
-	endpoint_let_go(container_of(work, struct vmbus_endpoint, put_work));
+	endpoint_unlink(container_of(work, struct vmbus_endpoint, put_work));
 }
 
 /**

@@ -40,6 +40,11 @@ struct message_open {
 
 static_assert(sizeof(struct message_open) == 148);
 
+/* The same to the VMM, to channel layers, and in user space, where the wire format is tested */
+static_assert(VMBUS_HOST_MSG_MAX == VMBUS_GPADL_MSG_MAX);
+static_assert(GPADL_WIRE_MAX_MSG == VMBUS_GPADL_MSG_MAX);
+static_assert(VMBUS_HOST_NO_TARGET_VP == VMBUS_NO_TARGET);
+
 static int receive_open(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
 			const struct message_open *msg)
 {

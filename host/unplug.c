@@ -16,7 +16,7 @@
  * Under the device's lock: its primary channel is not removed then, so the relid is not
  * another device's, and freeing it forgets this.
  */
-static void device_ask_back(struct vmbus_device *dev)
+static void device_post_rescind(struct vmbus_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
 	vmbus_host_event_post(dev->guest, VMBUS_HOST_EVENT_RESCIND, dev->relid, 0);
@@ -37,7 +37,7 @@ void vmbus_device_rescind(struct vmbus_device *dev)
 	spin_lock(&dev->lock);
 	if (dev->primary) {
 		vmbus_ep_rescind_locked(dev->primary);
-		device_ask_back(dev);
+		device_post_rescind(dev);
 	} else {
 		/* From probe(), or soon after: vmbus_ep_join() refuses. */
 		dev->dying = true;
@@ -83,7 +83,7 @@ VISIBLE_IF_KUNIT void vmbus_host_device_unplug(struct vmbus_device *dev)
 	spin_lock(&dev->lock);
 	/* Else CHANNEL_CREATE fails, which says it; the relid may be another device's. */
 	if (dev->primary)
-		device_ask_back(dev);
+		device_post_rescind(dev);
 	vmbus_ep_die_all(dev);
 	spin_unlock(&dev->lock);
 }
