@@ -108,13 +108,16 @@ backports_of()
 }
 
 # patch_for FILE VERSION: before 10.1, hw/hyperv was compiled for each target, and so was in
-# another list; and fewer pointers were to what is constant
+# another list; and fewer pointers were to what is constant. The PC of 7.2 knows nothing of
+# VMBus devices
 patch_for()
 {
 	case $2 in
 	7.2 | 10.0)
 		sed -e 's/^\([ +]\)system_ss/\1specific_ss/' -e 's/^\( .*\)const void \*data)/\1void *data)/' \
-			-e 's/(const InterfaceInfo\[\])/(InterfaceInfo[])/' "$1" ;;
+			-e 's/(const InterfaceInfo\[\])/(InterfaceInfo[])/' "$1" |
+			awk -v old="$2" '/^diff / { other = old == 7.2 && / a\/hw\/i386\/pc\.c / }
+				!other' ;;
 	*)
 		cat "$1" ;;
 	esac
