@@ -193,15 +193,16 @@ static void test_migration(void)
 /* The state of a bus without such devices is not for one that has them */
 static void test_incoming(void)
 {
-    g_autofree char *file = temporary_file();
-    g_autofree char *save = g_strdup_printf("exec:cat >%s", file);
-    g_autofree char *load = g_strdup_printf("exec:cat %s", file);
+    g_autofree char *file = NULL, *save = NULL, *load = NULL;
     QTestState *qts;
     int i;
 
     if (!have_kernel()) {
         return;
     }
+    file = temporary_file();
+    save = g_strdup_printf("exec:cat >%s", file);
+    load = g_strdup_printf("exec:cat %s", file);
     qts = qtest_init(MACHINE);
     qtest_qmp_assert_success(qts, "{'execute': 'migrate',"
                                   " 'arguments': {'uri': %s}}", save);
@@ -293,12 +294,13 @@ static void assert_says(QTestState *qts, const char *command, const char *what)
 /* Neither is there a snapshot with such a device, nor one from before it */
 static void test_snapshot(void)
 {
-    g_autofree char *file = temporary_file();
+    g_autofree char *file = NULL;
     QTestState *qts;
 
     if (!have_kernel()) {
         return;
     }
+    file = temporary_file();
     qts = qtest_init(MACHINE);
     add_image(qts, file);
     assert_says(qts, "savevm before", "");
