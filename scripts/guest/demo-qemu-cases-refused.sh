@@ -42,7 +42,30 @@ regions_case()
 	check_image 0 "$last"
 	write_some 50 sda
 	tell guest "boots after a reset, with the memory that it has now, and writes"
+	reset_is_refused
 	quit_qemu
+}
+
+# The guest writes, and so backends may have requests of it
+reset_is_refused()
+{
+	touch /tmp/meddle-reset
+	last=$(acknowledged)
+	mark
+	asked system_reset >/dev/null
+	await 20 "the kernel does not take a reset" grep -q reset /tmp/meddled
+	expect "the machine does not run" machine_waits
+	asked cont | grep -q "the machine has to be reset" || give_up "cont is not obeyed"
+	await 20 "the machine is stopped" machine_is "paused (internal-error)"
+	expect "no guest has booted" [ "$(since_mark | grep -c '^guest: Linux')" -eq 0 ]
+	rm /tmp/meddle-reset
+	mark
+	asked system_reset >/dev/null
+	await 20 "the machine is reset" machine_is "paused (prelaunch)"
+	monitor cont
+	await 120 "the guest boots" guest_says ready
+	check_image 0 "$last"
+	tell QEMU "does not let the machine run after a reset that the kernel does not take, but after the next one"
 }
 
 # Nor a backend, after a reset; and then a backend that has gone unnoticed

@@ -4,6 +4,7 @@
  * As long as there is
  *
  *	/tmp/meddle-regions	VMBUS_HOST_SET_REGIONS fails with ENOMEM
+ *	/tmp/meddle-reset	VMBUS_HOST_RESET fails with EIO, as another process is told
  *	/tmp/meddle-create	VMBUS_HOST_CHANNEL_CREATE fails with ENOENT
  *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
  *	/tmp/meddle-unknown	write() of messages fails with ENXIO: there is no such channel
@@ -80,26 +81,39 @@ ssize_t write(int fd, const void *buf, size_t len)
 	return is_refused(fd, &calls, __func__) ? -1 : real(fd, buf, len);
 }
 
+/* What an ioctl is made to fail with, as -errno; 0: with nothing */
+static int ioctl_error(unsigned long request)
+{
+	if (request == VMBUS_HOST_SET_REGIONS && told_to("/tmp/meddle-regions")) {
+		say("regions");
+		return -ENOMEM;
+	}
+	if (request == VMBUS_HOST_CHANNEL_CREATE && told_to("/tmp/meddle-create")) {
+		say("create");
+		return -ENOENT;
+	}
+	if (request == VMBUS_HOST_RESET && told_to("/tmp/meddle-reset")) {
+		say("reset");
+		return -EIO;
+	}
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	static int (*real)(int, unsigned long, void *);
 	va_list args;
 	void *arg;
-	int ret;
+	int err, ret;
 
 	if (!real)
 		real = next("ioctl");
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (request == VMBUS_HOST_SET_REGIONS && told_to("/tmp/meddle-regions")) {
-		say("regions");
-		errno = ENOMEM;
-		return -1;
-	}
-	if (request == VMBUS_HOST_CHANNEL_CREATE && told_to("/tmp/meddle-create")) {
-		say("create");
-		errno = ENOENT;
+	err = ioctl_error(request);
+	if (err) {
+		errno = -err;
 		return -1;
 	}
 	ret = real(fd, request, arg);

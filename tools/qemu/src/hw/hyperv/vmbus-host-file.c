@@ -44,8 +44,9 @@ struct VMBusHost {
     /* end of the run of overlays that began at the end of the last region */
     hwaddr overlay_end;
     /*
-     * -errno if the kernel did not take a change.  Backends have nothing of the
-     * guest's since then, and the machine does not run before it is reset.
+     * -errno if the kernel did not take a change of guest memory, or did not
+     * reset the guest.  The machine does not run before it is reset, and the
+     * kernel takes that.
      */
     int stale;
 
@@ -218,6 +219,30 @@ static int host_set_regions(VMBusHost *host)
     return 0;
 }
 
+static int host_ask_reset(VMBusHost *host)
+{
+    struct vmbus_host_reset reset = { .size = sizeof(reset) };
+    int ret = vmbus_host_ioctl(host, VMBUS_HOST_RESET, &reset);
+
+    trace_vmbus_host_reset(ret);
+    return ret;
+}
+
+static void host_request_stop(RunState state)
+{
+    qemu_system_vmstop_request_prepare();
+    qemu_system_vmstop_request(state);
+}
+
+/* Backends may have memory that is not the guest's any more. */
+static void host_is_stale(VMBusHost *host, int err, const char *why)
+{
+    host->stale = err;
+    error_report("vmbus-host: the kernel does not %s: %s; the machine is "
+                 "stopped until it is reset", why, strerror(-err));
+    host_request_stop(RUN_STATE_INTERNAL_ERROR);
+}
+
 /*
  * If backends went on with memory that is not the guest's any more, they would
  * write to it: take all back that they have, and stop.  A reset of the machine
@@ -225,17 +250,8 @@ static int host_set_regions(VMBusHost *host)
  */
 static void host_memory_is_stale(VMBusHost *host, int err)
 {
-    struct vmbus_host_reset reset = { .size = sizeof(reset) };
-    int ret = vmbus_host_ioctl(host, VMBUS_HOST_RESET, &reset);
-
-    trace_vmbus_host_reset(ret);
-    host->stale = err;
-    host->resetting = ret == -EINPROGRESS;
-    error_report("vmbus-host: the kernel does not take the change of guest "
-                 "memory: %s; the machine is stopped until it is reset",
-                 strerror(-err));
-    qemu_system_vmstop_request_prepare();
-    qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    host->resetting = host_ask_reset(host);
+    host_is_stale(host, err, "take the change of guest memory");
 }
 
 static void host_listener_commit(MemoryListener *listener)
@@ -335,15 +351,13 @@ static void host_reset(void *opaque)
 {
     VMBusHost *host = opaque;
     VMBusHostUser *user;
-    struct vmbus_host_reset reset = { .size = sizeof(reset) };
-    int ret = vmbus_host_ioctl(host, VMBUS_HOST_RESET, &reset);
+    int ret = host_ask_reset(host);
 
-    trace_vmbus_host_reset(ret);
+    /* after an error it is never done, and backends may have anything */
     if (ret && ret != -EINPROGRESS) {
-        error_report("vmbus-host: VMBUS_HOST_RESET: %s", strerror(-ret));
+        host_is_stale(host, ret, "reset the guest");
     }
-    /* after an error nothing is known, and so nothing is waited for */
-    host_set_resetting(host, ret == -EINPROGRESS);
+    host_set_resetting(host, ret);
     QLIST_FOREACH(user, &host->users, next) {
         user->ops->begin_anew(user, !ret);
     }
@@ -371,19 +385,28 @@ static const VMBusRelayOps host_relay_ops = {
 static void host_machine_reset(void *opaque)
 {
     VMBusHost *host = opaque;
+    int ret;
 
     if (host->stale) {
-        host->stale = host_set_regions(host);
-        if (host->stale) {
-            error_report("vmbus-host: the kernel still does not take guest "
-                         "memory: %s", strerror(-host->stale));
-            qemu_system_vmstop_request_prepare();
-            qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+        host->stale = 0;
+        ret = host_set_regions(host);
+        if (ret) {
+            host_is_stale(host, ret, "take the change of guest memory");
         }
     }
     host_reset(host);
     host->held = host->resetting;
-    if (host->held && runstate_is_running()) {
+    if (!runstate_is_running()) {
+        return;
+    }
+
+    /*
+     * Not by a request: the vCPUs are paused while the machine is reset, and a
+     * request is looked at after they have been let go.
+     */
+    if (host->stale) {
+        vm_stop(RUN_STATE_INTERNAL_ERROR);
+    } else if (host->held) {
         warn_report("vmbus-host: a backend still has memory of the guest; "
                     "the machine goes on when it has let go of that");
         host->resume = true;
@@ -400,17 +423,15 @@ static void host_vm_state(void *opaque, bool running, RunState state)
         return;
     }
     if (host->stale) {
-        error_report("vmbus-host: the kernel has not taken guest memory as it "
-                     "is: the machine has to be reset");
-        qemu_system_vmstop_request_prepare();
-        qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+        error_report("vmbus-host: backends may have memory that is not the "
+                     "guest's: the machine has to be reset");
+        host_request_stop(RUN_STATE_INTERNAL_ERROR);
     } else if (host->held) {
         error_report("vmbus-host: a backend still has memory of the guest "
                      "before the reset: the machine goes on when it has let go "
                      "of that");
         host->resume = true;
-        qemu_system_vmstop_request_prepare();
-        qemu_system_vmstop_request(RUN_STATE_PAUSED);
+        host_request_stop(RUN_STATE_PAUSED);
     }
 }
 
