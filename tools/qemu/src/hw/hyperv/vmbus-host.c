@@ -236,15 +236,16 @@ static bool vmbus_host_ask(VMBusHostDevice *dev, unsigned idx,
     int ret = vmbus_host_ioctl(dev->host, request, &channel);
 
     trace_vmbus_host_ask(channel.relid, request, ret);
-    if (ret == -EINPROGRESS) {
-        return false;
-    }
     /* not there is what is wanted */
-    if (ret && ret != -ENOENT) {
+    if (!ret || ret == -ENOENT) {
+        return true;
+    }
+    /* of what has failed nothing is known: the guest keeps what it gave */
+    if (ret != -EINPROGRESS) {
         error_report("vmbus-host: request 0x%lx for channel %u: %s", request,
                      channel.relid, strerror(-ret));
     }
-    return true;
+    return false;
 }
 
 static bool vmbus_host_ask_unplug(VMBusHostDevice *dev)
