@@ -116,9 +116,11 @@ parallel()
 # A mapper for each part that can be left out, all in one boot
 without()
 {
-	local kdir tree n file list=$bench/without.txt mappers=$dir/without
+	local kdir tree n file parts list=$bench/without.txt mappers=$dir/without
 	local apply=$top/tests/mutants/apply.py
 
+	parts=$("$apply" "$list" "$top") ||
+		die "parts of tests/bench/without.txt are not in the code" "correct their lines there"
 	build_for bench
 	rm -rf "$mappers"
 	mkdir -p "$mappers"
@@ -132,7 +134,7 @@ without()
 			die "the mapper does not build without part $n" "see above"
 		cp "$tree/vmbus_gpadl.ko" "$mappers/$n.ko"
 		cp "$mappers.saved" "$tree/$file"
-	done < <("$apply" "$list" "$tree")
+	done <<<"$parts"
 	say "Measuring each ..."
 	echo ways >"$dir/measure"
 	ICOUNT=1 boot "$dir/log-without" "$mappers"
