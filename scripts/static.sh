@@ -169,6 +169,16 @@ check_names()
 	grep -vwFf "$unknown.kernel" "$unknown.where" || true
 }
 
+# Each fault, and each part that can be left out, has its lines in the code
+check_mutants()
+{
+	local list
+
+	for list in tests/mutants/mutants.txt tests/bench/without.txt; do
+		python3 -B tests/mutants/apply.py "$list" . >"$dir/mutants" || echo "(of $list)"
+	done
+}
+
 # A script of more than 150 lines stays for a reason, which scripts/README gives
 check_long_scripts()
 {
@@ -328,7 +338,7 @@ check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPA
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
 	shellcheck long_scripts long_files scripts tests names design circles uapi versions masks
-	install release docs commands)
+	mutants install release docs commands)
 [ $# -eq 0 ] || checks=("$@")
 
 # A check fails by its status or by having something to say
