@@ -15,6 +15,11 @@
 #
 # in README.md stands before a block of code that is in FILE as it is, paragraph by paragraph.
 #
+#	<!-- output of: FILE... -->
+#
+# there stands before what scripts print: each line is one that they can print, whatever its figures.
+# Lines of "..." are left out.
+#
 # Prints what is wrong, and nothing else; with --list, what there is.
 
 import os
@@ -30,6 +35,10 @@ COMMAND = re.compile(r"""^\s*(?:[$#]\s+)?(?:[A-Z_]+=\S*\s+)*(?:sudo\s+)?
       |adduser|udevadm|qemu-system-x86_64|trace-cmd|systemctl|tools/\S+|scripts/\S+|\./\S+)
     (?:\s|$)""", re.X)
 FROM = re.compile(r"^<!-- from: (.*) -->$")
+OUTPUT = re.compile(r"^<!-- output of: (.*) -->$")
+# Where a script prints a text, and what the shell puts into it; a "$(" goes on to its ")"
+PRINTS = re.compile(r"""(?:^|[\s{(;|])(?:(tell) \w+|headline|say|echo|printf(?: --)?) (["'])""", re.M)
+FILLED = re.compile(r"%-?\d*[sd]|\$\{[^}]*\}|\$\w+|\$[*@#]|\$(?=\()")
 MARK = re.compile(r"^\s*(?:\.\.|<!--) ((?:all )?run by|not run|tried|not tried): (.*?)(?: -->)?$")
 
 
@@ -140,6 +149,67 @@ def check_code(name, lines):
     return bad
 
 
+def after_parenthesis(script, at):
+    """Behind that which closes the one there"""
+    depth = 0
+    while True:
+        depth += {"(": 1, ")": -1}.get(script[at], 0)
+        at += 1
+        if not depth:
+            return at
+
+
+def text_from(script, at, quote):
+    """The text that begins there, as a pattern in which what is filled in is a group"""
+    pattern = ""
+    while script[at] != quote:
+        filled = FILLED.match(script, at)
+        if filled:
+            pattern += "(.*?)"
+            at = filled.end()
+            if filled[0] == "$":
+                at = after_parenthesis(script, at)
+        elif script[at] == "\\":
+            pattern += "" if script[at + 1] == "n" else re.escape(script[at + 1])
+            at += 2
+        else:
+            pattern += re.escape(script[at])
+            at += 1
+    return pattern
+
+
+def texts_of(script):
+    """What a script can print: patterns of whole lines. What is only filled in is none"""
+    for m in PRINTS.finditer(script):
+        pattern = text_from(script, m.end(), m[2])
+        if len(re.sub(r"\(\.\*\?\)|\W", "", pattern)) > 3 or "==" in pattern:
+            yield re.compile((r"\w+ +" if m[1] else "") + pattern)
+
+
+def is_printed(line, source, texts):
+    """Is that a line of the source, or a text of it, and what is filled in a figure or in it?"""
+    if f"\n{line}\n" in re.sub(r"\n[ \t]+", "\n", source):
+        return True
+    return any(all(re.search(r"\d", part) or part in source for part in m.groups())
+               for m in (text.fullmatch(line) for text in texts) if m)
+
+
+def check_output(name, lines):
+    """What a page shows as printed is what the scripts print"""
+    bad = []
+    for n, line in enumerate(lines):
+        mark = OUTPUT.match(line)
+        if not mark:
+            continue
+        source = "\n".join(open(f"{TOP}/{f}").read() for f in mark[1].split())
+        texts = list(texts_of(source))
+        for at in range(n + 2, lines.index("```", n + 2)):
+            line = lines[at].strip()
+            if line.strip(".") and not is_printed(line, source, texts):
+                bad.append(f"{name}:{at + 1}: nothing prints '{line}'")
+    return bad
+
+
 def check_symptoms(name, lines, listing):
     """Each heading of the lowest level is a symptom; each row of errnos has its mark as well"""
     bad = []
@@ -172,7 +242,7 @@ def main():
     for name in names:
         lines = open(f"{TOP}/{name}").read().split("\n")
         bad += check_blocks(name, lines, listing)
-        bad += check_code(name, lines)
+        bad += check_code(name, lines) + check_output(name, lines)
         if name.endswith("/troubleshooting.rst"):
             bad += check_symptoms(name, lines, listing)
     print(*bad, sep="\n", end="\n" if bad else "")
