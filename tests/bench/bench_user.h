@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-#include "../../tools/vmm/compiler.h"
+#include "../../tools/compiler.h"
 #include "../selftest/vmbus_guest.h"
 #include "../selftest/vmm.h"
 #include "vmbus_gpadl_bench.h"

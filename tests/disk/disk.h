@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-#include "../../tools/vmm/compiler.h"
+#include "../../tools/compiler.h"
 
 #define MAX_DEPTH	128u
 #define PAGE		4096u

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../vmm/compiler.h"
+#include "../compiler.h"
 #include "fail.h"
 
 static void complain(const char *next, const char *format, va_list args)

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 #include <linux/types.h>
 
-#include "../vmm/compiler.h"
+#include "../compiler.h"
 #include "fail.h"
 
 /* Of the documents that --json prints; see gpadlctl(8) */

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "compiler.h"
+#include "../compiler.h"
 
 enum vmbus_type {
 	VMBUS_OFFERCHANNEL		= 1,

@@ -41,7 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compiler.h"
+#include "../compiler.h"
 
 #define MAX_CPUS	16
 #define PAGE		4096u
