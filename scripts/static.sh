@@ -122,7 +122,8 @@ check_circles()
 	local folder
 
 	for folder in '(vmbus_gpadl_map|gpadl/.*)' 'host/.*' 'backends/.*' 'tools/vmm/.*' \
-		      'tools/gpadlctl/.*' 'kunit/.*' 'tests/selftest/.*'; do
+		      'tools/gpadlctl/.*' 'kunit/.*' 'tests/bench/.*' 'tests/disk/.*' \
+		      'tests/fault/.*' 'tests/module/.*' 'tests/selftest/.*'; do
 		python3 -B scripts/circles.py $(sources "^$folder\.c$")
 	done
 }

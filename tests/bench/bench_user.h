@@ -22,6 +22,8 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
+/* ---- Of all of them (rounds_user.c, fail_user.c) ---- */
+
 /*
  * Rounds of which the one that took least counts; more in wall time than in instructions.
  * Of a small GPADL it takes more: what happens in one round of some, a timer tick or a

@@ -3,30 +3,11 @@
  * The benchmark's program: bench WHAT [ROUNDS]. What comes out is CSV, in nanoseconds,
  * which are instructions where QEMU counts them.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench_user.h"
-
-__u32 rounds = 5;
-
-__u32 rounds_for(__u32 pages)
-{
-	return rounds * (1 + 512 / pages);
-}
-
-void die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
 
 static void all_cases(void)
 {

@@ -14,7 +14,6 @@
  * The driver keeps so many requests under way. It does not spin: with nothing to do it waits
  * for an interrupt, which it does not want while it looks.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,16 +35,6 @@ struct counts {
 };
 
 static struct request requests[MAX_DEPTH];
-
-void give_up(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	exit(1);
-}
 
 static __u64 now(void)
 {

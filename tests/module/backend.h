@@ -88,7 +88,6 @@ extern struct list_head test_instances;
 /* Files by their policy; the first one, which is the default, is not counted right. */
 extern int test_nr_sessions[VMBUS_GPADL_TEST_POLICIES];
 extern wait_queue_head_t test_wait;
-extern struct workqueue_struct *test_wq;
 extern struct vmbus_backend test_backend;
 
 /* backend.c */
@@ -103,6 +102,8 @@ void instance_drop(struct instance *inst, bool keep_results);
 void instance_unhang(struct session *s);
 
 /* operation.c */
+extern struct workqueue_struct *test_wq;
+
 int op_map(struct session *s, const struct vmbus_gpadl_test_op *op);
 int op_map_packet(struct session *s, const struct vmbus_gpadl_test_op *op);
 int op_wait(struct session *s, const struct vmbus_gpadl_test_op *op);

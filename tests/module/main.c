@@ -18,8 +18,6 @@
 #include "backend.h"
 #include "edu.h"
 
-struct workqueue_struct *test_wq;
-
 static int test_ioctl_op(struct session *s, void __user *arg)
 {
 	struct vmbus_gpadl_test_op op;

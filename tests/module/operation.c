@@ -18,6 +18,9 @@
 #define MAX_DATA	(64 * 1024 * 1024)
 #define MAX_ENTRIES	32
 
+/* For maps in a kernel thread */
+struct workqueue_struct *test_wq;
+
 /* ---- Mapping ---- */
 
 /* Without the lock. The instance stays: close() waits until every map has returned. */
