@@ -33,7 +33,7 @@ struct channel {
 struct thread {
 	struct task task;
 	unsigned int op;
-	struct vm *vm;
+	struct fuzz_vm *vm;
 	__u32 relid;
 };
 
@@ -46,7 +46,7 @@ enum ending {
 
 struct life {
 	struct dice dice;
-	struct vm vms[VMS];
+	struct fuzz_vm vms[VMS];
 	struct channel channels[VMS][CHANNELS];
 	int kick[VMS];
 	int call[VMS];
@@ -80,7 +80,7 @@ enum op {
 	NR_OPS,
 };
 
-static inline struct vm *the_vm(struct life *l)
+static inline struct fuzz_vm *the_vm(struct life *l)
 {
 	return &l->vms[l->v];
 }

@@ -239,7 +239,7 @@ int run_drain(struct life *l)
 /* Until the channel's opens are answered, but not for long */
 int run_await(struct life *l)
 {
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 	int n;
 
 	for (n = 0; n < 30; n++) {
@@ -253,7 +253,7 @@ int run_await(struct life *l)
 
 int run_poll(struct life *l)
 {
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 	int events = poll_now(vm->fd);
 
 	if (events < 0)

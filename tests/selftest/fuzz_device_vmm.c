@@ -29,7 +29,7 @@ static struct vmbus_host_region region_roll(struct life *l)
 	unsigned int slot = roll(&l->dice, SLOTS);
 	bool copy = one_in(&l->dice, 3) && slot != SLOT_RING && slot != SLOT_HOLE;
 	unsigned int flags = roll(&l->dice, 6), part = roll(&l->dice, 6);
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 	struct vmbus_host_region r = {
 		.slot = slot,
 		.flags = (flags == 0 ? VMBUS_HOST_REGION_READ_ONLY : 0) |
@@ -166,7 +166,7 @@ int run_modify(struct life *l)
 
 /* ---- What waits ---- */
 
-static int thread_read(struct vm *vm)
+static int thread_read(struct fuzz_vm *vm)
 {
 	int ret = vm_hear(vm, VMBUS_HOST_MSG_MAX);
 
@@ -303,7 +303,7 @@ int run_reset(struct life *l)
 /* For a message, until one comes or somebody says that it is enough */
 int run_waiting_read(struct life *l)
 {
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 	struct thread *t;
 	int n;
 
@@ -339,7 +339,7 @@ int run_bad_ioctl(struct life *l)
 
 void fuzz_device_begin(struct life *l, unsigned int v)
 {
-	struct vm *vm = &l->vms[v];
+	struct fuzz_vm *vm = &l->vms[v];
 	unsigned int c;
 	int ret;
 
@@ -361,7 +361,7 @@ void fuzz_device_begin(struct life *l, unsigned int v)
 
 int run_reopen(struct life *l)
 {
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 
 	if (l->nr_threads)
 		run_join(l);
@@ -387,7 +387,7 @@ int run_evict(struct life *l)
 /* Another process does not own the address space, and has all files. Only system calls. */
 static void child(struct life *l, struct dice d)
 {
-	struct vm *vm = the_vm(l);
+	struct fuzz_vm *vm = the_vm(l);
 	unsigned int n = 1 + roll(&d, 8);
 
 	/* Somebody may just have made the file one that blocks. */

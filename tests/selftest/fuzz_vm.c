@@ -20,7 +20,7 @@ static const struct vmbus_host_region first_slots[SLOTS] = {
 	{ .slot = 4, .gpa = ALIAS_PFN, .bytes = ALIAS_PAGES, .hva = 0 },
 };
 
-int vm_change_regions(struct vm *vm, const struct vmbus_host_region *regions,
+int vm_change_regions(struct fuzz_vm *vm, const struct vmbus_host_region *regions,
 		      unsigned int nr)
 {
 	int ret = vmm_regions(vm->fd, regions, nr);
@@ -32,7 +32,7 @@ int vm_change_regions(struct vm *vm, const struct vmbus_host_region *regions,
 	return ret;
 }
 
-int vm_set_regions(struct vm *vm)
+int vm_set_regions(struct fuzz_vm *vm)
 {
 	struct vmbus_host_region regions[SLOT_HOLE];
 	unsigned int i;
@@ -49,7 +49,7 @@ int vm_set_regions(struct vm *vm)
 }
 
 /* Where the VMM has a page of the guest's; NULL if nowhere */
-static const char *vm_page(struct vm *vm, __u64 pfn)
+static const char *vm_page(struct fuzz_vm *vm, __u64 pfn)
 {
 	__u64 gpa = pfn * HV_PAGE;
 	unsigned int i;
@@ -62,7 +62,7 @@ static const char *vm_page(struct vm *vm, __u64 pfn)
 }
 
 /* A page that comes late may be another one by now. */
-static bool vm_is_slow(struct vm *vm, const char *page)
+static bool vm_is_slow(struct fuzz_vm *vm, const char *page)
 {
 	return page >= vm->slow && page < vm->slow + SLOW_PAGES * HV_PAGE;
 }
@@ -98,7 +98,7 @@ static void range_roll(struct dice *d, struct guest_gpadl *g)
 	}
 }
 
-static void layout_roll(struct dice *d, struct vm *vm, unsigned int c, unsigned int h)
+static void layout_roll(struct dice *d, struct fuzz_vm *vm, unsigned int c, unsigned int h)
 {
 	struct guest_gpadl *g = &vm->layouts[c][h];
 	unsigned int ranges = one_in(d, 3) ? 1 + roll(d, 3) : 1;
@@ -112,7 +112,7 @@ static void layout_roll(struct dice *d, struct vm *vm, unsigned int c, unsigned 
 	}
 }
 
-bool vm_init(struct vm *vm, struct dice *d, enum memory kind)
+bool vm_init(struct fuzz_vm *vm, struct dice *d, enum memory kind)
 {
 	unsigned int c, h;
 
@@ -155,7 +155,7 @@ static int channel_index(__u32 relid)
 }
 
 /* The counter of what is owed an answer by this message; NULL if none is */
-static atomic_int *promise(struct vm *vm, const void *msg, size_t len)
+static atomic_int *promise(struct fuzz_vm *vm, const void *msg, size_t len)
 {
 	/* Type, padding, relid, handle: where they are in all that matter here */
 	__u32 head[4] = {};
@@ -175,7 +175,7 @@ static atomic_int *promise(struct vm *vm, const void *msg, size_t len)
 	return head[0] == MSG_GPADL_TEARDOWN ? &vm->ledger->teardowns[h] : NULL;
 }
 
-static int vm_post(struct vm *vm, const void *msg, size_t len, bool read_only)
+static int vm_post(struct fuzz_vm *vm, const void *msg, size_t len, bool read_only)
 {
 	struct vmbus_host_post post = {
 		.size = sizeof(post),
@@ -211,7 +211,7 @@ static int waiting_take(struct waiting *w)
 }
 
 /* A message has been taken; for what only the thread that says most of it keeps */
-static void vm_said(struct vm *vm, const __u32 *head)
+static void vm_said(struct fuzz_vm *vm, const __u32 *head)
 {
 	int c = channel_index(head[2]), h = handle_index(head[3]);
 
@@ -226,7 +226,7 @@ static void vm_said(struct vm *vm, const __u32 *head)
 		waiting_add(&vm->waiting[c][h], vm->ledger->headers[c][h]);
 }
 
-int vm_say(struct vm *vm, const void *msg, size_t len, bool read_only)
+int vm_say(struct fuzz_vm *vm, const void *msg, size_t len, bool read_only)
 {
 	atomic_int *owed = promise(vm, msg, len);
 	__u32 head[4] = {};
@@ -244,7 +244,7 @@ int vm_say(struct vm *vm, const void *msg, size_t len, bool read_only)
 	return ret;
 }
 
-int vm_insist(struct vm *vm, const void *msg, size_t len, bool read_only)
+int vm_insist(struct fuzz_vm *vm, const void *msg, size_t len, bool read_only)
 {
 	int ret, n;
 
@@ -259,7 +259,8 @@ int vm_insist(struct vm *vm, const void *msg, size_t len, bool read_only)
 	return ret;
 }
 
-static int say_gpadl(struct vm *vm, unsigned int c, const struct guest_gpadl *g, bool read_only)
+static int say_gpadl(struct fuzz_vm *vm, unsigned int c, const struct guest_gpadl *g,
+		     bool read_only)
 {
 	unsigned int done = g->nr_words < HEADER_WORDS ? g->nr_words : HEADER_WORDS;
 	unsigned int left = g->nr_words - done;
@@ -282,7 +283,7 @@ static int say_gpadl(struct vm *vm, unsigned int c, const struct guest_gpadl *g,
 	return vm_insist(vm, &body, BODY_LEN(left), false);
 }
 
-int vm_make(struct vm *vm, unsigned int c, unsigned int h, bool read_only)
+int vm_make(struct fuzz_vm *vm, unsigned int c, unsigned int h, bool read_only)
 {
 	static struct guest_gpadl ring;
 
@@ -293,7 +294,7 @@ int vm_make(struct vm *vm, unsigned int c, unsigned int h, bool read_only)
 	return say_gpadl(vm, c, &ring, read_only);
 }
 
-int vm_teardown(struct vm *vm, unsigned int c, unsigned int h)
+int vm_teardown(struct fuzz_vm *vm, unsigned int c, unsigned int h)
 {
 	struct msg_teardown msg = {
 		.type = MSG_GPADL_TEARDOWN,
@@ -313,7 +314,7 @@ static bool status_is_known(__u32 status)
 	       status == STATUS_CANCELLED || status == 0xC000009A;
 }
 
-static void heard_created(struct vm *vm, const struct reply *r)
+static void heard_created(struct fuzz_vm *vm, const struct reply *r)
 {
 	int c = channel_index(r->relid), h = handle_index(r->handle);
 
@@ -327,7 +328,7 @@ static void heard_created(struct vm *vm, const struct reply *r)
 }
 
 /* Of a handle that was named on one channel only */
-static void check_order(struct vm *vm, unsigned int c, unsigned int h)
+static void check_order(struct fuzz_vm *vm, unsigned int c, unsigned int h)
 {
 	struct ledger *ledger = vm->ledger;
 	int needed;
@@ -343,7 +344,7 @@ static void check_order(struct vm *vm, unsigned int c, unsigned int h)
 		fuzz_fail("TORNDOWN while mapped: handle %#x", vm_handles[h]);
 }
 
-static void heard_torndown(struct vm *vm, const struct reply *r)
+static void heard_torndown(struct fuzz_vm *vm, const struct reply *r)
 {
 	int h = handle_index(r->handle);
 
@@ -355,7 +356,7 @@ static void heard_torndown(struct vm *vm, const struct reply *r)
 		check_order(vm, vm->used[h] - 1, h);
 }
 
-static void heard(struct vm *vm, const struct reply *r)
+static void heard(struct fuzz_vm *vm, const struct reply *r)
 {
 	int c = channel_index(r->relid);
 
@@ -371,7 +372,7 @@ static void heard(struct vm *vm, const struct reply *r)
 		fuzz_fail("OPENCHANNEL_RESULT without an OPENCHANNEL");
 }
 
-int vm_hear(struct vm *vm, size_t size)
+int vm_hear(struct fuzz_vm *vm, size_t size)
 {
 	__u32 msg[1024];
 	struct reply r;
@@ -387,7 +388,7 @@ int vm_hear(struct vm *vm, size_t size)
 	return len;
 }
 
-void vm_drain(struct vm *vm)
+void vm_drain(struct fuzz_vm *vm)
 {
 	while (vm_hear(vm, VMBUS_HOST_MSG_MAX) >= 0)
 		;
@@ -401,7 +402,7 @@ static __u32 least(__u32 a, __u32 b)
 }
 
 /* @at of a page's bytes, and what the backend has read of it */
-static void compare_page(struct vm *vm, __u64 pfn, __u32 at, const char *buf, __u32 len)
+static void compare_page(struct fuzz_vm *vm, __u64 pfn, __u32 at, const char *buf, __u32 len)
 {
 	const char *page = vm_page(vm, pfn);
 	__u32 i;
@@ -416,7 +417,7 @@ static void compare_page(struct vm *vm, __u64 pfn, __u32 at, const char *buf, __
 				  at + i, page[at + i], buf[i]);
 }
 
-void vm_compare(struct vm *vm, unsigned int c, unsigned int h, __u32 offset,
+void vm_compare(struct fuzz_vm *vm, unsigned int c, unsigned int h, __u32 offset,
 		const char *buf, __u32 len)
 {
 	const __u64 *word = vm->layouts[c][h].words;
@@ -446,7 +447,7 @@ void vm_compare(struct vm *vm, unsigned int c, unsigned int h, __u32 offset,
 
 /* ---- What is not owed any more ---- */
 
-void vm_forget_channel(struct vm *vm, unsigned int c)
+void vm_forget_channel(struct fuzz_vm *vm, unsigned int c)
 {
 	struct ledger *ledger = vm->ledger;
 	unsigned int h;
@@ -465,7 +466,7 @@ void vm_forget_channel(struct vm *vm, unsigned int c)
 	ledger->opened[c] = 0;
 }
 
-void vm_forget(struct vm *vm)
+void vm_forget(struct fuzz_vm *vm)
 {
 	unsigned int c, h;
 
@@ -482,7 +483,7 @@ void vm_forget(struct vm *vm)
 	}
 }
 
-static bool is_settled(struct vm *vm)
+static bool is_settled(struct fuzz_vm *vm)
 {
 	struct ledger *ledger = vm->ledger;
 	unsigned int c, h;
@@ -498,7 +499,7 @@ static bool is_settled(struct vm *vm)
 	return true;
 }
 
-void vm_settle(struct vm *vm)
+void vm_settle(struct fuzz_vm *vm)
 {
 	unsigned int c, h;
 	int ret;

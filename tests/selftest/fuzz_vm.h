@@ -82,7 +82,7 @@ struct ledger {
 };
 
 /**
- * struct vm - a guest and its VMM
+ * struct fuzz_vm - a guest and its VMM
  * @fd: of /dev/vmbus-host
  * @mem: MEM_PAGES
  * @slow: SLOW_PAGES that the pager brings
@@ -97,7 +97,7 @@ struct ledger {
  * @used: on which channels the handle has been named, one bit each
  * @held: a backend has it mapped, and will not let go by itself
  */
-struct vm {
+struct fuzz_vm {
 	int fd;
 	char *mem;
 	char *slow;
@@ -113,36 +113,36 @@ struct vm {
 	bool held[CHANNELS][HANDLES];
 };
 
-bool vm_init(struct vm *vm, struct dice *d, enum memory kind);
+bool vm_init(struct fuzz_vm *vm, struct dice *d, enum memory kind);
 
 /* Regions as they are at first, without SLOT_HOLE */
-int vm_set_regions(struct vm *vm);
+int vm_set_regions(struct fuzz_vm *vm);
 /* Set these; keeps the account of @slots. */
-int vm_change_regions(struct vm *vm, const struct vmbus_host_region *regions,
+int vm_change_regions(struct fuzz_vm *vm, const struct vmbus_host_region *regions,
 		      unsigned int nr);
 
 /* As write(), and VMBUS_HOST_POST; -EAGAIN if the replies must be read first */
-int vm_say(struct vm *vm, const void *msg, size_t len, bool read_only);
+int vm_say(struct fuzz_vm *vm, const void *msg, size_t len, bool read_only);
 /* As read(), of that many bytes; -EAGAIN if there is none */
-int vm_hear(struct vm *vm, size_t size);
+int vm_hear(struct fuzz_vm *vm, size_t size);
 /* Until there is none */
-void vm_drain(struct vm *vm);
+void vm_drain(struct fuzz_vm *vm);
 /* As vm_say(), but reads replies where that must be */
-int vm_insist(struct vm *vm, const void *msg, size_t len, bool read_only);
+int vm_insist(struct fuzz_vm *vm, const void *msg, size_t len, bool read_only);
 
 /* The guest makes a GPADL of a data handle or of the rings. */
-int vm_make(struct vm *vm, unsigned int c, unsigned int h, bool read_only);
-int vm_teardown(struct vm *vm, unsigned int c, unsigned int h);
+int vm_make(struct fuzz_vm *vm, unsigned int c, unsigned int h, bool read_only);
+int vm_teardown(struct fuzz_vm *vm, unsigned int c, unsigned int h);
 
 /* What @buf holds must be what the guest has there, in a GPADL that is mapped. */
-void vm_compare(struct vm *vm, unsigned int c, unsigned int h, __u32 offset,
+void vm_compare(struct fuzz_vm *vm, unsigned int c, unsigned int h, __u32 offset,
 		const char *buf, __u32 len);
 
 /* No reply of this channel, or of any, is to come any more. */
-void vm_forget_channel(struct vm *vm, unsigned int c);
-void vm_forget(struct vm *vm);
+void vm_forget_channel(struct fuzz_vm *vm, unsigned int c);
+void vm_forget(struct fuzz_vm *vm);
 
 /* Everything is torn down, and must be answered. No backend has anything mapped. */
-void vm_settle(struct vm *vm);
+void vm_settle(struct fuzz_vm *vm);
 
 #endif /* _FUZZ_VM_H */
