@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * What a VMM does with /dev/vmbus-host, without the file: its channels, and its calls in threads
+ * that have its address space.
+ */
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Both ends of a ring: the host's, by host/ring.h, and a guest's, which writes into it as it likes.
+ */
 #include <linux/module.h>
 #include <linux/string.h>
 
