@@ -585,7 +585,7 @@ static void reset_waits_for_a_reader(struct kunit *test)
 	mutex_lock(&guest->read_lock);
 	atomic_dec(&guest->p->nr_resetting);
 	wake_up_all(&guest->wait);
-	msleep(250);
+	vmm_call_wait_asleep(call);
 	KUNIT_EXPECT_FALSE(test, completion_done(&call->done));
 	mutex_unlock(&guest->read_lock);
 	KUNIT_EXPECT_EQ(test, vmm_call_join(call), 0);
