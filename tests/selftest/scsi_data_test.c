@@ -266,70 +266,119 @@ TEST_F(data, direction)
 
 /* ---- Packets that name no pages, or the wrong ones ---- */
 
-TEST_F(data, ranges)
+/* What stands before the message: a range, or what is to be taken for one. */
+struct ranges {
+	__u32 reserved, nr, bytes, offset;
+	__u64 pfn[4];
+};
+
+#define RANGES_HEAD	offsetof(struct ranges, pfn)
+#define RANGES_PAGES(n)	(RANGES_HEAD + (n) * sizeof(__u64))
+
+static const struct ranges one_page = {
+	.nr = 1,
+	.bytes = HV_PAGE,
+	.pfn = { MEM_PFN, MEM_PFN + 1 },
+};
+
+static const struct vstor_msg read_page = {
+	.op = OP_EXECUTE_SRB,
+	.cdb_length = 10,
+	.data_in = DIR_IN,
+	.data_length = HV_PAGE,
+	.cdb = { 0x28, [8] = HV_PAGE / BLOCK },
+};
+
+/* A packet of that type, with so many bytes of @h, and its answer */
+static struct vstor_reply ask(struct __test_metadata *_metadata, struct scsi_chan *c, __u16 type,
+			      const struct ranges *h, size_t len, const struct vstor_msg *msg)
 {
-	struct { __u32 reserved, nr, bytes, offset; __u64 pfn[4]; } h, good = {
-		.nr = 1, .bytes = HV_PAGE, .pfn = { MEM_PFN, MEM_PFN + 1 },
-	};
-	struct vstor_msg msg = {
-		.op = OP_EXECUTE_SRB,
-		.cdb_length = 10,
-		.data_in = DIR_IN,
-		.data_length = HV_PAGE,
-		.cdb = { 0x28, [8] = HV_PAGE / BLOCK },
-	};
 	struct vstor_reply r;
 
-#define ASK(_type, _len) ({							\
-	scsi_put(self->c, _type, 1, ++self->c->next_id, &h, _len, &msg, sizeof(msg)); \
-	scsi_kick(self->c);							\
-	r = scsi_next(self->c);							\
-	EXPECT_EQ(self->c->next_id, r.id);					\
-	r;									\
-})
-#define EXPECT_BAD(_type, _len)							\
-	EXPECT_SENSE(ASK(_type, _len), SRB_INVALID_REQUEST, 5, 0x24, 0)
+	scsi_put(c, type, 1, ++c->next_id, h, len, msg, sizeof(*msg));
+	scsi_kick(c);
+	r = scsi_next(c);
+	EXPECT_EQ(c->next_id, r.id);
+	return r;
+}
 
-	h = good;
-	EXPECT_GOOD(ASK(9, 16 + 8), HV_PAGE);
+#define ASK(_type, _h, _len, _msg)	ask(_metadata, self->c, _type, _h, _len, _msg)
+#define EXPECT_BAD(_h, _len, _msg)						\
+	EXPECT_SENSE(ASK(9, _h, _len, _msg), SRB_INVALID_REQUEST, 5, 0x24, 0)
+
+TEST_F(data, ranges)
+{
+	struct ranges h = one_page;
+
+	EXPECT_GOOD(ASK(9, &h, RANGES_PAGES(1), &read_page), HV_PAGE);
 	/* A page more than it needs is no matter. */
-	EXPECT_GOOD(ASK(9, 16 + 16), HV_PAGE);
-	EXPECT_BAD(6, 0);
-	EXPECT_BAD(9, 8);
-	EXPECT_BAD(9, 16);
-	h.nr = 0;
-	EXPECT_BAD(9, 16 + 8);
-	h.nr = 2;
-	EXPECT_BAD(9, 16 + 8);
-	h.nr = ~0u;
-	EXPECT_BAD(9, 16 + 8);
-	h = good;
-	h.bytes--;
-	EXPECT_BAD(9, 16 + 8);
-	h = good;
+	EXPECT_GOOD(ASK(9, &h, RANGES_PAGES(2), &read_page), HV_PAGE);
 	h.bytes = ~0u;
-	EXPECT_GOOD(ASK(9, 16 + 8), HV_PAGE);
-	h = good;
+	EXPECT_GOOD(ASK(9, &h, RANGES_PAGES(1), &read_page), HV_PAGE);
+}
+
+TEST_F(data, ranges_that_are_cut_short)
+{
+	EXPECT_SENSE(ASK(6, &one_page, 0, &read_page), SRB_INVALID_REQUEST, 5, 0x24, 0);
+	EXPECT_BAD(&one_page, 8, &read_page);
+	EXPECT_BAD(&one_page, RANGES_HEAD, &read_page);
+}
+
+TEST_F(data, ranges_none_or_several)
+{
+	static const __u32 numbers[] = { 0, 2, ~0u };
+	struct ranges h = one_page;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		h.nr = numbers[i];
+		EXPECT_BAD(&h, RANGES_PAGES(1), &read_page);
+	}
+}
+
+TEST_F(data, ranges_of_less_than_the_data)
+{
+	struct ranges h = one_page;
+
+	h.bytes--;
+	EXPECT_BAD(&h, RANGES_PAGES(1), &read_page);
+	h = one_page;
 	h.offset = 1;
-	EXPECT_BAD(9, 16 + 8);
+	EXPECT_BAD(&h, RANGES_PAGES(1), &read_page);
 	h.offset = HV_PAGE;
-	EXPECT_BAD(9, 16 + 16);
-	h = good;
+	EXPECT_BAD(&h, RANGES_PAGES(2), &read_page);
+}
+
+TEST_F(data, ranges_where_no_memory_is)
+{
+	struct ranges h = one_page;
+
 	h.pfn[0] = NO_GPA / HV_PAGE;
-	EXPECT_BAD(9, 16 + 8);
+	EXPECT_BAD(&h, RANGES_PAGES(1), &read_page);
 	h.pfn[0] = ~0ull;
-	EXPECT_BAD(9, 16 + 8);
-	h = good;
+	EXPECT_BAD(&h, RANGES_PAGES(1), &read_page);
+}
+
+TEST_F(data, more_data_than_a_command_can_have)
+{
+	struct vstor_msg msg = read_page;
+	struct ranges h = one_page;
+
 	msg.data_length = ~0u;
-	EXPECT_BAD(9, 16 + 8);
+	EXPECT_BAD(&h, RANGES_PAGES(1), &msg);
 	msg.data_length = (1 << 20) + 1;
 	h.bytes = ~0u;
-	EXPECT_BAD(9, 16 + 8);
-	/* An old length in a command without data */
+	EXPECT_BAD(&h, RANGES_PAGES(1), &msg);
+}
+
+/* An old length in a command without data */
+TEST_F(data, length_without_data)
+{
+	struct vstor_msg msg = read_page;
+
 	msg.cdb[0] = 0;
 	msg.data_in = DIR_NONE;
-	msg.data_length = 4096;
-	EXPECT_GOOD(ASK(6, 0), 0);
+	EXPECT_GOOD(ASK(6, &one_page, 0, &msg), 0);
 }
 
 TEST_F(data, read_only_region)
