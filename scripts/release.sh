@@ -5,7 +5,9 @@
 #
 #	release.sh		out/vmbus-gpadl-VERSION.tar.xz, and its checksum
 #
-# Refuses what is not committed, and a version that the changelog does not name.
+# Refuses what is not committed, a version that the changelog does not name, and one that another
+# commit has. It makes no tag: to say that a commit is the release, and to sign that, is the
+# releaser's (CONTRIBUTING.rst).
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -17,6 +19,10 @@ changelog=Documentation/changelog.rst
 	die "the tree has changes that are not committed" "git status, then commit or stash them"
 grep -qE "^${version//./\\.}(,|$)" "$top/$changelog" ||
 	die "$changelog has no headline for $version" "say there what is new"
+
+tagged=$(git -C "$top" rev-parse -q --verify "v$version^{commit}" || true)
+[ -z "$tagged" ] || [ "$tagged" = "$(git -C "$top" rev-parse HEAD)" ] ||
+	die "v$version is the tag of another commit" "raise VERSION, or git checkout v$version"
 
 mkdir -p "$out"
 # git sorts the files and gives all of them the commit's time; xz in one thread, whose
