@@ -436,14 +436,17 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  *
  *   * %-EINVAL: unknown flag bit
  *   * %-ENOENT: no complete GPADL of that handle on that channel
- *   * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded
+ *   * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded. A channel that is closed
+ *     but not rescinded is no reason
  *   * %-EBUSY: it is mapped, or being mapped or unmapped
  *   * %-EACCES: write access is wanted, but the GPADL was created without, or a page lies
  *     in a read-only region
  *   * %-ESRCH: the VMM's address space is gone, or its thread for this channel was killed
- *   * %-EFAULT: a page lies in no region, or its memory cannot be pinned
- *   * %-ENOMEM: the owner's RLIMIT_MEMLOCK would be exceeded; or there is no memory, which may
- *     be told before any of those above
+ *   * %-EFAULT: a page lies in no region, or its memory cannot be pinned. Memory that the VMM
+ *     itself may not write, and a file on a disk, are such cases for a map for writing
+ *   * %-ENOMEM: the owner's RLIMIT_MEMLOCK would be exceeded; a page has to be moved before it is
+ *     pinned (it lies in CMA or ZONE_MOVABLE), and somebody holds it: that may pass; or there
+ *     is no memory, which may be told before any of those above
  *   * %-EINTR: fatal signal
  *
  * On error nothing is pinned, nothing charged, and the GPADL's state is as before.
