@@ -105,6 +105,18 @@ FIXTURE_VARIANT_ADD(operation, destroy) {
 	.op = &op_destroy,
 };
 
+FIXTURE_VARIANT_ADD(operation, unplug) {
+	.op = &op_unplug,
+};
+
+FIXTURE_VARIANT_ADD(operation, next_event) {
+	.op = &op_next_event,
+};
+
+FIXTURE_VARIANT_ADD(operation, get_version) {
+	.op = &op_get_version,
+};
+
 FIXTURE_VARIANT_ADD(operation, reset) {
 	.op = &op_reset,
 };

@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "vmm.h"
@@ -109,6 +110,21 @@ const struct operation op_close_file = {
 	.name = "close_file",
 	.prepare = other_fill,
 	.run = other_close,
+};
+
+static int get_version(struct rig *r)
+{
+	struct vmbus_host_version version = { .size = sizeof(version) };
+
+	if (ioctl(r->vmm.fd, VMBUS_HOST_GET_VERSION, &version))
+		return -errno;
+	return version.version ? 0 : -EPROTO;
+}
+
+const struct operation op_get_version = {
+	.name = "get_version",
+	.run = get_version,
+	.may = MAY_EFAULT,
 };
 
 /* ---- Regions ---- */
@@ -319,6 +335,62 @@ const struct operation op_released = {
 	.name = "released",
 	.prepare = rig_channel_create,
 	.run = released,
+	.undo = rig_channel_destroy,
+	.may = MAY_EFAULT,
+};
+
+/* ---- Unplugging, and its event ---- */
+
+static int unplug(struct rig *r)
+{
+	struct vmbus_host_channel arg = { .size = sizeof(arg), .relid = RELID2 };
+
+	return ioctl(r->vmm.fd, VMBUS_HOST_CHANNEL_UNPLUG, &arg) ? -errno : 0;
+}
+
+static int event_take(struct rig *r)
+{
+	struct vmbus_host_event event;
+
+	return vmm_next_event(r->vmm.fd, &event) ?:
+	       event.type == VMBUS_HOST_EVENT_RESCIND && event.relid == RELID2 ? 0 : -EPROTO;
+}
+
+/* The backend has nothing to ask of the guest: the device goes at once, or nothing is asked for. */
+static int unplug_outcome(struct rig *r, int ret)
+{
+	if (ret)
+		return event_waits(r->vmm.fd) ? -EPROTO : ret;
+	return WAIT_FOR(event_waits(r->vmm.fd)) ? event_take(r) : -ETIMEDOUT;
+}
+
+const struct operation op_unplug = {
+	.name = "unplug",
+	.prepare = rig_channel_create,
+	.run = unplug,
+	.outcome = unplug_outcome,
+	.undo = rig_channel_destroy,
+	.may = MAY_EFAULT,
+};
+
+static int event_prepare(struct rig *r)
+{
+	int ret = rig_channel_create(r) ?: unplug(r);
+
+	return ret ?: WAIT_FOR(event_waits(r->vmm.fd)) ? 0 : -ETIMEDOUT;
+}
+
+/* Once it was taken there is no other: one that did not reach the VMM is still there. */
+static int event_outcome(struct rig *r, int ret)
+{
+	return event_waits(r->vmm.fd) == !ret ? -EPROTO : ret;
+}
+
+const struct operation op_next_event = {
+	.name = "next_event",
+	.prepare = event_prepare,
+	.run = event_take,
+	.outcome = event_outcome,
 	.undo = rig_channel_destroy,
 	.may = MAY_EFAULT,
 };
