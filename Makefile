@@ -121,7 +121,7 @@ help:
 	@echo "More, that make check leaves out:"
 	@echo "  make fuzz [SECONDS=n]  fuzz the wire format, the disk's protocol, the device, packets, rings"
 	@echo "  make proof        prove with Frama-C that it keeps to its memory"
-	@echo "  make model        check every interleaving of a GPADL's life with Spin"
+	@echo "  make model        check every interleaving of tests/model with Spin"
 	@echo "  make fault        let fail what can, one after the other, in each operation"
 	@echo "  make nested       stock guests: sub-channels by uio; panics while a backend hangs"
 	@echo "  make stress [SECONDS=n]  everything at once; CONFIG=debug or kcsan: that kernel"

@@ -36,7 +36,7 @@ stages()
 	check|demo|end to end: a stock guest's GPADLs, mapped|happens demo.sh
 	check|disk|end to end: a stock guest's disk; its VMM is killed, it is unplugged|happens demo-disk.sh
 	full|&kernels|build the kernels for kcsan and coverage, and the newest|kernels "build kcsan" "build gcov" "build quick newest"
-	full|&model|every interleaving of a GPADL's life, by Spin|"$scripts/model.sh"
+	full|&model|every interleaving of tests/model, by Spin|"$scripts/model.sh"
 	full|&proof|the wire format keeps to its memory, by Frama-C|"$scripts/proof.sh"
 	full|fuzz|the wire format, the device and the rings, fuzzed|FUZZ_BASE=${FUZZ_BASE:-1} "$scripts/fuzz.sh" "${FUZZ_SECONDS:-60}"
 	full|fault|what can fail fails, one after the other, in each operation|"$scripts/fault.sh"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Check the models of a GPADL's life (tests/model/gpadl.pml) and of a request's (request.pml)
-# in every interleaving, with Spin; and break them, one rule at a time, and see that it is
-# noticed: NAME.rules has the rules that a model's first comment explains, and the assertion of
-# Spin's that must fail when each is broken.
+# Check the models of tests/model in every interleaving, with Spin: of a GPADL's life (gpadl.pml),
+# of a request's (request.pml), of a channel's work (worker.pml); and break them, one rule at a
+# time, and see that it is noticed: NAME.rules has the rules that a model's first comment explains,
+# and the assertion of Spin's that must fail when each is broken.
 #
 #	model.sh [OPTION]...	options for Spin's pan, for example -m20000
 #
@@ -24,6 +24,10 @@ make_definitions()
 	awk '{ print "#define", $1, NR }' "${model%.pml}.rules" >breaks.pml
 }
 
+# Of functions of the code
+prefixes='gpadl|vmbus|channel|rx|host|wait|worker|endpoint|guest|partition|mem|region|regions'
+prefixes+='|watch|block|part|relook|mapping|lookup|table|change|kick|pool|request'
+
 # Does the model know every state of the code, and the code every function that the model
 # says it is made of?
 compare_with_code()
@@ -34,10 +38,10 @@ compare_with_code()
 		grep -q "\\<$name\\>" "$model" || die "the model does not know the state $name" \
 			"bring $model up to the code"
 	done <states.pml
-	grep -oE '\<(gpadl|vmbus|channel|rx|host|wait)_[a-z_]+\(\)' "$model" | sort -u |
+	grep -oE "\\<($prefixes)_[a-z_]+\(\)" "$model" | sort -u |
 		while read -r name; do
 			name=${name%()}
-			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/gpadl/*.c "$top"/gpadl/*.h "$top"/host/*.c ||
+			grep -qE "^([a-z].*[ *])?$name\(" "$top"/*.c "$top"/gpadl/*.c "$top"/gpadl/*.h "$top"/host/*.[ch] ||
 			grep -qE "^inline $name\(" "$model" ||
 				die "the model is made of $name(), which the code does not have" \
 				    "bring $model up to the code"
@@ -93,7 +97,7 @@ check_model()
 	cp "$model" "$dir/"
 	spin -a "$what.pml" >&2
 	gcc -O2 -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM=8000 -w -o pan pan.c
-	say "Breaking the model of a $what, rule by rule ..."
+	say "Breaking $what.pml, rule by rule ..."
 	check_breaks
 	rm -f "$what.pml.trail"
 	tally check_all "$@" || {
@@ -104,6 +108,7 @@ check_model()
 
 run()
 {
+	check_model worker endpoint_state host/host.h "$@"
 	check_model request gpa_state gpadl/gpa_pool.h "$@"
 	check_model gpadl gpadl_state gpadl/priv.h "$@"
 	totals
