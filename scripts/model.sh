@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Check the models of tests/model in every interleaving, with Spin: of a GPADL's life (gpadl.pml),
-# of a request's (request.pml), of a channel's work (worker.pml); and break them, one rule at a
-# time, and see that it is noticed: NAME.rules has the rules that a model's first comment explains,
-# and the assertion of Spin's that must fail when each is broken.
+# of a request's (request.pml), of resident regions (region.pml), of a channel's work
+# (worker.pml); and break them, one rule at a time, and see that it is noticed: NAME.rules has the
+# rules that a model's first comment explains, and the assertion of Spin's that must fail when each
+# is broken.
 #
 #	model.sh [OPTION]...	options for Spin's pan, for example -m20000
 #
@@ -109,6 +110,7 @@ check_model()
 run()
 {
 	check_model worker endpoint_state host/host.h "$@"
+	check_model region gpadl_state gpadl/priv.h "$@"
 	check_model request gpa_state gpadl/gpa_pool.h "$@"
 	check_model gpadl gpadl_state gpadl/priv.h "$@"
 	totals

@@ -17,9 +17,8 @@
  * What is done without a lock (pinning, unpinning, waiting, telling the backend) is a step
  * of its own.
  *
- * What is left out: regions. They do not change here, so that nothing is said of what a
- * change retires, of pages that are replaced under a resident region, and of when these
- * are unpinned. gpadl/region.c argues that; memory_test and KUnit's resident suite test it.
+ * What is left out: regions. They do not change here: region.pml has what a change retires, pages
+ * that are replaced under a resident region, and when these are unpinned.
  *
  * Checked, in every interleaving; by the name of the switch that breaks the model so that
  * it must be found (scripts/model.sh does that too):
