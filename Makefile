@@ -31,9 +31,9 @@ qemu:
 demo-qemu:
 	QEMU_VERSION=$(QEMU_VERSION) scripts/demo-qemu.sh
 
-# sg3-utils in a guest, and in its host on the same disk
+# sg3-utils in a guest ask one disk by vmbus_scsi and by vhost-scsi
 sg3:
-	scripts/demo-disk.sh sg3
+	scripts/demo-qemu.sh sg3
 
 bench-disk:
 	scripts/bench-disk.sh
@@ -106,7 +106,7 @@ help:
 	@echo "  make qemu         build QEMU with these devices; QEMU_VERSION=7.2, 10.0, newest"
 	@echo "  make demo-qemu    that QEMU: disks come and go, resets, hot plug; it is killed"
 	@echo "  make demo-disk    a disk for a stock guest: ext4, trim, hot plug; VMM killed, unplugged"
-	@echo "  make sg3          sg3-utils in a guest, and in its host on the same disk"
+	@echo "  make sg3          sg3-utils in a guest ask one disk by vmbus_scsi and by vhost-scsi"
 	@echo "  make check        every test; ends with 'N passed, N failed'"
 	@echo
 	@echo "One stage of make check:"

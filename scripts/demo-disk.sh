@@ -6,7 +6,7 @@
 #
 #	demo-disk.sh [CASE]...
 #
-# CASE: disk, killed, unplug; verify, root, sg3, which need root for the Debian system on a disk
+# CASE: disk, killed, unplug; verify and root, which need root for the Debian system on a disk
 # (disk-image.sh) and Debian's own kernel. Without, the first three. ROUNDS: how often verify
 # kills, resets, rescinds, unplugs (1). FIO_SECONDS: how long its fio writes and verifies in all, in
 # equal parts before each of these (0: once); booting, and what is under way when it happens, are not
@@ -18,7 +18,7 @@
 cases=("$@")
 [ $# -gt 0 ] || cases=(disk killed unplug)
 choose_host demo-disk
-choose_system verify root sg3
+choose_system verify root
 # A line for each case: its name, how often, how long
 cases=("${cases[@]/%/ ${ROUNDS:-1} ${FIO_SECONDS:-0}}")
 
@@ -39,7 +39,7 @@ make_guest()
 	INIT=$top/scripts/guest/demo-disk-guest.sh "$top/scripts/initramfs.sh" \
 		"$dir/guest.img" "$dir/guest=/ko" "$dir/programs=/" \
 		"$dir/build/tests/nested/bin/ack=/sbin/ack" \
-		"$top"/scripts/guest/{verify,verify-again}.fio "$top"/scripts/guest/{sg3,l2-lib}.sh
+		"$top"/scripts/guest/{verify,verify-again}.fio "$top/scripts/guest/l2-lib.sh"
 }
 
 run()
@@ -48,11 +48,11 @@ run()
 	make_guest
 	TIMEOUT=${TIMEOUT:-$((1500 * ${ROUNDS:-1} + 2 * ${FIO_SECONDS:-0}))} STALL=${STALL:-300} boot_host demo-disk \
 		"configfs loop crc32c_generic ext4 target_core_file \
-		${system:+virtio_pci virtio_blk target_core_iblock tcm_loop sd_mod} \
+		${system:+virtio_pci virtio_blk target_core_iblock} \
 		vmbus_heartbeat vmbus_scsi" \
 		"$dir/build/tools/vmm/vmm" "$dir/build/tests/nested/bin/ack" \
 		"$dir/host-programs=/" \
-		"$top"/scripts/guest/{target-lib.sh,sg3.sh,sg3-differs.txt}
+		"$top/scripts/guest/target-lib.sh"
 }
 
 with_lock "$dir" run

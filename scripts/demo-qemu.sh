@@ -8,7 +8,8 @@
 #
 # CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved, busy,
 # kexec; and, which need root for the Debian system on a disk (disk-image.sh) and Debian's own
-# kernel, hotplug and root. Without, all that are possible. QEMU_VERSION is qemu-build.sh's VERSION,
+# kernel, hotplug, root and sg3. Without, all that are possible but sg3, which takes a QEMU that has
+# vhost-scsi as well. QEMU_VERSION is qemu-build.sh's VERSION,
 # QEMU_SANITIZE its option; RESETS=10, how many: each takes most of a minute, and check.sh's stage has
 # 30. TIMEOUT=6000, seconds for all. CONFIG, SMP, SHOW and ACCEL are those of demo.sh. Logs stay in
 # out/demo-qemu*/.
@@ -23,10 +24,13 @@ if [ $# -eq 0 ]; then
 	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
 fi
 
+sg3=
+[[ " ${cases[*]} " != *" sg3 "* ]] || export QEMU_VIRTIO=1 sg3=1
+
 choose_host "demo-qemu-${QEMU_VERSION:=7.2}${QEMU_SANITIZE:+-sanitize}"
 qemu=${QEMU_DIR:-$("$top/scripts/qemu-build.sh" "$QEMU_VERSION")}
 
-choose_system root hotplug
+choose_system root hotplug sg3
 cases=("resets=${RESETS:-10}" "${cases[@]}")
 
 build()
@@ -47,10 +51,10 @@ make_guests()
 	local bin=$dir/build/tests/nested/bin
 
 	guest_modules "$dir/guest" "hv_vmbus hv_utils sd_mod crc32c_generic ext4 hv_storvsc \
-		uio_hv_generic"
+		uio_hv_generic ${sg3:+virtio_pci virtio_scsi}"
 	"$top/scripts/initramfs.sh" "$dir/guest.img" "$dir/guest=/ko" \
 		"$bin/ack=/sbin/ack" "$dir/build/samples/guest/crc=/sbin/crc" \
-		"$dir/build/tests/nested/guest/hostile.ko" "$top/scripts/guest/l2-lib.sh"
+		"$dir/build/tests/nested/guest/hostile.ko" "$top"/scripts/guest/{l2-lib,sg3}.sh
 	"$top/scripts/initramfs.sh" "$dir/guest-kdump.img" "$dir/guest=/ko" \
 		"$bin/ack=/sbin/ack" "$dir/programs=/" "$top/scripts/guest/l2-lib.sh" \
 		"$kernel/vmlinuz=/crash/vmlinuz" "$dir/guest.img=/crash/initramfs"
@@ -62,13 +66,14 @@ run()
 	make_guests
 	MEM=${MEM:-3G} TIMEOUT=${TIMEOUT:-6000} STALL=${STALL:-300} boot_host demo-qemu \
 		"configfs loop crc32c_generic ext4 target_core_file \
-		${system:+virtio_pci virtio_blk target_core_iblock} \
+		${system:+virtio_pci virtio_blk target_core_iblock} ${sg3:+vhost_scsi} \
 		vmbus_heartbeat vmbus_crc vmbus_scsi" \
 		"$qemu/bin=/qemu/bin" "$qemu/share=/qemu/share" "$qemu/lib=/lib" \
 		"$qemu/lib/ld-linux-x86-64.so.2=/lib64/ld-linux-x86-64.so.2" \
 		"$dir/build/tests/nested/bin"/{ack,meddle.so,slow.so} "$dir/host-programs=/" \
 		"$dir/guest-kdump.img=/guest/initramfs-kdump" \
-		"$top"/scripts/guest/{target-lib,demo-qemu-lib,demo-qemu-cases-*}.sh
+		"$top"/scripts/guest/{target-lib,demo-qemu-lib,demo-qemu-cases-*}.sh \
+		"$top/scripts/guest/sg3-differs.txt"
 }
 
 with_lock "$dir" run

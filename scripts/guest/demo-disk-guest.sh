@@ -9,7 +9,6 @@
 #	case=unplug	write until the disk is gone, with its controller; and when it is back
 #	case=verify	write by fio, verify, for seconds=N at least; then go on with both
 #	case=verify-again	verify first what another guest has written
-#	case=sg3	ask the disk all that sg3-utils can ask
 #	case=root	mount the system that is on the disk, and become it
 #	case=ack	write, and say what the disk has acknowledged, for ever
 #	case=check-N	is all there, up to write N?
@@ -209,17 +208,6 @@ verify()
 	say "verified once more"
 }
 
-# What the kernel says would stand in the middle of it
-ask_by_sg3()
-{
-	mount_fio
-	cp /sg3.sh /tmp
-	dmesg -n 1
-	echo "sg3 begins"
-	chroot /system sh /tmp/sg3.sh "/dev/$(disk_of 16)"
-	echo "sg3 ends"
-}
-
 load_drivers all
 until_there /dev/sda
 say "sda: $(about sda)"
@@ -238,7 +226,6 @@ disk)		make_file_system
 unplug)		unplugged ;;
 verify)		verify first ;;
 verify-again)	verify again ;;
-sg3)		ask_by_sg3 ;;
 root)		become_system ;;
 ack)		ack write /dev/sda 8388608 512 ;;
 check-*)	must ack check /dev/sda 8388608 512 "${what#check-}" ;;

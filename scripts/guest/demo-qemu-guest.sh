@@ -11,6 +11,7 @@
 #	fill DISK	write 1 MiB of 0xaa to its beginning
 #	fio MIB		fio, that of the Debian system on another disk, writes to the disk of that
 #			size and verifies, round after round, for ever
+#	sg3 MIB		sg3-utils, those of that system as well, ask the disk of that size
 #	cpu N		take a processor that was plugged in; mem: likewise, memory
 #	uio N		a device that only uio_hv_generic drives, and N sub-channels of it
 #	busy DISK N	N times unbind and bind the drivers of the disk, and of the heartbeat
@@ -64,6 +65,18 @@ fio_rounds()
 		say "fio: $n"
 	done
 	say "FAILED: fio"
+}
+
+# What the kernel says would stand in the middle of it
+ask_by_sg3()
+{
+	wait_until disk_is_there "$1"
+	until_there "/dev/$(disk_of "$1")"
+	dmesg -n 1
+	echo "sg3 begins"
+	chroot /system sh /tmp/sg3.sh "/dev/$(disk_of "$1")"
+	echo "sg3 ends"
+	dmesg -n 7
 }
 
 # ---- A device without a driver ----
@@ -174,6 +187,12 @@ obey()
 	fio)	mount_system ro
 		system_has bind dev proc sys
 		fio_rounds "$(disk_of "$2")" & ;;
+	sg3)	[ -d /system/proc/1 ] || {
+			mount_system ro
+			system_has bind dev proc sys tmp
+			cp /sg3.sh /tmp
+		}
+		ask_by_sg3 "$2" ;;
 	cpu)	take "/sys/devices/system/cpu/cpu$2/online" 1 "cpu $2" ;;
 	mem)	until [ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -gt "$2" ]; do
 			sleep 0.1

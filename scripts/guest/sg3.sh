@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What a disk says of itself, by Debian's sg3-utils: run in the Debian system of the disk's demo,
-# once in the host and once in a guest, whose output is compared.
+# What a disk says of itself, by Debian's sg3-utils: run in the Debian system of QEMU's demo, once
+# for each way to the same disk; what they say is compared.
 #
 #	sg3.sh DISK		a disk of 16 MiB, whose data is lost
 #
