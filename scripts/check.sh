@@ -48,6 +48,7 @@ stages()
 	full|verify|a stock guest's disk: what fio wrote is there after kills, resets, rescinds, unplugs|happens demo-disk.sh verify
 	full|root|Debian boots from a disk|happens demo-disk.sh root
 	full|sg3|sg3-utils in a guest ask one disk by vmbus_scsi and by vhost-scsi|happens demo-qemu.sh sg3
+	full|diskbench|a request to a disk costs what the table tells|"$scripts/bench-disk.sh" check
 	full|qemu|a QEMU that is built here: hot plug, resets, kdump, stop, kill|stage_qemu
 	full|watch|what the documents show with perf and bpftrace|"$scripts/watch.sh"
 	full|intree|a copy in the trees of Linux 6.12 and the newest: built in, as modules, kunit.py|sum_up intree.sh "intree.sh newest"

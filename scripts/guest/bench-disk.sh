@@ -23,19 +23,21 @@ backstore()
 	echo 1 >"$target/core/$1/$2/enable"
 }
 
-# measure vhost|vmbus|resident KIND NAME: the nexus comes last: no logical unit is news to it
+# measure vhost|vmbus|resident NAME: the nexus comes last: no logical unit is news to it
 measure()
 {
+	kind=rd_mcp_0
+	[ "$2" != block ] || kind=iblock_0
 	fabric=$1
 	[ "$fabric" = vhost ] || fabric=vmbus
 	group=$target/$fabric/naa.5001405000000001/tpgt_1
 	mkdir -p "$group/lun/lun_0"
-	ln -s "$target/core/$2/$3" "$group/lun/lun_0/disk"
+	ln -s "$target/core/$kind/$2" "$group/lun/lun_0/disk"
 	echo naa.5001405000000002 >"$group/nexus"
-	say "$1 $3"
+	say "$1 $2"
 	# shellcheck disable=SC2086 # words
-	$watched /disk "$1" naa.5001405000000001 "$3" "$(cat /requests)" $profiled \
-		>>"/tmp/$1.csv" 2>/tmp/errors || fail "$1 on $3: $(cat /tmp/errors)"
+	$watched /disk "$1" naa.5001405000000001 "$2" "$(cat /requests)" $profiled \
+		>>"/tmp/$1.csv" 2>/tmp/errors || fail "$1 on $2: $(cat /tmp/errors)"
 	rm "$group/lun/lun_0/disk"
 	rmdir "$group/lun/lun_0"
 	# What the process has left is let go of behind its back
@@ -61,14 +63,12 @@ backstore rd_mcp_0 null rd_pages=8192,rd_nullio=1
 backstore rd_mcp_0 memory rd_pages=8192
 backstore iblock_0 block udev_path=/dev/nullb0
 for peer in vhost vmbus resident; do
-	measure $peer rd_mcp_0 null
-	if [ -n "$profiled" ]; then
+	while read -r store; do
+		measure $peer "$store"
+	done </stores
+	[ -z "$profiled" ] ||
 		perf report -i /tmp/perf.data --stdio -s dso,sym --percent-limit 0.2 2>/dev/null |
 			result $peer.profile
-	else
-		measure $peer rd_mcp_0 memory
-		measure $peer iblock_0 block
-	fi
 	result $peer.csv </tmp/$peer.csv
 done
 rmdir $target/vhost $target/vmbus

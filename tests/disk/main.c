@@ -148,8 +148,11 @@ static void measure(struct peer *peer, const char *backstore, char *mem, unsigne
 	double driver;
 
 	prepare(mem, depth, bytes, write);
-	/* The first ones make caches warm. */
-	run(peer, depth, depth * 4, &c);
+	/*
+	 * As many that do not count: behind requests that were sent one at a time, threads take
+	 * turns for each of the first hundreds.
+	 */
+	run(peer, depth, nr, &c);
 	c = (struct counts){};
 	begin_ticks = ticks();
 	begin = now();
@@ -192,7 +195,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 8; i++) {
 		__u32 bytes = sizes[i >> 2];
 
-		measure(peer, argv[3], mem, atoi(argv[4]) / (bytes > 4096 ? 8 : 1),
+		measure(peer, argv[3], mem, atoi(argv[4]) / (bytes > 4096 ? 2 : 1),
 			depths[i >> 1 & 1], bytes, i & 1);
 	}
 	return 0;
