@@ -146,6 +146,8 @@ VM_CASE(watch_holds_nothing)
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
 	expect_asked(vm, 1);
 	unmap(vm, VM_HANDLE);
+	/* The region that has gone holds it, too, until its pages are let go. */
+	flush_workqueue(vm->p->drop_wq);
 	vm_check(vm);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&vm->p->stuck_work));
 	KUNIT_EXPECT_EQ(test, refcount_read(&vm->p->ref), refs);
