@@ -127,9 +127,9 @@ void gpadl_mapping_put(struct gpadl_mapping *m)
  */
 void gpadl_partition_watch_revoked(struct vmbus_partition *p)
 {
-	atomic_inc(&p->nr_revoked);
-	/* For all of them: whichever is the first has queued it. */
-	queue_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ);
+	/* For those before, which have come back, it may be due already. */
+	if (atomic_inc_return(&p->nr_revoked) == 1)
+		mod_delayed_work(gpadl_wq, &p->stuck_work, GPADL_STUCK_SECONDS * HZ);
 }
 
 /**

@@ -4,6 +4,8 @@
  * is asked for what it has there. Not for what has its pages where they are now.
  */
 #include <kunit/static_stub.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
@@ -151,6 +153,22 @@ VM_CASE(watch_holds_nothing)
 	vm_check(vm);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&vm->p->stuck_work));
 	KUNIT_EXPECT_EQ(test, refcount_read(&vm->p->ref), refs);
+}
+
+/* Nor does it end early for what comes after what came back. */
+VM_CASE(watch_begins_anew)
+{
+	const struct timer_list *timer = &vm->p->stuck_work.timer;
+	unsigned long first;
+
+	move_while_mapped(vm, VM_HIGH);
+	first = timer->expires;
+	unmap(vm, VM_HANDLE);
+	msleep(20);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
+	KUNIT_EXPECT_TRUE(test, time_after(timer->expires, first));
+	unmap(vm, VM_HANDLE);
 }
 
 /* Of pages on either side of where VM_LOW ends: VM_LOW goes, and with it what counts there. */
@@ -419,6 +437,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(map_that_pins_is_asked_back),
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(watch_holds_nothing),
+	KUNIT_CASE(watch_begins_anew),
 	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
