@@ -556,10 +556,20 @@ static void mc_free(void *page)
 	vfree(page);
 }
 
-static void mc_init(struct kunit *test, struct mc_test *mc)
+static bool mc_survives_long_copies(void)
 {
 #ifdef CONFIG_X86_64
-	if (!boot_cpu_has(X86_FEATURE_ERMS))
+	return boot_cpu_has(X86_FEATURE_ERMS);
+#else
+	return false;
+#endif
+}
+
+static void mc_init(struct kunit *test, struct mc_test *mc)
+{
+	if (!IS_ENABLED(CONFIG_X86_64))
+		kunit_skip(test, "only on x86 the kernel can tell");
+	if (!mc_survives_long_copies())
 		kunit_skip(test, "long copies do not survive an error here");
 	mc->ring = ring_test_in(test);
 	mc->page = vmalloc(PAGE_SIZE);
@@ -570,9 +580,6 @@ static void mc_init(struct kunit *test, struct mc_test *mc)
 	memcpy(mc->page, mc->ring->data, PAGE_SIZE);
 	/* It would report the address before the load faults. */
 	kasan_disable_current();
-#else
-	kunit_skip(test, "only on x86 the kernel can tell");
-#endif
 }
 
 /* A descriptor, or the second half of one */
