@@ -69,7 +69,8 @@ static void unsent_add(struct vmbus_endpoint *ep, struct llist_node *node)
 /*
  * Append what was left to the channel's work, the oldest first. It goes from one list to the other
  * under one lock: a later answer, to a reset of these requests for one, comes behind them wherever
- * they are, even if this context is preempted here.
+ * they are, even if this context is preempted here. They are at most as many as a backend has under
+ * way; interrupts are off for that long.
  */
 static void unsent_add_late(struct vmbus_endpoint *ep)
 {

@@ -16,7 +16,8 @@
  * the code has a barrier, the model has two steps in that order.
  *
  * Left out: rings, completions and who holds an endpoint for them (host/endpoint_ref.c);
- * sub-channels; a backend that leaves something mapped at its close(), which is a bug of its own;
+ * sub-channels; a backend without remove(), for which whoever lets go last does the little that is
+ * to do (endpoint_remove_begin()); a backend that leaves something mapped at its close(), which is a bug of its own;
  * SIGSTOP, by which everything takes longer, and nothing else. Kernel threads as workers, which
  * nobody kills.
  *
