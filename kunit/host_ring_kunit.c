@@ -234,6 +234,8 @@ static void quick_guest_does_not_keep_the_work(struct kunit *test)
 	percpu_ref_kill(&ep->users);
 	vmbus_ep_completions_kick(ep);
 	KUNIT_EXPECT_NULL(test, ep->unsent);
+	/* As before it is freed: the kill takes a grace period to come through. */
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&ep->drained, 10 * HZ), 0);
 	endpoint_of_ring_put(ep);
 }
 
