@@ -185,9 +185,9 @@ static bool unsent_step(struct vmbus_endpoint *ep, unsigned long *irq)
 }
 
 /*
- * Send what there is, @most batches of it. The caller sees to it that the endpoint stays. When
- * the channel closes it is all sent: nothing is added to what is in flight, and there is no
- * kick() to leave it to.
+ * Send what there is, @most batches of it. The caller sees to it that the endpoint stays. All
+ * that there is room for is sent when there is no kick() to leave it to: the channel closes, or
+ * its work waits for the VMM. Nothing is added to what is in flight then.
  */
 static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 {
@@ -197,11 +197,13 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 	ep->unsent_again = true;
 	if (!ep->unsent_busy) {
 		ep->unsent_busy = true;
-		while (ep->unsent && unsent_step(ep, &irq))
-			if (!--most && !ep->unsent_closing) {
+		while (ep->unsent && unsent_step(ep, &irq)) {
+			most -= !!most;
+			if (!most && !ep->unsent_closing && !READ_ONCE(ep->late_here)) {
 				vmbus_ep_queue_kick(ep);
 				break;
 			}
+		}
 		ep->unsent_busy = false;
 	}
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
@@ -246,7 +248,9 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_completions_kick);
  *
  * Until vmbus_endpoint_wait_end() nothing is left to it: what vmbus_endpoint_complete_later() has
  * left is sent now, and what comes is sent where it comes from. For a kick() that may sleep
- * in vmbus_gpa_map() or vmbus_gpadl_map() while requests are under way.
+ * in vmbus_gpa_map() or vmbus_gpadl_map() while requests are under way. Nobody else takes
+ * requests in meanwhile. What finds no room is sent with the next completion, or by the next
+ * kick().
  *
  * Context: process, in kick().
  */
@@ -255,8 +259,9 @@ void vmbus_endpoint_wait_begin(struct vmbus_endpoint *ep)
 	WRITE_ONCE(ep->late_here, true);
 	/* Pairs with llist_add() in vmbus_endpoint_complete_later(). */
 	smp_mb();
-	/* All of it: what is left would wait for the VMM. */
-	unsent_kick(ep, UINT_MAX);
+	/* All of it. If somebody else is at it, the lock has him see @late_here. */
+	unsent_add_late(ep);
+	unsent_run(ep, UINT_MAX);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_wait_begin, VMBUS_HOST_NS);
 
@@ -308,7 +313,8 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
  * the channel is handed over, or in the channel's work: it frees the request, no more.
  *
  * A completion that the ring can never hold is dropped, too. A call sends what others have
- * handed over meanwhile as well, four batches at most: the channel's work sends the rest.
+ * handed over meanwhile as well, four batches at most: the channel's work sends the rest, if it
+ * does not wait (vmbus_endpoint_wait_begin()).
  *
  * Context: any, interrupts included (threaded ones on PREEMPT_RT).
  */

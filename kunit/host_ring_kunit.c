@@ -207,23 +207,50 @@ static void chain_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
 		vmbus_endpoint_complete(ep, c);
 }
 
-/* What else the channel's work has to do, close() for one, does not wait for such a guest. */
-static void quick_guest_does_not_keep_the_work(struct kunit *test)
+/* The same, and the channel's work begins to wait for the VMM while that context sends. */
+static void chain_while_waiting_done(struct vmbus_endpoint *ep, struct vmbus_completion *c)
+{
+	if (!nr_chained)
+		vmbus_endpoint_wait_begin(ep);
+	chain_done(ep, c);
+}
+
+/* The first of a chain, whose hold there is. The endpoint is as while it is open. */
+static struct vmbus_completion *chain_begin(struct kunit *test, struct vmbus_endpoint *ep,
+					    void (*done)(struct vmbus_endpoint *ep,
+							 struct vmbus_completion *c))
 {
 	struct vmbus_completion *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
-	struct vmbus_endpoint *ep = endpoint_of_ring(test);
 
 	KUNIT_ASSERT_NOT_NULL(test, c);
-	/* As while it is open */
 	reinit_completion(&ep->drained);
 	percpu_ref_reinit(&ep->users);
 	nr_chained = 0;
 	c->buf = &nr_chained;
 	c->len = sizeof(nr_chained);
-	c->done = chain_done;
+	c->done = done;
 	KUNIT_EXPECT_TRUE(test, vmbus_endpoint_tryget(ep));
+	return c;
+}
+
+/* What is left of it is sent. As before it is freed: the kill takes a grace period. */
+static void chain_end(struct kunit *test, struct vmbus_endpoint *ep)
+{
+	percpu_ref_kill(&ep->users);
+	vmbus_ep_completions_kick(ep);
+	KUNIT_EXPECT_NULL(test, ep->unsent);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&ep->drained, 10 * HZ), 0);
+	endpoint_of_ring_put(ep);
+}
+
+/* What else the channel's work has to do, close() for one, does not wait for such a guest. */
+static void quick_guest_does_not_keep_the_work(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+	struct vmbus_completion *c = chain_begin(test, ep, chain_done);
+
 	vmbus_endpoint_complete_later(ep, c);
-	/* It is not: its work does nothing. */
+	/* It is not open: its work does nothing. */
 	gpadl_worker_flush(&ep->chan->worker);
 	KUNIT_EXPECT_EQ(test, nr_chained, 0);
 	vmbus_ep_completions_kick(ep);
@@ -231,12 +258,19 @@ static void quick_guest_does_not_keep_the_work(struct kunit *test)
 	KUNIT_EXPECT_LE(test, nr_chained, 64);
 	/* It has left the rest to another run. */
 	KUNIT_EXPECT_NOT_NULL(test, ep->unsent);
-	percpu_ref_kill(&ep->users);
-	vmbus_ep_completions_kick(ep);
+	chain_end(test, ep);
+}
+
+/* A context that sends leaves the rest to the channel's work, but not if that waits for the VMM. */
+static void nothing_is_left_to_work_that_waits(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+
+	vmbus_endpoint_complete(ep, chain_begin(test, ep, chain_while_waiting_done));
+	KUNIT_EXPECT_EQ(test, nr_chained, NR_CHAINED);
 	KUNIT_EXPECT_NULL(test, ep->unsent);
-	/* As before it is freed: the kill takes a grace period to come through. */
-	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&ep->drained, 10 * HZ), 0);
-	endpoint_of_ring_put(ep);
+	vmbus_endpoint_wait_end(ep);
+	chain_end(test, ep);
 }
 
 /* ---- The suite ---- */
@@ -257,6 +291,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(room_is_looked_for_now_and_then),
 	KUNIT_CASE(spoilt_ring_has_no_room),
 	KUNIT_CASE(quick_guest_does_not_keep_the_work),
+	KUNIT_CASE(nothing_is_left_to_work_that_waits),
 	{}
 };
 
