@@ -7,7 +7,6 @@
  * nothing but the first command: until then it is kept. What came before the end of the
  * initialisation is forgotten: the guest looks for all that there is anyway.
  */
-#include <linux/jiffies.h>
 #include <linux/list.h>
 
 #include "scsi.h"
@@ -87,8 +86,9 @@ void vscsi_device_ready(struct vscsi_device *dev)
  */
 void vscsi_device_started(struct vscsi_device *dev)
 {
-	if (unlikely(READ_ONCE(dev->unplugging)))
-		WRITE_ONCE(dev->heard, jiffies);
+	/* Pairs with vscsi_unplug(): whoever sees that it is unplugged sees since when. */
+	if (unlikely(smp_load_acquire(&dev->unplugging)))
+		vscsi_unplug_heard(dev);
 	if (READ_ONCE(dev->started))
 		return;
 	WRITE_ONCE(dev->started, true);

@@ -99,6 +99,7 @@ struct vscsi_tpg {
  * @unplugging: the VMM wants to take it away: the guest is to find no logical unit
  * @unplugged: it is rescinded for that reason
  * @heard: when the guest has sent its last request block, if @unplugging; in jiffies
+ * @pause: the longest from one to the next since then, in jiffies
  * @unplug_work: looks whether the guest has let go, if @unplugging
  * @nr_tmrs: logical units that are being reset
  * @lock: protects @channels
@@ -115,6 +116,7 @@ struct vscsi_device {
 	bool unplugging;
 	bool unplugged;
 	unsigned long heard;
+	long pause;
 	struct delayed_work unplug_work;
 	atomic_t nr_tmrs;
 	spinlock_t lock;
@@ -262,6 +264,7 @@ void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 /* unplug.c */
 void vscsi_unplug_init(struct vscsi_device *dev);
 void vscsi_unplug(struct vmbus_endpoint *ep);
+void vscsi_unplug_heard(struct vscsi_device *dev);
 void vscsi_unplug_close(struct vscsi_device *dev);
 
 /* channel.c */

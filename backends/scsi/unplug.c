@@ -10,33 +10,41 @@
  * So the disks go first, as if each of them were removed: commands hear that there is no such
  * logical unit, and ENUMERATE_BUS has the guest look. It lets go of them while the channel works.
  * The host does not see the end of that, but that the guest has gone quiet: nothing is under
- * way, and no command has come for a while.
+ * way, and no command has come for a while. How long that is depends on the guest: one whose
+ * processors get little time has pauses of seconds between two commands, and then pauses again.
  */
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/workqueue.h>
 
 #include "scsi.h"
 
 /*
- * How often it is looked whether the guest is quiet, and for how long it is to be: a guest whose
- * processors get little time has pauses of seconds between two commands.
+ * How often it is looked whether the guest is quiet, and for how long it is to be: so much, and
+ * so many times its longest pause until now, up to a bound.
  */
-#define UNPLUG_LOOK	(HZ / 4)
-#define UNPLUG_QUIET	(5 * HZ)
+#define UNPLUG_LOOK		(HZ / 4)
+#define UNPLUG_QUIET		(5 * HZ)
+#define UNPLUG_PAUSES		4
+#define UNPLUG_QUIET_MOST	(30L * HZ)
 
-static bool device_is_quiet(struct vscsi_device *dev)
+static bool device_is_silent(struct vscsi_device *dev)
+{
+	long quiet = UNPLUG_QUIET + UNPLUG_PAUSES * READ_ONCE(dev->pause);
+
+	return time_after(jiffies, READ_ONCE(dev->heard) + min(quiet, UNPLUG_QUIET_MOST));
+}
+
+static bool device_is_busy(struct vscsi_device *dev)
 {
 	struct vscsi_channel *chan;
-	bool quiet;
+	bool busy = false;
 
-	/* A guest that has sent no command knows no disk, and is not told. */
-	quiet = (!READ_ONCE(dev->rescan) || !READ_ONCE(dev->started)) &&
-		time_after(jiffies, READ_ONCE(dev->heard) + UNPLUG_QUIET);
 	spin_lock(&dev->lock);
 	list_for_each_entry(chan, &dev->channels, node)
-		quiet = quiet && !vscsi_channel_requests(chan);
+		busy |= vscsi_channel_requests(chan);
 	spin_unlock(&dev->lock);
-	return quiet;
+	return busy;
 }
 
 static void device_rescind(struct vscsi_device *dev)
@@ -45,12 +53,25 @@ static void device_rescind(struct vscsi_device *dev)
 		vmbus_device_rescind(dev->dev);
 }
 
+/* Has the guest not been told yet? One that has sent no command knows no disk, and is not told. */
+static bool device_is_to_tell(struct vscsi_device *dev)
+{
+	return READ_ONCE(dev->rescan) && READ_ONCE(dev->started);
+}
+
 static void unplug_look(struct work_struct *work)
 {
 	struct vscsi_device *dev = container_of(to_delayed_work(work), struct vscsi_device,
 						unplug_work);
+	/* First, as a command that is taken in meanwhile is under way then. */
+	bool silent = device_is_silent(dev);
 
-	if (device_is_quiet(dev))
+	if (device_is_to_tell(dev) || device_is_busy(dev)) {
+		/* While the guest waits for the host, its pause has not begun. */
+		WRITE_ONCE(dev->heard, jiffies);
+		silent = false;
+	}
+	if (silent)
 		device_rescind(dev);
 	else
 		queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
@@ -84,9 +105,28 @@ void vscsi_unplug(struct vmbus_endpoint *ep)
 	if (READ_ONCE(dev->unplugging))
 		return;
 	WRITE_ONCE(dev->heard, jiffies);
-	WRITE_ONCE(dev->unplugging, true);
+	/* Pairs with vscsi_device_started(). */
+	smp_store_release(&dev->unplugging, true);
 	vscsi_device_luns_changed(dev);
 	queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
+}
+
+/**
+ * vscsi_unplug_heard() - The guest has sent a request block while its controller is unplugged
+ * @dev: the device
+ *
+ * Context: process.
+ */
+void vscsi_unplug_heard(struct vscsi_device *dev)
+{
+	/* Less than nothing, if another channel was heard meanwhile */
+	long pause = jiffies - READ_ONCE(dev->heard);
+
+	/* Bounded, so that no product of it wraps */
+	pause = min(pause, UNPLUG_QUIET_MOST);
+	if (pause > READ_ONCE(dev->pause))
+		WRITE_ONCE(dev->pause, pause);
+	WRITE_ONCE(dev->heard, jiffies);
 }
 
 /**

@@ -90,6 +90,23 @@ TEST_F(life, guest_that_goes_on_asking)
 	EXPECT_FALSE(event_waits(v->fd));
 }
 
+/* What has taken its time once may do so again. */
+TEST_F(life, guest_with_pauses)
+{
+	struct scsi_vmm *v = &self->vmm;
+
+	settle(self->c);
+	EXPECT_EQ(0, unplug(v->fd, self->c->relid));
+	usleep(2000000);
+	EXPECT_LETS_GO(self->c);
+	/* Longer than one without pauses is given, shorter than four times its own */
+	usleep(7000000);
+	EXPECT_FALSE(event_waits(v->fd));
+	EXPECT_LETS_GO(self->c);
+	EXPECT_EQ(0, vmm_rescind(v->fd, self->c->relid));
+	EXPECT_EQ(0, vmm_destroy(v->fd, self->c->relid));
+}
+
 TEST_F(life, guest_that_closes)
 {
 	struct scsi_vmm *v = &self->vmm;
