@@ -286,7 +286,9 @@ build_qemu()
 		cd "$top" && find tools/qemu include/uapi/linux -type f -print0 | sort -z |
 			xargs -0 sha256sum; } | sha256sum | cut -c 1-12)
 	dir=$cache/qemu-$version-$hash
-	with_lock "qemu-$version" build_qemu_make "$dir" "$version" "$source" "$system" "$meson"
+	# One that is there needs not wait for whoever builds another
+	[ -e "$dir" ] && [ -z "${KEEP-}" ] ||
+		with_lock "qemu-$version" build_qemu_make "$dir" "$version" "$source" "$system" "$meson"
 	answer "$dir"
 }
 
