@@ -45,8 +45,8 @@ struct VMBusHost {
     hwaddr overlay_end;
     /*
      * -errno if the kernel did not take a change of guest memory, or did not
-     * reset the guest.  The machine does not run before it is reset, and the
-     * kernel takes that.
+     * reset the guest.  Until the machine is reset, and the kernel takes that,
+     * it is stopped, and stopped again as soon as somebody has it go on.
      */
     int stale;
 
@@ -395,7 +395,8 @@ static void host_machine_reset(void *opaque)
         }
     }
     host_reset(host);
-    host->held = host->resetting;
+    /* one that is held already goes on as host_release() has it */
+    host->held |= host->resetting;
     if (!runstate_is_running()) {
         return;
     }
@@ -610,10 +611,13 @@ VMBusHost *vmbus_host_get(VMBusHostUser *user, VMBus *vmbus, const char *path,
 
 void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
 {
+    bool resume;
+
     QLIST_REMOVE(user, next);
     if (!QLIST_EMPTY(&host->users)) {
         return;
     }
+    resume = host->held && host->resume;
     the_host = NULL;
     vmbus_set_relay(host->vmbus, NULL, NULL);
     qemu_set_fd_handler(host->fd, NULL, NULL, NULL);
@@ -624,10 +628,11 @@ void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
     qemu_unregister_reset(host_machine_reset, host);
     migrate_del_blocker(&host->migration_blocker);
     memory_listener_unregister(&host->listener);
-    if (host->held && host->resume) {
+    host_free(host);
+    ram_block_discard_disable(false);
+    /* a machine that stopped for an error is not one to go on */
+    if (resume && !runstate_needs_reset()) {
         /* there is nobody left who has memory of the guest */
         vm_start();
     }
-    host_free(host);
-    ram_block_discard_disable(false);
 }

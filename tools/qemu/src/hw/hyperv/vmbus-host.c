@@ -24,8 +24,8 @@
 #include "trace.h"
 #include "vmbus-host.h"
 
-/* until device_del may be repeated */
-#define VMBUS_HOST_UNPLUG_MS 10000
+/* until device_del may be repeated: longer than the kernel has a guest be quiet */
+#define VMBUS_HOST_UNPLUG_MS 40000
 
 /* of any interface type, by its number */
 #define TYPE_VMBUS_HOST_ANY "vmbus-host"
@@ -315,10 +315,10 @@ static void vmbus_host_destroyed(VMBusHostDevice *dev, unsigned idx)
     }
 }
 
+/* Asked again after a reset, as what has failed is not done of its own accord */
 static void vmbus_host_destroy(VMBusHostDevice *dev, unsigned idx)
 {
-    if (dev->chan[idx].state == VMBUS_HOST_NONE ||
-        dev->chan[idx].state == VMBUS_HOST_DESTROYING) {
+    if (dev->chan[idx].state == VMBUS_HOST_NONE) {
         return;
     }
     dev->chan[idx].state = VMBUS_HOST_DESTROYING;

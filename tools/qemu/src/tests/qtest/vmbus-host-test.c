@@ -11,6 +11,7 @@
 
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
+#include <linux/vmbus_host.h>
 #include <sys/ioctl.h>
 #include "libqtest.h"
 #include "qapi/error.h"
@@ -21,6 +22,9 @@
 #define MACHINE "-machine pc -accel kvm -nodefaults " \
                 "-cpu host,hv-vpindex,hv-synic,hv-time -device vmbus-bridge "
 #define HEARTBEAT "57164f39-9115-4e78-ab55-382f3bd5422d"
+/* the same as Hyper-V's guests have it */
+#define HEARTBEAT_BYTES { 0x39, 0x4f, 0x16, 0x57, 0x15, 0x91, 0x78, 0x4e, \
+                          0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5, 0x42, 0x2d }
 
 /* KVM need not have what it does for guests that are made for Hyper-V */
 static bool have_synic(void)
@@ -39,11 +43,27 @@ static bool have_synic(void)
 
 static bool have_kernel(void)
 {
-    if (!access("/dev/vmbus-host", R_OK | W_OK)) {
-        return true;
+    struct vmbus_host_create create = { .size = sizeof(create) };
+    struct vmbus_host_channel_create channel = {
+        .size = sizeof(channel),
+        .if_type = HEARTBEAT_BYTES,
+        .relid = 1,
+    };
+    int fd = open("/dev/vmbus-host", O_RDWR | O_CLOEXEC);
+    bool served;
+
+    if (fd < 0) {
+        g_test_skip("there is no /dev/vmbus-host");
+        return false;
     }
-    g_test_skip("there is no /dev/vmbus-host");
-    return false;
+    g_assert(!ioctl(fd, VMBUS_HOST_CREATE, &create));
+    served = !ioctl(fd, VMBUS_HOST_CHANNEL_CREATE, &channel) ||
+             errno != ENODEV;
+    close(fd);
+    if (!served) {
+        g_test_skip("nobody in the host's kernel serves the heartbeat");
+    }
+    return served;
 }
 
 /* device_add with these arguments is to fail, and to say so */
