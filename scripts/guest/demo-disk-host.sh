@@ -27,15 +27,6 @@ image_mib=128
 # group_of TAG
 group_of() { echo "$fabric/$wwpn/tpgt_$1"; }
 
-# backstore NAME FILE MIB: a file; what the guest discards is cut out of it
-backstore()
-{
-	make_backstore "$@"
-	echo 1 >"$core/fileio_0/$1/attrib/emulate_tpu"
-	echo "$1" >"$core/fileio_0/$1/wwn/vpd_unit_serial"
-	expect "discards are taken" [ "$(cat "$core/fileio_0/$1/attrib/emulate_tpu")" = 1 ]
-}
-
 make_target()
 {
 	mount -t configfs configfs /sys/kernel/config

@@ -23,9 +23,7 @@ boot_case()
 		[ "$(grep -vc '^#' /sys/kernel/debug/vmbus_host/endpoints)" -eq 2 ]
 	tell guest "Linux $(since_mark | sed -n 's/^guest: Linux //p'), its own hv_storvsc, has a disk"
 	write_some 200 sda
-	mark
-	guest stop
-	await 20 "the guest stops writing" guest_says stopped
+	guest_does stop 20 "the guest stops writing" stopped
 	last=$(grep '^ack ' /tmp/console | tr -d '\r' | tail -n 1 | cut -d ' ' -f 2)
 	check_image 0 "$last"
 	tell host "the image has the $last writes that were acknowledged"
@@ -61,9 +59,7 @@ resets_case()
 killed_case()
 {
 	headline "5. SIGSTOP, and SIGKILL, while the guest writes"
-	start_qemu -device "$heartbeat,path=/dev/vmbus-host" -device "$(disk 0)"
-	mark
-	await 120 "the guest has a disk" guest_says ready
+	start_with_disk -device "$heartbeat,path=/dev/vmbus-host" -device "$(disk 0)"
 	write_some 100 sda
 	kill -STOP "$vmm"
 	sleep 1

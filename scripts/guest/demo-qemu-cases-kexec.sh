@@ -12,9 +12,7 @@ kdump_case()
 	memory=640M initramfs=/guest/initramfs-kdump append=crashkernel=256M
 	boot
 	memory=384M initramfs=/guest/initramfs append=
-	mark
-	guest kdump
-	await 120 "a crash kernel is loaded" guest_says 'kdump: loaded'
+	guest_does kdump 120 "a crash kernel is loaded" 'kdump: loaded'
 	write_some 100 sda
 	guest panic
 	await 60 "the guest panics" console 'Kernel panic - not syncing: sysrq triggered crash'
@@ -38,9 +36,7 @@ kexec_case()
 	memory=384M initramfs=/guest/initramfs
 	write_some 100 sda
 	last=$(acknowledged)
-	mark
-	guest kexec
-	await 240 "the other kernel has the disk" guest_says ready
+	guest_does kexec 240 "the other kernel has the disk" ready
 	expect "the kernel before has got its UNLOAD_RESPONSE" [ "$(grep -c 'VMBus UNLOAD' /tmp/console)" -eq 0 ]
 	check_image 0 "$last"
 	write_some 50 sda

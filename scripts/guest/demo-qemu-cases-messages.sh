@@ -44,9 +44,7 @@ open_for_nothing()
 # The hypervisor has taken them
 guest_posts()
 {
-	mark
-	guest "post $*"
-	await 60 "the guest posts" guest_says posted
+	guest_does "post $*" 60 "the guest posts" posted
 	expect "QEMU takes it" console "hostile: $1 posted, status 0"
 }
 
@@ -60,10 +58,8 @@ hostile_case()
 	set -- -device "$heartbeat" -device "$(disk 0)"
 	subchannels=3
 	! has_balloon || set -- "$@" -device hv-balloon
-	start_qemu "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
+	start_with_disk "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
 	preload=
-	mark
-	await 120 "the guest has a disk" guest_says ready
 	write_some 50 sda
 	guest_posts gpadl
 	guest_posts bodies
@@ -100,17 +96,13 @@ uio_case()
 {
 	headline "11. GPADLs of 7936 pages, through a queue that is full"
 	preload=/meddle.so
-	start_qemu -device "$heartbeat" -device "$(disk 0)" \
+	start_with_disk -device "$heartbeat" -device "$(disk 0)" \
 		-device vmbus-host,id=crc,if-type=0d6b8c5e-2f41-4c7a-9e13-605ad2884b97,config=0c0000000800000000000000,subchannels=3 \
 		-trace vmbus_recv_message -trace vmbus_host_write -trace vmbus_host_read
 	preload=
-	mark
-	await 120 "the guest has a disk" guest_says ready
 	touch /tmp/meddle-busy
 	for n in 3 2; do
-		mark
-		guest "uio $n"
-		await 240 "the guest uses the device" guest_says 'uio: done'
+		guest_does "uio $n" 240 "the guest uses the device" 'uio: done'
 		expect "its GPADL has 7936 pages" console '^crc: GPADL .* 32505856 bytes: all 6 parts are summed right'
 		tell guest "GPADLs of 7936 and 4096 pages; the backend sums 7936 right; $n sub-channels answer"
 		await 60 "the guest lets go of it" guest_says 'uio: unbound'

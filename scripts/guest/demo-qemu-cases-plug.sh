@@ -15,9 +15,7 @@ await_disks()
 	until disks_are "$1"; do
 		n=$((n + 1))
 		[ "$n" -lt 60 ] || give_up "the guest has the disks$1"
-		mark
-		guest disks
-		await 20 "the guest answers" guest_says 'disks:'
+		guest_does disks 20 "the guest answers" 'disks:'
 		sleep 0.3
 	done
 }
@@ -43,9 +41,7 @@ plug_case()
 		monitor "device_add $(disk 2)"
 		await_disks " sda=$image_mib sdb=$image_mib sdc=$image_mib"
 		tell guest "finds sdb and sdc"
-		mark
-		guest "fill sdb"
-		await 60 "the guest writes to sdb" guest_says "filled"
+		guest_does "fill sdb" 60 "the guest writes to sdb" "filled"
 		monitor "device_del disk1"
 		monitor "device_del disk2"
 		await_disks " sda=$image_mib"
@@ -56,9 +52,7 @@ plug_case()
 	expect "sdb had what was written" sdb_was_filled
 	mark
 	await 60 "the guest goes on with sda" acked_many 50
-	mark
-	guest stop
-	await 20 "the guest stops writing" guest_says stopped
+	guest_does stop 20 "the guest stops writing" stopped
 	quit_qemu
 }
 
@@ -75,28 +69,20 @@ hotplug_case()
 {
 	headline "3. Memory and a processor are plugged in while fio writes and verifies"
 	make_system
-	start_qemu -device "$heartbeat" -device "$(disk 0)" -device "$(disk 9)"
-	mark
-	await 120 "the guest has a disk" guest_says ready
+	start_with_disk -device "$heartbeat" -device "$(disk 0)" -device "$(disk 9)"
 	guest "fio $image_mib"
 	fio_goes_on
 	monitor "object_add memory-backend-ram,id=more,size=256M"
 	monitor "device_add pc-dimm,id=dimm,memdev=more"
-	mark
-	guest "mem 500000"
-	await 60 "the guest has the memory" guest_says 'has it: memory'
+	guest_does "mem 500000" 60 "the guest has the memory" 'has it: memory'
 	tell guest "has 256 MiB more"
 	fio_goes_on
 	monitor "device_add host-x86_64-cpu,id=cpu2,socket-id=0,core-id=2,thread-id=0"
-	mark
-	guest "cpu 2"
-	await 60 "the guest has the processor" guest_says 'has it: cpu 2'
+	guest_does "cpu 2" 60 "the guest has the processor" 'has it: cpu 2'
 	tell guest "has processor 2"
 	monitor "device_add $(disk 1)"
 	await_disks " sda=[0-9]* sdb=[0-9]* sdc=$image_mib"
-	mark
-	guest "fill sdc"
-	await 60 "the guest writes to sdc" guest_says "filled"
+	guest_does "fill sdc" 60 "the guest writes to sdc" "filled"
 	tell guest "finds one more disk, one of whose channels that processor may have, and writes to it"
 	fio_goes_on
 	tell guest "fio: $(since_mark | sed -n 's/^guest: fio: //p' | tail -n 1) rounds of 8 MiB, all verified"
@@ -106,20 +92,14 @@ hotplug_case()
 busy_case()
 {
 	headline "15. Drivers are unbound and bound while the guest writes"
-	start_qemu -device "$heartbeat" -device "$(disk 0)" -trace vmbus_modify_channel
-	mark
-	await 120 "the guest has a disk" guest_says ready
+	start_with_disk -device "$heartbeat" -device "$(disk 0)" -trace vmbus_modify_channel
 	write_some 50 sda
 	monitor "device_add $(disk 1)"
 	await_disks " sda=$image_mib sdb=$image_mib"
-	mark
-	guest "busy sdb 5"
-	await 240 "the drivers are bound again" guest_says 'busy: done'
+	guest_does "busy sdb 5" 240 "the drivers are bound again" 'busy: done'
 	goes_on
 	tell guest "unbinds and binds the drivers of a disk and of the heartbeat, 5 times, and reads the disk"
-	mark
-	guest "offline 1"
-	await 60 "the guest tries to take a processor away" guest_says 'offline: '
+	guest_does "offline 1" 60 "the guest tries to take a processor away" 'offline: '
 	expect "the processor goes, and comes back" guest_says 'offline: and back'
 	expect "QEMU has heard where channels go" [ "$(traced vmbus_modify_channel 'ret 0')" -gt 0 ]
 	goes_on

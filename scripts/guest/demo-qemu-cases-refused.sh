@@ -74,10 +74,8 @@ refused_case()
 	headline "13. Backends that are not there any more"
 	make_frozen
 	preload=/meddle.so
-	start_qemu -device "$heartbeat" -device "$(disk 3)" -trace vmbus_send_offer
+	start_with_disk -device "$heartbeat" -device "$(disk 3)" -trace vmbus_send_offer
 	preload=
-	mark
-	await 120 "the guest has a disk" guest_says ready
 	write_some 50 sda
 	reset_while_it_hangs
 	offers=$(traced vmbus_send_offer '#[^1]')

@@ -7,14 +7,6 @@
 #
 # shellcheck disable=SC2317,SC2154 # what await() and expect() call; demo-qemu-lib.sh sets it
 
-# make_sg_backstore: what the guest discards is cut out of it
-make_sg_backstore()
-{
-	make_backstore sg /tmp/sg 16
-	echo 1 >"$core/fileio_0/sg/attrib/emulate_tpu"
-	echo sg >"$core/fileio_0/sg/wwn/vpd_unit_serial"
-}
-
 sg3_ends() { since_mark | grep -q '^sg3 ends'; }
 gone() { ! asked "info qtree" | grep -q "id \\\\\"$1\\\\\""; }
 
@@ -78,10 +70,8 @@ sg3_case()
 {
 	headline "17. sg3-utils ask one disk by vmbus_scsi and by vhost-scsi"
 	make_system
-	make_sg_backstore
-	start_qemu -device "$heartbeat" -device "$(disk 9)"
-	mark
-	await 120 "the guest has the disk with sg3-utils" guest_says ready
+	backstore sg /tmp/sg 16
+	start_with_disk -device "$heartbeat" -device "$(disk 9)"
 	ask_vmbus
 	tell guest "$(grep -c '^\$' /tmp/sg3.vmbus) commands, good ones and bad ones, to its own hv_storvsc"
 	ask_vhost

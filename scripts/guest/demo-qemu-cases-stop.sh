@@ -61,9 +61,7 @@ stop_case()
 {
 	headline "9. The machine is stopped, and is not let go on too soon"
 	make_frozen
-	start_qemu -device "$heartbeat" -device "$(disk 3)"
-	mark
-	await 120 "the guest has a disk" guest_says ready
+	start_with_disk -device "$heartbeat" -device "$(disk 3)"
 	write_some 50 sda
 	monitor stop
 	await 20 "the machine stops" machine_is paused

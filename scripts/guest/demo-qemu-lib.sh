@@ -135,10 +135,15 @@ write_some()
 	await 60 "the guest writes to $2" acked_many "$1"
 }
 
-check_image()
+# guest_does COMMAND SECONDS WHAT TEXT: the guest gets COMMAND, and is to say TEXT
+guest_does()
 {
-	expect "what was acknowledged is in the image" /ack check "/tmp/disk-$1" 8388608 512 "$2"
+	mark
+	guest "$1"
+	await "$2" "$3" guest_says "$4"
 }
+
+check_image() { check_acks "/tmp/disk-$1" 8388608 "$2"; }
 
 # A QEMU with sanitizers says what it finds, and may go on
 qemu_is_sane()
@@ -188,12 +193,15 @@ disk()
 	echo "vmbus-host-scsi,id=disk$1,wwpn=$(wwpn_of "$1"),tag=1${subchannels:+,subchannels=$subchannels}"
 }
 
-boot()
+# start_with_disk ARGUMENT...: start_qemu, and wait until the guest has a disk
+start_with_disk()
 {
-	start_qemu -device "$heartbeat" -device "$(disk 0)"
+	start_qemu "$@"
 	mark
 	await 120 "the guest has a disk" guest_says ready
 }
+
+boot() { start_with_disk -device "$heartbeat" -device "$(disk 0)"; }
 
 goes_on()
 {

@@ -20,6 +20,15 @@ make_backstore()
 	echo 1 >"$core/fileio_0/$1/enable"
 }
 
+# backstore NAME FILE MIB: a file; what the guest discards is cut out of it
+backstore()
+{
+	make_backstore "$@"
+	echo 1 >"$core/fileio_0/$1/attrib/emulate_tpu"
+	echo "$1" >"$core/fileio_0/$1/wwn/vpd_unit_serial"
+	expect "discards are taken" [ "$(cat "$core/fileio_0/$1/attrib/emulate_tpu")" = 1 ]
+}
+
 # add_lun GROUP N BACKSTORE
 add_lun()
 {
