@@ -142,7 +142,7 @@ unplug_case()
 	echo "unplug 2" >/tmp/control
 	tell host "the VMM is asked to unplug the controller, to which four processes write"
 	await 120 "the guest loses the disk" guest_says 'sda is gone'
-	await 60 "the guest loses the controller" guest_says 'so is its controller'
+	await 90 "the guest loses the controller" guest_says 'so is its controller'
 	tell guest "sda is gone, and so are they, and the controller: nobody waits for ever"
 	await 40 "the controller is destroyed" channels_are 1
 	echo "plug 2" >/tmp/control

@@ -46,7 +46,7 @@ plug_case()
 		monitor "device_del disk2"
 		await_disks " sda=$image_mib"
 		mark
-		await 40 "QEMU lets go of the disks" targets_free 1 2
+		await 90 "QEMU lets go of the disks" targets_free 1 2
 		tell QEMU "device_del: sdb and sdc are gone, and so are their devices"
 	done
 	expect "sdb had what was written" sdb_was_filled

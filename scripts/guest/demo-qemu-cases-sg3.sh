@@ -20,7 +20,7 @@ ask_by()
 	since_mark | sed '1,/^sg3 begins/d; /^sg3 ends/,$d' >"/tmp/sg3.$1"
 	monitor "device_del sg"
 	await_disks " sda=[0-9]*"
-	await 40 "QEMU lets go of the disk" gone sg
+	await 90 "QEMU lets go of the disk" gone sg
 	keep "sg3.$1"
 	expect "many answers" [ "$(grep -c '^\$' "/tmp/sg3.$1")" -gt 80 ]
 }
