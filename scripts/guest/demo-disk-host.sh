@@ -16,7 +16,6 @@
 . /demo-lib.sh
 . /target-lib.sh
 
-log_as_well events
 wwpn=naa.6001405000000001
 nexus=naa.6001405000000002
 image=/tmp/disk

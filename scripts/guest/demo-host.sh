@@ -19,7 +19,6 @@ tracing=/sys/kernel/tracing
 partitions=/sys/kernel/debug/vmbus_gpadl
 heartbeats=/sys/kernel/debug/vmbus_heartbeat
 modules="vmbus_heartbeat vmbus_host vmbus_gpadl"
-log_as_well events
 
 # --- Where things are seen ---
 

@@ -21,7 +21,7 @@ tell() { printf '  %-6s %s\n' "$1" "$2" >/dev/results; }
 headline() { printf '\n%s\n' "$1" >/dev/results; }
 
 # To be called before the first start(): /tmp/NAME... are kept as well
-log_files="console messages"
+log_files="console messages events"
 log_as_well() { log_files="$log_files $*"; }
 
 save_logs()

@@ -11,7 +11,7 @@
 #
 # shellcheck disable=SC2317,SC2154,SC2034 # demo-lib.sh's, and what await() and expect() call
 
-log_as_well events qemu.log monitor.log meddled
+log_as_well qemu.log monitor.log meddled
 # QEMU frees little before it ends; meddle.so is in front of the sanitizer's own library
 export ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1
 image_mib=64

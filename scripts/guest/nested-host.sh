@@ -10,7 +10,6 @@
 . /lib.sh
 . /demo-lib.sh
 
-log_as_well events
 test_type=6f1d4c2a-93b7-4e58-a0c4-5d2f8b7e1a90
 test_instance=5e5e5e00-5e5e-5e5e-5e5e-5e5e5e5e5e5e
 
@@ -124,6 +123,4 @@ while read -r what; do
 	*)	panic_case "$what" ;;
 	esac
 done </arguments
-unload_all
-check_pins "after the modules are gone"
-finish
+end
