@@ -48,17 +48,12 @@ check:
 check-full:
 	scripts/check.sh full
 
-static tools wire kunit selftest iommu:
+# One stage; scripts/check.sh has the list
+static tools wire kunit selftest iommu proof model fault nested coverage:
 	scripts/check.sh $@
 
 fuzz:
 	scripts/fuzz.sh $(SECONDS)
-
-proof:
-	scripts/proof.sh
-
-model fault nested:
-	scripts/check.sh $@
 
 check-newest check-old check-arm64 check-fresh:
 	scripts/check.sh $(@:check-%=%)
@@ -71,9 +66,6 @@ bench:
 
 bench-wall:
 	scripts/bench.sh wall
-
-coverage:
-	scripts/coverage.sh
 
 mutants:
 	scripts/mutants.sh
