@@ -37,11 +37,8 @@ install-host:
 		$(DESTDIR)$(PREFIX)/lib/modules-load.d/vmbus-gpadl.conf
 	$(INSTALL) -m 644 packaging/vmbus-host.4 $(man)/man4/
 
-# Each tool that has an install target of its own
-tools := $(patsubst %/Makefile,%,$(wildcard tools/gpadlctl/Makefile))
-
 install-tools:
-	$(foreach t,$(tools),$(MAKE) -C $(t) install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)$(newline))
+	$(MAKE) -C tools/gpadlctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
 install-modules: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=$(modules_dir) \
@@ -69,7 +66,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-vmbus-gpadl.rules \
 		$(DESTDIR)$(PREFIX)/lib/modules-load.d/vmbus-gpadl.conf $(man)/man4/vmbus-host.4
 	rm -rf $(share)
-	$(foreach t,$(tools),$(MAKE) -C $(t) uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)$(newline))
+	$(MAKE) -C tools/gpadlctl uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	-rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(PREFIX)/include/linux \
 		$(DESTDIR)$(PREFIX)/share/pkgconfig $(DESTDIR)$(PREFIX)/lib/udev/rules.d \
 		$(DESTDIR)$(PREFIX)/lib/modules-load.d $(man)/man4 $(man)/man8 \
@@ -92,11 +89,6 @@ install-dkms:
 
 deb:
 	scripts/deb.sh
-
-define newline
-
-
-endef
 
 .PHONY: install uninstall install-uapi install-kernel-headers install-host install-tools \
 	install-modules install-dkms deb
