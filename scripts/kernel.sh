@@ -93,18 +93,11 @@ stock()
 
 source_make()
 {
-	local package=$1 tmp=$2
-	local packages=$2.packages tarball=/usr/src/$1.tar.xz
+	local package=$1 tmp=$2 packages=$2.packages
 
-	# shellcheck disable=SC2016 # dpkg-query's own variable
-	if [ ! -e "$tarball" ] ||
-	   [ "$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null)" != \
-	     "$(pkg_field "$package" Version)" ]; then
-		unpack "$packages" "$package"
-		tarball=$packages$tarball
-	fi
+	unpack "$packages" "$package"
 	say "Unpacking $package ..."
-	tar -xf "$tarball" -C "$tmp" --strip-components=1
+	tar -xf "$packages/usr/src/$package.tar.xz" -C "$tmp" --strip-components=1
 	rm -rf "$packages"
 }
 

@@ -39,13 +39,6 @@ skips=
 # Cases that the sources define: what did not run did not pass
 cases_defined() { cat "$top"/kunit/*.c | grep -cE '^[[:space:]]*KUNIT_CASE[A-Z_]*\(' || true; }
 
-# How many faults the cases of a suite have injected, if they have
-count_faults()
-{
-	awk '/faults: [0-9]+/ { sub(/.*faults: /, ""); n += $1 }
-	     END { if (n) print "    faults injected: " n }' "$1"
-}
-
 run()
 {
 	local ok=0 ktap p f s defined
@@ -67,7 +60,6 @@ run()
 		suite_complaints "$ktap" >&2 || true
 		read -r p f s < <(count_results "$ktap" '    ' "$skips")
 		say "  $(basename -s .ktap "$ktap"): $(totals "$p" "$f" "$s" || true)"
-		count_faults "$ktap" >&2
 		add "$p" "$f" "$s"
 	done
 
