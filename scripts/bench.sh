@@ -155,10 +155,7 @@ compiler() { echo "gcc $(gcc -dumpversion | cut -d . -f 1)"; }
 check()
 {
 	[ -e "$bench/ratios.txt" ] || die "there is no tests/bench/ratios.txt" "make bench"
-	count quick packets ring >&2 || {
-		echo "0 passed, 1 failed"
-		exit 1
-	}
+	count quick packets ring >&2
 	"$report" check "$logs" "$bench/ratios.txt" "$bench/results.csv" \
 		"$bench/rings.csv" "$(compiler)"
 }
