@@ -122,14 +122,21 @@ tree_files()
 	fi
 }
 
+# sums_of DIR LIST: of the files that LIST names, as far as they are there
+sums_of()
+{
+	(cd "$1" && xargs -d '\n' sha1sum <"$2" 2>/dev/null | LC_ALL=C sort)
+}
+
 # mirror_tree DIR: make DIR a copy of this tree, touching only what differs, so
 # that make there builds no more than it has to. Each kernel is built against
 # in a copy of its own: kbuild writes beside the sources.
 mirror_tree()
 {
-	local dir=$1 f
+	local dir f
 
-	mkdir -p "$dir"
+	mkdir -p "$1"
+	dir=$(realpath "$1")
 	tree_files >"$dir/.files.new"
 	if [ -e "$dir/.files" ]; then
 		comm -23 "$dir/.files" "$dir/.files.new" | while read -r f; do
@@ -137,11 +144,8 @@ mirror_tree()
 		done
 	fi
 	mv "$dir/.files.new" "$dir/.files"
-	while read -r f; do
-		cmp -s "$top/$f" "$dir/$f" && continue
-		mkdir -p "$dir/$(dirname "$f")"
-		cp "$top/$f" "$dir/$f"
-	done <"$dir/.files"
+	LC_ALL=C comm -23 <(sums_of "$top" "$dir/.files") <(sums_of "$dir" "$dir/.files") |
+		cut -d ' ' -f 3- | (cd "$top" && xargs -r -d '\n' cp --parents -t "$dir")
 }
 
 # build_modules KDIR DIR [make arguments]: this tree's modules, in DIR
