@@ -296,9 +296,22 @@ static struct kunit_case stress_cases[] = {
 	{}
 };
 
+/* The pages of a region go and come with it, while maps look into its table. */
+static struct kunit_case stress_resident_cases[] = {
+	KUNIT_CASE_SLOW(maps_against_region_changes),
+	{}
+};
+
 struct kunit_suite stress_suite = {
 	.name = "vmbus_gpadl_stress",
 	.init = vm_init,
 	.exit = vm_exit,
 	.test_cases = stress_cases,
+};
+
+struct kunit_suite stress_resident_suite = {
+	.name = "vmbus_gpadl_stress_resident",
+	.init = vm_init_resident,
+	.exit = vm_exit,
+	.test_cases = stress_resident_cases,
 };

@@ -49,5 +49,6 @@ extern struct kunit_suite map_resident_suite;
 extern struct kunit_suite gpa_resident_suite;
 extern struct kunit_suite request_resident_suite;
 extern struct kunit_suite view_resident_suite;
+extern struct kunit_suite stress_resident_suite;
 
 #endif /* _KUNIT_SUITES_H */

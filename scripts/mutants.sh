@@ -195,7 +195,7 @@ kunit_suites()
 	esac
 	! is_life "$1" || suites=$life
 	for s in $suites $memory $life retire find watch worker $requests bugs fault race lifetime \
-		 order stress; do
+		 order stress stress_resident; do
 		echo "vmbus_gpadl_$s"
 	done | awk '!seen[$1]++'
 }
