@@ -27,8 +27,9 @@ compile()
 	build_modules "$1" "$dir/$2" W=1 KCFLAGS=-Werror "${@:3}"
 )
 
-# What kernel.sh builds
-kernel() { "$top/scripts/kernel.sh" build "$@"; }
+# What kernel.sh does is nothing that a check has to say
+exec 3>&2
+kernel() { "$top/scripts/kernel.sh" "$@" 2>&3; }
 
 check_warnings() { compile "$stock/build" build GPADL_TESTS=m GPADL_BENCH=m; }
 
@@ -39,7 +40,7 @@ check_sparse()
 }
 
 # KUnit's part is a module for another kernel
-check_kunit_warnings() { compile "$(kernel debug)" build-kunit GPADL_KUNIT=m; }
+check_kunit_warnings() { compile "$(kernel build debug)" build-kunit GPADL_KUNIT=m; }
 
 # Options that hold for every file stand in .checkpatch.conf
 checkpatch() { perl "$source/scripts/checkpatch.pl" --terse --no-summary -f "$@"; }
@@ -324,17 +325,17 @@ check_commands() { python3 -B scripts/commands.py; }
 # Against the older LTS too
 check_old_kernel()
 {
-	compile "$("$top/scripts/kernel.sh" stock "$series_old")/build" build-old GPADL_TESTS=m
+	compile "$(kernel stock "$series_old")/build" build-old GPADL_TESTS=m
 }
 
 # Against the newest of the archive, all there is. Not by default: it takes a kernel of its own
 check_newest_kernel()
 {
-	compile "$(kernel quick newest)" build-newest GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m
+	compile "$(kernel build quick newest)" build-newest GPADL_TESTS=m GPADL_BENCH=m GPADL_KUNIT=m
 }
 
 # With ARCH=arm64, PAGES=64k: for that
-check_cross() { compile "$(kernel debug)" "build-$arch-$pages" GPADL_TESTS=m GPADL_KUNIT=m; }
+check_cross() { compile "$(kernel build debug)" "build-$arch-$pages" GPADL_TESTS=m GPADL_KUNIT=m; }
 
 # warnings comes first: others use what it built
 checks=(warnings sparse old_kernel kunit_warnings checkpatch spelling kernel_doc
