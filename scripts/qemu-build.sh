@@ -287,8 +287,9 @@ build_qemu()
 			xargs -0 sha256sum; } | sha256sum | cut -c 1-12)
 	dir=$cache/qemu-$version-$hash
 	# One that is there needs not wait for whoever builds another
-	[ -e "$dir" ] && [ -z "${KEEP-}" ] ||
+	if [ ! -e "$dir" ] || [ -n "${KEEP-}" ]; then
 		with_lock "qemu-$version" build_qemu_make "$dir" "$version" "$source" "$system" "$meson"
+	fi
 	answer "$dir"
 }
 
