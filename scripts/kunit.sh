@@ -4,7 +4,7 @@
 # Run the KUnit suites in QEMU on a kernel that is built to find bugs: KASAN,
 # lockdep, kmemleak and more, see config/debug.config.
 #
-#	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*mem*.pin*'
+#	kunit.sh [GLOB]		for example 'vmbus_gpadl_wire' or '*_mem.map_of_*'
 #
 # CONFIG=NAME takes config/NAME.config instead, SERIES=newest the newest kernel of the
 # archive, LEAKS=0 leaves out the search for leaks, which takes 40 s. Logs stay in

@@ -4,7 +4,7 @@
 # Run the selftests of the uAPI in QEMU on Debian's own kernel, with the modules
 # as they are shipped.
 #
-#	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map_test -t pin
+#	selftest.sh [PROGRAM [its arguments]]	for example: selftest.sh map_test -t vmap
 #
 # PROGRAM may be a pattern: 'fuzz_*'. SERIES=6.1 takes that Debian kernel, CONFIG=debug
 # one that is built to find bugs, SERIES=newest one that is built so of the newest source in
