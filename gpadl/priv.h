@@ -44,6 +44,9 @@ struct gpadl_user;
 /* A handle is an index in xarrays, with room for one above. */
 static_assert(BITS_PER_LONG == 64);
 
+/* What a guest writes is read as it is: of messages, rings and packets. */
+static_assert(!IS_ENABLED(CONFIG_CPU_BIG_ENDIAN));
+
 /* The reason that belongs to a verdict which is neither OK nor COMPLETE. */
 static inline enum gpadl_reason gpadl_verdict_reason(enum gpadl_wire_verdict verdict)
 {

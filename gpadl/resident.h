@@ -19,11 +19,12 @@ struct gpadl_mem;
 
 /*
  * A block is an aligned piece of the address space as large as one entry of a page table
- * directory maps: what a folio of that size backs is one block.
+ * directory maps: what a folio of that size backs is one block. It is no more where such an entry
+ * maps more (512 MiB with pages of 64 KiB): all of a block is looked at, and replaced, together.
  */
-#define GPADL_BLOCK_SIZE	PMD_SIZE
-#define GPADL_BLOCK_MASK	PMD_MASK
-#define GPADL_BLOCK_SHIFT	PMD_SHIFT
+#define GPADL_BLOCK_SHIFT	(PMD_SHIFT < 21 ? PMD_SHIFT : 21)
+#define GPADL_BLOCK_SIZE	(1UL << GPADL_BLOCK_SHIFT)
+#define GPADL_BLOCK_MASK	(~(GPADL_BLOCK_SIZE - 1))
 #define GPADL_BLOCK_PAGES	(GPADL_BLOCK_SIZE >> PAGE_SHIFT)
 
 /**
