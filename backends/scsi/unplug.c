@@ -63,7 +63,7 @@ static void unplug_look(struct work_struct *work)
 {
 	struct vscsi_device *dev = container_of(to_delayed_work(work), struct vscsi_device,
 						unplug_work);
-	/* First, as a command that is taken in meanwhile is under way then. */
+	/* First, as a command that is taken in meanwhile is under way then ... */
 	bool silent = device_is_silent(dev);
 
 	if (device_is_to_tell(dev) || device_is_busy(dev)) {
@@ -71,7 +71,8 @@ static void unplug_look(struct work_struct *work)
 		WRITE_ONCE(dev->heard, jiffies);
 		silent = false;
 	}
-	if (silent)
+	/* ... and once more, as one that has ended since was heard. */
+	if (silent && device_is_silent(dev))
 		device_rescind(dev);
 	else
 		queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
