@@ -316,8 +316,10 @@ bool vscsi_request_charge(struct vscsi_request *r, u32 bytes)
 	struct vscsi_channel *chan = r->chan;
 	bool room;
 
+	/* The smallest copy takes a page. */
+	bytes = PAGE_ALIGN(bytes);
 	spin_lock(&chan->lock);
-	room = !use->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_BYTES;
+	room = !use->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_PAGES;
 	if (room) {
 		chan->copy_bytes += bytes;
 		use->copy_bytes += bytes;

@@ -52,8 +52,13 @@
  * queue, of which a processor runs some hundred, for as long as the backstore takes.
  */
 #define VSCSI_MAX_TMRS		8
-/* Data of a channel that is copied at a time, unless one request of a logical unit has more */
+/* The most data that a command has copied which is not so long as its blocks */
 #define VSCSI_COPY_BYTES	(256u << 10)
+/*
+ * Pages with copies of a channel's data at a time, in bytes, unless one request of a logical unit
+ * has more; where pages are large, 16 of them
+ */
+#define VSCSI_COPY_PAGES	max_t(u32, VSCSI_COPY_BYTES, 16 * PAGE_SIZE)
 
 struct vscsi_device;
 
@@ -126,7 +131,7 @@ struct vscsi_device {
 /**
  * struct vscsi_use - what a logical unit has of a channel
  * @commands: that are under way
- * @copy_bytes: data of theirs that is copied
+ * @copy_bytes: pages with copies of their data, in bytes
  */
 struct vscsi_use {
 	u32 commands;
@@ -151,7 +156,7 @@ struct vscsi_use {
  * @nr_taken: requests that there ever were; for the work of the channel alone
  * @lock: protects what follows
  * @nr_gone: requests that are gone. Read without @lock
- * @copy_bytes: data of theirs that is copied
+ * @copy_bytes: pages with copies of their data, in bytes
  * @max_commands: commands that can be under way at the target at a time
  * @nr_commands: those that are. Read without @lock
  * @commands: these

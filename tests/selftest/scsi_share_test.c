@@ -8,7 +8,7 @@
 
 /* What a channel can have under way: POOL_REQUESTS */
 #define MAX_COMMANDS		256u
-/* Of its data that is copied: VSCSI_COPY_BYTES */
+/* Of its data that is copied, in whole pages: VSCSI_COPY_PAGES */
 #define COPY_BYTES		(256u << 10)
 /* Of a command: max_transfer_bytes */
 #define TRANSFER		1048576u
@@ -167,6 +167,21 @@ TEST_F(life, one_hangs_that_copies)
 	EXPECT_EQ(COPY_BYTES / cmd.bytes, s.held);
 	EXPECT_EQ(32, s.held + s.full);
 	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE + 1));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+}
+
+/* A copy takes a page, however small it is. */
+TEST_F(life, one_hangs_with_small_copies)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 1);
+	struct sent s;
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, 128);
+	EXPECT_EQ(COPY_BYTES / HV_PAGE, s.held);
+	EXPECT_EQ(128, s.held + s.full);
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
 }
