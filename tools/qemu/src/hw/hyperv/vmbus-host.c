@@ -24,7 +24,7 @@
 #include "trace.h"
 #include "vmbus-host.h"
 
-/* until device_del may be repeated: longer than the kernel has a guest be quiet */
+/* until device_del may be repeated: the kernel waits less for a quiet guest */
 #define VMBUS_HOST_UNPLUG_MS 40000
 
 /* of any interface type, by its number */
@@ -315,7 +315,7 @@ static void vmbus_host_destroyed(VMBusHostDevice *dev, unsigned idx)
     }
 }
 
-/* Asked again after a reset, as what has failed is not done of its own accord */
+/* Asked again after a reset: what has failed is not done by itself */
 static void vmbus_host_destroy(VMBusHostDevice *dev, unsigned idx)
 {
     if (dev->chan[idx].state == VMBUS_HOST_NONE) {
