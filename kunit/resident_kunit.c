@@ -236,8 +236,8 @@ static void expect_cheap(struct vm *vm, int error)
 	int ret;
 
 	alloc_fault_begin(&f);
-	ret = vm_set_region(vm, VM_FREE_SLOT, RESIDENT, 1ull << 28, 400 * GPADL_BLOCK_PAGES,
-			    PAGE_SIZE);
+	ret = vm_set_region(vm, VM_FREE_SLOT, RESIDENT, 1ull << 28,
+			    400 * GPADL_BLOCK_PAGES * VM_PER_HOST, PAGE_SIZE);
 	alloc_fault_end(&f);
 	KUNIT_EXPECT_EQ(vm->test, ret, error);
 	KUNIT_EXPECT_FALSE(vm->test, f.injected);
