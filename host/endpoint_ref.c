@@ -163,13 +163,17 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
  * While it waits, fdinfo names "drain" as what the channel is in: what hangs is a request, and
  * not the backend's close().
  *
- * Context: process, in close() only. May sleep for as long as requests take.
+ * Context: process, in close() only: warned of elsewhere, and left at once. May sleep for as long as
+ * requests take.
  */
 void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
 {
 	const char *callback = ep->callback;
 	unsigned long since = ep->callback_since;
 
+	/* It can be held anew: the wait would never end. */
+	if (WARN_ON_ONCE(!percpu_ref_is_dying(&ep->users)))
+		return;
 	WRITE_ONCE(ep->callback_since, jiffies);
 	/* Pairs with the acquire in fdinfo.c, as vmbus_ep_callback_begin(). */
 	smp_store_release(&ep->callback, "drain");

@@ -165,6 +165,13 @@ static void endpoint_retire(struct vmbus_endpoint *ep)
 	vmbus_ep_rings_unmap(ep);
 	ep->opened = false;
 	endpoint_set_data(ep, NULL);
+	if (!vmbus_gpadl_channel_owes(ep->chan))
+		return;
+	WARN_ONCE(1, "vmbus_host: channel %u: backend %s left a GPADL mapped\n", ep->relid,
+		  ep->dev->backend->name);
+	spin_lock(&ep->dev->lock);
+	ep->dev->owes = true;
+	spin_unlock(&ep->dev->lock);
 }
 
 static int endpoint_do_open(struct vmbus_endpoint *ep)
@@ -202,13 +209,6 @@ static void endpoint_do_close(struct vmbus_endpoint *ep)
 	ep->dev->backend->close(ep);
 	vmbus_ep_callback_end(ep, begin);
 	endpoint_retire(ep);
-	if (!vmbus_gpadl_channel_owes(ep->chan))
-		return;
-	WARN_ONCE(1, "vmbus_host: channel %u: backend %s left a GPADL mapped\n", ep->relid,
-		  ep->dev->backend->name);
-	spin_lock(&ep->dev->lock);
-	ep->dev->owes = true;
-	spin_unlock(&ep->dev->lock);
 }
 
 static void endpoint_do_retarget(struct vmbus_endpoint *ep)
@@ -407,6 +407,9 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 	begin = vmbus_ep_callback_begin(ep, "kick");
 	ep->dev->backend->kick(ep);
 	vmbus_ep_callback_end(ep, begin);
+	/* Else nothing would be left to this work any more. */
+	if (WARN_ON_ONCE(READ_ONCE(ep->late_here)))
+		vmbus_endpoint_wait_end(ep);
 }
 
 /**

@@ -233,6 +233,24 @@ static struct vmbus_completion *chain_begin(struct kunit *test, struct vmbus_end
 	return c;
 }
 
+/* Outside close() it would wait for ever: a hold can be taken again. It is said once. */
+static void drain_of_an_open_channel(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+	const char *before = ep->callback;
+
+	reinit_completion(&ep->drained);
+	percpu_ref_reinit(&ep->users);
+	pr_info("gpadl-test: expect WARNING\n");
+	vmbus_endpoint_drain(ep);
+	pr_info("gpadl-test: expected WARNING over\n");
+	vmbus_endpoint_drain(ep);
+	KUNIT_EXPECT_PTR_EQ(test, ep->callback, before);
+	percpu_ref_kill(&ep->users);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&ep->drained, 10 * HZ), 0);
+	endpoint_of_ring_put(ep);
+}
+
 /* What is left of it is sent. As before it is freed: the kill takes a grace period. */
 static void chain_end(struct kunit *test, struct vmbus_endpoint *ep)
 {
@@ -292,6 +310,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(spoilt_ring_has_no_room),
 	KUNIT_CASE(quick_guest_does_not_keep_the_work),
 	KUNIT_CASE(nothing_is_left_to_work_that_waits),
+	KUNIT_CASE(drain_of_an_open_channel),
 	{}
 };
 

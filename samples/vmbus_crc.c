@@ -16,11 +16,13 @@
 #include <linux/bitmap.h>
 #include <linux/crc32.h>
 #include <linux/llist.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vmbus_backend.h>
 #include <linux/workqueue.h>
 
@@ -101,6 +103,8 @@ static int crc_sum(struct crc_channel *c, struct crc_request *r)
 	struct vmbus_mapping *map;
 	struct sg_mapping_iter it;
 	struct sg_table *sgt;
+	u8 bytes[256];
+	int ret = 0;
 	size_t n;
 
 	guard(mutex)(&c->lock);
@@ -113,12 +117,18 @@ static int crc_sum(struct crc_channel *c, struct crc_request *r)
 		return -EINVAL;
 	sg_miter_start(&it, sgt->sgl, sgt->orig_nents, SG_MITER_FROM_SG);
 	for (sg_miter_skip(&it, offset); len && sg_miter_next(&it); len -= n) {
-		n = min_t(size_t, it.length, len);
-		crc = crc32_le(crc, it.addr, n);
+		n = min3((size_t)len, it.length, sizeof(bytes));
+		/* A plain read of memory that has an error would be the end of the host. */
+		if (copy_mc_to_kernel(bytes, it.addr, n)) {
+			ret = -EIO;
+			break;
+		}
+		crc = crc32_le(crc, bytes, n);
+		it.consumed = n;
 	}
 	sg_miter_stop(&it);
 	r->answer.value = cpu_to_le32(~crc);
-	return 0;
+	return ret;
 }
 
 /* ---- Requests ---- */
@@ -195,6 +205,12 @@ static bool crc_receive(struct crc_channel *c)
 	if ((ret && ret != -EMSGSIZE) || !vmbus_endpoint_tryget(c->ep)) {
 		clear_bit(i, c->busy);
 		return false;
+	}
+	/* An answer has none: this backend has asked nothing. */
+	if (pkt.type == VMBUS_PACKET_COMPLETION) {
+		clear_bit(i, c->busy);
+		vmbus_endpoint_put(c->ep);
+		return true;
 	}
 	/* One that is not of ours is answered, too. */
 	if (pkt.type != VMBUS_PACKET_INBAND || pkt.offset || pkt.len != sizeof(r->ask))

@@ -18,12 +18,15 @@ static bool echo_one(struct vmbus_endpoint *ep)
 
 	if (vmbus_endpoint_peek(ep, &ask, seg))
 		return false;
+	if (ask.type == VMBUS_PACKET_COMPLETION)
+		goto next;	/* an answer has no answer */
 	answer.trans_id = ask.trans_id;
 	answer.len = min(ask.len, ECHO_MAX_BYTES);
 	if (vmbus_endpoint_copy(ep, seg, ask.offset, bytes, answer.len))
 		return false;
 	if (vmbus_endpoint_send(ep, &answer, bytes))
 		return false;	/* the packet is the next one still */
+next:
 	vmbus_endpoint_consume(ep);
 	return true;
 }

@@ -138,6 +138,8 @@ struct monitor {
 };
 
 static DEFINE_IDA(monitor_ids);
+/* close() waits for its items, and may run where memory is being reclaimed. */
+static struct workqueue_struct *monitor_wq;
 static struct dentry *monitor_debugfs;
 
 /* ---- To the guest ---- */
@@ -198,7 +200,7 @@ static void monitor_beat(struct work_struct *work)
 	spin_lock(&m->lock);
 	if (m->state == MONITOR_BEATING) {
 		monitor_send_beat(m);
-		schedule_delayed_work(&m->beat, HEARTBEAT_PERIOD);
+		queue_delayed_work(monitor_wq, &m->beat, HEARTBEAT_PERIOD);
 	}
 	spin_unlock(&m->lock);
 }
@@ -233,7 +235,7 @@ static bool monitor_got_versions(struct monitor *m, const struct heartbeat_msg *
 	m->framework = picked->version[0];
 	m->message = picked->version[1];
 	m->state = MONITOR_BEATING;
-	schedule_delayed_work(&m->beat, 0);
+	queue_delayed_work(monitor_wq, &m->beat, 0);
 	return true;
 }
 
@@ -390,10 +392,15 @@ static int __init heartbeat_init(void)
 {
 	int ret;
 
+	monitor_wq = alloc_workqueue("vmbus_heartbeat", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!monitor_wq)
+		return -ENOMEM;
 	monitor_debugfs = debugfs_create_dir("vmbus_heartbeat", NULL);
 	ret = vmbus_backend_register(&heartbeat_backend);
-	if (ret)
+	if (ret) {
 		debugfs_remove_recursive(monitor_debugfs);
+		destroy_workqueue(monitor_wq);
+	}
 	return ret;
 }
 
@@ -401,6 +408,7 @@ static void __exit heartbeat_exit(void)
 {
 	vmbus_backend_unregister(&heartbeat_backend);
 	debugfs_remove_recursive(monitor_debugfs);
+	destroy_workqueue(monitor_wq);
 }
 
 module_init(heartbeat_init);
