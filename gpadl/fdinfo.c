@@ -7,8 +7,10 @@
  * it takes no lock but a GPADL's own spinlock, and finds what it shows by RCU.
  */
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/percpu.h>
+#include <linux/proc_fs.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
@@ -82,7 +84,7 @@ static void regions_show(struct gpadl_mem *mem, struct seq_file *m)
 /**
  * vmbus_partition_show() - Show what a partition has
  * @p: the partition
- * @m: where to
+ * @m: where to, of a file of a procfs
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  */
@@ -91,7 +93,9 @@ void vmbus_partition_show(struct vmbus_partition *p, struct seq_file *m)
 	unsigned int i;
 
 	seq_printf(m, "vmbus-partition:\t%d\n", p->id);
-	seq_printf(m, "vmbus-owner:\t%d\n", task_tgid_vnr(p->mem.owner));
+	/* As all other numbers in this /proc, whatever namespace its reader is in */
+	seq_printf(m, "vmbus-owner:\t%d\n",
+		   task_tgid_nr_ns(p->mem.owner, proc_pid_ns(file_inode(m->file)->i_sb)));
 	regions_show(&p->mem, m);
 	seq_printf(m, "vmbus-page-size:\t%lu\n", PAGE_SIZE);
 	seq_printf(m, "vmbus-pinned-pages:\t%lld\n",

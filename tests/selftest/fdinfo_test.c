@@ -3,9 +3,11 @@
  * What /proc/PID/fdinfo/FD of /dev/vmbus-host tells: of a guest at work, and of one whose
  * backend does not let go.
  */
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "fixture.h"
 
@@ -133,6 +135,30 @@ TEST(file_without_partition)
 	EXPECT_EQ(NULL, line_of(text, "vmbus-partition:"));
 	close(fd);
 	free(text);
+}
+
+/* In a child of this process, which is the first of a namespace of its own */
+static int child_reads_owner(struct file *f, pid_t owner)
+{
+	int status;
+
+	if (unshare(CLONE_NEWPID))
+		return errno;
+	if (!fork())
+		_exit(read_text(f) > 0 && number_of(f, "owner") == owner ? 0 : 1);
+	return wait(&status) > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* Who reads another namespace's /proc, which has ids of its own, is told such an id. */
+TEST_F(fdinfo, owner_is_as_in_that_proc)
+{
+	pid_t self_id = getpid(), child = fork();
+	int status;
+
+	if (!child)
+		_exit(child_reads_owner(&self->file, self_id));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 TEST_F(fdinfo, partition)
