@@ -8,7 +8,7 @@
 #
 # All are tried on the quickest tests; those that pass, on the next, and so on:
 #
-#	wire		gpadl/wire.c and the vstor protocol only: their tests in user space
+#	wire		what runs in user space as well: gpadl/wire.c, the rings, the vstor protocol
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
@@ -65,6 +65,19 @@ leaks_glob()
 	esac
 }
 
+# try_in_user_space DIR LIMIT [FILE]. What the compiler warns of is not found by a test
+try_in_user_space()
+{
+	local part
+
+	[[ $3 != host/* ]] || part=-ring
+	if make -s -C "$1" WERROR= "build${part-}" >&2; then
+		timeout "$2" make -s -C "$1" WERROR= "check${part-}"
+	else
+		echo "it does not build"
+	fi
+}
+
 # run_suite TREE SUITE LIMIT [FILE]: with LIMIT seconds for what it runs. Sets logs to where it logs
 run_suite()
 {
@@ -72,7 +85,7 @@ run_suite()
 	local -x TIMEOUT=$3 STOP=$failure LEAKS=0
 
 	case $2 in
-	wire)	  logs=; timeout "$3" make -s -C "$tree/tests/host" check ;;
+	wire)	  logs=; try_in_user_space "$tree/tests/host" "$3" "${4-}" ;;
 	quick)	  logs="kunit-gcov"; CONFIG=gcov "$kunit" ;;
 	disk)	  logs=selftest-$series; "$selftest" 'scsi_*' ;;
 	leaks)	  logs="kunit-debug"; LEAKS=1 "$kunit" "$(leaks_glob "${4-}")" ;;
@@ -154,7 +167,7 @@ try_one()
 		 true; } | evidence)
 	if [[ $last == *" failed" ]] && [ -n "$what" ]; then
 		what="$suite $what"
-	elif [ "$suite" = wire ]; then
+	elif [ "$suite" = wire ] && [[ $last != *build ]]; then
 		what="wire a program dies or hangs"
 	else
 		what="broken $suite did not run, see $log"

@@ -18,7 +18,7 @@ import sys
 
 import apply
 
-WIRE = re.compile(r"(gpadl/wire|backends/scsi/(vstor|lun))\.c$")
+WIRE = re.compile(r"(gpadl/wire|host/ring_(in|out)|backends/scsi/(vstor|lun))\.[ch]$|host/ring.h$")
 DISK = re.compile(r"backends/scsi/")
 
 
