@@ -23,7 +23,7 @@ struct gpadl_mem;
  * maps more (512 MiB with pages of 64 KiB): all of a block is looked at, and replaced, together.
  */
 #define GPADL_BLOCK_SHIFT	(PMD_SHIFT < 21 ? PMD_SHIFT : 21)
-#define GPADL_BLOCK_SIZE	(1UL << GPADL_BLOCK_SHIFT)
+#define GPADL_BLOCK_SIZE	BIT(GPADL_BLOCK_SHIFT)
 #define GPADL_BLOCK_MASK	(~(GPADL_BLOCK_SIZE - 1))
 #define GPADL_BLOCK_PAGES	(GPADL_BLOCK_SIZE >> PAGE_SHIFT)
 
