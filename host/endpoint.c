@@ -184,7 +184,7 @@ void vmbus_ep_for_each(void (*fn)(struct vmbus_endpoint *ep, void *arg), void *a
  * vmbus_endpoint_device() - The device of a channel
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: the device.
  */
 struct vmbus_device *vmbus_endpoint_device(const struct vmbus_endpoint *ep)
@@ -197,7 +197,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_device, VMBUS_HOST_NS);
  * vmbus_endpoint_index() - Which channel of its device it is
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: 0 for the primary channel, else the number of the sub-channel.
  */
 u16 vmbus_endpoint_index(const struct vmbus_endpoint *ep)
@@ -210,7 +210,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_index, VMBUS_HOST_NS);
  * vmbus_endpoint_target_vp() - Virtual processor that gets the channel's interrupts
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: its number, which is whatever the guest likes; VMBUS_NO_TARGET if the guest wants
  * no interrupts.
  */
@@ -224,7 +224,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_target_vp, VMBUS_HOST_NS);
  * vmbus_endpoint_channel() - The channel, for vmbus_gpadl_map() and the like
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: the channel.
  */
 struct vmbus_gpadl_channel *vmbus_endpoint_channel(const struct vmbus_endpoint *ep)
@@ -237,7 +237,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_channel, VMBUS_HOST_NS);
  * vmbus_endpoint_relid() - Number of the channel in VMBus messages
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: the number.
  */
 u32 vmbus_endpoint_relid(const struct vmbus_endpoint *ep)
@@ -250,7 +250,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_relid, VMBUS_HOST_NS);
  * vmbus_endpoint_instance() - Interface instance GUID of the channel's offer
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: the GUID.
  */
 const guid_t *vmbus_endpoint_instance(const struct vmbus_endpoint *ep)
@@ -263,7 +263,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_instance, VMBUS_HOST_NS);
  * vmbus_endpoint_userdata() - What the guest gave along when it opened the channel
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: VMBUS_USERDATA_SIZE bytes, a copy; whatever the guest likes is in them.
  */
 const u8 *vmbus_endpoint_userdata(const struct vmbus_endpoint *ep)
@@ -292,7 +292,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_set_data, VMBUS_HOST_NS);
  * vmbus_endpoint_data() - What vmbus_endpoint_set_data() has set
  * @ep: the endpoint
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  * Return: that; NULL if nothing.
  */
 void *vmbus_endpoint_data(const struct vmbus_endpoint *ep)
@@ -308,7 +308,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_data, VMBUS_HOST_NS);
  * For a kick() that has done enough for now: a guest can write as fast as the backend
  * reads, and while kick() runs, close() and revoke() have to wait.
  *
- * Context: any, from open() until close() has returned.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
  */
 void vmbus_endpoint_kick(struct vmbus_endpoint *ep)
 {

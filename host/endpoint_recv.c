@@ -137,7 +137,8 @@ static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_p
  *
  * Does what hv_pkt_iter_first() does on the guest's side.
  *
- * Context: any, from open() until close() has returned; one at a time.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time.
  *
  * Return: 0, or
  *
@@ -188,8 +189,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_copy, VMBUS_HOST_NS);
  *
  * Does what hv_pkt_iter_next() does on the guest's side.
  *
- * Context: any, from open() until close() has returned; one at a time. Warns once if no
- * packet was peeked at since the last one was consumed, unless the ring is of no use any more.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time. Warns once if no packet was peeked at since the last one was consumed, unless the
+ * ring is of no use any more.
  */
 void vmbus_endpoint_consume(struct vmbus_endpoint *ep)
 {
@@ -237,7 +239,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_next, VMBUS_HOST_NS);
  *
  * Does what hv_pkt_iter_close() does on the guest's side.
  *
- * Context: any, from open() until close() has returned; one at a time.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time.
  */
 void vmbus_endpoint_commit(struct vmbus_endpoint *ep)
 {
@@ -261,7 +264,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_commit, VMBUS_HOST_NS);
  *
  * Does what vmbus_recvpacket_raw() does on the guest's side.
  *
- * Context: any, from open() until close() has returned; one at a time.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time.
  *
  * Return: 0, or
  *
@@ -292,7 +296,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_recv, VMBUS_HOST_NS);
  * The guest is asked not to signal packets. A guest may do so all the same; and kick()
  * still comes when there is room that somebody waits for.
  *
- * Context: any, from open() until close() has returned; one at a time, as receiving.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time, as receiving.
  */
 void vmbus_endpoint_disable_kick(struct vmbus_endpoint *ep)
 {
@@ -306,7 +311,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_disable_kick, VMBUS_HOST_NS);
  *
  * Commits what was consumed.
  *
- * Context: any, from open() until close() has returned; one at a time, as receiving.
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held;
+ * one at a time, as receiving.
  * Return: false: kick() will come when there is a packet. True: there is one, or the ring is
  * broken; look again.
  */

@@ -127,10 +127,18 @@ void vmbus_ep_kill(struct vmbus_endpoint *ep)
  * vmbus_endpoint_tryget() - Hold an endpoint for something that completes later
  * @ep: the endpoint
  *
- * The holder can use its rings and GPADLs; close() waits (vmbus_endpoint_drain()) for
- * vmbus_endpoint_put().
+ * The holder can use its rings; close() waits (vmbus_endpoint_drain()) for vmbus_endpoint_put().
  *
- * Context: any, interrupts included, from open() until close() has returned.
+ * For what ends by itself: a device, a timer, a thread. Never for what the guest answers, nor for
+ * what kick(), revoke() or other work of the channel has to do: none of these comes while close()
+ * waits, which then waits for ever.
+ *
+ * No GPADL stays mapped for it: revoke() comes all the same, and may unmap. What is used is used
+ * under the mutex that revoke() takes, or the backend counts its users.
+ *
+ * Context: any, interrupts included, from open() until close() has returned, and as long as the
+ * endpoint is held. Other threads find @ep by a pointer of the backend's, which close() takes back;
+ * it waits for those that use it before it returns.
  * Return: true if it is held; false if the channel is being closed: nobody waits for the
  * result any more.
  */
@@ -159,6 +167,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
  * For close(), when it has cancelled what can be cancelled: after this, what the backend
  * keeps with the endpoint can be freed. A backend that has nothing to free need not call
  * it: the rings are not unmapped before.
+ *
+ * No kick() and no revoke() comes meanwhile: a hold that only these can end keeps it for ever.
  *
  * While it waits, fdinfo names "drain" as what the channel is in: what hangs is a request, and
  * not the backend's close().

@@ -133,8 +133,9 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  *
  * Does what vmbus_sendpacket() does on the guest's side.
  *
- * Context: any, interrupts included (threaded ones on PREEMPT_RT), from open() until
- * close() has returned. Takes a lock with interrupts off, but not while it copies.
+ * Context: any, interrupts included (threaded ones on PREEMPT_RT), from open() until close() has
+ * returned, and as long as the endpoint is held. Takes a lock with interrupts off, but not while
+ * it copies.
  *
  * Return: 0, or
  *

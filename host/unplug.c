@@ -95,7 +95,9 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_host_device_unplug);
  *
  * In a module's exit no device is left. Unregistering earlier unplugs the devices: their
  * channels are closed, remove() is called, and the VMM is told. When this returns, no callback
- * runs or will be called, and vmbus_endpoint_put() in interrupts and softirqs has returned.
+ * runs or will be called, and vmbus_endpoint_put() in interrupts and softirqs has returned. A
+ * function of the backend's that may sleep, or be preempted, after its last put is waited for by
+ * the backend, in remove().
  *
  * It waits for close() and remove() of each device, which run in threads of the VMMs: for as long
  * as these callbacks take, and for as long as a VMM is stopped (SIGSTOP, a frozen cgroup). It

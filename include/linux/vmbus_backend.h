@@ -25,7 +25,7 @@
  * descriptor that a configuration names is looked up in probe(), and only there.
  *
  * From open() on until close() returns, the backend may use the endpoint in threads of its own as
- * well; what completes later than that holds it: vmbus_endpoint_tryget().
+ * well, which close() stops; what else completes later holds it: vmbus_endpoint_tryget().
  *
  *	MODULE_IMPORT_NS(VMBUS_HOST_NS);
  *	MODULE_IMPORT_NS(VMBUS_GPADL_NS);
