@@ -229,8 +229,11 @@ EXPORT_SYMBOL_NS_GPL(vmbus_device_data, VMBUS_HOST_NS);
  * @count: how many it is to have, those that it has included; with indices 1 to @count
  *
  * What the guest's driver has asked for, as a rule: the number can be passed on as it is.
- * The VMM creates and offers them, or does not: the guest has to work with what comes. They
- * go when the device goes, and the VMM takes them back when the guest has closed the primary
+ * The VMM creates and offers them, or does not. The backend hears of one when the guest opens it.
+ * If its protocol answers with a number, that is what there is, not what was asked for: a guest
+ * may wait for as many, and for ever, as Linux's hv_netvsc does.
+ *
+ * They go when the device goes, and the VMM takes them back when the guest has closed the primary
  * channel. To be called anew after each open of that.
  *
  * Context: process, from open() of the primary channel until its close() has returned.

@@ -17,7 +17,10 @@
  *
  * A sub-channel is open only while its primary is: its open() comes after that of the
  * primary, its close() before. Callbacks of different channels of a device run at the
- * same time.
+ * same time. While its sub-channels close, a primary is still open: its kick(), revoke() and
+ * unplug() may come. So what sub-channels use of its mappings is used, and unmapped, under a lock
+ * of the device. Where a channel is rescinded, released or reset, revoke() may come before close(),
+ * or not.
  *
  * The callbacks of a channel run in a thread of its own, which is one of the VMM's (a kernel
  * thread if that was killed): they may sleep, and keep only this channel waiting (close() of
@@ -110,8 +113,11 @@ struct vmbus_offer {
  * @revoke: The guest or the VMM wants the mapping back: unmap it soon, here or in another
  *	thread. Comes only for what was armed (vmbus_mapping_arm()), once, and not after
  *	close() has been called. The mapping is there until this returns; another thread
- *	may just unmap it (vmbus_mapping_priv() is NULL then). Optional for a backend that
- *	arms none.
+ *	may just unmap it (vmbus_mapping_priv() is NULL then). Why it comes, vmbus_gpadl_map()
+ *	of the same handle tells, after the unmap: -ENOENT, it has been torn down;
+ *	-ESHUTDOWN, the channel is rescinded; 0, its pages are elsewhere now (or it is a new
+ *	GPADL of that number); -EFAULT, they are in no region. Optional for a backend that arms
+ *	none.
  * @retarget: The guest wants to have the channel's interrupts on another virtual
  *	processor, vmbus_endpoint_target_vp(): what goes with it may move. The interrupts
  *	themselves are the VMM's business. Optional.
