@@ -310,7 +310,9 @@ void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing)
  * called, once, then the endpoint is put.
  *
  * done() may be called before this returns, and in any context in which another completion of
- * the channel is handed over, or in the channel's work: it frees the request, no more.
+ * the channel is handed over, or in the channel's work: it is safe in each of them. It frees the
+ * request, and may ask for a kick() (vmbus_endpoint_kick()). So nobody calls this,
+ * vmbus_endpoint_complete_later() or vmbus_endpoint_wait_begin() with a lock that a done() takes.
  *
  * A completion that the ring can never hold is dropped, too. A call sends what others have
  * handed over meanwhile as well, four batches at most: the channel's work sends the rest, if it

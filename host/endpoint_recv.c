@@ -132,6 +132,8 @@ static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_p
  * the copy. It can be looked at until the packet is committed. To go on to the next packet,
  * vmbus_endpoint_consume().
  *
+ * What the guest has written before the packet, also elsewhere in its memory, is seen behind this.
+ *
  * Receiving is for one context at a time: that of kick(), or whichever the backend has
  * agreed on with itself.
  *
@@ -260,7 +262,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_commit, VMBUS_HOST_NS);
  * @size: size of @buf in bytes
  *
  * Peek, copy, consume and commit, for backends that do not count instructions. Everything in
- * @pkt and @buf is a copy, and whatever the guest likes.
+ * @pkt and @buf is a copy, and whatever the guest likes. What the guest has written before the
+ * packet is seen behind this.
  *
  * Does what vmbus_recvpacket_raw() does on the guest's side.
  *
@@ -293,8 +296,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_recv, VMBUS_HOST_NS);
  * vmbus_endpoint_disable_kick() - The backend polls from now on
  * @ep: the endpoint
  *
- * The guest is asked not to signal packets. A guest may do so all the same; and kick()
- * still comes when there is room that somebody waits for.
+ * The guest is asked not to signal packets. kick() still comes: for a signal of before, or of a
+ * guest that does as it likes, and when there is room that somebody waits for. It must not read
+ * then: one context at a time receives, and that is the one that polls.
  *
  * Context: any, from open() until close() has returned, and as long as the endpoint is held;
  * one at a time, as receiving.

@@ -129,7 +129,13 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  * One packet at a time takes the lock twice for each. A backend with many to send reserves
  * room for all of them: vmbus_endpoint_reserve().
  *
- * When it returns -EAGAIN, what was sent with VMBUS_SEND_MORE has been flushed.
+ * When it returns -EAGAIN, what was sent with VMBUS_SEND_MORE has been flushed. A kick() follows,
+ * unless close() has begun or the VMM was killed: then only close() comes, which itself wakes
+ * whoever waits to send. A sender in another thread notes that it waits before it sends: kick()
+ * may come before this has returned.
+ *
+ * What the caller has read from or written to the guest's memory before is done when the guest sees
+ * the packet: it needs no barrier of its own.
  *
  * Does what vmbus_sendpacket() does on the guest's side.
  *
@@ -139,7 +145,7 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  *
  * Return: 0, or
  *
- *   * %-EAGAIN: no room now; kick() will come when there is, or may be
+ *   * %-EAGAIN: no room now; kick() will come when there is, or may be: see above
  *   * %-EMSGSIZE: the ring can never hold the packet
  *   * %-EINVAL: @pkt->offset is not a multiple of 8, the lengths of @v are not that of the
  *     packet, or a flag is not known
@@ -214,7 +220,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
  *
  * Return: 0, or
  *
- *   * %-EAGAIN: no room now; kick() will come when there is, or may be
+ *   * %-EAGAIN: no room now; kick() will come when there is, or may be, as for
+ *     vmbus_endpoint_sendv()
  *   * %-EMSGSIZE: the ring can never hold that much
  *   * %-EINVAL: @room is no such sum
  *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
@@ -284,7 +291,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_placev, VMBUS_HOST_NS);
  * @flags: VMBUS_SEND_MORE, as for vmbus_endpoint_sendv()
  *
  * The guest sees them when all that was reserved before is submitted, too; the sender that
- * submits the last of that shows all, and signals.
+ * submits the last of that shows all, and signals. What was read from or written to the guest's
+ * memory before this call is done by then.
  *
  * Context: as vmbus_endpoint_sendv(). Warns once if room is left in which no packet was
  * placed: the ring is broken then.

@@ -107,9 +107,10 @@ struct vmbus_offer {
  *	guest does not get its memory back until then.
  * @kick: There are packets in the ring, or there may be room for a packet for which there
  *	was none: each sender that got -EAGAIN is to try again. Read until
- *	vmbus_endpoint_peek() or vmbus_endpoint_recv() returns -EAGAIN: the guest signals
- *	only when it writes into an empty ring. A backend that reads less asks for another
- *	call with vmbus_endpoint_kick().
+ *	vmbus_endpoint_peek() or vmbus_endpoint_recv() returns an error: -EAGAIN, there is no
+ *	more; -EIO, there never will be; -EMSGSIZE, step over it (vmbus_endpoint_consume()) and
+ *	go on. The guest signals only when it writes into an empty ring: a backend that reads
+ *	less asks for another call with vmbus_endpoint_kick().
  * @revoke: The guest or the VMM wants the mapping back: unmap it soon, here or in another
  *	thread. Comes only for what was armed (vmbus_mapping_arm()), once, and not after
  *	close() has been called. The mapping is there until this returns; another thread
