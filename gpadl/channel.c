@@ -269,6 +269,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_channel_is_orphaned, VMBUS_GPADL_NS);
  * @chan: the channel, held by the caller
  * @work: the work
  *
+ * For channel layers. Not for a backend: nothing waits for its items, neither close() nor the
+ * module's unload.
+ *
  * A channel's work, revoke() included, runs one item at a time, in the order in which
  * it was queued; other channels' work does not wait for it. What is queued when the
  * channel is put still runs, before ops->release().

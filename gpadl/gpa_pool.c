@@ -230,6 +230,11 @@ static int pool_install(struct gpa_pool *pool)
  * 13 KiB for each request of 1 MiB; but for what it takes to look again at pages of resident
  * regions that may have been replaced. To be called in open().
  *
+ * A request has DIV_ROUND_UP(@max_bytes, 4096) + 1 pages. The same bytes in n ranges may lie in
+ * 2 * (n - 1) pages more, as each range may begin and end inside a page: 4096 more of @max_bytes
+ * for each. A range that lies within a page takes that page only: where up to 32 such may come, or
+ * one of any kind, max(bytes, 31 * 4096) is enough.
+ *
  * Context: process, may sleep.
  *
  * Return: 0, or

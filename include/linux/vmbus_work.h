@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Work of a channel: what its worker runs, one item at a time, in the order it was queued.
+ * Work of a channel: what its worker runs, one item at a time, in the order it was queued. For
+ * channel layers, not for a backend: nothing waits for its items.
  */
 #ifndef _VMBUS_WORK_H
 #define _VMBUS_WORK_H
