@@ -74,7 +74,8 @@ int vmbus_gpadl_set_max_segment(struct vmbus_gpadl_channel *chan, unsigned int b
  *
  *	open()		vmbus_gpa_pool_create()
  *	a packet	copy its header out of the ring, vmbus_gpa_map()
- *	-EAGAIN		leave the packet in the ring until a request has been unmapped
+ *	-EAGAIN		leave the packet in the ring until a request has been unmapped; if
+ *			that also carries answers (a network card's), copy it, and read on
  *	completion	vmbus_gpa_unmap(), from any context, then send the completion
  *	close()		vmbus_endpoint_drain(), vmbus_gpa_pool_destroy()
  *
