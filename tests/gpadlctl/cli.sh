@@ -20,7 +20,7 @@ make_root()
 	local core=$root/sys/kernel/config/target/core lun
 
 	rm -rf "$root"
-	mkdir -p "$root"/proc/{100,150,200,300,self}/{fd,fdinfo} "$root/dev" \
+	mkdir -p "$root"/proc/{1,100,150,200,300,self}/{fd,fdinfo} "$root/dev" \
 		"$root"/sys/module/{vmbus_gpadl/parameters,vmbus_host} \
 		"$root"/sys/kernel/debug/vmbus_gpadl/{0,1,9}
 	echo vmm >"$root/proc/100/comm"
@@ -81,6 +81,27 @@ loaded()
 
 # hidden COMMAND...: with another user's process
 hidden() { FAKE_SECRET=/proc/200/fd "$@"; }
+
+# As for root without CAP_SYS_PTRACE, who may read the directory: two files of one process
+hidden_links() { FAKE_SECRET_LINKS=/proc/100/fd/ "$@"; }
+
+# hidepid=2: not even init is there
+hidepid()
+{
+	local status=0
+
+	rmdir "$root"/proc/1/{fd,fdinfo} "$root/proc/1"
+	"$@" || status=1
+	mkdir -p "$root"/proc/1/{fd,fdinfo}
+	return "$status"
+}
+
+hidden_processes()
+{
+	hidepid says '^Processes of other users are hidden' list
+	hidepid json 'd["unreadable_processes"] == 1' list
+	says '^ +1 +200 ' list
+}
 
 # A trace that goes on until somebody ends it leaves nothing in tracefs
 hangs_up()
@@ -165,6 +186,9 @@ ok "metrics: processes that cannot be looked at" \
 ok "metrics: all can be looked at" says '^vmbus_unreadable_processes 0$' metrics
 ok "metrics --json: processes that cannot be looked at" \
 	hidden json 'd["unreadable_processes"] == 1' metrics
+ok "metrics: processes whose files cannot be looked at" \
+	hidden_links says '^vmbus_unreadable_processes 1$' metrics
+ok "list: processes that /proc hides" hidden_processes
 ok "list: says that there are such" hidden says '^Files of 1 processes of other users' list
 ok "metrics: refused messages by reason" says 'guest_rejects_total\{.*reason="quota"\} 7$' metrics
 ok "disk list" says '^system +naa.5001405000000001 +1 +0 fileio +/srv/system.img$' disk list

@@ -9,6 +9,7 @@
  *	FAKE_LUN=TEXT		a logical unit in the portal group whose path ends so, just before
  *				its rmdir
  *	FAKE_SECRET=TEXT	EACCES upon the opendir of a path that ends so
+ *	FAKE_SECRET_LINKS=TEXT	EACCES upon the readlink of a path with that in it
  *	FAKE_NO_PIPE=1		an instance of tracefs has no trace_pipe
  */
 #include <dirent.h>
@@ -214,4 +215,14 @@ DIR *__wrap_opendir(const char *path)
 		return __real_opendir(path);
 	errno = EACCES;
 	return NULL;
+}
+
+ssize_t __wrap_readlink(const char *path, char *buf, size_t size)
+{
+	const char *secret = getenv("FAKE_SECRET_LINKS");
+
+	if (!secret || !strstr(path, secret))
+		return __real_readlink(path, buf, size);
+	errno = EACCES;
+	return -1;
 }

@@ -135,49 +135,62 @@ static bool is_device(const char *path, struct statx *st)
 	       S_ISCHR(st->stx_mode);
 }
 
-static bool is_ours(pid_t pid, const char *fd)
+/* What asks for more than this user has: the process is there, and is not looked into. */
+static bool is_refused(void)
+{
+	return errno == EACCES || errno == EPERM;
+}
+
+/* Whether a file of a process is the device, in @ours; returns false if that cannot be seen. */
+static bool look_at_file(pid_t pid, const char *fd, bool *ours)
 {
 	const char *path = rooted("/proc/%d/fd/%s", pid, fd);
 	struct statx file, device;
 	char target[64];
 	ssize_t n = readlink(path, target, sizeof(target) - 1);
 
+	*ours = false;
+	/* The directory can be read by root, its links only with CAP_SYS_PTRACE. */
+	if (n < 0)
+		return !is_refused();
 	/* Of sockets, pipes and the like */
-	if (n <= 0 || *target != '/')
-		return false;
-	target[n] = 0;
-	if (!strcmp(target, "/dev/vmbus-host"))
+	if (!n || *target != '/')
 		return true;
+	target[n] = 0;
 	/* A VMM in a jail has it by another name. */
-	return is_device(path, &file) && is_device(rooted("/dev/vmbus-host"), &device) &&
-	       file.stx_rdev_major == device.stx_rdev_major &&
-	       file.stx_rdev_minor == device.stx_rdev_minor;
+	*ours = !strcmp(target, "/dev/vmbus-host") ||
+		(is_device(path, &file) && is_device(rooted("/dev/vmbus-host"), &device) &&
+		 file.stx_rdev_major == device.stx_rdev_major &&
+		 file.stx_rdev_minor == device.stx_rdev_minor);
+	return true;
 }
 
 static int find_in_process(struct guests *all, pid_t pid)
 {
 	DIR *fds = opendir(rooted("/proc/%d/fd", pid));
+	/* One that has ended meanwhile is no news. */
+	bool unreadable = !fds && is_refused(), ours;
 	struct dirent *d;
 	char *text;
 	int ret = 0;
 
-	if (!fds) {
-		/* One that has ended meanwhile is no news. */
-		if (errno == EACCES || errno == EPERM)
-			all->nr_unreadable++;
-		return 0;
-	}
-	while (!ret && (d = readdir(fds))) {
-		if (!is_number(d->d_name) || !is_ours(pid, d->d_name))
+	while (fds && !ret && (d = readdir(fds))) {
+		if (!is_number(d->d_name))
+			continue;
+		if (!look_at_file(pid, d->d_name, &ours))
+			unreadable = true;
+		if (!ours)
 			continue;
 		text = read_file(rooted("/proc/%d/fdinfo/%s", pid, d->d_name));
 		if (text)
 			ret = add_guest(all, pid, atoi(d->d_name), text);
-		else if (errno == EACCES || errno == EPERM)
-			all->nr_unreadable++;
+		else if (is_refused())
+			unreadable = true;
 		free(text);
 	}
-	closedir(fds);
+	if (fds)
+		closedir(fds);
+	all->nr_unreadable += unreadable;
 	return ret;
 }
 
@@ -229,6 +242,9 @@ int guests_find(struct guests *all)
 		if (is_number(d->d_name))
 			ret = find_in_process(all, atoi(d->d_name));
 	closedir(proc);
+	/* Whoever does not see init sees no process of others: how many there are, nobody says. */
+	all->hidden = access(rooted("/proc/1"), F_OK) && errno == ENOENT;
+	all->nr_unreadable += all->hidden;
 	if (all->nr)
 		qsort(all->list, all->nr, sizeof(*all->list), compare_guests);
 	drop_copies(all);

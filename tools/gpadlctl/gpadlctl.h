@@ -110,7 +110,8 @@ struct channel *guest_channel(const struct guest *g, __u64 relid);
 struct guests {
 	struct guest *list;
 	unsigned int nr;
-	unsigned int nr_unreadable;	/* processes that only root may look at */
+	unsigned int nr_unreadable;	/* processes that this user may not look at */
+	bool hidden;			/* /proc shows none of others (hidepid); counted as one */
 };
 
 /* All below is looked for in this directory: "" but for tests and saved machines. */

@@ -12,10 +12,15 @@
 /* What is not seen, and why: to stderr, so that tables stay tables. */
 static void say_unseen(const struct guests *all, const struct orphans *orphans)
 {
-	if (all->nr_unreadable)
+	const char *next = geteuid() ? "run gpadlctl as root, or as the VMM's user" :
+			   "run gpadlctl with CAP_SYS_PTRACE, in the host's PID namespace";
+
+	if (all->hidden)
+		fprintf(stderr, "Processes of other users are hidden (hidepid of /proc).\n"
+			"  next: %s\n", next);
+	else if (all->nr_unreadable)
 		fprintf(stderr, "Files of %u processes of other users could not be looked at.\n"
-			"  next: run gpadlctl as root, or as the VMM's user\n",
-			all->nr_unreadable);
+			"  next: %s\n", all->nr_unreadable, next);
 	else if (orphans->unreadable && geteuid())
 		fputs("Partitions whose VMM has ended are shown to root only.\n", stderr);
 }
