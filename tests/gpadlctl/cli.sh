@@ -60,6 +60,60 @@ guest()
 	printf 'vmbus-backend:\trelid=3 LUN 0 of naa.5001405: 3 "requests" \\ in flight\n'
 }
 
+# partition N OWNER: as debugfs shows it
+partition()
+{
+	mkdir -p "$root/sys/kernel/debug/vmbus_gpadl/$1"
+	printf 'owner pid            %s\npinned host pages    12\n' "$2" \
+		>"$root/sys/kernel/debug/vmbus_gpadl/$1/stats"
+	: >"$root/sys/kernel/debug/vmbus_gpadl/$1/gpadls"
+}
+
+# That it has the partition open cannot be seen, nor that it has not
+owner_cannot_be_seen()
+{
+	partition 1 200
+	hidden says '^Partition 1: process 200 made it; who has its file open cannot be seen$' list
+	hidden json '[o["partition"] for o in d["orphans"]] == [9]' list
+}
+
+owner_has_closed_it()
+{
+	partition 5 300
+	says '^Partition 5: its VMM has ended' list
+	hidden says '^Partition 5: process 300 made it' list
+	printf 'Name:\tvmm\nState:\tZ (zombie)\nThreads:\t1\n' >"$root/proc/300/status"
+	hidden says '^Partition 5: its VMM has ended' list
+	# Its first thread has ended, and others have not
+	printf 'Name:\tvmm\nState:\tZ (zombie)\nThreads:\t2\n' >"$root/proc/300/status"
+	hidden says '^Partition 5: process 300 made it' list
+	rm -r "$root/sys/kernel/debug/vmbus_gpadl/5" "$root/proc/300/status"
+}
+
+# The process that made it was looked at before
+made_meanwhile()
+{
+	local place=$root/sys/kernel/debug/vmbus_gpadl/5
+
+	partition 5.late 0
+	FAKE_LATE=$place json '[o["partition"] for o in d["orphans"]] == [9]' list
+	[ -d "$place" ]
+	json 'sorted(o["partition"] for o in d["orphans"]) == [5, 9]' list
+	rm -r "$place"
+}
+
+many_orphans()
+{
+	local i
+
+	for ((i = 1000; i < 1100; i++)); do
+		partition "$i" 0
+	done
+	json 'len(d["orphans"]) == 101' list
+	says '^Partition 1099: its VMM has ended' list
+	rm -r "$root"/sys/kernel/debug/vmbus_gpadl/1???
+}
+
 metrics_can_be_read() { run metrics | python3 "$here/prometheus.py"; }
 
 # check_advises CHECK TEXT NEXT: that check has failed, for that reason, and the next step is that
@@ -155,6 +209,10 @@ ok "list: a guest whose file two processes have" \
 	json '[g["pid"] for g in d["guests"] if g["partition"] == 0 and g["is_partition"]] == [100]' list
 ok "list: a VMM that has ended" says '^Partition 9: its VMM has ended; 12 host pages' list
 ok "list: what that holds" says 'GPADL 0xe1e10, channel 3: mapped for 17 s' list
+ok "list: a partition whose owner cannot be looked at" owner_cannot_be_seen
+ok "list: one whose owner lives" owner_has_closed_it
+ok "list: one that was made meanwhile" made_meanwhile
+ok "list: all that are left, however many" many_orphans
 ok "show: by partition" says '^Partition 1: process 200' show 1
 ok "show: by process" says '^Partition 1: process 200' show 200
 ok "show: what is stuck, in plain words" \

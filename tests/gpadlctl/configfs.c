@@ -10,6 +10,7 @@
  *				its rmdir
  *	FAKE_SECRET=TEXT	EACCES upon the opendir of a path that ends so
  *	FAKE_SECRET_LINKS=TEXT	EACCES upon the readlink of a path with that in it
+ *	FAKE_LATE=PATH		PATH is there, which was PATH.late, upon the opendir of /proc
  *	FAKE_NO_PIPE=1		an instance of tracefs has no trace_pipe
  */
 #include <dirent.h>
@@ -211,6 +212,14 @@ int __wrap_rmdir(const char *path)
 
 DIR *__wrap_opendir(const char *path)
 {
+	const char *late = getenv("FAKE_LATE");
+	char name[1024];
+
+	if (late && strlen(path) > 5 && !strcmp(path + strlen(path) - 5, "/proc")) {
+		snprintf(name, sizeof(name), "%s.late", late);
+		if (rename(name, late))
+			abort();
+	}
 	if (!ends_as(path, "FAKE_SECRET"))
 		return __real_opendir(path);
 	errno = EACCES;

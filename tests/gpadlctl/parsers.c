@@ -318,8 +318,10 @@ static void reads_what_debugfs_shows(void)
 	struct orphan o = {};
 
 	EXPECT(!orphan_parse(&o, "owner pid            0\npinned host pages    12\n", gpadls));
-	EXPECT(o.pinned_pages == 12 && o.mapped == 2);
+	EXPECT(o.pinned_pages == 12 && o.mapped == 2 && !o.owner);
 	EXPECT(o.handle == 0xe1e11 && o.relid == 3 && o.age == 42);
+	EXPECT(!orphan_parse(&o, "owner pid            77\npinned host pages    1\n", ""));
+	EXPECT(o.owner == 77);
 	EXPECT(orphan_parse(&o, "", "") == -ENOENT);
 }
 

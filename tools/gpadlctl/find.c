@@ -279,6 +279,8 @@ struct guest *guests_select(struct guests *all, const char *which)
 
 /* ---- Partitions that nobody has open any more ---- */
 
+static const char orphans_dir[] = "/sys/kernel/debug/vmbus_gpadl";
+
 /* Of the text of debugfs, which is no interface: what does not match is left out. */
 int orphan_parse(struct orphan *o, const char *stats, const char *gpadls)
 {
@@ -289,6 +291,9 @@ int orphan_parse(struct orphan *o, const char *stats, const char *gpadls)
 	if (!line)
 		return -ENOENT;
 	o->pinned_pages = strtoull(line + strlen("pinned host pages"), NULL, 10);
+	line = strstr(stats, "owner pid");
+	if (line)
+		o->owner = atoi(line + strlen("owner pid"));
 	for (line = gpadls; line && *line; line = strchr(line, '\n'), line += !!line) {
 		if (sscanf(line, "%u %x %15s %*s %*u %*u %*u %*u %u", &relid, &handle, state,
 			   &age) != 4 || !strstr(state, "MAP"))
@@ -313,28 +318,83 @@ static bool is_open(const struct guests *guests, unsigned int partition)
 	return false;
 }
 
-void orphans_find(struct orphans *all, const struct guests *guests)
+/* A process of which nothing is left but its exit status has ended. */
+static bool lives(pid_t pid)
 {
-	static const char dir[] = "/sys/kernel/debug/vmbus_gpadl";
-	DIR *partitions = opendir(rooted("%s", dir));
-	struct dirent *d;
-	struct orphan *o;
+	char *status = read_file(rooted("/proc/%d/status", pid));
+	bool ended = status && strstr(status, "\nState:\tZ") &&
+		     strstr(status, "\nThreads:\t1\n");
+
+	free(status);
+	return !ended && !access(rooted("/proc/%d", pid), F_OK);
+}
+
+/* The number may be that of a new partition, made since the processes were looked at. */
+static bool owner_has_it(const struct orphan *o, struct guests *now)
+{
+	return !find_in_process(now, o->owner) && is_open(now, o->partition);
+}
+
+/* Returns whether nobody has it open that can be looked at. */
+static bool orphan_look(struct orphan *o, const struct guests *guests)
+{
 	char *stats, *gpadls;
+	struct guests now = {};
+	bool is_one;
+
+	if (is_open(guests, o->partition))
+		return false;
+	stats = read_file(rooted("%s/%u/stats", orphans_dir, o->partition));
+	gpadls = read_file(rooted("%s/%u/gpadls", orphans_dir, o->partition));
+	is_one = stats && gpadls && !orphan_parse(o, stats, gpadls);
+	free(stats);
+	free(gpadls);
+	if (!is_one || !o->owner || !lives(o->owner))
+		return is_one;
+	is_one = !owner_has_it(o, &now);
+	o->unseen = guests->nr_unreadable || now.nr_unreadable;
+	guests_free(&now);
+	return is_one;
+}
+
+static int orphan_add(struct orphans *all, unsigned int partition)
+{
+	struct orphan *more = realloc(all->list, (all->nr + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	all->list = more;
+	all->list[all->nr++] = (struct orphan){ .partition = partition };
+	return 0;
+}
+
+int orphans_begin(struct orphans *all)
+{
+	DIR *partitions = opendir(rooted("%s", orphans_dir));
+	struct dirent *d;
+	int ret = 0;
 
 	*all = (struct orphans){};
 	all->unreadable = !partitions && errno == EACCES;
-	while (partitions && all->nr < ARRAY_SIZE(all->list) && (d = readdir(partitions))) {
-		if (!is_number(d->d_name) || is_open(guests, atoi(d->d_name)))
-			continue;
-		stats = read_file(rooted("%s/%s/stats", dir, d->d_name));
-		gpadls = read_file(rooted("%s/%s/gpadls", dir, d->d_name));
-		o = &all->list[all->nr];
-		*o = (struct orphan){ .partition = atoi(d->d_name) };
-		if (stats && gpadls && !orphan_parse(o, stats, gpadls))
-			all->nr++;
-		free(stats);
-		free(gpadls);
-	}
+	while (partitions && !ret && (d = readdir(partitions)))
+		if (is_number(d->d_name))
+			ret = orphan_add(all, atoi(d->d_name));
 	if (partitions)
 		closedir(partitions);
+	return ret;
+}
+
+void orphans_end(struct orphans *all, const struct guests *guests)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < all->nr; i++)
+		if (orphan_look(&all->list[i], guests))
+			all->list[n++] = all->list[i];
+	all->nr = n;
+}
+
+void orphans_free(struct orphans *all)
+{
+	free(all->list);
 }

@@ -129,18 +129,26 @@ struct guest *guests_select(struct guests *all, const char *which);
 struct orphan {
 	unsigned int partition;
 	__u64 pinned_pages;
+	pid_t owner;			/* that made it; 0: it has ended */
+	bool unseen;			/* it lives, and somebody may have the file open */
 	unsigned int mapped;		/* GPADLs */
 	__u64 handle, relid, age;	/* of the one that is mapped longest */
 };
 
 struct orphans {
-	struct orphan list[64];
+	struct orphan *list;
 	unsigned int nr;
 	bool unreadable;		/* only root sees them */
 };
 
 int orphan_parse(struct orphan *o, const char *stats, const char *gpadls);
-void orphans_find(struct orphans *all, const struct guests *guests);
+/*
+ * The partitions that there are, before guests_find(): what is made later is not taken for one that
+ * nobody has. After it, those that nobody has stay.
+ */
+int orphans_begin(struct orphans *all);
+void orphans_end(struct orphans *all, const struct guests *guests);
+void orphans_free(struct orphans *all);
 
 /* ---- words.c: units, and sentences ---- */
 

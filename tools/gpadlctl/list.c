@@ -27,16 +27,20 @@ static void say_unseen(const struct guests *all, const struct orphans *orphans)
 
 static int look(struct guests *all, struct orphans *orphans)
 {
-	int ret = guests_find(all);
+	int ret;
 
+	*all = (struct guests){};
+	ret = orphans_begin(orphans) ?: guests_find(all);
+	if (!ret) {
+		orphans_end(orphans, all);
+		return 0;
+	}
+	guests_free(all);
+	orphans_free(orphans);
 	if (ret == -EPROTO)
 		return fail("install the gpadlctl of the version that the modules have",
 			    "this host's vmbus_host.ko speaks another version of fdinfo");
-	if (ret)
-		return fail("is /proc mounted?", "cannot look at the processes: %s",
-			    strerror(-ret));
-	orphans_find(orphans, all);
-	return 0;
+	return fail("is /proc mounted?", "cannot look at the processes: %s", strerror(-ret));
 }
 
 static void count_problem(void *arg, const char *sentence)
@@ -51,6 +55,8 @@ static void json_orphans(struct json *j, const struct orphans *orphans)
 
 	json_open(j, "orphans", '[');
 	for (o = orphans->list; o < orphans->list + orphans->nr; o++) {
+		if (o->unseen)
+			continue;
 		json_open(j, NULL, '{');
 		json_number(j, "partition", o->partition);
 		json_number(j, "pinned_pages", o->pinned_pages);
@@ -69,6 +75,11 @@ static void print_orphans(const struct orphans *orphans)
 	char age[32];
 
 	for (o = orphans->list; o < orphans->list + orphans->nr; o++) {
+		if (o->unseen) {
+			printf("\nPartition %u: process %d made it; ", o->partition, o->owner);
+			puts("who has its file open cannot be seen");
+			continue;
+		}
 		printf("\nPartition %u: its VMM has ended; ", o->partition);
 		printf("%llu host pages are still pinned\n", o->pinned_pages);
 		if (o->mapped)
@@ -143,6 +154,7 @@ int command_list(int argc, char **argv)
 	}
 	say_unseen(&all, &orphans);
 	guests_free(&all);
+	orphans_free(&orphans);
 	return 0;
 }
 
@@ -260,5 +272,6 @@ int command_show(int argc, char **argv)
 	}
 	say_unseen(&all, &orphans);
 	guests_free(&all);
+	orphans_free(&orphans);
 	return ret;
 }
