@@ -157,23 +157,55 @@ hidden_processes()
 	says '^ +1 +200 ' list
 }
 
-# A trace that goes on until somebody ends it leaves nothing in tracefs
-hangs_up()
+# ended_by SIGNAL: a trace that goes on until somebody ends it leaves nothing in tracefs
+ended_by()
 {
 	local instances=$root/sys/kernel/tracing/instances pid status=0 i
 
 	mkdir -p "$instances"
-	# Whoever runs this may ignore it: nohup does
-	env --default-signal=HUP "$gpadlctl" --root "$root" trace >/dev/null &
+	# Whoever runs this may ignore it: nohup does, and a shell for what is in the background
+	env --default-signal="$1" "$gpadlctl" --root "$root" trace >/dev/null &
 	pid=$!
 	for ((i = 0; i < 100; i++)); do
 		grep -qs 1 "$instances"/*/events/vmbus_host/vmbus_host_send/enable && break
 		sleep 0.1
 	done
-	kill -HUP "$pid"
+	kill -s "$1" "$pid"
 	wait "$pid" || status=$?
 	[ "$status" -eq 0 ]
 	[ -z "$(ls "$instances")" ]
+}
+
+# The reader of what is written has gone, or there is no room: the file ends, and so does that
+cannot_be_written()
+{
+	local status=0
+
+	mkdir -p "$root/sys/kernel/tracing/instances"
+	FAKE_EVENT=$here/trace.txt timeout 20 "$gpadlctl" --root "$root" trace >/dev/full ||
+		status=$?
+	[ "$status" -eq 1 ]
+	[ -z "$(ls "$root/sys/kernel/tracing/instances")" ]
+}
+
+# Also when it does not begin with a second of the clock, upon which the first one would end
+at_least_its_seconds()
+{
+	local begin
+
+	mkdir -p "$root/sys/kernel/tracing/instances"
+	run trace --seconds 0.1
+	sleep 0.4
+	begin=${EPOCHREALTIME/./}
+	run trace --seconds 1
+	[ $((${EPOCHREALTIME/./} - begin)) -ge 1000000 ]
+}
+
+instance_is_there()
+{
+	mkdir -p "$root/sys/kernel/tracing/instances"
+	FAKE_THERE=1 says '^  next: rmdir /sys/kernel/tracing/instances/gpadlctl\.' trace
+	FAKE_THERE=1 refuses 'cannot trace: .*: File exists' trace
 }
 
 no_trace_pipe()
@@ -253,7 +285,13 @@ ok "disk list" says '^system +naa.5001405000000001 +1 +0 fileio +/srv/system.img
 ok "trace: a file" says 'backend maps GPADL 0x1: 8 pages' trace --file "$here/trace.txt"
 ok "trace: what is no file" refuses 'Is a directory' trace --file "$here"
 ok "trace: no trace_pipe" no_trace_pipe
-ok "trace: a hang-up leaves nothing" hangs_up
+ok "trace: a hang-up leaves nothing" ended_by HUP
+ok "trace: nor does SIGQUIT" ended_by QUIT
+ok "trace: ends when nobody can read it" cannot_be_written
+ok "trace: as many seconds as it is told" at_least_its_seconds
+ok "trace: one that was killed has left its instance" instance_is_there
+ok "trace: a copy has no channel" misused 'no channel' trace 0:3 --file "$here/trace.txt"
+ok "trace: a copy has no time" misused 'no --seconds' trace --file "$here/trace.txt" --seconds 1
 ok "trace: no time" misused 'abc is no time' trace --seconds abc
 ok "trace: no time, either" misused '0 is no time' trace --seconds 0
 ok "trace: no channel" misused 'is no channel' trace 3x

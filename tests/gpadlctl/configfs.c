@@ -11,6 +11,8 @@
  *	FAKE_SECRET=TEXT	EACCES upon the opendir of a path that ends so
  *	FAKE_SECRET_LINKS=TEXT	EACCES upon the readlink of a path with that in it
  *	FAKE_LATE=PATH		PATH is there, which was PATH.late, upon the opendir of /proc
+ *	FAKE_EVENT=PATH		what is in the trace_pipe of an instance
+ *	FAKE_THERE=1		EEXIST upon the mkdir of an instance
  *	FAKE_NO_PIPE=1		an instance of tracefs has no trace_pipe
  */
 #include <dirent.h>
@@ -96,7 +98,10 @@ static void fill_instance(const char *path)
 		"vmbus_host/vmbus_host_callback", "vmbus_host/vmbus_host_receive",
 		"vmbus_host/vmbus_host_send",
 	};
-	char name[128], pipe[1024];
+	const char *event = getenv("FAKE_EVENT");
+	char name[128], pipe[1024], text[4096];
+	int fd, from;
+	ssize_t n;
 	size_t i;
 
 	directory(path, "events");
@@ -112,14 +117,25 @@ static void fill_instance(const char *path)
 		return;
 	snprintf(pipe, sizeof(pipe), "%s/trace_pipe", path);
 	/* Somebody has it open for writing: empty is not the end. */
-	if (!mkfifo(pipe, 0600) && open(pipe, O_RDWR | O_CLOEXEC) < 0)
+	fd = mkfifo(pipe, 0600) ? -1 : open(pipe, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		abort();
+	from = event ? open(event, O_RDONLY | O_CLOEXEC) : -1;
+	n = from < 0 ? 0 : read(from, text, sizeof(text));
+	if (n > 0 && write(fd, text, n) != n)
+		abort();
+	if (from >= 0)
+		close(from);
 }
 
 int __wrap_mkdir(const char *path, mode_t mode)
 {
 	if (ends_as(path, "FAKE_SIGNAL"))
 		raise(SIGTERM);
+	if (is_instance(path) && getenv("FAKE_THERE")) {
+		errno = EEXIST;
+		return -1;
+	}
 	if (__real_mkdir(path, mode))
 		return -1;
 	if (is_backstore(path)) {

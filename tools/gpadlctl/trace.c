@@ -348,6 +348,14 @@ static void tell_line(struct trace_state *t, char *line)
 	fflush(stdout);
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 /* Whole lines of what was read; returns how much is left of the last. */
 static size_t tell_lines(struct trace_state *t, char *buf, size_t len, size_t size)
 {
@@ -371,7 +379,7 @@ static int follow(int fd, double seconds)
 {
 	struct trace_state *t = trace_state_new();
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct timespec begin, now;
+	double begin = now();
 	char buf[16384];
 	size_t len = 0;
 	ssize_t n = 0;
@@ -379,17 +387,16 @@ static int follow(int fd, double seconds)
 
 	if (!t)
 		return -ENOMEM;
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (!__atomic_load_n(&ended, __ATOMIC_RELAXED)) {
 		n = read(fd, buf + len, sizeof(buf) - len);
 		if (n > 0)
 			len = tell_lines(t, buf, len + n, sizeof(buf));
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
 			ret = -errno;
-		if (!n || ret)
+		/* Whoever read it may have gone: main() says so. */
+		if (!n || ret || ferror(stdout))
 			break;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (seconds && now.tv_sec - begin.tv_sec >= seconds)
+		if (seconds && now() - begin >= seconds)
 			break;
 		if (n < 0)
 			poll(&p, 1, 200);
@@ -420,7 +427,7 @@ static bool filter_of(const char *which, char *filter, size_t size)
  */
 static void catch_signals(void)
 {
-	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE };
 	struct sigaction action = { .sa_handler = on_signal }, old;
 	size_t i;
 
@@ -446,16 +453,21 @@ static int trace_instance(const char *instance, const char *filter, double secon
 
 static int trace_live(const char *filter, double seconds)
 {
-	char instance[64];
+	char instance[64], next[128];
 	int ret;
 
 	catch_signals();
 	snprintf(instance, sizeof(instance), "/sys/kernel/tracing/instances/gpadlctl.%d",
 		 getpid());
-	if (mkdir(rooted("%s", instance), 0700))
-		return fail(errno == EACCES || errno == EPERM ? "run it as root" :
+	if (mkdir(rooted("%s", instance), 0700)) {
+		/* SIGKILL leaves it, and the number is that of another process some day. */
+		snprintf(next, sizeof(next), "rmdir %s: a gpadlctl that was killed has left it",
+			 instance);
+		return fail(errno == EEXIST ? next :
+			    errno == EACCES || errno == EPERM ? "run it as root" :
 			    "mount -t tracefs none /sys/kernel/tracing",
 			    "cannot trace: %s: %s", instance, strerror(errno));
+	}
 	ret = trace_instance(instance, filter, seconds);
 	if (rmdir(rooted("%s", instance)))
 		ret = fail("rmdir it", "%s is left, and its events are on: %s", instance,
@@ -503,6 +515,10 @@ int command_trace(int argc, char **argv)
 			return misuse("gpadlctl trace [PARTITION:]CHANNEL", "what is %s?", argv[i]);
 		}
 	}
+	/* A copy is read as it is, to its end. */
+	if (file && (which || seconds))
+		return misuse("gpadlctl trace --file FILE",
+			      "--file shows all of a copy: no channel, no --seconds");
 	if (!filter_of(which, filter, sizeof(filter)))
 		return misuse("gpadlctl show lists the channels", "%s is no channel", which);
 	return file ? trace_copy(file) : trace_live(filter, seconds);
