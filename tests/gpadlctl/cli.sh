@@ -224,6 +224,29 @@ ends_with_q()
 	grep -a "every second; q ends" <<<"$said"
 }
 
+live_does_not_see_all()
+{
+	local said
+
+	said=$({ sleep 2.5; printf q; sleep 1; } |
+		FAKE_SECRET=/proc/200/fd timeout 20 script -qec "$gpadlctl --root $root top" /dev/null)
+	grep -a "q ends; 1 processes of other users not seen" <<<"$said"
+}
+
+# While it looks, a guest comes whose fdinfo is another version's: said on the screen of before
+top_cannot_go_on()
+{
+	local said status=0
+
+	printf 'vmbus-version:\t2\n' >"$root/proc/300/fdinfo/7"
+	said=$({ sleep 2.5; ln -sfn /dev/vmbus-host "$root/proc/300/fd/7"; sleep 3; printf q; sleep 1; } |
+		timeout 20 script -qec "$gpadlctl --root $root top" /dev/null) || status=$?
+	ln -sfn /dev/null "$root/proc/300/fd/7"
+	rm "$root/proc/300/fdinfo/7"
+	[ "$status" -eq 1 ]
+	grep -a "cannot look at the processes: Protocol error" <<<"${said##*1049l}"
+}
+
 # as_documented COMMAND [ARGUMENT]...: the keys are those that the manual names
 as_documented()
 {
@@ -254,6 +277,8 @@ ok "show: no such guest" refuses 'there is no guest 77' show 77
 ok "top: one look without a terminal" says '^ +1 +3 vmbus_scsi +open' top
 ok "top: what is stuck" says '^! GPADL 0xe1e11' top
 ok "top: live, and q ends it" ends_with_q
+ok "top: live, says what it does not see" live_does_not_see_all
+ok "top: live, says why it cannot go on" top_cannot_go_on
 ok "check: says what is missing" refuses '^FAILED +kvm' check
 ok "check: no KVM, and what to do" check_advises kvm '/dev/kvm: No such file' \
 	'modprobe kvm_intel or kvm_amd'

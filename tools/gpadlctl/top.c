@@ -234,17 +234,32 @@ static bool wait_key(int ms)
 	return read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q';
 }
 
+static void print_head(const struct guests *all)
+{
+	/* Home; erase what is behind: no flicker */
+	printf("\033[H\033[J\033[1mgpadlctl top\033[0m, every second; q ends");
+	if (all->hidden)
+		printf("; processes of other users are hidden");
+	else if (all->nr_unreadable)
+		printf("; %u processes of other users not seen", all->nr_unreadable);
+	puts("\n");
+}
+
+/* 0, or what guests_find() returns */
 static int run_live(struct guests *old, double since)
 {
 	struct guests all;
 	double at;
+	int ret;
 
 	while (!wait_key(1000)) {
-		if (guests_find(&all))
-			break;
+		ret = guests_find(&all);
+		if (ret) {
+			guests_free(&all);
+			return ret;
+		}
 		at = now();
-		/* Home; erase what is behind: no flicker */
-		printf("\033[H\033[J\033[1mgpadlctl top\033[0m, every second; q ends\n\n");
+		print_head(&all);
 		print_all(old, &all, at - since, terminal_lines() - 3);
 		fflush(stdout);
 		guests_free(old);
@@ -261,14 +276,12 @@ static int run_once(struct guests *old, double since)
 
 	sleep(1);
 	ret = guests_find(&all);
-	if (ret)
-		return fail("gpadlctl check", "cannot look at the processes: %s", strerror(-ret));
-	if (want_json)
+	if (!ret && want_json)
 		json_all(old, &all, now() - since);
-	else
+	else if (!ret)
 		print_all(old, &all, now() - since, 10000);
 	guests_free(&all);
-	return 0;
+	return ret;
 }
 
 int command_top(int argc, char **argv)
@@ -281,15 +294,14 @@ int command_top(int argc, char **argv)
 	if (argc)
 		return misuse("gpadlctl top", "top takes no arguments");
 	ret = guests_find(&old);
-	if (ret)
-		return fail("gpadlctl check", "cannot look at the processes: %s", strerror(-ret));
 	since = now();
-	if (!want_json && terminal_begin()) {
+	if (!ret && !want_json && terminal_begin()) {
 		ret = run_live(&old, since);
 		terminal_restore();
-	} else {
+	} else if (!ret) {
 		ret = run_once(&old, since);
 	}
 	guests_free(&old);
-	return ret;
+	/* When the terminal is what it was: the other screen is gone. */
+	return ret ? fail("gpadlctl check", "cannot look at the processes: %s", strerror(-ret)) : 0;
 }
