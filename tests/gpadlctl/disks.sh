@@ -290,6 +290,14 @@ busy_group()
 	nothing_is_left
 }
 
+# Another tool may have made it
+name_that_drives_a_terminal()
+{
+	backstore fileio_7 $'\033[2Jx' "$image"
+	says "^\?\[2Jx {16}- " disk list
+	says "^Disk \?\[2Jx is gone" disk delete $'\033[2Jx'
+}
+
 # By another tool: gpadlctl itself waits for its turn
 lun_meanwhile()
 {
@@ -375,5 +383,6 @@ fresh "delete: so does one that is not empty any more" lun_meanwhile
 fresh "delete: a target without disks" target_without_disks
 fresh "delete --json: a target" target_in_json
 fresh "delete --json: a disk" disk_in_json
+fresh "list: a name that drives a terminal" name_that_drives_a_terminal
 fresh "list: a file's name is UTF-8" name_of_many_letters
 finish

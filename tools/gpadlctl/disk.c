@@ -13,18 +13,27 @@
 
 /* ---- list ---- */
 
-/* A path as a terminal may have it */
-static void print_path(const char *path)
+/* A path, or a name, as a terminal may have it. Returns how many characters it has. */
+static int print_text(const char *text)
 {
 	size_t len;
+	int n;
 
-	for (; *path; path += len) {
-		len = printable_length(path);
+	for (n = 0; *text; text += len, n++) {
+		len = printable_length(text);
 		if (len)
-			fwrite(path, len, 1, stdout);
+			fwrite(text, len, 1, stdout);
 		else
 			putchar('?'), len = 1;
 	}
+	return n;
+}
+
+static void print_column(const char *text, int width)
+{
+	int n = print_text(text);
+
+	printf("%*s ", n < width ? width - n : 0, "");
 }
 
 static void print_row(const char *name, const char *wwn, const char *tpgt, const char *lun,
@@ -36,9 +45,10 @@ static void print_row(const char *name, const char *wwn, const char *tpgt, const
 		printf("%-20s %-20s %5s %5s %-12s %s\n", "NAME", "TARGET", "GROUP", "LUN", "KIND",
 		       "DATA");
 	backstore_path(backstore, path, sizeof(path));
-	printf("%-20s %-20s %5s %5s %-12.*s ", name, wwn, tpgt, lun, backstore_kind(backstore),
-	       backstore);
-	print_path(path);
+	print_column(name, 20);
+	print_column(wwn, 20);
+	printf("%5s %5s %-12.*s ", tpgt, lun, backstore_kind(backstore), backstore);
+	print_text(path);
 	puts(*lun == '-' ? " (not in use)" : "");
 }
 
@@ -238,7 +248,7 @@ static void say_data(const struct deleted *d)
 		fputs(", and so is its data, which was in memory", stdout);
 	} else if (*d->path) {
 		fputs("; its data stays in ", stdout);
-		print_path(d->path);
+		print_text(d->path);
 	} else {
 		fputs("; its data stays where it is", stdout);
 	}
@@ -256,7 +266,9 @@ static void say_deleted(const struct deleted *d)
 		json_end(&j);
 		return;
 	}
-	printf("Disk %s is gone", d->name);
+	fputs("Disk ", stdout);
+	print_text(d->name);
+	fputs(" is gone", stdout);
 	say_data(d);
 	puts(".");
 	if (d->target_stays)
