@@ -6,6 +6,7 @@
  *
  *	FAKE_SIGNAL=TEXT	SIGTERM upon the mkdir or rmdir of a path that ends so
  *	FAKE_BUSY=TEXT		EBUSY upon the rmdir of a path that ends so
+ *	FAKE_REFUSED=TEXT	EACCES upon the rmdir or unlink of a path that ends so
  *	FAKE_LUN=TEXT		a logical unit in the portal group whose path ends so, just before
  *				its rmdir
  *	FAKE_SECRET=TEXT	EACCES upon the opendir of a path that ends so
@@ -214,7 +215,9 @@ int __wrap_rmdir(const char *path)
 	if (ends_as(path, "FAKE_LUN"))
 		directory(path, "lun/lun_7");
 	snprintf(luns, sizeof(luns), "%s/lun", path);
-	if (ends_as(path, "FAKE_BUSY") || (is_backstore(path) && is_linked(path)))
+	if (ends_as(path, "FAKE_REFUSED"))
+		error = EACCES;
+	else if (ends_as(path, "FAKE_BUSY") || (is_backstore(path) && is_linked(path)))
 		error = EBUSY;
 	else if ((is_lun(path) && has_own(path, true)) || (is_group(path) && has_own(luns, false)))
 		error = ENOTEMPTY;
@@ -224,6 +227,14 @@ int __wrap_rmdir(const char *path)
 	if (is_backstore(path) || is_lun(path) || is_group(path) || is_instance(path))
 		nftw(path, remove_one, 16, FTW_PHYS | FTW_DEPTH);
 	return __real_rmdir(path);
+}
+
+int __wrap_unlink(const char *path)
+{
+	if (!ends_as(path, "FAKE_REFUSED"))
+		return __real_unlink(path);
+	errno = EACCES;
+	return -1;
 }
 
 DIR *__wrap_opendir(const char *path)

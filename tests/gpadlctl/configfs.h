@@ -8,10 +8,12 @@
 
 int __real_mkdir(const char *path, mode_t mode);
 int __real_rmdir(const char *path);
+int __real_unlink(const char *path);
 DIR *__real_opendir(const char *path);
 ssize_t __real_readlink(const char *path, char *buf, size_t size);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_rmdir(const char *path);
+int __wrap_unlink(const char *path);
 DIR *__wrap_opendir(const char *path);
 ssize_t __wrap_readlink(const char *path, char *buf, size_t size);
 

@@ -290,6 +290,20 @@ busy_group()
 	nothing_is_left
 }
 
+# Who is not root hears that, and not of a VMM
+not_root()
+{
+	create data --file "$image" --size 1M
+	FAKE_REFUSED=/lun_0/data says '^  next: run it as root$' disk delete data
+	FAKE_BUSY=/tpgt_1 run disk delete data
+	FAKE_REFUSED=/tpgt_1 says '^  next: run it as root$' disk delete "$wwn"
+	mkdir -p "$group/lun/lun_0"
+	FAKE_REFUSED=/lun_0 says '^  next: run it as root$' disk delete "$wwn"
+	FAKE_BUSY=/tpgt_1 says '^  next: .*stop the VMM that uses it$' disk delete "$wwn"
+	run disk delete "$wwn"
+	nothing_is_left
+}
+
 # Another tool may have made it
 name_that_drives_a_terminal()
 {
@@ -379,6 +393,7 @@ fresh "delete: a backstore that another fabric has" other_fabric
 fresh "delete: a backstore that nobody has" unused
 fresh "delete: again, after it failed half way" busy_backstore
 fresh "delete: a portal group that a VMM has keeps its nexus" busy_group
+fresh "delete: says that it wants root" not_root
 fresh "delete: so does one that is not empty any more" lun_meanwhile
 fresh "delete: a target without disks" target_without_disks
 fresh "delete --json: a target" target_in_json

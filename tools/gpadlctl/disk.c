@@ -173,12 +173,17 @@ static int disk_list(int argc)
 
 /* ---- delete: steps ---- */
 
+static bool is_refused(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
 static bool remove_dir(const char *path, const char *next)
 {
 	if (!rmdir(path) || errno == ENOENT)
 		return true;
-	fail(errno == EACCES || errno == EPERM ? "run it as root" : next, "cannot remove %s: %s",
-	     path, strerror(errno));
+	fail(is_refused(errno) ? "run it as root" : next, "cannot remove %s: %s", path,
+	     strerror(errno));
 	return false;
 }
 
@@ -206,7 +211,7 @@ static void remove_target(const char *wwn)
 /*
  * With its last logical unit, a portal group goes, and with that the target. Its nexus goes with
  * it, and stays if it stays. Returns 0; -EBUSY if a VMM has it; -ENOTEMPTY if somebody has made a
- * logical unit meanwhile.
+ * logical unit meanwhile; or what else rmdir() says.
  */
 static int remove_group(const struct lun *l)
 {
@@ -286,26 +291,31 @@ static bool may_lose(const char *name, const char *backstore, bool force)
 	return false;
 }
 
-/* Of a portal group, the directories that are no logical units: nothing is linked there. */
-static void remove_unlinked(const struct lun *l)
+/*
+ * Of a portal group, the directories that are no logical units: nothing is linked there. Returns 0,
+ * or what kept the last one, be it a link.
+ */
+static int remove_unlinked(const struct lun *l)
 {
 	DIR *luns = open_level(l, LEVEL_LUNS);
 	struct dirent *e;
+	int ret = 0;
 
 	while (luns && (e = readdir(luns)))
-		if (!strncmp(e->d_name, "lun_", 4))
-			rmdir(rooted("%s/" FABRIC "/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt,
-				     e->d_name));
+		if (!strncmp(e->d_name, "lun_", 4) &&
+		    rmdir(rooted("%s/" FABRIC "/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt, e->d_name)))
+			ret = -errno;
 	if (luns)
 		closedir(luns);
+	return ret;
 }
 
 /* A target whose disks went while a VMM had it */
 static int delete_target(const char *wwn)
 {
 	struct lun l = { .fabric = FABRIC };
+	int ret, error = 0;
 	struct dirent *e;
-	bool gone = true;
 	struct json j;
 	DIR *groups;
 
@@ -317,12 +327,15 @@ static int delete_target(const char *wwn)
 		if (strncmp(e->d_name, "tpgt_", 5))
 			continue;
 		snprintf(l.tpgt, sizeof(l.tpgt), "%.31s", e->d_name);
-		remove_unlinked(&l);
-		gone = is_empty(&l) && !remove_group(&l) && gone;
+		ret = remove_unlinked(&l) ?: remove_group(&l);
+		error = ret ?: error;
 	}
 	closedir(groups);
 	remove_target(wwn);
-	if (!gone)
+	if (error && error != -EBUSY && error != -ENOTEMPTY)
+		return fail(is_refused(-error) ? "run it as root" : "gpadlctl disk list",
+			    "cannot remove %s: %s", wwn, strerror(-error));
+	if (error)
 		return fail("gpadlctl disk list; stop the VMM that uses it",
 			    "%s has disks, or a VMM has it", wwn);
 	if (want_json) {
@@ -348,8 +361,8 @@ static int delete_lun(const struct lun *l, bool force)
 	backstore_path(l->backstore, d.path, sizeof(d.path));
 	if (unlink(rooted("%s/" FABRIC "/%s/%s/lun/%s/%s", TARGET, l->wwn, l->tpgt, l->lun,
 			  l->name)))
-		return fail("run it as root", "cannot take %s from its target: %s", l->name,
-			    strerror(errno));
+		return fail(is_refused(errno) ? "run it as root" : "gpadlctl disk list",
+			    "cannot take %s from its target: %s", l->name, strerror(errno));
 	if (!remove_dir(rooted("%s/" FABRIC "/%s/%s/lun/%s", TARGET, l->wwn, l->tpgt, l->lun),
 			"see what is in it, then gpadlctl disk list"))
 		return 1;
