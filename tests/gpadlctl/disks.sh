@@ -181,6 +181,15 @@ undo_that_fails()
 		disk create data --file "$image" --size 1M
 }
 
+# What cannot be looked at is not what is not there
+not_to_be_looked_at()
+{
+	touch "$root/srv/file"
+	refuses 'cannot look at .*/file/data.img: Not a directory' \
+		disk create data --file "$root/srv/file/data.img" --size 1M
+	nothing_is_left
+}
+
 interrupted_create()
 {
 	local status=0
@@ -369,6 +378,7 @@ fresh "create: the shortest disks" shortest
 fresh "create: nothing is left of one that failed" undone
 fresh "create: says what is left" undo_that_fails
 fresh "create: nothing is left of one that was interrupted" interrupted_create
+fresh "create: a file that cannot be looked at" not_to_be_looked_at
 fresh "create: an ignored signal does not interrupt" nohup_create
 fresh "create: no size" misused 'no size' disk create a --file /a --size 10X
 fresh "create: nowhere" misused 'where is the data' disk create a

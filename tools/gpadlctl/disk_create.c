@@ -176,9 +176,11 @@ static bool target_is_there(void)
 static bool make_file(struct made *made, struct disk *d)
 {
 	struct stat st;
-	int fd;
+	int fd, ret = stat(d->path, &st);
 
-	if (!stat(d->path, &st)) {
+	if (ret && errno != ENOENT)
+		return step_failed("look at", d->path);
+	if (!ret) {
 		if (!S_ISREG(st.st_mode)) {
 			fail("--block for devices", "%s is no file", d->path);
 			return false;
@@ -456,7 +458,7 @@ static int check_create(struct disk *d)
 
 struct taken {
 	const struct disk *d;
-	struct stat st;		/* of what is to have the data */
+	struct statx st;	/* of what is to have the data */
 	bool by_name, by_data;
 	char backstore[300];	/* that has the data */
 };
@@ -477,22 +479,34 @@ static int unused_takes(const char *backstore, void *arg)
 	return t->by_name;
 }
 
-/* Whatever leads there: two names of one file, two nodes of one device */
-static bool is_same(const struct stat *a, const struct stat *b)
+/*
+ * As the kernel has it: a server that is dead is not asked for what it knows of the data of another
+ * disk, which would hold up all commands for disks. To find the name, it may be asked.
+ */
+static int look_at(const char *path, struct statx *st)
 {
-	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-		return a->st_rdev == b->st_rdev;
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+		     STATX_TYPE | STATX_INO, st);
+}
+
+/* Whatever leads there: two names of one file, two nodes of one device */
+static bool is_same(const struct statx *a, const struct statx *b)
+{
+	if (S_ISBLK(a->stx_mode) && S_ISBLK(b->stx_mode))
+		return a->stx_rdev_major == b->stx_rdev_major &&
+		       a->stx_rdev_minor == b->stx_rdev_minor;
+	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor &&
+	       a->stx_ino == b->stx_ino;
 }
 
 static int backstore_takes(const char *backstore, void *arg)
 {
 	struct taken *t = arg;
 	char path[512];
-	struct stat st;
+	struct statx st;
 
 	backstore_path(backstore, path, sizeof(path));
-	t->by_data = *path && !stat(path, &st) && is_same(&t->st, &st);
+	t->by_data = *path && !look_at(path, &st) && is_same(&t->st, &st);
 	if (t->by_data)
 		snprintf(t->backstore, sizeof(t->backstore), "%s", backstore);
 	return t->by_data;
@@ -513,8 +527,11 @@ static bool is_taken(const struct disk *d)
 		fail("another name; gpadlctl disk list", "there is a disk %s already", d->name);
 		return true;
 	}
-	if (d->store == STORE_MEMORY || stat(d->path, &t.st))
+	if (d->store == STORE_MEMORY)
 		return false;
+	/* What is not there is nobody's; what cannot be looked at may be. */
+	if (look_at(d->path, &t.st))
+		return errno != ENOENT && !step_failed("look at", d->path);
 	walk_backstores(&(struct backstore_walk){ backstore_takes, &t });
 	if (t.by_data)
 		fail("gpadlctl disk list; one more LUN on it: Documentation/disks.rst",
