@@ -181,6 +181,22 @@ undo_that_fails()
 		disk create data --file "$image" --size 1M
 }
 
+# Nobody would know its name
+not_told()
+{
+	local status=0
+
+	run disk create --memory 1M >/dev/full || status=$?
+	[ "$status" -eq 1 ]
+	nothing_is_left
+	# A reader that has gone ends it, as any program; not before all is undone
+	status=0
+	{ sleep 1; env --default-signal=PIPE "$gpadlctl" --root "$root" disk create --memory 1M ||
+		echo $? >"$root/status"; } | true || status=$?
+	[ "$(cat "$root/status")" -eq 141 ]
+	nothing_is_left
+}
+
 # What cannot be looked at is not what is not there
 not_to_be_looked_at()
 {
@@ -378,6 +394,7 @@ fresh "create: the shortest disks" shortest
 fresh "create: nothing is left of one that failed" undone
 fresh "create: says what is left" undo_that_fails
 fresh "create: nothing is left of one that was interrupted" interrupted_create
+fresh "create: nor of one that nobody was told of" not_told
 fresh "create: a file that cannot be looked at" not_to_be_looked_at
 fresh "create: an ignored signal does not interrupt" nohup_create
 fresh "create: no size" misused 'no size' disk create a --file /a --size 10X

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -553,9 +554,18 @@ static bool make_disk(struct disk *d)
 		fail("gpadlctl disk create, again", "interrupted: the disk is not made");
 		done = false;
 	}
+	/* The name may be one by chance, and nobody else knows it. */
 	if (done)
 		say_created(d);
-	else
+	if (done && (fflush(stdout) || ferror(stdout))) {
+		/* Not later, either: it is not made. */
+		__fpurge(stdout);
+		clearerr(stdout);
+		fail("gpadlctl disk create, again",
+		     "cannot write the output: the disk is not made");
+		done = false;
+	}
+	if (!done)
 		made_undo(&made);
 	changes_end();
 	return done;

@@ -78,7 +78,7 @@ bool step_write(const char *path, const char *text)
 
 /* ---- All or nothing ---- */
 
-static const int deadly[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+static const int deadly[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE };
 
 /* One that is ignored, by nohup for example, would stay pending as long as it is blocked. */
 static void deadly_signals(sigset_t *set)
