@@ -270,6 +270,14 @@ check_first_backend()
 	done
 }
 
+# dkms_modules DIRECTORY: what DKMS is to find built for the kernel that has its headers there
+dkms_modules()
+{
+	# shellcheck disable=SC2016 # the inner shell expands them
+	kernel_source_dir=$1 bash -c '. packaging/dkms.conf.in; printf "%s\n" "${BUILT_MODULE_NAME[@]}"' |
+		sort
+}
+
 # make install puts everything in its place, and make uninstall takes all of it away. A
 # backend is built by what is installed.
 check_install()
@@ -288,7 +296,12 @@ check_install()
 	check_first_backend || return 1
 	# Nor does DKMS leave one out
 	diff <(find "$dest/lib/modules" -name '*.ko*' -printf '%f\n' | sed 's/\.ko.*//' | sort) \
-		<(sed -n 's/^BUILT_MODULE_NAME.*="\(.*\)"$/\1/p' packaging/dkms.conf.in | sort) || return 1
+		<(dkms_modules "$stock/build") || return 1
+	# A kernel without the SCSI target
+	mkdir -p "$dir/headers"
+	echo "# CONFIG_TARGET_CORE is not set" >"$dir/headers/.config"
+	diff <(dkms_modules "$stock/build" | grep -v '^vmbus_scsi$') \
+		<(dkms_modules "$dir/headers") || return 1
 	make -s -C "$dir/build" DESTDIR="$dest" uninstall
 	[ ! -e "$dest" ] || find "$dest"
 }
