@@ -69,6 +69,21 @@ partition()
 	: >"$root/sys/kernel/debug/vmbus_gpadl/$1/gpadls"
 }
 
+# The disk that does not answer is what keeps it
+requests_are_left()
+{
+	local place=$root/sys/kernel/debug/vmbus_gpadl/5
+
+	partition 5 0
+	echo "requests' host pages 2048" >>"$place/stats"
+	printf 'relid    in-flight   most requests pages-each\n1                3     12      256        512\n' \
+		>"$place/requests"
+	says '^Partition 5: its VMM has ended; 12 host pages are still pinned, and 2048 for requests$' list
+	says '^  channel 1: 3 requests are in flight: a disk, or its backstore, does not answer' list
+	json '{o["partition"]: (o["request_pages"], o["in_flight"]) for o in d["orphans"]} == {5: (2048, 3), 9: (0, 0)}' list
+	rm -r "$place"
+}
+
 # That it has the partition open cannot be seen, nor that it has not
 owner_cannot_be_seen()
 {
@@ -264,6 +279,7 @@ ok "list: a guest whose file two processes have" \
 	json '[g["pid"] for g in d["guests"] if g["partition"] == 0 and g["is_partition"]] == [100]' list
 ok "list: a VMM that has ended" says '^Partition 9: its VMM has ended; 12 host pages' list
 ok "list: what that holds" says 'GPADL 0xe1e10, channel 3: mapped for 17 s' list
+ok "list: one with requests that are under way" requests_are_left
 ok "list: a partition whose owner cannot be looked at" owner_cannot_be_seen
 ok "list: one whose owner lives" owner_has_closed_it
 ok "list: one that was made meanwhile" made_meanwhile

@@ -315,14 +315,21 @@ static void reads_what_debugfs_shows(void)
 		"    3    0xe1e10 READY      rw         8     1     1        1     0\n"
 		"    3    0xe1e11 MAPPED     rw         8     1     1        1    42 tearing-down revoked\n"
 		"    4    0xe1e12 MAPPED     rw         8     1     1        1     7\n";
+	static const char requests[] =
+		"relid    in-flight   most requests pages-each\n"
+		"3                2      9      256        512\n"
+		"4                3      9      256        512 destroyed\n"
+		"5                0      9      256        512\n";
 	struct orphan o = {};
 
-	EXPECT(!orphan_parse(&o, "owner pid            0\npinned host pages    12\n", gpadls));
+	EXPECT(!orphan_parse(&o, "owner pid            0\npinned host pages    12\n"
+				 "requests' host pages 2048\n", gpadls, requests));
 	EXPECT(o.pinned_pages == 12 && o.mapped == 2 && !o.owner);
 	EXPECT(o.handle == 0xe1e11 && o.relid == 3 && o.age == 42);
-	EXPECT(!orphan_parse(&o, "owner pid            77\npinned host pages    1\n", ""));
-	EXPECT(o.owner == 77);
-	EXPECT(orphan_parse(&o, "", "") == -ENOENT);
+	EXPECT(o.request_pages == 2048 && o.in_flight == 5 && o.most == 3 && o.most_relid == 4);
+	EXPECT(!orphan_parse(&o, "owner pid            77\npinned host pages    1\n", "", ""));
+	EXPECT(o.owner == 77 && !o.request_pages);
+	EXPECT(orphan_parse(&o, "", "", "") == -ENOENT);
 }
 
 /* ---- Tracepoints ---- */
@@ -480,7 +487,7 @@ static void takes_whatever_comes(void)
 		spoil(text, 512);
 		trace_line(t, text, out, sizeof(out));
 		o = (struct orphan){};
-		orphan_parse(&o, "pinned host pages 1", text);
+		orphan_parse(&o, "pinned host pages 1", text, text);
 	}
 	EXPECT(null);
 	fclose(null);

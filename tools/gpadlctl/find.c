@@ -281,20 +281,50 @@ struct guest *guests_select(struct guests *all, const char *which)
 
 static const char orphans_dir[] = "/sys/kernel/debug/vmbus_gpadl";
 
-/* Of the text of debugfs, which is no interface: what does not match is left out. */
-int orphan_parse(struct orphan *o, const char *stats, const char *gpadls)
+/* 0 if it is not there */
+static __u64 stat_of(const char *stats, const char *key)
 {
-	const char *line = strstr(stats, "pinned host pages");
+	const char *line = strstr(stats, key);
+
+	return line ? strtoull(line + strlen(key), NULL, 10) : 0;
+}
+
+static const char *next_line(const char *line)
+{
+	line = strchr(line, '\n');
+	return line ? line + 1 : NULL;
+}
+
+static void orphan_requests(struct orphan *o, const char *requests)
+{
+	unsigned int relid, nr;
+	const char *line;
+
+	for (line = requests; line && *line; line = next_line(line)) {
+		if (sscanf(line, "%u %u", &relid, &nr) != 2)
+			continue;
+		o->in_flight += nr;
+		if (nr <= o->most)
+			continue;
+		o->most = nr;
+		o->most_relid = relid;
+	}
+}
+
+/* Of the text of debugfs, which is no interface: what does not match is left out. */
+int orphan_parse(struct orphan *o, const char *stats, const char *gpadls, const char *requests)
+{
 	unsigned int relid, handle, age;
+	const char *line;
 	char state[16];
 
-	if (!line)
+	if (!strstr(stats, "pinned host pages"))
 		return -ENOENT;
-	o->pinned_pages = strtoull(line + strlen("pinned host pages"), NULL, 10);
-	line = strstr(stats, "owner pid");
-	if (line)
-		o->owner = atoi(line + strlen("owner pid"));
-	for (line = gpadls; line && *line; line = strchr(line, '\n'), line += !!line) {
+	o->pinned_pages = stat_of(stats, "pinned host pages");
+	o->request_pages = stat_of(stats, "requests' host pages");
+	o->owner = stat_of(stats, "owner pid");
+	orphan_requests(o, requests);
+	for (line = gpadls; line && *line; line = next_line(line)) {
 		if (sscanf(line, "%u %x %15s %*s %*u %*u %*u %*u %u", &relid, &handle, state,
 			   &age) != 4 || !strstr(state, "MAP"))
 			continue;
@@ -338,7 +368,7 @@ static bool owner_has_it(const struct orphan *o, struct guests *now)
 /* Returns whether nobody has it open that can be looked at. */
 static bool orphan_look(struct orphan *o, const struct guests *guests)
 {
-	char *stats, *gpadls;
+	char *stats, *gpadls, *requests;
 	struct guests now = {};
 	bool is_one;
 
@@ -346,9 +376,11 @@ static bool orphan_look(struct orphan *o, const struct guests *guests)
 		return false;
 	stats = read_file(rooted("%s/%u/stats", orphans_dir, o->partition));
 	gpadls = read_file(rooted("%s/%u/gpadls", orphans_dir, o->partition));
-	is_one = stats && gpadls && !orphan_parse(o, stats, gpadls);
+	requests = read_file(rooted("%s/%u/requests", orphans_dir, o->partition));
+	is_one = stats && gpadls && !orphan_parse(o, stats, gpadls, requests ?: "");
 	free(stats);
 	free(gpadls);
+	free(requests);
 	if (!is_one || !o->owner || !lives(o->owner))
 		return is_one;
 	is_one = !owner_has_it(o, &now);

@@ -133,6 +133,9 @@ struct orphan {
 	bool unseen;			/* it lives, and somebody may have the file open */
 	unsigned int mapped;		/* GPADLs */
 	__u64 handle, relid, age;	/* of the one that is mapped longest */
+	__u64 request_pages;		/* pinned for requests, beside those of GPADLs */
+	__u64 in_flight;		/* requests */
+	__u64 most, most_relid;		/* of them, those of the channel that has most */
 };
 
 struct orphans {
@@ -141,7 +144,7 @@ struct orphans {
 	bool unreadable;		/* only root sees them */
 };
 
-int orphan_parse(struct orphan *o, const char *stats, const char *gpadls);
+int orphan_parse(struct orphan *o, const char *stats, const char *gpadls, const char *requests);
 /*
  * The partitions that there are, before guests_find(): what is made later is not taken for one that
  * nobody has. After it, those that nobody has stay.

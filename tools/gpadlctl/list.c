@@ -64,9 +64,20 @@ static void json_orphans(struct json *j, const struct orphans *orphans)
 		json_number(j, "relid", o->relid);
 		json_number(j, "handle", o->handle);
 		json_number(j, "age", o->age);
+		json_number(j, "request_pages", o->request_pages);
+		json_number(j, "in_flight", o->in_flight);
 		json_close(j, '}');
 	}
 	json_close(j, ']');
+}
+
+static void print_in_flight(const struct orphan *o)
+{
+	printf("  channel %llu: %llu request%s in flight", o->most_relid, o->most,
+	       o->most == 1 ? " is" : "s are");
+	if (o->in_flight > o->most)
+		printf(", %llu in all", o->in_flight);
+	puts(": a disk, or its backstore, does not answer (gpadlctl disk list)");
 }
 
 static void print_orphans(const struct orphans *orphans)
@@ -81,10 +92,15 @@ static void print_orphans(const struct orphans *orphans)
 			continue;
 		}
 		printf("\nPartition %u: its VMM has ended; ", o->partition);
-		printf("%llu host pages are still pinned\n", o->pinned_pages);
+		printf("%llu host pages are still pinned", o->pinned_pages);
+		if (o->request_pages)
+			printf(", and %llu for requests", o->request_pages);
+		putchar('\n');
 		if (o->mapped)
 			printf("  GPADL %#llx, channel %llu: mapped for %s; %u mapped in all\n",
 			       o->handle, o->relid, time_text(o->age * 1000, age), o->mapped);
+		if (o->in_flight)
+			print_in_flight(o);
 	}
 }
 
