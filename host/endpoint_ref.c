@@ -173,8 +173,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
  * While it waits, fdinfo names "drain" as what the channel is in: what hangs is a request, and
  * not the backend's close().
  *
- * Context: process, in close() only: warned of elsewhere, and left at once. May sleep for as long as
- * requests take.
+ * Context: process, in close() only: warned of elsewhere, and left at once. May sleep for as long
+ * as requests take.
  */
 void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
 {
