@@ -123,9 +123,14 @@ monitor()
 	echo '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$*"'"}'"${ask-}"'}' >&8
 }
 
-# What the guest has said since mark(), with the end of a line that is not whole yet. A line may
-# stand behind the prompt of a login, or what fio says of its progress
-since_mark() { tail -n "+$marked" /tmp/console | tr -d '\r' | sed 's/^.*guest: /guest: /'; }
+# What the guest has said since mark(), in whole lines: one that is stopped may be in the middle of
+# one, which is then what it says first when it goes on. A line may stand behind the prompt of a
+# login, or what fio says of its progress
+since_mark()
+{
+	head -n "$(wc -l </tmp/console)" /tmp/console | tail -n "+$marked" | tr -d '\r' |
+		sed 's/^.*guest: /guest: /'
+}
 
 # The guest writes to a disk; $1 acknowledged writes of that are awaited
 write_some()
