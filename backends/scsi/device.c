@@ -7,6 +7,7 @@
  * nothing but the first command: until then it is kept. What came before the end of the
  * initialisation is forgotten: the guest looks for all that there is anyway.
  */
+#include <linux/jiffies.h>
 #include <linux/list.h>
 
 #include "scsi.h"
@@ -78,6 +79,20 @@ void vscsi_device_ready(struct vscsi_device *dev)
 	device_kick(dev, true);
 }
 
+/*
+ * It is being unplugged: note that the guest was heard, and how long it was not. Channels may do
+ * this at the same time: what one of them overwrites is as recent.
+ */
+static void device_heard(struct vscsi_device *dev)
+{
+	/* Less than nothing, if another channel was heard meanwhile */
+	long pause = jiffies - READ_ONCE(dev->heard);
+
+	if (pause > READ_ONCE(dev->pause))
+		WRITE_ONCE(dev->pause, pause);
+	WRITE_ONCE(dev->heard, jiffies);
+}
+
 /**
  * vscsi_device_started() - The guest has sent a command
  * @dev: the device
@@ -88,7 +103,7 @@ void vscsi_device_started(struct vscsi_device *dev)
 {
 	/* Pairs with vscsi_unplug(): whoever sees that it is unplugged sees since when. */
 	if (unlikely(smp_load_acquire(&dev->unplugging)))
-		vscsi_unplug_heard(dev);
+		device_heard(dev);
 	if (READ_ONCE(dev->started))
 		return;
 	WRITE_ONCE(dev->started, true);

@@ -269,7 +269,6 @@ void vscsi_device_del_channel(struct vscsi_device *dev, struct vscsi_channel *ch
 /* unplug.c */
 void vscsi_unplug_init(struct vscsi_device *dev);
 void vscsi_unplug(struct vmbus_endpoint *ep);
-void vscsi_unplug_heard(struct vscsi_device *dev);
 void vscsi_unplug_close(struct vscsi_device *dev);
 
 /* channel.c */

@@ -30,9 +30,11 @@
 
 static bool device_is_silent(struct vscsi_device *dev)
 {
-	long quiet = UNPLUG_QUIET + UNPLUG_PAUSES * READ_ONCE(dev->pause);
+	/* Bounded, so that no product of it wraps */
+	long pause = min(READ_ONCE(dev->pause), UNPLUG_QUIET_MOST);
+	long quiet = min(UNPLUG_QUIET + UNPLUG_PAUSES * pause, UNPLUG_QUIET_MOST);
 
-	return time_after(jiffies, READ_ONCE(dev->heard) + min(quiet, UNPLUG_QUIET_MOST));
+	return time_after(jiffies, READ_ONCE(dev->heard) + quiet);
 }
 
 static bool device_is_busy(struct vscsi_device *dev)
@@ -110,24 +112,6 @@ void vscsi_unplug(struct vmbus_endpoint *ep)
 	smp_store_release(&dev->unplugging, true);
 	vscsi_device_luns_changed(dev);
 	queue_delayed_work(vscsi_wq, &dev->unplug_work, UNPLUG_LOOK);
-}
-
-/**
- * vscsi_unplug_heard() - The guest has sent a request block while its controller is unplugged
- * @dev: the device
- *
- * Context: process.
- */
-void vscsi_unplug_heard(struct vscsi_device *dev)
-{
-	/* Less than nothing, if another channel was heard meanwhile */
-	long pause = jiffies - READ_ONCE(dev->heard);
-
-	/* Bounded, so that no product of it wraps */
-	pause = min(pause, UNPLUG_QUIET_MOST);
-	if (pause > READ_ONCE(dev->pause))
-		WRITE_ONCE(dev->pause, pause);
-	WRITE_ONCE(dev->heard, jiffies);
 }
 
 /**
