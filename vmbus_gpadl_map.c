@@ -426,14 +426,17 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  * count of pinned pages, the use counts of regions and the channel's count of busy GPADLs,
  * once per map.
  *
+ * On error nothing is pinned, nothing charged, and the GPADL's state is as before. Of several
+ * errors, the one that is returned is the first in the list below.
+ *
  * Does what VmbChannelMapGpadl() of vmbkmcl.sys does.
  *
  * Context: any process context, kernel threads included. May sleep for as long as the
  * VMM likes (userfaultfd, FUSE, swap): never call it from a thread or workqueue that
  * serves more than one partition.
  *
- * Return: 0, or, in this order of precedence,
- *
+ * Return:
+ *   * 0
  *   * %-EINVAL: unknown flag bit
  *   * %-ENOENT: no complete GPADL of that handle on that channel
  *   * %-ESHUTDOWN: its teardown has begun, or the channel is rescinded. A channel that is closed
@@ -448,8 +451,6 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  *     pinned (it lies in CMA or ZONE_MOVABLE), and somebody holds it: that may pass; or there
  *     is no memory, which may be told before any of those above
  *   * %-EINTR: fatal signal
- *
- * On error nothing is pinned, nothing charged, and the GPADL's state is as before.
  */
 int vmbus_gpadl_map(struct vmbus_gpadl_channel *chan, u32 flags, u32 handle,
 		    struct vmbus_mapping **map)

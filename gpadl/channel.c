@@ -190,8 +190,8 @@ static int channel_start(struct vmbus_gpadl_channel *chan)
  *
  * Context: process, may sleep.
  *
- * Return: the channel, for vmbus_gpadl_channel_put(); or ERR_PTR of
- *
+ * Return:
+ *   * the channel, for vmbus_gpadl_channel_put(), or an ERR_PTR:
  *   * %-EIO: the partition is bound to another address space
  *   * %-ENODEV: the partition was put
  *   * %-ENOSPC: it has too many channels

@@ -187,13 +187,15 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  * keeps them for as long as its device takes, and does not wait for the guest. The guest may go on
  * writing to them.
  *
+ * On error nothing is pinned.
+ *
  * Does what VmbChannelPacketGetExternalData() of vmbkmcl.sys does.
  *
  * Context: any process context, kernel threads included. May sleep for as long as the VMM
  * likes, as vmbus_gpadl_map().
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EINVAL: unknown flag bit
  *   * %-ENXIO: the channel has no pool
  *   * %-ESHUTDOWN: the channel is rescinded, or was released or reset while this mapped
@@ -210,8 +212,6 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  *   * %-ENOMEM: no memory to bring a page in; or the owner's RLIMIT_MEMLOCK would be exceeded, by
  *     a page of a resident region that the VMM has replaced
  *   * %-EINTR: fatal signal
- *
- * On error nothing is pinned.
  */
 int vmbus_gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges,
 		  size_t len, unsigned int nr_ranges, struct vmbus_mapping **map)

@@ -237,8 +237,8 @@ static int pool_install(struct gpa_pool *pool)
  *
  * Context: process, may sleep.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EINVAL: no requests or no bytes; more than 4096, than 31 MiB each, or 8 GiB in all
  *   * %-EBUSY: the channel has a pool, or something of the one before is still mapped
  *   * %-ENOSPC: the requests of all pools of the partition, one of each, would have too many

@@ -176,12 +176,13 @@ static int rx_locked(struct rx *rx)
  * @flags: VMBUS_GPADL_RECEIVE_READ_ONLY, or 0
  *
  * GPADL_HEADER, GPADL_BODY and GPADL_TEARDOWN. The table of what each input gets stands
- * in Documentation/guest-input.rst: mostly a reply for vmbus_partition_next_reply().
+ * in Documentation/guest-input.rst: mostly a reply for vmbus_partition_next_reply(). On error
+ * nothing has changed.
  *
  * Context: process, may sleep, but not for a backend or for the VMM.
  *
- * Return: 0, or, with nothing changed,
- *
+ * Return:
+ *   * 0
  *   * %-EBADMSG: shorter than its fixed part, or longer than VMBUS_GPADL_MSG_MAX
  *   * %-EOPNOTSUPP: another type of message
  *   * %-ENXIO: no channel here has that relid, and no reply goes out

@@ -74,8 +74,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_mapping_dma_dir, VMBUS_GPADL_NS);
  *
  * Context: process, may sleep.
  *
- * Return: address of the GPADL's first byte, or ERR_PTR of
- *
+ * Return:
+ *   * address of the GPADL's first byte, or an ERR_PTR:
  *   * %-EOPNOTSUPP: it is a packet's, or has several ranges, or host pages are larger than the
  *     guest's 4 KiB and its pages cannot be laid side by side
  *   * %-EBUSY: it is vmapped already

@@ -345,8 +345,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_partition_is_current, VMBUS_GPADL_NS);
  *
  * Context: process, may sleep.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EINVAL: slot too large or named twice; gpa, bytes or hva not a multiple of
  *     PAGE_SIZE, or out of the address space
  *   * %-EOPNOTSUPP: unknown flag bit, of a region or in @flags

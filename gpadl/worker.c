@@ -237,8 +237,8 @@ static void worker_end_work(struct vmbus_gpadl_work *work)
  * @name: of the thread
  *
  * Context: process, may sleep.
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max)
  *   * %-ENOMEM: no memory
  *   * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call

@@ -138,8 +138,8 @@ void vmbus_host_device_remove(struct vmbus_device *dev)
  *
  * Context: any.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EINVAL: there is none, it is shorter than its first version, or its size is not @len
  *   * %-E2BIG: it has fields, not zero, that the backend does not know
  */

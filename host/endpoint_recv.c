@@ -142,8 +142,8 @@ static noinline int endpoint_recv_slow(struct vmbus_endpoint *ep, struct vmbus_p
  * Context: any, from open() until close() has returned, and as long as the endpoint is held;
  * one at a time.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: there is none; what was consumed has been committed, and kick() will come
  *     when there is one, unless vmbus_endpoint_disable_kick() is in effect
  *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
@@ -270,8 +270,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_commit, VMBUS_HOST_NS);
  * Context: any, from open() until close() has returned, and as long as the endpoint is held;
  * one at a time.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: there is none; kick() will come when there is
  *   * %-EMSGSIZE: @buf is too small for the packet that @pkt describes, and which stays
  *     the next one until it is received or vmbus_endpoint_consume() steps over it

@@ -143,8 +143,8 @@ static __always_inline bool endpoint_pieces_ok(size_t len, const struct kvec *v,
  * returned, and as long as the endpoint is held. Takes a lock with interrupts off, but not while
  * it copies.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: no room now; kick() will come when there is, or may be: see above
  *   * %-EMSGSIZE: the ring can never hold the packet
  *   * %-EINVAL: @pkt->offset is not a multiple of 8, the lengths of @v are not that of the
@@ -218,8 +218,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
  *
  * Context: as vmbus_endpoint_sendv().
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: no room now; kick() will come when there is, or may be, as for
  *     vmbus_endpoint_sendv()
  *   * %-EMSGSIZE: the ring can never hold that much

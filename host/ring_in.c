@@ -251,8 +251,8 @@ static int ring_peek_known(struct vmbus_ring_in *ring, struct vmbus_packet *pkt,
  *
  * Context: any; the caller is the ring's only user.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: there is none
  *   * %-EIO: the guest has put nonsense into the ring, now or before
  */

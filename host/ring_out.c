@@ -248,8 +248,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_ring_room, VMBUS_HOST_NS);
  *
  * Context: any, under the caller's lock.
  *
- * Return: 0, or
- *
+ * Return:
+ *   * 0
  *   * %-EAGAIN: no room now; the guest will signal when there is
  *   * %-EMSGSIZE: the ring can never hold that much
  *   * %-EIO: the guest has put nonsense into the ring, now or before

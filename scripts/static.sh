@@ -86,10 +86,21 @@ undocumented()
 		/^}/	 { doc = 0 }' "$@"
 }
 
+# Where a section of such a comment goes on behind an empty line: newer kernel-docs end it there
+cut_sections()
+{
+	awk '
+		/^ \*\// || (/^ \* [^ ]/ && last == " *") { section = 0 }
+		/^ \* (Context|Return):/ { section = 1 }
+		section && /^ \*  / && last == " *" { print FILENAME ":" FNR ": belongs to no section" }
+		{ last = $0 }' "$@"
+}
+
 # Comments of functions and structures: there, complete, and true to the prototype
 check_kernel_doc()
 {
 	undocumented $(sources '^(vmbus_gpadl_map|(gpadl|host|backends/.*)/.*)\.c$')
+	cut_sections $(sources '\.[ch]$' | grep -vE '^(tests|tools|kunit)/')
 	perl "$source/scripts/kernel-doc" -none -Wall -Werror \
 		$(sources '\.[ch]$' | grep -vE '^(tests|tools|kunit)/')
 }
