@@ -21,7 +21,8 @@ image=$root/srv/data.img
 fresh()
 {
 	rm -rf "$root"
-	mkdir -p "$target/core/alua/lu_gps" "$root/srv"
+	mkdir -p "$target/core/alua/lu_gps" "$root"/{proc,srv} "$root/sys/module/vmbus_scsi"
+	echo 'configfs /sys/kernel/config configfs rw,nosuid 0 0' >"$root/proc/mounts"
 	touch "$target/version"
 	ok "$@"
 }
@@ -54,6 +55,63 @@ lun_of()
 
 	mkdir -p "$lun/statistics"
 	ln -s "$target/core/$5" "$lun/$4"
+}
+
+# ---- What is not there ----
+
+# advises NEXT ARGUMENTS...: that next step is among what it says
+advises()
+{
+	local next=$1
+	shift
+	says "^ +next: $next\$" "$@"
+}
+
+# Nothing says that there are no disks
+configfs_is_not_mounted()
+{
+	local text='configfs is not mounted on /sys/kernel/config: no disk can be'
+
+	rm -r "$target"
+	echo 'proc /proc proc rw 0 0' >"$root/proc/mounts"
+	refuses "$text seen" disk list
+	refuses "$text seen" --json disk list
+	refuses "$text seen" disk delete data
+	refuses "$text made" disk create data --file "$image" --size 1M
+	advises 'mount -t configfs none /sys/kernel/config' disk list
+	says '^warning +disks +configfs is not mounted on /sys/kernel/config: no disks$' check
+	advises 'mount -t configfs none /sys/kernel/config' check
+	[ ! -e "$image" ]
+	[ -z "$(ls -A "$root/sys/kernel/config")" ]
+}
+
+configfs_is_not_loaded()
+{
+	rm -r "$root/sys/kernel/config"
+	: >"$root/proc/mounts"
+	says '^There are no disks for VMBus guests.$' disk list
+	refuses 'configfs is not loaded: no disk can be made' disk create data --memory 1M
+	says '^warning +disks +configfs is not loaded: no disks$' check
+	advises 'modprobe configfs; mount -t configfs none /sys/kernel/config' check
+}
+
+target_is_not_loaded()
+{
+	rm -r "$target"
+	says '^There are no disks for VMBus guests.$' disk list
+	refuses "the kernel's SCSI target is not loaded: no disk can be made" \
+		disk create data --memory 1M
+	advises 'modprobe target_core_mod' disk create data --memory 1M
+	says "^warning +disks +the kernel's SCSI target is not loaded: no disks\$" check
+	advises 'modprobe target_core_mod' check
+}
+
+fabric_is_not_loaded()
+{
+	rmdir "$root/sys/module/vmbus_scsi"
+	refuses 'vmbus_scsi is not loaded: no disk can be made' disk create data --memory 1M
+	advises 'modprobe vmbus_scsi' disk create data --memory 1M
+	nothing_is_left
 }
 
 # ---- create ----
@@ -381,6 +439,10 @@ name_of_many_letters()
 	says '/srv/größe-€.img$' disk list
 }
 
+fresh "configfs is not mounted" configfs_is_not_mounted
+fresh "configfs is not loaded" configfs_is_not_loaded
+fresh "the SCSI target is not loaded" target_is_not_loaded
+fresh "vmbus_scsi is not loaded" fabric_is_not_loaded
 fresh "list: none" says '^There are no disks for VMBus guests.$' disk list
 fresh "create: what the VMM is to be told" says_how_to_name_it
 fresh "create, list, delete: a file" comes_and_goes

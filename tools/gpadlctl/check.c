@@ -15,7 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "gpadlctl.h"
+#include "target.h"
 
 enum status {
 	OK,
@@ -247,13 +247,10 @@ static void check_memlock(struct checks *c)
 
 static void check_disks(struct checks *c)
 {
-	if (!exists("/sys/kernel/config"))
-		report(c, "disks", WARNING,
-		       "modprobe configfs; mount -t configfs none /sys/kernel/config",
-		       "there is no configfs: no disks");
-	else if (!exists("/sys/kernel/config/target"))
-		report(c, "disks", WARNING, "modprobe target_core_mod",
-		       "the kernel's SCSI target is not loaded: no disks");
+	const struct target_missing *missing = target_missing();
+
+	if (missing)
+		report(c, "disks", WARNING, missing->next, "%s: no disks", missing->text);
 	else if (!exists("/sys/module/vmbus_scsi"))
 		report(c, "disks", WARNING, "modprobe vmbus_scsi",
 		       "vmbus_scsi is not loaded: no disks");

@@ -11,6 +11,16 @@
 
 #include "target.h"
 
+static bool disks_can_be_seen(void)
+{
+	const struct target_missing *missing = target_missing();
+
+	if (!missing || !missing->is_hidden)
+		return true;
+	fail(missing->next, "%s: no disk can be seen", missing->text);
+	return false;
+}
+
 /* ---- list ---- */
 
 /* A path, or a name, as a terminal may have it. Returns how many characters it has. */
@@ -149,6 +159,8 @@ static int disk_list(int argc)
 
 	if (argc)
 		return misuse("gpadlctl disk list", "disk list takes no arguments");
+	if (!disks_can_be_seen())
+		return 1;
 	if (want_json) {
 		json_begin(&j, "disk list");
 		json_open(&j, "disks", '[');
@@ -459,6 +471,8 @@ static int disk_delete(int argc, char **argv)
 	}
 	if (optind != argc)
 		return misuse("gpadlctl disk list", "which disk is to be deleted?");
+	if (!disks_can_be_seen())
+		return 1;
 	changes_alone();
 	/* Not cut short, which would leave half a disk */
 	changes_begin();

@@ -160,17 +160,29 @@ static void run_modprobe(const char *module)
 		waitpid(pid, &status, 0);
 }
 
-static bool target_is_there(void)
+/* Of a copy of a machine, nothing is loaded here. */
+static void load_target(void)
 {
 	if (*root)
-		return true;
+		return;
 	if (access(TARGET, F_OK))
 		run_modprobe("target_core_mod");
 	if (access("/sys/module/vmbus_scsi", F_OK))
 		run_modprobe("vmbus_scsi");
-	if (!access(TARGET, F_OK) && !access("/sys/module/vmbus_scsi", F_OK))
+}
+
+static bool target_is_there(void)
+{
+	const struct target_missing *missing;
+
+	load_target();
+	missing = target_missing();
+	if (missing)
+		fail(missing->next, "%s: no disk can be made", missing->text);
+	else if (access(rooted("/sys/module/vmbus_scsi"), F_OK))
+		fail("modprobe vmbus_scsi", "vmbus_scsi is not loaded: no disk can be made");
+	else
 		return true;
-	fail("gpadlctl check", "the kernel's SCSI target or vmbus_scsi is not loaded");
 	return false;
 }
 

@@ -139,6 +139,42 @@ void changes_end(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* ---- Is it there? ---- */
+
+/*
+ * The directory to mount it on comes with the module. Where /proc does not tell, in a copy of /sys
+ * alone, it is taken for mounted.
+ */
+static bool configfs_is_mounted(void)
+{
+	char *mounts = read_file(rooted("/proc/mounts"));
+	bool mounted = !mounts || strstr(mounts, " " CONFIGFS " configfs ");
+
+	free(mounts);
+	return mounted;
+}
+
+const struct target_missing *target_missing(void)
+{
+	static const struct target_missing no_configfs = {
+		.text = "configfs is not loaded",
+		.next = "modprobe configfs; mount -t configfs none " CONFIGFS,
+	}, not_mounted = {
+		.text = "configfs is not mounted on " CONFIGFS,
+		.next = "mount -t configfs none " CONFIGFS,
+		.is_hidden = true,
+	}, not_loaded = {
+		.text = "the kernel's SCSI target is not loaded",
+		.next = "modprobe target_core_mod",
+	};
+
+	if (!access(rooted("%s", TARGET), F_OK))
+		return NULL;
+	if (access(rooted("%s", CONFIGFS), F_OK))
+		return &no_configfs;
+	return configfs_is_mounted() ? &not_loaded : &not_mounted;
+}
+
 /* ---- Logical units ---- */
 
 DIR *open_level(const struct lun *l, enum lun_level level)

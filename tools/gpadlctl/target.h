@@ -15,7 +15,8 @@
 
 #include "gpadlctl.h"
 
-#define TARGET		"/sys/kernel/config/target"
+#define CONFIGFS	"/sys/kernel/config"
+#define TARGET		CONFIGFS "/target"
 #define FABRIC		"vmbus"
 #define NAME_MAX_LEN	64	/* of what gpadlctl makes */
 #define PATH_LEN	480
@@ -52,6 +53,15 @@ bool changes_interrupted(void);
 void changes_end(void);
 
 /* ---- What there is ---- */
+
+/* Why there is no directory of the target */
+struct target_missing {
+	const char *text, *next;
+	bool is_hidden;		/* the target may be there all the same, with disks */
+};
+
+/* NULL if there is one */
+const struct target_missing *target_missing(void);
 
 struct lun {
 	char fabric[32], wwn[256], tpgt[32], lun[32], name[256];
