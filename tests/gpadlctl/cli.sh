@@ -20,9 +20,10 @@ make_root()
 	local core=$root/sys/kernel/config/target/core lun
 
 	rm -rf "$root"
-	mkdir -p "$root"/proc/{1,100,150,200,300,self}/{fd,fdinfo} "$root/dev" \
+	mkdir -p "$root"/proc/{1,100,150,200,300,self}/{fd,fdinfo} "$root"/proc/sys/kernel "$root/dev" \
 		"$root"/sys/module/{vmbus_gpadl/parameters,vmbus_host} \
 		"$root"/sys/kernel/debug/vmbus_gpadl/{0,1,9}
+	echo 6.12.0-test >"$root/proc/sys/kernel/osrelease"
 	echo vmm >"$root/proc/100/comm"
 	printf 'odd"name\\\n' >"$root/proc/200/comm"
 	echo bash >"$root/proc/300/comm"
@@ -135,6 +136,49 @@ metrics_can_be_read() { run metrics | python3 "$here/prometheus.py"; }
 check_advises()
 {
 	{ run check || true; } | grep -A 1 -E "^FAILED +$1 +$2" | grep -E "^ +next: $3"
+}
+
+# This machine, not a copy, has a KVM that says no to each question, as one that was built without
+kvm_without_hyper_v()
+{
+	FAKE_KVM=/dev/null root='' check_advises hyper-v \
+		'KVM lacks HYPERV .*: a guest finds no VMBus' 'a kernel with CONFIG_KVM_HYPERV=y'
+}
+
+# copy_runs RELEASE PATTERN: what check says of a copy of a machine with that kernel
+copy_runs()
+{
+	local file=$root/proc/sys/kernel/osrelease before status=0
+
+	before=$(cat "$file")
+	echo "$1" >"$file"
+	says "$2" check || status=1
+	echo "$before" >"$file"
+	return "$status"
+}
+
+copy_without_release()
+{
+	local file=$root/proc/sys/kernel/osrelease status=0
+
+	mv "$file" "$file.away"
+	says '^warning +kernel +the copy does not say of which kernel it is$' check || status=1
+	mv "$file.away" "$file"
+	return "$status"
+}
+
+# What this machine's KVM can do, what this user may open, and the limits of this process are nothing
+# that it has
+only_what_a_copy_tells()
+{
+	local status=0
+
+	install -m 660 /dev/null "$root/dev/kvm"
+	install -m 660 /dev/null "$root/dev/vmbus-host"
+	FAKE_LOCKED=/dev/vmbus-host json '{c["name"]: c["status"] for c in d["checks"]} == {"kernel": "ok", "kvm": "ok", "modules": "ok", "device": "ok", "disks": "warning", "tracing": "warning"} and d["ready"]' check || status=1
+	rm "$root"/dev/{kvm,vmbus-host}
+	says '^A copy of a machine does not tell what its KVM can do' check
+	return "$status"
 }
 
 # loaded VERSION PATTERN: what check says of modules of that version
@@ -298,11 +342,11 @@ ok "top: live, says why it cannot go on" top_cannot_go_on
 ok "check: says what is missing" refuses '^FAILED +kvm' check
 ok "check: no KVM, and what to do" check_advises kvm '/dev/kvm: No such file' \
 	'modprobe kvm_intel or kvm_amd'
-# A file says no to each question, as a KVM that was built without
-: >"$root/dev/kvm"
-ok "check: a KVM without the enlightenments" check_advises hyper-v \
-	'KVM lacks HYPERV .*: a guest finds no VMBus' 'a kernel with CONFIG_KVM_HYPERV=y'
-rm "$root/dev/kvm"
+ok "check: a KVM without the enlightenments" kvm_without_hyper_v
+ok "check: a copy's kernel, which is too old" copy_runs 5.10.0 '^FAILED +kernel +Linux 5\.10\.0 is too old$'
+ok "check: a copy's kernel, which has no threads for channels" copy_runs 6.1.0 '^warning +kernel +Linux 6\.1\.0: '
+ok "check: a copy that does not say which kernel" copy_without_release
+ok "check: no more than a copy can tell" only_what_a_copy_tells
 ok "check: no device, and what to do" check_advises device '/dev/vmbus-host: No such file' \
 	'modprobe vmbus_host'
 ok "check: the modules" says '^ok +modules' check

@@ -15,12 +15,16 @@
  *	FAKE_EVENT=PATH		what is in the trace_pipe of an instance
  *	FAKE_THERE=1		EEXIST upon the mkdir of an instance
  *	FAKE_NO_PIPE=1		an instance of tracefs has no trace_pipe
+ *	FAKE_KVM=PATH		PATH is opened instead of this machine's /dev/kvm
+ *	FAKE_LOCKED=TEXT	EACCES upon the access, but to see whether it is there, of a path
+ *				that ends so
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,6 +263,28 @@ ssize_t __wrap_readlink(const char *path, char *buf, size_t size)
 
 	if (!secret || !strstr(path, secret))
 		return __real_readlink(path, buf, size);
+	errno = EACCES;
+	return -1;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	const char *kvm = getenv("FAKE_KVM");
+	mode_t mode = 0;
+	va_list args;
+
+	if (flags & O_CREAT) {
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	return __real_open(kvm && !strcmp(path, "/dev/kvm") ? kvm : path, flags, mode);
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	if (mode == F_OK || !ends_as(path, "FAKE_LOCKED"))
+		return __real_access(path, mode);
 	errno = EACCES;
 	return -1;
 }

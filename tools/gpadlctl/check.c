@@ -62,23 +62,44 @@ static bool exists(const char *path)
 
 /* ---- Kernel and KVM ---- */
 
-static void check_kernel(struct checks *c)
+#define OSRELEASE	"/proc/sys/kernel/osrelease"
+
+static void report_kernel(struct checks *c, const char *release)
 {
 	int major = 0, minor = 0;
-	struct utsname name;
 
-	uname(&name);
-	if (sscanf(name.release,
-		   "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 1))
+	if (sscanf(release, "%d.%d", &major, &minor) != 2 || major < 6 ||
+	    (major == 6 && minor < 1))
 		report(c, "kernel", FAILED, "install Linux 6.1 or later; it is made for 6.12",
-		       "Linux %s is too old", name.release);
+		       "Linux %s is too old", release);
 	else if (major == 6 && minor < 10)
 		report(c, "kernel", WARNING,
 		       "Linux 6.10 or later, if VMMs are not trusted",
 		       "Linux %s: channels have kernel threads, which a kill of the VMM does not end",
-		       name.release);
+		       release);
 	else
-		report(c, "kernel", OK, NULL, "Linux %s", name.release);
+		report(c, "kernel", OK, NULL, "Linux %s", release);
+}
+
+static void check_kernel(struct checks *c)
+{
+	struct utsname name;
+	char *release;
+
+	if (!*root) {
+		uname(&name);
+		report_kernel(c, name.release);
+		return;
+	}
+	release = read_file(rooted(OSRELEASE));
+	if (release) {
+		release[strcspn(release, "\n")] = '\0';
+		report_kernel(c, release);
+	} else {
+		report(c, "kernel", WARNING, "copy " OSRELEASE " as well",
+		       "the copy does not say of which kernel it is");
+	}
+	free(release);
 }
 
 static const struct {
@@ -111,11 +132,20 @@ static void check_enlightenments(struct checks *c, int kvm)
 		report(c, "hyper-v", OK, NULL, "KVM has the enlightenments that VMBus needs");
 }
 
+/* A node that was copied leads to this machine's. */
+static int open_kvm(void)
+{
+	return open(rooted("/dev/kvm"), (*root ? O_PATH : O_RDWR) | O_CLOEXEC);
+}
+
 static void check_kvm(struct checks *c)
 {
-	int kvm = open(rooted("/dev/kvm"), O_RDWR | O_CLOEXEC);
+	int kvm = open_kvm();
 
-	if (kvm >= 0) {
+	if (kvm >= 0 && *root) {
+		report(c, "kvm", OK, NULL, "/dev/kvm is there");
+		close(kvm);
+	} else if (kvm >= 0) {
 		report(c, "kvm", OK, NULL, "/dev/kvm can be used");
 		check_enlightenments(c, kvm);
 		close(kvm);
@@ -166,7 +196,7 @@ static void check_device(struct checks *c)
 	if (stat(rooted("/dev/vmbus-host"), &st)) {
 		report(c, "device", FAILED, "modprobe vmbus_host", "/dev/vmbus-host: %s",
 		       strerror(errno));
-	} else if (access(rooted("/dev/vmbus-host"), R_OK | W_OK)) {
+	} else if (!*root && access("/dev/vmbus-host", R_OK | W_OK)) {
 		report(c, "device", FAILED,
 		       "adduser USER kvm, log in again; the udev rule of make install gives that group the device",
 		       "this user may not open /dev/vmbus-host: its mode is %04o",
@@ -176,8 +206,8 @@ static void check_device(struct checks *c)
 		       "if VMMs run as other users: the udev rule of make install gives group kvm the device",
 		       "/dev/vmbus-host is root's alone: its mode is %04o", st.st_mode & 07777);
 	} else {
-		report(c, "device", OK, NULL, "/dev/vmbus-host can be used; its mode is %04o",
-		       st.st_mode & 07777);
+		report(c, "device", OK, NULL, "/dev/vmbus-host %s; its mode is %04o",
+		       *root ? "is there" : "can be used", st.st_mode & 07777);
 	}
 }
 
@@ -232,7 +262,7 @@ static void check_memlock(struct checks *c)
 	struct rlimit limit;
 	char text[32];
 
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+	if (*root || getrlimit(RLIMIT_MEMLOCK, &limit))
 		return;
 	if (limit.rlim_cur == RLIM_INFINITY)
 		report(c, "memlock", OK, NULL, "RLIMIT_MEMLOCK is unlimited");
@@ -258,9 +288,10 @@ static void check_disks(struct checks *c)
 		report(c, "disks", OK, NULL, "the SCSI target and vmbus_scsi are loaded");
 }
 
+/* What only root sees, unless it is a copy */
 static void check_tracing(struct checks *c)
 {
-	if (geteuid())
+	if (!*root && geteuid())
 		return;
 	if (!exists("/sys/kernel/tracing/events/vmbus_gpadl"))
 		report(c, "tracing", WARNING,
@@ -268,6 +299,17 @@ static void check_tracing(struct checks *c)
 		       "tracefs has no events of the modules: gpadlctl trace does not work");
 	else
 		report(c, "tracing", OK, NULL, "tracefs has the events of the modules");
+}
+
+static void print_verdict(const struct checks *c)
+{
+	if (*root)
+		puts("\nA copy of a machine does not tell what its KVM can do, who may open its\n"
+		     "devices, nor RLIMIT_MEMLOCK: gpadlctl check there does.");
+	if (c->nr[FAILED])
+		printf("\nNot ready: %u checks failed.\n", c->nr[FAILED]);
+	else
+		printf("\nReady%s\n", c->nr[WARNING] ? ", but see the warnings." : ".");
 }
 
 int command_check(int argc, char **argv)
@@ -293,10 +335,8 @@ int command_check(int argc, char **argv)
 		json_close(&c.json, ']');
 		json_bool(&c.json, "ready", !c.nr[FAILED]);
 		json_end(&c.json);
-	} else if (c.nr[FAILED]) {
-		printf("\nNot ready: %u checks failed.\n", c.nr[FAILED]);
 	} else {
-		printf("\nReady%s\n", c.nr[WARNING] ? ", but see the warnings." : ".");
+		print_verdict(&c);
 	}
 	return c.nr[FAILED] ? 1 : 0;
 }
