@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-#include "../../tools/compiler.h"
 #include "../selftest/vmbus_guest.h"
 #include "../selftest/vmm.h"
+#include "die.h"
 #include "vmbus_gpadl_bench.h"
 
 /* As Linux begins to count */
@@ -22,7 +22,7 @@
 /* Memory of the guest: the page lists of real guests take less. */
 #define MEM_BYTES	(64ul << 20)
 
-/* ---- Of all of them (rounds_user.c, fail_user.c) ---- */
+/* ---- Of all of them (rounds_user.c) ---- */
 
 /*
  * Rounds of which the one that took least counts; more in wall time than in instructions.
@@ -32,8 +32,6 @@
 extern __u32 rounds;
 
 __u32 rounds_for(__u32 pages);
-
-__printf(1, 2) __noreturn void die(const char *fmt, ...);
 
 /* ---- Lists of guest pages (layout_user.c) ---- */
 

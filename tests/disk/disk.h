@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-#include "../../tools/compiler.h"
+#include "../bench/die.h"
 
 #define MAX_DEPTH	128u
 #define PAGE		4096u
@@ -53,11 +53,9 @@ extern struct peer vmbus_peer, resident_peer, vhost_peer;
 
 #define BIT_ULL(_n)		(1ull << (_n))
 
-__noreturn __printf(1, 2) void give_up(const char *fmt, ...);
-
 #define MUST(_x) do {							\
 	if (!(_x))							\
-		give_up("%s:%d: %s: %m", __FILE__, __LINE__, #_x);	\
+		die("%s:%d: %s: %m", __FILE__, __LINE__, #_x);		\
 } while (0)
 
 #define load(_p)	__atomic_load_n(_p, __ATOMIC_ACQUIRE)

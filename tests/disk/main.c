@@ -174,11 +174,11 @@ int main(int argc, char **argv)
 	char *mem;
 
 	if (argc != 5 && argc != 8)
-		give_up("disk vmbus|resident|vhost WWPN STORE REQUESTS [BYTES DEPTH read|write]");
+		die("disk vmbus|resident|vhost WWPN STORE REQUESTS [BYTES DEPTH read|write]");
 	for (i = 0; i < ARRAY_SIZE(peers) && strcmp(argv[1], peers[i]->name); i++)
 		;
 	if (i == ARRAY_SIZE(peers))
-		give_up("%s?", argv[1]);
+		die("%s?", argv[1]);
 	peer = peers[i];
 	mem = mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(mem != MAP_FAILED);

@@ -122,8 +122,8 @@ static int vhost_reap(void)
 	slot = used->ring[used_idx++ % NUM].id;
 	resp = &own->slot[slot].resp;
 	if (resp->response || resp->status)
-		give_up("vhost: request %u ended with status %#x/%#x", slot, resp->response,
-			resp->status);
+		die("vhost: request %u ended with status %#x/%#x", slot, resp->response,
+		    resp->status);
 	return slot;
 }
 

@@ -173,8 +173,8 @@ static int vmbus_reap(void)
 	/* srb_status, and scsi_status beside it */
 	status = peek(payload + offsetof(struct vstor_msg, srb_status));
 	if (status[0] != 1)
-		give_up("vmbus: request %ju ended with status %#x/%#x", (uintmax_t)id, status[0],
-			status[1]);
+		die("vmbus: request %ju ended with status %#x/%#x", (uintmax_t)id, status[0],
+		    status[1]);
 	receive_end();
 	return id - 1;
 }

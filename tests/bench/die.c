@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench_user.h"
+#include "die.h"
 
 void die(const char *fmt, ...)
 {
