@@ -11,6 +11,17 @@ no_gpadls() { grep -qs '^vmbus-gpadls:[[:space:]]*0$' "/proc/$vmm"/fdinfo/*; }
 
 refused_regions() { [ "$(grep -c regions /tmp/meddled)" -ge "$1" ]; }
 
+# After a reset that the kernel takes at last
+boots_when_let_go_on()
+{
+	mark
+	asked system_reset >/dev/null
+	await 20 "the machine is reset" machine_is "paused (prelaunch)"
+	monitor cont
+	await 120 "the guest boots" guest_says ready
+	check_image 0 "$last"
+}
+
 regions_case()
 {
 	headline "10. The kernel does not take a change of guest memory"
@@ -34,12 +45,7 @@ regions_case()
 	asked cont | grep -q "the machine has to be reset" || give_up "cont is not obeyed"
 	await 20 "the machine is stopped again" machine_is "paused (internal-error)"
 	rm /tmp/meddle-regions
-	mark
-	asked system_reset >/dev/null
-	await 20 "the machine is reset" machine_is "paused (prelaunch)"
-	monitor cont
-	await 120 "the guest boots" guest_says ready
-	check_image 0 "$last"
+	boots_when_let_go_on
 	write_some 50 sda
 	tell guest "boots after a reset, with the memory that it has now, and writes"
 	reset_is_refused
@@ -59,12 +65,7 @@ reset_is_refused()
 	await 20 "the machine is stopped" machine_is "paused (internal-error)"
 	expect "no guest has booted" [ "$(since_mark | grep -c '^guest: Linux')" -eq 0 ]
 	rm /tmp/meddle-reset
-	mark
-	asked system_reset >/dev/null
-	await 20 "the machine is reset" machine_is "paused (prelaunch)"
-	monitor cont
-	await 120 "the guest boots" guest_says ready
-	check_image 0 "$last"
+	boots_when_let_go_on
 	tell QEMU "does not let the machine run after a reset that the kernel does not take, but after the next one"
 }
 
