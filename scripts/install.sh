@@ -100,6 +100,32 @@ lintian_is_silent()
 		--suppress-tags-from-file lintian-suppressed --fail-on error,warning ./*.changes'
 }
 
+# As if nothing of what only the other packages need was installed on this machine
+without_build_depends_indep()
+{
+	# shellcheck disable=SC2016 # the inner shell expands them
+	unshare -m sh -ec '
+		mount -t tmpfs none /usr/src
+		mount -t tmpfs none /usr/share/sphinx
+		for sequence in sphinxdoc dkms; do
+			mount --bind /dev/null \
+				"/usr/share/perl5/Debian/Debhelper/Sequence/$sequence.pm"
+		done
+		exec "$@"' sh "$@"
+}
+
+tools_alone()
+{
+	local packages place=$dir/alone
+
+	packages=$(with_lock packages packages_of "$(cat "$top/VERSION")")
+	rm -rf "$place"
+	mkdir -p "$place"
+	dpkg-source -x "$packages"/*.dsc "$place/source" &&
+	without_build_depends_indep env -C "$place/source" dpkg-buildpackage -us -uc -B &&
+	[ "$(echo "$place"/*.deb)" = "$(echo "$place"/vmbus-gpadl-tools*_*.deb)" ]
+}
+
 # The kernel that boots
 kernel_of_root() { basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//'; }
 
@@ -250,6 +276,7 @@ prepare()
 {
 	furnish
 	count "lintian of $release has nothing to say" lintian_is_silent || true
+	count "the tools are built without Sphinx, DKMS and a kernel's source" tools_alone || true
 	say "Installing version $old_version: DKMS builds the modules ..."
 	count "the packages can be installed" inside sh -c 'dpkg -i /old/*.deb' || return 1
 	count "a backend compiles by what is installed" compile_backend || true
