@@ -197,8 +197,16 @@ manual()
 	for page in man4/vmbus-host.4 man8/gpadlctl.8; do
 		[ -e "/usr/share/man/$page.gz" ] || { echo "there is no $page"; return 1; }
 	done
-	[ -e /usr/share/bash-completion/completions/gpadlctl ] &&
-	[ -e /usr/share/doc/vmbus-gpadl-doc/html/index.html ]
+	[ -e /usr/share/bash-completion/completions/gpadlctl ]
+}
+
+# Each page that another one leads to
+documents()
+{
+	cd /usr/share/doc/vmbus-gpadl-doc/html && [ -e index.html ] &&
+	grep -oh 'href="[^"#:]*\.html' ./*.html | cut -d '"' -f 2 | sort -u | while read -r page; do
+		[ -e "$page" ] || { echo "there is no $page"; exit 1; }
+	done
 }
 
 # Of ours, or of anybody: the system has no file more and none less, but for what every system
@@ -306,7 +314,8 @@ check "they serve a guest" start_guest
 check "which leaves nothing when it is killed" kill_guest
 check "gpadlctl makes a disk" makes_a_disk
 check "and deletes it" deletes_a_disk
-check "there are manual pages and documents" manual
+check "there are manual pages" manual
+check "all pages of the documents are there" documents
 check "the modules can be unloaded" \
 	modprobe -r vmbus_heartbeat vmbus_scsi vmbus_host vmbus_gpadl
 check "a kernel that demands a key it knows refuses them" refused_for_its_key
