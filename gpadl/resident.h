@@ -98,14 +98,31 @@ static inline bool gpadl_memmap_breaks(unsigned long pfn)
 #endif
 }
 
-/* How many of the first pages are one run; @nr is at least 1. */
-static inline unsigned long gpadl_pages_follow(struct page *const *pages, unsigned long nr)
+/* Is a page @next, which is behind one that is known? */
+static __always_inline bool gpadl_page_is_next(struct page *page, struct page *next)
 {
-	unsigned long i;
+	return page == next && !gpadl_memmap_breaks(page_to_pfn(next - 1) + 1);
+}
 
-	for (i = 1; i < nr && pages[i] == pages[0] + i; i++)
-		if (gpadl_memmap_breaks(page_to_pfn(pages[i])))
-			break;
+/*
+ * How many of the first pages are one run; @nr is at least 1. Where not even the second follows,
+ * that is all; else there may be many, so four at a time.
+ */
+static __always_inline unsigned long gpadl_pages_follow(struct page *const *pages,
+							unsigned long nr)
+{
+	struct page *next = *pages + 1;
+	unsigned long i = 1;
+
+	if (nr == 1 || !gpadl_page_is_next(pages[1], next))
+		return 1;
+	for (; i + 4 <= nr && gpadl_page_is_next(pages[i], next) &&
+	     gpadl_page_is_next(pages[i + 1], next + 1) &&
+	     gpadl_page_is_next(pages[i + 2], next + 2) &&
+	     gpadl_page_is_next(pages[i + 3], next + 3); i += 4)
+		next += 4;
+	for (; i < nr && gpadl_page_is_next(pages[i], next); i++)
+		next++;
 	return i;
 }
 

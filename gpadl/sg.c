@@ -138,39 +138,51 @@ static noinline struct scatterlist *sg_more_room(struct sg_builder *b)
 	return sg_builder_resize(b, b->next_room) ? NULL : &b->sgl[b->nents];
 }
 
-/* Add pages of a list of host pages, as large as the guest's, each @step from the one before. */
-static int sg_add_pages(struct sg_builder *b, struct page **pages, u32 nr, long step)
+/* gpadl_pages_follow() of a list that is gone through backwards: mostly they do not. */
+static __always_inline u32 sg_pages_follow_back(struct page **pages, u32 nr)
 {
-	struct scatterlist *sg = &b->sgl[b->nents];
-	phys_addr_t phys, end = b->end;
-	struct page *page;
-	u32 n;
+	struct page *page = *pages;
+	u32 n = 1;
 
-	for (; nr; nr -= n) {
+	while (n < nr && gpadl_page_is_next(*--pages, page + n))
+		n++;
+	return n;
+}
+
+/* sg_add_pages() with @back known. */
+static __always_inline int sg_add_list(struct sg_builder *b, struct page **pages, u32 nr,
+				       const bool back)
+{
+	struct scatterlist *sg = &b->sgl[b->nents], *room = &b->sgl[b->room];
+	struct page *page = *pages;
+	u32 n = 0;
+
+	/* No other run than the first can go on where an entry ends. */
+	if (sg_follows(page_to_phys(page), b->end)) {
+		n = back ? sg_pages_follow_back(pages, nr) : gpadl_pages_follow(pages, nr);
+		sg[-1].length += n << GPADL_PAGE_SHIFT;
+	}
+	while (nr -= n) {
+		pages = back ? pages - n : pages + n;
 		page = *pages;
-		phys = page_to_phys(page);
-		if (sg_follows(phys, end)) {
-			sg--;
-		} else {
-			if (sg == &b->sgl[b->room]) {
-				sg = sg_more_room(b);
-				if (!sg)
-					return -ENOMEM;
-			}
-			sg_fill(sg, page, 0, 0);
+		n = back ? sg_pages_follow_back(pages, nr) : gpadl_pages_follow(pages, nr);
+		if (sg == room) {
+			sg = sg_more_room(b);
+			if (!sg)
+				return -ENOMEM;
+			room = &b->sgl[b->room];
 		}
-		n = 0;
-		do {
-			n++;
-			pages += step;
-		} while (n < nr && *pages == page + n &&
-			 !gpadl_memmap_breaks(PHYS_PFN(phys) + n));
-		sg++->length += n << GPADL_PAGE_SHIFT;
-		end = phys + (n << GPADL_PAGE_SHIFT);
+		sg_fill(sg++, page, n << GPADL_PAGE_SHIFT, 0);
 	}
 	b->nents = sg - b->sgl;
-	b->end = end;
+	b->end = page_to_phys(page) + (n << GPADL_PAGE_SHIFT);
 	return 0;
+}
+
+/* Add pages of a list of host pages, as large as the guest's; @back: each before the last one. */
+static int sg_add_pages(struct sg_builder *b, struct page **pages, u32 nr, bool back)
+{
+	return back ? sg_add_list(b, pages, nr, true) : sg_add_list(b, pages, nr, false);
 }
 
 /* Add pages of a list of addresses of such pages. */
@@ -260,7 +272,7 @@ static noinline int sg_add_found(struct sg_builder *b, struct gpadl_extent e,
 			nr = 1;
 			ret = sg_add_run(b, phys, 1);
 		} else if (list.pages) {
-			ret = sg_add_pages(b, list.pages, nr, step);
+			ret = sg_add_pages(b, list.pages, nr, e.down);
 		} else if (list.leaf) {
 			ret = sg_add_leaf(b, list.leaf, nr, step);
 		} else if (e.down) {
@@ -281,8 +293,8 @@ static int sg_add_pinned(struct sg_builder *b, const struct gpadl_extent *e,
 	u32 i;
 
 	if (PAGE_SIZE == GPADL_PAGE_SIZE)
-		return e->down ? sg_add_pages(b, pages + e->nr - 1, e->nr, -1) :
-				 sg_add_pages(b, pages, e->nr, 1);
+		return e->down ? sg_add_pages(b, pages + e->nr - 1, e->nr, true) :
+				 sg_add_pages(b, pages, e->nr, false);
 	for (i = 0; !ret && i < e->nr; i++) {
 		hva = gpadl_extent_hva(e, i);
 		ret = sg_add_run(b, page_to_phys(pages[(hva >> PAGE_SHIFT) -

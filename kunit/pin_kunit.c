@@ -125,16 +125,20 @@ static struct {
 	struct page *page;
 	unsigned long hva;
 	unsigned long flip;
+	unsigned long gap;	/* the page that does not follow those before it; 0: all do */
 } lucky;
 
 /* Pins these instead of what is there; the kernel's own pin does the same to small pages. */
 static long pin_lucky(struct vm *vm, unsigned long hva, unsigned long nr,
 		      unsigned int gup_flags, struct page **pages)
 {
-	unsigned long i, first = (hva - lucky.hva) >> PAGE_SHIFT;
+	unsigned long i, n, first = (hva - lucky.hva) >> PAGE_SHIFT;
 
 	for (i = 0; i < nr; i++) {
-		pages[i] = lucky.page + ((first + i) ^ lucky.flip);
+		n = first + i;
+		if (lucky.gap && n >= lucky.gap)
+			n++;
+		pages[i] = lucky.page + (n ^ lucky.flip);
 		page_ref_add(pages[i], GUP_PIN_COUNTING_BIAS);
 		mod_node_page_state(page_pgdat(pages[i]), NR_FOLL_PIN_ACQUIRED, 1);
 	}
@@ -196,6 +200,7 @@ static void lucky_begin(struct vm *vm, u64 pfn, unsigned long flip)
 	split_page(lucky.page, LUCKY_ORDER);
 	lucky.hva = vm_hva(vm, pfn);
 	lucky.flip = flip;
+	lucky.gap = 0;
 	vm->pin = pin_lucky;
 }
 
@@ -239,6 +244,42 @@ VM_CASE(pages_that_follow_by_luck)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(test, lucky_pinned(1), 0);
 	KUNIT_EXPECT_EQ(test, lucky_dirty(), l->nr);
+	lucky_end();
+}
+
+/* Pages of two runs, the second of which begins behind @gap pages of the address space. */
+static void expect_two_runs(struct vm *vm, u32 handle, u32 nr, u32 gap, bool down)
+{
+	u64 pfn = first_block_pfn(vm);
+	struct sg_table *sgt;
+
+	lucky.gap = gap;
+	lucky.flip = down ? (1 << LUCKY_ORDER) - 1 : 0;
+	vm_begin(vm);
+	guest_range(&vm->s, nr * GUEST_PAGE, 0);
+	guest_pfns(&vm->s, down ? pfn + nr - 1 : pfn, down ? -1 : 1, nr);
+	KUNIT_EXPECT_EQ(vm->test, vm_send(vm, &vm->c[0], handle), 0);
+	vm_expect_created(vm, &vm->c[0], handle, GPADL_STATUS_SUCCESS);
+	KUNIT_ASSERT_EQ(vm->test, vm_map(&vm->c[0], 0, handle, &sgt), 0);
+	KUNIT_EXPECT_EQ_MSG(vm->test, sgt->nents, 2, "%u pages, %u%s", nr, gap,
+			    down ? ", down" : "");
+	KUNIT_EXPECT_EQ(vm->test, sgt->sgl->length, (down ? nr - gap : gap) * GUEST_PAGE);
+	vm_unmap(&vm->c[0], handle);
+}
+
+/* By the run and by the block. Pages are looked at several at a time. */
+VM_CASE(run_ends_anywhere)
+{
+	u32 gap, handle = VM_HANDLE;
+
+	vm_need_small_pages(test);
+	lucky_begin(vm, first_block_pfn(vm), 0);
+	for (gap = 1; gap < 12; gap++) {
+		expect_two_runs(vm, handle++, 16, gap, false);
+		expect_two_runs(vm, handle++, 16, 16 - gap, true);
+		expect_two_runs(vm, handle++, 100, gap, false);
+		expect_two_runs(vm, handle++, 100, 100 - gap, true);
+	}
 	lucky_end();
 }
 
@@ -355,6 +396,7 @@ static struct kunit_case pin_cases[] = {
 	KUNIT_CASE(pages_far_apart),
 	KUNIT_CASE_PARAM(pages_spread_over_blocks, spread_gen_params),
 	KUNIT_CASE_PARAM(pages_that_follow_by_luck, luck_gen_params),
+	KUNIT_CASE(run_ends_anywhere),
 	KUNIT_CASE_PARAM(dma_map_merges_entries, dma_pages_gen_params),
 	KUNIT_CASE(short_pins_go_on),
 	KUNIT_CASE(failed_pin_drops_the_others),
