@@ -51,19 +51,6 @@ static void lookup_region(struct gpadl_lookup *lookup, const struct gpadl_extent
 		lookup->resident = true;
 }
 
-/* Count @nr pages to be pinned, from address @first to @last. */
-static void lookup_pins(struct gpadl_lookup *lookup, unsigned long first, unsigned long last,
-			unsigned long nr)
-{
-	first >>= GPADL_BLOCK_SHIFT;
-	last >>= GPADL_BLOCK_SHIFT;
-	if (!lookup->nr_pins || first < lookup->first_block)
-		lookup->first_block = first;
-	if (!lookup->nr_pins || last > lookup->last_block)
-		lookup->last_block = last;
-	lookup->nr_pins += nr;
-}
-
 /* A short list has at most FEW_PAGES pages, or SHORT_PAGES if they are in few runs. */
 #define FEW_PAGES		16u
 #define SHORT_PAGES		64u
@@ -87,40 +74,64 @@ static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *lookup,
 	return GPADL_PIN_BY_BLOCK;
 }
 
-/* All of the list is one extent: most rings, and most requests of a disk, are. */
-static void lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
-			const struct gpadl_extent *e)
-{
-	lookup->first_region = e->index;
-	lookup->last_region = e->index;
-	lookup->read_only = e->region->desc.flags & VMBUS_GPA_REGION_READ_ONLY;
-	lookup->resident = e->region->resident;
-	if (!lookup->resident)
-		lookup_pins(lookup, e->hva, gpadl_extent_last(e), gpadl_extent_pins(e));
-	lookup->hva = e->hva;
-	lookup->nr_extents = 1;
-	lookup->way = lookup_way(lookup, pfns);
-}
-
-/* Look all pages up in a table. */
-static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
+/*
+ * One run in one region, as most rings are, and most requests of a disk: nothing to walk over.
+ * False if it is not that.
+ */
+static bool lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
 			const struct gpadl_region_table *table)
 {
+	const struct gpadl_wire_run run = gpadl_wire_run(pfns->words[1]);
+	const u64 pfn = run.down ? run.pfn - (run.nr - 1) : run.pfn;
+	struct gpadl_extent e __uninitialized;
+	const struct gpadl_region *region;
+	unsigned int index;
+	u64 page, nr;
+
+	index = gpadl_region_table_find(table, pfn << GPADL_PAGE_SHIFT);
+	if (index == table->nr)
+		return false;
+	region = table->regions[index];
+	nr = gpadl_region_pages(region);
+	/* The guest chooses it, and it leads to further loads. */
+	page = array_index_nospec(pfn - (region->desc.gpa >> GPADL_PAGE_SHIFT), nr);
+	if (run.nr > nr - page)
+		return false;
+	e.hva = region->desc.hva + (page << GPADL_PAGE_SHIFT);
+	e.nr = run.nr;
+	lookup->generation = table->generation;
+	lookup->nr_extents = 1;
+	lookup->nr_entries = 0;
+	lookup->hole = false;
+	lookup->read_only = region->desc.flags & VMBUS_GPA_REGION_READ_ONLY;
+	lookup->resident = region->resident;
+	lookup->hva = e.hva;
+	lookup->nr_pins = region->resident ? 0 : gpadl_extent_pins(&e);
+	lookup->first_block = e.hva >> GPADL_BLOCK_SHIFT;
+	lookup->last_block = gpadl_extent_last(&e) >> GPADL_BLOCK_SHIFT;
+	lookup->first_region = index;
+	lookup->last_region = index;
+	lookup->way = lookup_way(lookup, pfns);
+	return true;
+}
+
+/* By a walk. A list of one extent is not to pay for what this has on the stack. */
+static noinline void lookup_all(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
+				const struct gpadl_region_table *table)
+{
+	unsigned long first = ULONG_MAX, last = 0, nr_pins = 0;
 	const struct gpadl_region *region = NULL;
 	struct gpadl_walk walk __uninitialized;
+	u32 nr_extents = 0;
+	bool resident;
 
-	memset(lookup, 0, offsetof(struct gpadl_lookup, used));
-	lookup->generation = table->generation;
+	*lookup = (struct gpadl_lookup) {
+		.generation = table->generation,
+		.first_region = VMBUS_GPA_REGION_SLOTS,
+		.last_region = -1,
+	};
 	gpadl_walk_init(&walk, pfns, table, 0);
-	gpadl_walk_next(&walk);
-	if (walk.e.region && walk.e.nr == pfns->nr_pages) {
-		lookup_only(lookup, pfns, &walk.e);
-		return;
-	}
-	lookup->first_region = VMBUS_GPA_REGION_SLOTS;
-	lookup->last_region = -1;
-	bitmap_zero(lookup->used, VMBUS_GPA_REGION_SLOTS);
-	do {
+	while (gpadl_walk_next(&walk)) {
 		if (!walk.e.region) {
 			lookup->hole = true;
 			continue;
@@ -128,12 +139,30 @@ static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 		if (walk.e.region != region)
 			lookup_region(lookup, &walk.e);
 		region = walk.e.region;
-		if (!region->resident)
-			lookup_pins(lookup, walk.e.hva, gpadl_extent_last(&walk.e),
-				    gpadl_extent_pins(&walk.e));
-		lookup->nr_extents++;
-	} while (gpadl_walk_next(&walk));
+		resident = region->resident;
+		/* Scattered pages come one after the other, and mostly in one region. */
+		do {
+			nr_extents++;
+			if (resident)
+				continue;
+			nr_pins += gpadl_extent_pins(&walk.e);
+			first = min(first, walk.e.hva);
+			last = max(last, gpadl_extent_last(&walk.e));
+		} while (gpadl_walk_next_page(&walk));
+	}
+	lookup->nr_extents = nr_extents;
+	lookup->nr_pins = nr_pins;
+	lookup->first_block = first >> GPADL_BLOCK_SHIFT;
+	lookup->last_block = last >> GPADL_BLOCK_SHIFT;
 	lookup->way = lookup_way(lookup, pfns);
+}
+
+/* Look all pages up in a table. */
+static void lookup_fill(struct gpadl_lookup *lookup, const struct gpadl_pfn_list *pfns,
+			const struct gpadl_region_table *table)
+{
+	if (pfns->nr_runs > 1 || !lookup_only(lookup, pfns, table))
+		lookup_all(lookup, pfns, table);
 }
 
 /**
@@ -312,10 +341,13 @@ static bool mapping_want(const struct vmbus_mapping *m, struct gpadl_pin_plan *p
 	while (gpadl_walk_next(&walk)) {
 		if (walk.e.region->resident)
 			continue;
-		if (walk.e.nr == 1 && gpadl_pin_plan_want_page(plan, walk.e.hva))
-			continue;
-		if (!gpadl_pin_plan_want(plan, walk.e.hva & PAGE_MASK, gpadl_extent_pins(&walk.e)))
-			return false;
+		do {
+			if (walk.e.nr == 1 && gpadl_pin_plan_want_page(plan, walk.e.hva))
+				continue;
+			if (!gpadl_pin_plan_want(plan, walk.e.hva & PAGE_MASK,
+						 gpadl_extent_pins(&walk.e)))
+				return false;
+		} while (gpadl_walk_next_page(&walk));
 	}
 	return true;
 }
