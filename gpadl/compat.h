@@ -139,20 +139,13 @@ static inline void compat_hrtimer_setup(struct hrtimer *timer,
 #define compat_hrtimer_setup	hrtimer_setup
 #endif
 
-/*
- * Pin adjoining pages; @remote: of an address space that is not current's. With FOLL_NOFAULT a
- * kernel thread, which may serve several VMMs, does not wait for the lock of one's address space:
- * pin_user_pages_fast() does, for what is not in the page tables.
- */
-static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned long hva,
-				  unsigned long nr, unsigned int gup_flags,
-				  struct page **pages)
+/* compat_pin_raw() of pages that this thread has to take the lock of their address space for. */
+static inline long compat_pin_locked(struct mm_struct *mm, unsigned long hva, unsigned long nr,
+				     unsigned int gup_flags, struct page **pages)
 {
 	int locked = 1;
 	long ret;
 
-	if (!remote && !((gup_flags & FOLL_NOFAULT) && (current->flags & PF_KTHREAD)))
-		return pin_user_pages_fast(hva, nr, gup_flags, pages);
 	if (gup_flags & FOLL_NOFAULT) {
 		if (!mmap_read_trylock(mm))
 			return -EAGAIN;
@@ -163,6 +156,20 @@ static inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned lo
 	if (locked)
 		mmap_read_unlock(mm);
 	return ret;
+}
+
+/*
+ * Pin adjoining pages; @remote: of an address space that is not current's. With FOLL_NOFAULT a
+ * kernel thread, which may serve several VMMs, does not wait for the lock of one's address space:
+ * pin_user_pages_fast() does, for what is not in the page tables.
+ */
+static __always_inline long compat_pin_raw(struct mm_struct *mm, bool remote, unsigned long hva,
+					   unsigned long nr, unsigned int gup_flags,
+					   struct page **pages)
+{
+	if (unlikely(remote || ((gup_flags & FOLL_NOFAULT) && (current->flags & PF_KTHREAD))))
+		return compat_pin_locked(mm, hva, nr, gup_flags, pages);
+	return pin_user_pages_fast(hva, nr, gup_flags, pages);
 }
 
 /*

@@ -196,8 +196,8 @@ static int lookup_next_region(const struct gpadl_lookup *lookup, int i)
 	return find_next_bit(lookup->used, lookup->last_region, i + 1);
 }
 
-static void lookup_put_regions(const struct gpadl_lookup *lookup,
-			       struct gpadl_region_table *table, int end)
+static noinline void lookup_put_regions(const struct gpadl_lookup *lookup,
+					struct gpadl_region_table *table, int end)
 {
 	int i;
 
@@ -214,7 +214,14 @@ static void lookup_put_regions(const struct gpadl_lookup *lookup,
  */
 void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m)
 {
-	lookup_put_regions(m->lookup, m->table, m->lookup->last_region + 1);
+	const struct gpadl_lookup *lookup = m->lookup;
+
+	if (likely(lookup->first_region == lookup->last_region)) {
+		gpadl_region_unuse(m->table->regions[lookup->first_region]);
+		gpadl_region_table_put(m->table);
+	} else {
+		lookup_put_regions(lookup, m->table, lookup->last_region + 1);
+	}
 }
 
 /* Become a user of all regions found, or of none: one of them has just been removed. */
@@ -471,7 +478,7 @@ static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
  */
 int gpadl_mapping_take(struct vmbus_mapping *m)
 {
-	struct gpadl_pin_ctx pin;
+	struct gpadl_pin_ctx pin __uninitialized;
 	int ret;
 
 	m->pages = NULL;

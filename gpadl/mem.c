@@ -113,23 +113,15 @@ bool gpadl_mem_may_have(const struct gpadl_mem *mem, unsigned long nr)
 /* ---- Pinning ---- */
 
 /**
- * gpadl_mem_enter() - Get at the pages of the address space
+ * gpadl_mem_enter_other() - gpadl_mem_enter() of an address space that is not current's
  * @mem: the memory
- * @pin: filled in for gpadl_mem_pin(), for reading, for as long as the guest likes, and with
- *	nowhere to put pages yet
+ * @pin: filled in, but for how this thread gets at it
  *
  * Context: process.
- * Return: 0, to be undone by gpadl_mem_leave(); -ESRCH if the address space is gone.
+ * Return: as gpadl_mem_enter().
  */
-int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
+int gpadl_mem_enter_other(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
 {
-	*pin = (struct gpadl_pin_ctx) {
-		.mm = mem->mm,
-		.access = GPADL_MM_OWN,
-		.gup_flags = FOLL_LONGTERM,
-	};
-	if (current->mm == mem->mm)
-		return 0;
 	if (!mmget_not_zero(mem->mm))
 		return -ESRCH;
 	pin->access = GPADL_MM_REMOTE;
@@ -141,15 +133,13 @@ int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
 }
 
 /**
- * gpadl_mem_leave() - Undo gpadl_mem_enter()
+ * gpadl_mem_leave_other() - Undo gpadl_mem_enter_other()
  * @pin: what it filled in
  *
  * Context: process, same thread.
  */
-void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
+void gpadl_mem_leave_other(const struct gpadl_pin_ctx *pin)
 {
-	if (pin->access == GPADL_MM_OWN)
-		return;
 	if (pin->access == GPADL_MM_ADOPTED)
 		kthread_unuse_mm(pin->mm);
 	/*
@@ -237,32 +227,22 @@ int gpadl_mem_pin_rest(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned lo
 	}
 }
 
-/*
- * A page with a memory error that stays in the page table, being part of a huge one: the
- * kernel pins it all the same. Nothing is looked at on a machine that has had none.
+/**
+ * gpadl_mem_any_poisoned() - Is any of some pages one with a memory error?
+ * @pages: the pages, pinned
+ * @nr: number of these
+ *
+ * Context: any.
+ * Return: true if one is.
  */
-static bool any_poisoned(struct page **pages, long nr)
+bool gpadl_mem_any_poisoned(struct page **pages, long nr)
 {
 	long i;
 
-	if (likely(!compat_memory_failures()))
-		return false;
 	for (i = 0; i < nr; i++)
 		if (is_page_hwpoison(pages[i]))
 			return true;
 	return false;
-}
-
-/**
- * gpadl_mem_check_pinned() - Is any of the pinned pages one with a memory error?
- * @pin: the pages
- *
- * Context: any.
- * Return: 0; -EFAULT if one is.
- */
-int gpadl_mem_check_pinned(const struct gpadl_pin_ctx *pin)
-{
-	return any_poisoned(pin->pages, pin->done) ? -EFAULT : 0;
 }
 
 /**
@@ -281,8 +261,8 @@ int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr
 	int ret;
 
 	ret = gpadl_mem_pin_more(pin, hva, nr);
-	if (!ret && any_poisoned(pages, nr))
-		ret = -EFAULT;
+	if (!ret)
+		ret = gpadl_mem_check(pages, nr);
 	return ret;
 }
 
@@ -312,7 +292,7 @@ unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsig
 		if (ret > 0)
 			done += ret;
 	} while (ret == n && done < nr);
-	if (!any_poisoned(pin->pages, done))
+	if (!gpadl_mem_check(pin->pages, done))
 		return done;
 	unpin_user_pages(pin->pages, done);
 	return 0;

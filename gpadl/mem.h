@@ -165,12 +165,12 @@ int gpadl_mem_charge(struct gpadl_mem *mem, unsigned long nr);
 void gpadl_mem_uncharge(struct gpadl_mem *mem, unsigned long nr);
 bool gpadl_mem_may_have(const struct gpadl_mem *mem, unsigned long nr);
 
-int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
-void gpadl_mem_leave(const struct gpadl_pin_ctx *pin);
+int gpadl_mem_enter_other(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin);
+void gpadl_mem_leave_other(const struct gpadl_pin_ctx *pin);
 int gpadl_mem_pin(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
 int gpadl_mem_pin_rest(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr,
 		       long ret);
-int gpadl_mem_check_pinned(const struct gpadl_pin_ctx *pin);
+bool gpadl_mem_any_poisoned(struct page **pages, long nr);
 unsigned long gpadl_mem_peek(struct gpadl_pin_ctx *pin, unsigned long hva, unsigned long nr);
 
 int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **page);
@@ -209,6 +209,67 @@ static inline void gpadl_mem_account_end(const struct gpadl_mem_account *acct)
 {
 	if (acct->memcg)
 		set_active_memcg(acct->old);
+}
+
+/**
+ * gpadl_mem_enter() - Get at the pages of the address space
+ * @mem: the memory
+ * @pin: filled in for gpadl_mem_pin(), for reading, for as long as the guest likes, and with
+ *	nowhere to put pages yet
+ *
+ * Context: process.
+ * Return: 0, to be undone by gpadl_mem_leave(); -ESRCH if the address space is gone.
+ */
+static inline int gpadl_mem_enter(struct gpadl_mem *mem, struct gpadl_pin_ctx *pin)
+{
+	*pin = (struct gpadl_pin_ctx) {
+		.mm = mem->mm,
+		.access = GPADL_MM_OWN,
+		.gup_flags = FOLL_LONGTERM,
+	};
+	return likely(current->mm == mem->mm) ? 0 : gpadl_mem_enter_other(mem, pin);
+}
+
+/**
+ * gpadl_mem_leave() - Undo gpadl_mem_enter()
+ * @pin: what it filled in
+ *
+ * Context: process, same thread.
+ */
+static inline void gpadl_mem_leave(const struct gpadl_pin_ctx *pin)
+{
+	if (unlikely(pin->access != GPADL_MM_OWN))
+		gpadl_mem_leave_other(pin);
+}
+
+/**
+ * gpadl_mem_check() - Has none of some pages a memory error?
+ * @pages: the pages, pinned
+ * @nr: number of these
+ *
+ * A page with such an error that stays in the page table, being part of a huge one: the kernel pins
+ * it all the same. Nothing is looked at on a machine that has had none.
+ *
+ * Context: any.
+ * Return: 0; -EFAULT if one has.
+ */
+static inline int gpadl_mem_check(struct page **pages, long nr)
+{
+	if (likely(!compat_memory_failures()))
+		return 0;
+	return gpadl_mem_any_poisoned(pages, nr) ? -EFAULT : 0;
+}
+
+/**
+ * gpadl_mem_check_pinned() - Has none of the pinned pages a memory error?
+ * @pin: the pages
+ *
+ * Context: any.
+ * Return: 0; -EFAULT if one has.
+ */
+static inline int gpadl_mem_check_pinned(const struct gpadl_pin_ctx *pin)
+{
+	return gpadl_mem_check(pin->pages, pin->done);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)

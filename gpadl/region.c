@@ -52,17 +52,15 @@ void gpadl_region_put(struct gpadl_region *region)
 }
 
 /**
- * gpadl_region_table_put() - Drop a reference to a table
+ * gpadl_region_table_free() - Free a table that has no reference left
  * @table: the table
  *
  * Context: any but NMI.
  */
-void gpadl_region_table_put(struct gpadl_region_table *table)
+void gpadl_region_table_free(struct gpadl_region_table *table)
 {
 	unsigned int i;
 
-	if (!refcount_dec_and_test(&table->ref))
-		return;
 	for (i = 0; i < table->nr; i++)
 		gpadl_region_put(table->regions[i]);
 	/* A reader may just be trying to get a reference. */
@@ -133,26 +131,6 @@ unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64
 			return array_index_nospec(mid, table->nr);
 	}
 	return table->nr;
-}
-
-/**
- * gpadl_region_table_is_current() - May a map go on with a table?
- * @mem: the memory
- * @table: the table; the caller is a user of the regions that it needs
- *
- * Context: any.
- * Return: false if another one is in force, or may soon be.
- */
-bool gpadl_region_table_is_current(struct gpadl_mem *mem,
-				   const struct gpadl_region_table *table)
-{
-	/*
-	 * Pairs with smp_mb() in table_switch() and gpadl_regions_drop_stale(): the counts of
-	 * users are seen there, or what these have written before is seen from here on.
-	 */
-	smp_mb__after_atomic();
-	/* Acquire: a change that is over has published its table, to be seen below. */
-	return !smp_load_acquire(&mem->switching) && rcu_access_pointer(mem->table) == table;
 }
 
 /**
@@ -424,33 +402,30 @@ void gpadl_region_retire(struct gpadl_region *region)
 }
 
 /**
- * gpadl_region_unuse() - A mapping lets go of a region
- * @region: the region, of which it is a user; the caller holds a table that lists it
+ * gpadl_region_queue_drop() - The last user of a region is a mapping, and lets go of it
+ * @region: the region, not set any more
  *
  * Context: any but NMI.
  */
-void gpadl_region_unuse(struct gpadl_region *region)
+void gpadl_region_queue_drop(struct gpadl_region *region)
 {
-	struct gpadl_mem *mem = region->mem;
+	queue_work(region->mem->wq, &region->drop_work);
+}
 
-	if (refcount_dec_and_test(&region->users)) {
-		queue_work(mem->wq, &region->drop_work);
-		return;
-	}
-	/*
-	 * Pairs with smp_mb() in gpadl_regions_drop_stale(): either this sees the block, or
-	 * that, which comes after the block was entered, sees the count.
-	 */
-	smp_mb__after_atomic();
-	if (unlikely(!list_empty(&mem->stale_blocks)) && refcount_read(&region->users) == 1) {
-		/*
-		 * Once a second: a guest could have all of the blocks walked for each of its
-		 * requests, in a thread that is not its VMM's.
-		 */
-		mem->ops->get(mem);
-		if (!queue_delayed_work(mem->wq, &mem->stale_work, HZ))
-			mem->ops->put(mem);
-	}
+/**
+ * gpadl_regions_queue_stale() - Pins that have been replaced may be needed no more
+ * @mem: the memory
+ *
+ * Once a second: a guest could have all of the blocks walked for each of its requests, in a thread
+ * that is not its VMM's.
+ *
+ * Context: any but NMI.
+ */
+void gpadl_regions_queue_stale(struct gpadl_mem *mem)
+{
+	mem->ops->get(mem);
+	if (!queue_delayed_work(mem->wq, &mem->stale_work, HZ))
+		mem->ops->put(mem);
 }
 
 /* ---- What regions have in blocks that they share ---- */

@@ -73,10 +73,8 @@ struct gpadl_region_table {
 /* region.c */
 struct gpadl_region_table *gpadl_region_table_alloc(unsigned int nr);
 struct gpadl_region_table *gpadl_region_table_get(struct gpadl_mem *mem);
-void gpadl_region_table_put(struct gpadl_region_table *table);
+void gpadl_region_table_free(struct gpadl_region_table *table);
 unsigned int gpadl_region_table_find(const struct gpadl_region_table *table, u64 gpa);
-bool gpadl_region_table_is_current(struct gpadl_mem *mem,
-				   const struct gpadl_region_table *table);
 int gpadl_region_wait_switch(struct gpadl_mem *mem);
 
 struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
@@ -85,7 +83,8 @@ void gpadl_region_put(struct gpadl_region *region);
 int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);
 void gpadl_region_retire(struct gpadl_region *region);
-void gpadl_region_unuse(struct gpadl_region *region);
+void gpadl_region_queue_drop(struct gpadl_region *region);
+void gpadl_regions_queue_stale(struct gpadl_mem *mem);
 void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only);
 void gpadl_regions_trim(struct gpadl_mem *mem);
 void gpadl_regions_stale_work(struct work_struct *work);
@@ -99,5 +98,60 @@ int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *
 int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *ops);
 void gpadl_mem_clear_regions(struct gpadl_mem *mem);
 void gpadl_mem_drop_regions(struct gpadl_mem *mem);
+
+/**
+ * gpadl_region_table_put() - Drop a reference to a table
+ * @table: the table
+ *
+ * Context: any but NMI.
+ */
+static inline void gpadl_region_table_put(struct gpadl_region_table *table)
+{
+	if (unlikely(refcount_dec_and_test(&table->ref)))
+		gpadl_region_table_free(table);
+}
+
+/**
+ * gpadl_region_table_is_current() - May a map go on with a table?
+ * @mem: the memory
+ * @table: the table; the caller is a user of the regions that it needs
+ *
+ * Context: any.
+ * Return: false if another one is in force, or may soon be.
+ */
+static inline bool
+gpadl_region_table_is_current(struct gpadl_mem *mem, const struct gpadl_region_table *table)
+{
+	/*
+	 * Pairs with smp_mb() in table_switch() and gpadl_regions_drop_stale(): the counts of
+	 * users are seen there, or what these have written before is seen from here on.
+	 */
+	smp_mb__after_atomic();
+	/* Acquire: a change that is over has published its table, to be seen below. */
+	return !smp_load_acquire(&mem->switching) && rcu_access_pointer(mem->table) == table;
+}
+
+/**
+ * gpadl_region_unuse() - A mapping lets go of a region
+ * @region: the region, of which it is a user; the caller holds a table that lists it
+ *
+ * Context: any but NMI.
+ */
+static inline void gpadl_region_unuse(struct gpadl_region *region)
+{
+	struct gpadl_mem *mem = region->mem;
+
+	if (unlikely(refcount_dec_and_test(&region->users))) {
+		gpadl_region_queue_drop(region);
+		return;
+	}
+	/*
+	 * Pairs with smp_mb() in gpadl_regions_drop_stale(): either this sees the block, or
+	 * that, which comes after the block was entered, sees the count.
+	 */
+	smp_mb__after_atomic();
+	if (unlikely(!list_empty(&mem->stale_blocks)) && refcount_read(&region->users) == 1)
+		gpadl_regions_queue_stale(mem);
+}
 
 #endif /* _GPADL_REGION_H */

@@ -321,6 +321,9 @@ static __always_inline int sg_pin_extent(struct sg_builder *b, struct gpadl_pin_
 	return sg_add_pinned(b, e, pages);
 }
 
+/* A page of the guest's is looked for in a huge one by its own address: both are as large. */
+#define SG_MAY_BE_HUGE	(PAGE_SIZE == GPADL_PAGE_SIZE)
+
 /* No block has this number, not even that of the lowest addresses. */
 #define SG_NO_BLOCK	(~0ul)
 
@@ -334,6 +337,11 @@ struct sg_huge {
 	phys_addr_t phys;
 };
 
+static __always_inline bool sg_may_be_huge(const struct gpadl_region *region)
+{
+	return SG_MAY_BE_HUGE && READ_ONCE(region->huge);
+}
+
 static bool sg_is_huge(struct page *page, unsigned long hva)
 {
 	return gpadl_page_fills_block(page, (hva & ~GPADL_BLOCK_MASK) >> PAGE_SHIFT);
@@ -343,9 +351,10 @@ static bool sg_is_huge(struct page *page, unsigned long hva)
  * Is it worth it to try one pin for a block next time? Told by the page that was pinned last.
  * @hva is its address, unless the last extent was not pinned by itself: that does no harm.
  */
-static void sg_guess_huge(struct gpadl_region *region, struct page *page, unsigned long hva)
+static __always_inline void sg_guess_huge(struct gpadl_region *region, struct page *page,
+					  unsigned long hva)
 {
-	if (unlikely(sg_is_huge(page, hva)))
+	if (SG_MAY_BE_HUGE && unlikely(PageCompound(page)) && sg_is_huge(page, hva))
 		WRITE_ONCE(region->huge, true);
 }
 
@@ -466,6 +475,17 @@ static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsign
 	};
 }
 
+/* The list is complete. */
+static __always_inline void sg_give(struct vmbus_mapping *m, struct scatterlist *sgl,
+				    unsigned int nents)
+{
+	sg_mark_end(&sgl[nents - 1]);
+	m->sgl = sgl;
+	m->sgt.sgl = sgl;
+	m->sgt.nents = nents;
+	m->sgt.orig_nents = nents;
+}
+
 /* All is listed, or there was an error. */
 static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret)
 {
@@ -480,12 +500,17 @@ static int sg_finish(struct sg_builder *b, struct vmbus_mapping *m, int ret)
 	}
 	if (b->sgl != b->own)
 		sg_trim(b);
-	sg_mark_end(&b->sgl[b->nents - 1]);
-	m->sgl = b->sgl;
-	m->sgt.sgl = b->sgl;
-	m->sgt.nents = b->nents;
-	m->sgt.orig_nents = b->nents;
+	sg_give(m, b->sgl, b->nents);
 	return 0;
+}
+
+/* The list is one page, so there is room for its entry, and no need to split it. */
+static __always_inline void sg_make_page(struct vmbus_mapping *m, struct page *page)
+{
+	const struct gpadl_wire_range range = gpadl_wire_range(m->pfns->words[0]);
+
+	sg_fill(m->room.sgl, page, range.count, offset_in_page(m->lookup->hva) + range.offset);
+	sg_give(m, m->room.sgl, 1);
 }
 
 /* The list is one extent: that was found when it was looked up, and needs no walk. */
@@ -509,17 +534,46 @@ static __always_inline struct gpadl_extent sg_begin_only(struct sg_builder *b,
 /* List resident pages that are one extent. */
 static int sg_make_only(struct vmbus_mapping *m)
 {
-	struct gpadl_extent e;
-	struct sg_builder b;
-	struct sg_list list;
-	int ret;
+	struct sg_builder b __uninitialized;
+	struct gpadl_extent e __uninitialized;
 
 	sg_begin(&b, m, SG_ROOM);
 	e = sg_begin_only(&b, m);
-	if (e.nr == 1)
-		ret = sg_add_run(&b, sg_find(e.region, NULL, e.hva, &list), 1);
-	else
-		ret = sg_add_found(&b, e, NULL);
+	return sg_finish(&b, m, sg_add_found(&b, e, NULL));
+}
+
+/* List the only page, which is resident. */
+static int sg_find_page(struct vmbus_mapping *m)
+{
+	const struct gpadl_region *region = m->table->regions[m->lookup->first_region];
+	const u64 *leaf;
+
+	sg_make_page(m, pfn_to_page(PHYS_PFN(gpadl_resident_find(region->resident,
+								 m->lookup->hva, &leaf))));
+	return 0;
+}
+
+static noinline int sg_make_all(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
+{
+	/* An entry for each run is what most need, more where pages are seen to be scattered. */
+	unsigned long room = m->pfns->nr_runs;
+	struct gpadl_walk walk __uninitialized;
+	struct sg_builder b __uninitialized;
+	struct sg_list list;
+	int ret = 0;
+
+	if (plan)
+		room += plan->nr_scattered + plan->nr_wanted;
+	sg_begin(&b, m, max_t(unsigned long, room, SG_ROOM));
+	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
+	while (!ret && gpadl_walk_next(&walk)) {
+		if (walk.e.first)
+			sg_begin_range(&b, &walk.range);
+		if (walk.e.nr == 1)
+			ret = sg_add_run(&b, sg_find(walk.e.region, plan, walk.e.hva, &list), 1);
+		else
+			ret = sg_add_found(&b, walk.e, plan);
+	}
 	return sg_finish(&b, m, ret);
 }
 
@@ -537,60 +591,46 @@ static int sg_make_only(struct vmbus_mapping *m)
  */
 int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 {
-	/* An entry for each run is what most need, more where pages are seen to be scattered. */
-	unsigned long room = m->pfns->nr_runs;
-	struct gpadl_walk walk __uninitialized;
-	struct sg_builder b;
-	struct sg_list list;
-	int ret = 0;
-
-	if (!plan && m->lookup->nr_extents == 1)
-		return sg_make_only(m);
-	if (plan)
-		room += plan->nr_scattered + plan->nr_wanted;
-	sg_begin(&b, m, max_t(unsigned long, room, SG_ROOM));
-	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
-	while (!ret && gpadl_walk_next(&walk)) {
-		if (walk.e.first)
-			sg_begin_range(&b, &walk.range);
-		if (walk.e.nr == 1)
-			ret = sg_add_run(&b, sg_find(walk.e.region, plan, walk.e.hva, &list), 1);
-		else
-			ret = sg_add_found(&b, walk.e, plan);
-	}
-	return sg_finish(&b, m, ret);
+	if (plan || m->lookup->nr_extents > 1)
+		return sg_make_all(m, plan);
+	return m->pfns->nr_pages == 1 ? sg_find_page(m) : sg_make_only(m);
 }
 
-/* Pin an extent in whatever way its region suggests. */
-static __always_inline int sg_pin_any(struct sg_builder *b, struct gpadl_pin_ctx *pin,
-				      struct gpadl_region *region, const struct gpadl_extent *e,
-				      struct sg_huge *huge, bool may_be_huge)
+/* Pin the only page, as it is. */
+static __always_inline int sg_pin_page(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
-	if (READ_ONCE(region->huge) && may_be_huge)
-		return sg_pin_huge(b, pin, region, *e, huge);
-	return sg_pin_extent(b, pin, e);
+	const unsigned long hva = m->lookup->hva;
+	int ret;
+
+	ret = gpadl_mem_pin_more(pin, hva & PAGE_MASK, 1);
+	if (!ret)
+		ret = gpadl_mem_check_pinned(pin);
+	if (!ret)
+		sg_make_page(m, *pin->pages);
+	return ret;
 }
 
 static __always_inline int sg_pin_only(struct sg_builder *b, struct vmbus_mapping *m,
-				       struct gpadl_pin_ctx *pin, struct sg_huge *huge,
-				       bool may_be_huge)
+				       struct gpadl_pin_ctx *pin, struct sg_huge *huge)
 {
 	const struct gpadl_extent e = sg_begin_only(b, m);
 	struct gpadl_region *region = m->table->regions[e.index];
 	int ret;
 
-	ret = sg_pin_any(b, pin, region, &e, huge, may_be_huge);
-	if (!ret && may_be_huge)
+	if (sg_may_be_huge(region))
+		return sg_pin_huge(b, pin, region, e, huge);
+	ret = sg_pin_extent(b, pin, &e);
+	if (!ret)
 		sg_guess_huge(region, pin->pages[pin->done - 1], gpadl_extent_last(&e));
 	return ret;
 }
 
 static __always_inline int sg_pin_all(struct sg_builder *b, struct vmbus_mapping *m,
-				      struct gpadl_pin_ctx *pin, struct sg_huge *huge,
-				      bool may_be_huge)
+				      struct gpadl_pin_ctx *pin, struct sg_huge *huge)
 {
 	unsigned long resched = GPADL_PIN_BATCH;
 	struct gpadl_walk walk __uninitialized;
+	struct gpadl_region *region;
 	int ret = 0;
 
 	gpadl_walk_init(&walk, m->pfns, m->table, m->lookup->first_region);
@@ -601,17 +641,34 @@ static __always_inline int sg_pin_all(struct sg_builder *b, struct vmbus_mapping
 			ret = sg_add_found(b, walk.e, NULL);
 			continue;
 		}
-		ret = sg_pin_any(b, pin, m->table->regions[walk.e.index], &walk.e, huge,
-				 may_be_huge);
+		region = m->table->regions[walk.e.index];
+		ret = sg_may_be_huge(region) ? sg_pin_huge(b, pin, region, walk.e, huge) :
+					       sg_pin_extent(b, pin, &walk.e);
 		if (unlikely(pin->done >= resched)) {
 			resched += GPADL_PIN_BATCH;
 			cond_resched();
 		}
 	}
-	if (!ret && may_be_huge)
+	if (!ret)
 		sg_guess_huge(m->table->regions[walk.e.index], pin->pages[pin->done - 1],
 			      gpadl_extent_last(&walk.e));
 	return ret;
+}
+
+static noinline int sg_pin_list(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
+{
+	struct sg_huge huge = { .number = SG_NO_BLOCK };
+	struct sg_builder b __uninitialized;
+	int ret;
+
+	sg_begin(&b, m, m->pfns->nr_pages);
+	if (m->lookup->nr_extents == 1)
+		ret = sg_pin_only(&b, m, pin, &huge);
+	else
+		ret = sg_pin_all(&b, m, pin, &huge);
+	if (!ret)
+		ret = gpadl_mem_check_pinned(pin);
+	return sg_finish(&b, m, ret);
 }
 
 /**
@@ -627,18 +684,5 @@ static __always_inline int sg_pin_all(struct sg_builder *b, struct vmbus_mapping
  */
 int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
-	/* One page alone is pinned as it is. */
-	const bool may_be_huge = m->pfns->nr_pages > 1 && PAGE_SIZE == GPADL_PAGE_SIZE;
-	struct sg_huge huge = { .number = SG_NO_BLOCK };
-	struct sg_builder b;
-	int ret;
-
-	sg_begin(&b, m, m->pfns->nr_pages);
-	if (m->lookup->nr_extents == 1)
-		ret = sg_pin_only(&b, m, pin, &huge, may_be_huge);
-	else
-		ret = sg_pin_all(&b, m, pin, &huge, may_be_huge);
-	if (!ret)
-		ret = gpadl_mem_check_pinned(pin);
-	return sg_finish(&b, m, ret);
+	return m->pfns->nr_pages == 1 ? sg_pin_page(m, pin) : sg_pin_list(m, pin);
 }
