@@ -448,7 +448,7 @@ static int mapping_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 	pin->write = m->writable;
 	pin->gup_flags = m->gup_flags;
 	pin->pages = m->pages;
-	m->pinned.pages = m->pages;
+	m->pinned = (struct gpadl_pin_set) { .pages = m->pages };
 	if (way == GPADL_PIN_BY_RUN)
 		ret = gpadl_sg_pin(m, pin);
 	else
@@ -481,11 +481,12 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
 	struct gpadl_pin_ctx pin __uninitialized;
 	int ret;
 
-	m->pages = NULL;
-	m->pinned = (struct gpadl_pin_set) {};
 	/* Resident: the address space is not needed. */
-	if (!m->lookup->nr_pins)
+	if (!m->lookup->nr_pins) {
+		m->pages = NULL;
+		m->pinned = (struct gpadl_pin_set) {};
 		return gpadl_sg_make(m, NULL);
+	}
 	ret = gpadl_mem_enter(m->mem, &pin);
 	if (ret)
 		return ret;

@@ -472,13 +472,13 @@ static noinline int sg_split_long(struct sg_builder *b, unsigned int max_segment
 /* Begin in the room that the mapping has; if that is too little, in @room entries or more. */
 static void sg_begin(struct sg_builder *b, const struct vmbus_mapping *m, unsigned long room)
 {
-	*b = (struct sg_builder) {
-		.sgl = m->room.sgl,
-		.own = m->room.sgl,
-		.room = m->room.nr_sgl,
-		.next_room = max_t(unsigned long, min_t(unsigned long, room, m->pfns->nr_pages),
-			      2 * m->room.nr_sgl),
-	};
+	/* The rest is the range's. */
+	b->sgl = m->room.sgl;
+	b->own = m->room.sgl;
+	b->nents = 0;
+	b->room = m->room.nr_sgl;
+	b->next_room = max_t(unsigned long, min_t(unsigned long, room, m->pfns->nr_pages),
+			     2 * m->room.nr_sgl);
 }
 
 /* The list is complete. */
@@ -603,7 +603,7 @@ int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan)
 }
 
 /* Pin the only page, as it is. */
-static __always_inline int sg_pin_page(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
+static noinline int sg_pin_page(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin)
 {
 	const unsigned long hva = m->lookup->hva;
 	int ret;
