@@ -12,7 +12,8 @@
 #	quick		KUnit on the kernel that coverage is measured on: it finds no bugs
 #			by itself, and boots in seconds. Many faults in one boot, suite by
 #			suite, those of the fault's file first; see guest/mutants.sh
-#	disk		those of the SCSI backend only: its selftests on Debian's kernel
+#	disk		those of the SCSI backend only: its selftests on Debian's kernel, those
+#			of the fault's file first
 #	leaks		some KUnit suites on the debug kernel, those of the fault's file, and the
 #			search for leaks
 #	kunit		all of KUnit on the debug kernel, and the search for leaks
@@ -78,6 +79,36 @@ try_in_user_space()
 	fi
 }
 
+# The selftests of the SCSI backend that find the faults of a file soonest
+disk_glob()
+{
+	case $1 in
+	*/answer.c)	echo 'scsi_@(share|hostile|batch)_test' ;;
+	*/channel.c)	echo 'scsi_@(life|hostile|batch)_test' ;;
+	*/data.c)	echo 'scsi_@(data|batch|hostile)_test' ;;
+	*/device.c)	echo 'scsi_@(unplug|life)_test' ;;
+	*/fabric.c | */main.c)	echo 'scsi_@(target|life)_test' ;;
+	*/guard.c)	echo 'scsi_@(guard|reserve|target)_test' ;;
+	*/request.c)	echo 'scsi_@(data|target|guard)_test' ;;
+	*/reserve.c)	echo 'scsi_reserve_test' ;;
+	*/tmr.c)	echo 'scsi_@(life|guard|reserve)_test' ;;
+	*/unplug.c)	echo 'scsi_unplug_test' ;;
+	esac
+}
+
+# try_on_disk SELFTEST [FILE]: all of its selftests, unless those of the file fail
+try_on_disk()
+{
+	local near sum
+
+	near=$(disk_glob "${2-}")
+	if [ -n "$near" ]; then
+		sum=$("$1" "$near" | tail -n 1) || true
+		[[ $sum == *" passed, 0 failed" ]] || { echo "$sum"; return; }
+	fi
+	"$1" 'scsi_*'
+}
+
 # run_suite TREE SUITE LIMIT [FILE]: with LIMIT seconds for what it runs. Sets logs to where it logs
 run_suite()
 {
@@ -87,7 +118,7 @@ run_suite()
 	case $2 in
 	wire)	  logs=; try_in_user_space "$tree/tests/host" "$3" "${4-}" ;;
 	quick)	  logs="kunit-gcov"; CONFIG=gcov "$kunit" ;;
-	disk)	  logs=selftest-$series; "$selftest" 'scsi_*' ;;
+	disk)	  logs=selftest-$series; try_on_disk "$selftest" "${4-}" ;;
 	leaks)	  logs="kunit-debug"; LEAKS=1 "$kunit" "$(leaks_glob "${4-}")" ;;
 	kunit)	  logs="kunit-debug"; LEAKS=1 "$kunit" ;;
 	selftest) logs=selftest-$series; "$selftest" ;;
