@@ -250,7 +250,7 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_completions_kick);
  * left is sent now, and what comes is sent where it comes from. For a kick() that may sleep
  * in vmbus_gpa_map() or vmbus_gpadl_map() while requests are under way. Nobody else takes
  * requests in meanwhile. What finds no room is sent with the next completion, or by the next
- * kick().
+ * kick(). A kick() that returns without vmbus_endpoint_wait_end() is warned of.
  *
  * Context: process, in kick().
  */

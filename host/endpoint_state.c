@@ -408,7 +408,9 @@ static void endpoint_kick_work(struct vmbus_gpadl_work *work)
 	ep->dev->backend->kick(ep);
 	vmbus_ep_callback_end(ep, begin);
 	/* Else nothing would be left to this work any more. */
-	if (WARN_ON_ONCE(READ_ONCE(ep->late_here)))
+	if (WARN_ONCE(READ_ONCE(ep->late_here),
+		      "vmbus_host: channel %u: backend %s left kick() without vmbus_endpoint_wait_end()\n",
+		      ep->relid, ep->dev->backend->name))
 		vmbus_endpoint_wait_end(ep);
 }
 

@@ -7,6 +7,7 @@
  * follows its fixed part is ignored: UEFI sends every message at full length.
  */
 #include <linux/errno.h>
+#include <linux/export.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -154,6 +155,7 @@ int vmbus_guest_receive_wait(struct vmbus_guest *guest, struct iov_iter *from, u
 			return ret;
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_guest_receive_wait);
 
 /* ---- To the guest ---- */
 

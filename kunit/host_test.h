@@ -31,6 +31,18 @@ int vmm_destroy_channel(struct vmbus_guest *guest, u32 relid);
 /* Whether there is one: it stays */
 int vmm_next_event(struct vmbus_guest *guest);
 
+/* GPADLs of a guest with memory: two rings of two pages each, and a buffer of a page */
+#define RINGS_HANDLE	0xe1e10
+#define BUFFER_HANDLE	0xe1e11
+
+/* A channel of a guest that has memory, and these; held for the caller */
+struct vmbus_endpoint *vmm_create_channel_with_rings(struct kunit *test);
+/* OPENCHANNEL. Returns the status that the guest gets, once it has it. */
+u32 vmm_open_channel(struct kunit *test);
+/* CLOSECHANNEL, and until that is done */
+void vmm_close_channel_start(struct kunit *test);
+void vmm_close_channel_wait(struct vmbus_endpoint *ep);
+
 /* A call by a thread of the VMM's */
 struct vmm_call {
 	struct vmbus_guest *guest;

@@ -17,7 +17,7 @@ kunit_test_suites(&wire_suite, &wire_stream_suite, &replay_suite,
 		  &race_suite, &retire_suite, &watch_suite, &lifetime_suite, &stress_suite,
 		  &stress_resident_suite, &region_resident_suite, &mem_resident_suite,
 		  &map_resident_suite, &resident_suite, &fault_suite, &worker_suite, &reply_suite,
-		  &same_suite, &host_life_suite, &host_ring_suite);
+		  &same_suite, &host_life_suite, &host_ring_suite, &host_misuse_suite);
 
 MODULE_DESCRIPTION("KUnit suites of VMBus GPADL mapping");
 MODULE_AUTHOR("The vmbus_gpadl_map developers");

@@ -41,6 +41,7 @@ extern struct kunit_suite reply_suite;		/* reply_kunit.c */
 extern struct kunit_suite same_suite;		/* same_kunit.c */
 extern struct kunit_suite host_life_suite;	/* host_kunit.c */
 extern struct kunit_suite host_ring_suite;	/* host_ring_kunit.c */
+extern struct kunit_suite host_misuse_suite;	/* host_misuse_kunit.c */
 
 /* The cases of these that hold for resident regions too, there. */
 extern struct kunit_suite region_resident_suite;

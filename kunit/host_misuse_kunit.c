@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suite vmbus_host_misuse: a backend of /dev/vmbus-host forgets something, or does it twice. It is
+ * told so once in a boot, and the channel goes on, or closes, as well as it can.
+ *
+ * The VMM is that of host_test.h, and its guest opens and closes the channel by messages.
+ */
+#include <kunit/test.h>
+#include <linux/errno.h>
+#include <linux/module.h>
+#include <linux/spinlock.h>
+
+#include "gpadl/compat.h"
+#include "gpadl/priv.h"
+#include "host/host.h"
+#include "host_test.h"
+#include "suites.h"
+
+/* ---- The backend ---- */
+
+/* What it does in its callbacks, if anything */
+static int (*in_open)(struct vmbus_endpoint *ep);
+static void (*in_kick)(struct vmbus_endpoint *ep);
+
+static int backend_open(struct vmbus_endpoint *ep)
+{
+	return in_open ? in_open(ep) : 0;
+}
+
+static void backend_kick(struct vmbus_endpoint *ep)
+{
+	if (in_kick)
+		in_kick(ep);
+}
+
+static void backend_close(struct vmbus_endpoint *ep)
+{
+}
+
+static struct vmbus_backend backend = {
+	.owner = THIS_MODULE,
+	.name = "misuse test",
+	.if_type = IF_TYPE,
+	.open = backend_open,
+	.close = backend_close,
+	.kick = backend_kick,
+};
+
+/* ---- What scripts/console.awk sees to ---- */
+
+/* Twice: only the first may warn. */
+static void do_wrong(struct vmbus_endpoint *ep, void (*fn)(struct vmbus_endpoint *ep))
+{
+	pr_info("gpadl-test: expect WARNING\n");
+	fn(ep);
+	pr_info("gpadl-test: expected WARNING over\n");
+	fn(ep);
+}
+
+static void open_channel(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, vmm_open_channel(test), GPADL_STATUS_SUCCESS);
+}
+
+static void close_channel(struct vmbus_endpoint *ep)
+{
+	vmm_close_channel_start(current->kunit_test);
+	vmm_close_channel_wait(ep);
+}
+
+static void destroy_channel(struct vmbus_endpoint *ep)
+{
+	struct vmbus_guest *guest = ep->guest;
+
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(current->kunit_test, vmm_destroy_channel(guest, RELID), 0);
+}
+
+/* ---- What a callback leaves ---- */
+
+static void kick(struct vmbus_endpoint *ep)
+{
+	vmbus_endpoint_kick(ep);
+	gpadl_worker_flush(&ep->chan->worker);
+}
+
+/* What is left to the channel's work is left to it again: by vmbus_endpoint_complete_later(). */
+static void kick_goes_on_waiting(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = vmm_create_channel_with_rings(test);
+
+	in_kick = vmbus_endpoint_wait_begin;
+	open_channel(test);
+	do_wrong(ep, kick);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&ep->counts.kicks), 2);
+	KUNIT_EXPECT_FALSE(test, ep->late_here);
+	close_channel(ep);
+	destroy_channel(ep);
+}
+
+static struct vmbus_mapping *left;
+
+static int map_and_fail(struct vmbus_endpoint *ep)
+{
+	return vmbus_gpadl_map(ep->chan, 0, BUFFER_HANDLE, &left) ?: -EIO;
+}
+
+static int fail(struct vmbus_endpoint *ep)
+{
+	return -EIO;
+}
+
+static void expect_refused(struct vmbus_endpoint *ep)
+{
+	KUNIT_EXPECT_NE(current->kunit_test, vmm_open_channel(current->kunit_test),
+			GPADL_STATUS_SUCCESS);
+	in_open = fail;
+}
+
+static bool device_owes(struct vmbus_device *dev)
+{
+	bool owes;
+
+	spin_lock(&dev->lock);
+	owes = dev->owes;
+	spin_unlock(&dev->lock);
+	return owes;
+}
+
+/* So its module stays, which alone can unmap that. */
+static void failed_open_leaves_a_gpadl(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = vmm_create_channel_with_rings(test);
+
+	left = NULL;
+	in_open = fail;
+	expect_refused(ep);
+	KUNIT_EXPECT_FALSE(test, device_owes(ep->dev));
+	in_open = map_and_fail;
+	do_wrong(ep, expect_refused);
+	KUNIT_ASSERT_NOT_NULL(test, left);
+	KUNIT_EXPECT_TRUE(test, device_owes(ep->dev));
+	vmbus_gpadl_unmap(left);
+	destroy_channel(ep);
+}
+
+/* ---- The suite ---- */
+
+static int misuse_init(struct kunit *test)
+{
+	in_open = NULL;
+	in_kick = NULL;
+	return host_test_init(test, &backend);
+}
+
+static void misuse_exit(struct kunit *test)
+{
+	host_test_exit(test, &backend);
+}
+
+static struct kunit_case misuse_cases[] = {
+	KUNIT_CASE(kick_goes_on_waiting),
+	KUNIT_CASE(failed_open_leaves_a_gpadl),
+	{}
+};
+
+struct kunit_suite host_misuse_suite = {
+	.name = "vmbus_host_misuse",
+	.init = misuse_init,
+	.exit = misuse_exit,
+	.test_cases = misuse_cases,
+};
