@@ -12,6 +12,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
@@ -225,6 +226,10 @@ static void rings_stop(struct vmbus_endpoint *ep)
 void vmbus_ep_rings_unmap(struct vmbus_endpoint *ep)
 {
 	rings_stop(ep);
+	/* The guest has seen nothing of what was sent behind it. */
+	WARN_ONCE(!list_empty(&ep->out.reserved),
+		  "vmbus_host: channel %u: backend %s left a reservation that it never submitted\n",
+		  ep->relid, ep->dev->backend->name);
 	vmbus_mapping_vunmap(ep->rings);
 	vmbus_gpadl_unmap(ep->rings);
 	ep->rings = NULL;

@@ -214,7 +214,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
  * others have reserved behind it may be complete already. So it is reserved when it is known
  * what is to be sent. There may be any number of reservations at the same time. The guest
  * sees nothing of what was reserved behind one until that one is submitted; so its holder
- * does not sleep, and does not wait for another sender.
+ * does not sleep, and does not wait for another sender. One that was not submitted when the channel
+ * has closed is warned of.
  *
  * Context: as vmbus_endpoint_sendv().
  *

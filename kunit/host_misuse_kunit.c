@@ -144,6 +144,34 @@ static void failed_open_leaves_a_gpadl(struct kunit *test)
 	destroy_channel(ep);
 }
 
+/* ---- What is never submitted ---- */
+
+static void reserve_and_close(struct vmbus_endpoint *ep)
+{
+	struct kunit *test = current->kunit_test;
+	struct vmbus_reservation res;
+
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, vmbus_packet_room(8)), 0);
+	close_channel(ep);
+	/* The next begins anew. */
+	open_channel(test);
+}
+
+static void reservation_is_never_submitted(struct kunit *test)
+{
+	static const struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .len = 8 };
+	struct vmbus_endpoint *ep = vmm_create_channel_with_rings(test);
+	u32 at;
+
+	open_channel(test);
+	do_wrong(ep, reserve_and_close);
+	at = ep->out.mem.control->write_index;
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_send(ep, &pkt, "8 bytes"), 0);
+	KUNIT_EXPECT_EQ(test, ep->out.mem.control->write_index, at + vmbus_packet_room(8));
+	close_channel(ep);
+	destroy_channel(ep);
+}
+
 /* ---- The suite ---- */
 
 static int misuse_init(struct kunit *test)
@@ -161,6 +189,7 @@ static void misuse_exit(struct kunit *test)
 static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(kick_goes_on_waiting),
 	KUNIT_CASE(failed_open_leaves_a_gpadl),
+	KUNIT_CASE(reservation_is_never_submitted),
 	{}
 };
 
