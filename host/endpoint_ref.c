@@ -11,10 +11,13 @@
  * A percpu_ref: tryget and put touch nothing that two CPUs share while the channel is
  * open, and work in any context.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/completion.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/percpu-refcount.h>
+#include <linux/printk.h>
 
 #include "gpadl/compat.h"
 #include "host.h"
@@ -121,6 +124,27 @@ void vmbus_ep_kill(struct vmbus_endpoint *ep)
 	percpu_ref_kill(&ep->users);
 }
 
+/* How long nothing is said of holds that a close() waits for, in jiffies; tests are in a hurry. */
+VISIBLE_IF_KUNIT unsigned long vmbus_ep_drain_patience = 10 * HZ;
+EXPORT_SYMBOL_IF_KUNIT(vmbus_ep_drain_patience);
+
+/*
+ * A hold may last as long as a device takes, or be one that was forgotten: nobody here can tell,
+ * and so it is said once, and not warned of. Behind that there is one long sleep, which the
+ * kernel's own search for hung tasks finds.
+ */
+static void endpoint_wait_drained(struct vmbus_endpoint *ep)
+{
+	unsigned long patience = READ_ONCE(vmbus_ep_drain_patience);
+
+	if (wait_for_completion_timeout(&ep->drained, patience))
+		return;
+	pr_warn_ratelimited("partition %d, channel %u: close() has waited %lu s for what backend %s holds\n",
+			    vmbus_partition_id(ep->guest->p), ep->relid, patience / HZ,
+			    ep->dev->backend_name);
+	wait_for_completion(&ep->drained);
+}
+
 /* ---- What the backend uses ---- */
 
 /**
@@ -171,7 +195,7 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_put, VMBUS_HOST_NS);
  * No kick() and no revoke() comes meanwhile: a hold that only these can end keeps it for ever.
  *
  * While it waits, fdinfo names "drain" as what the channel is in: what hangs is a request, and
- * not the backend's close().
+ * not the backend's close(). After 10 s the log says so, once.
  *
  * Context: process, in close() only: warned of elsewhere, and left at once. May sleep for as long
  * as requests take.
@@ -187,7 +211,7 @@ void vmbus_endpoint_drain(struct vmbus_endpoint *ep)
 	WRITE_ONCE(ep->callback_since, jiffies);
 	/* Pairs with the acquire in fdinfo.c, as vmbus_ep_callback_begin(). */
 	smp_store_release(&ep->callback, "drain");
-	wait_for_completion(&ep->drained);
+	endpoint_wait_drained(ep);
 	WRITE_ONCE(ep->callback_since, since);
 	/* Likewise */
 	smp_store_release(&ep->callback, callback);

@@ -407,6 +407,9 @@ int vmbus_ep_ref_init(struct vmbus_endpoint *ep);
 void vmbus_ep_ref_exit(struct vmbus_endpoint *ep);
 void vmbus_ep_revive(struct vmbus_endpoint *ep);
 void vmbus_ep_kill(struct vmbus_endpoint *ep);
+#if IS_ENABLED(CONFIG_KUNIT)
+extern unsigned long vmbus_ep_drain_patience;
+#endif
 
 /* endpoint_complete.c: completions that wait for room */
 void vmbus_ep_completions_init(struct vmbus_endpoint *ep);

@@ -6,9 +6,13 @@
  * The VMM is that of host_test.h, and its guest opens and closes the channel by messages.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <trace/events/printk.h>
 
 #include "gpadl/compat.h"
 #include "gpadl/priv.h"
@@ -172,6 +176,59 @@ static void reservation_is_never_submitted(struct kunit *test)
 	destroy_channel(ep);
 }
 
+/* ---- Holds ---- */
+
+/* How often the log has said that a close() waits */
+static atomic_t told;
+
+static void count_told(void *unused, const char *text, size_t len)
+{
+	if (strnstr(text, "channel 5: close() has waited 0 s for what backend misuse test holds",
+		    len))
+		atomic_inc(&told);
+}
+
+static void read_log(struct kunit *test)
+{
+	atomic_set(&told, 0);
+	if (register_trace_console(count_told, NULL))
+		kunit_skip(test, "no tracepoints");
+}
+
+/* A close() that begins here waits for a hold: until the log, which is being read, says so. */
+static void close_until_told(struct kunit *test, struct vmbus_endpoint *ep)
+{
+	const unsigned long patience = vmbus_ep_drain_patience;
+	unsigned int ms;
+
+	WRITE_ONCE(vmbus_ep_drain_patience, 1);
+	vmm_close_channel_start(test);
+	for (ms = 0; ms < 10000 && !atomic_read(&told); ms++)
+		usleep_range(1000, 2000);
+	/* It is said once, however long it lasts. */
+	msleep(20);
+	WRITE_ONCE(vmbus_ep_drain_patience, patience);
+	unregister_trace_console(count_told, NULL);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_EQ(test, atomic_read(&told), 1);
+	KUNIT_EXPECT_STREQ(test, READ_ONCE(ep->callback), "drain");
+	KUNIT_EXPECT_EQ(test, READ_ONCE(ep->state), ENDPOINT_CLOSING);
+}
+
+static void hold_that_close_waits_for_is_told_of(struct kunit *test)
+{
+	struct vmbus_endpoint *ep;
+
+	read_log(test);
+	ep = vmm_create_channel_with_rings(test);
+	open_channel(test);
+	KUNIT_EXPECT_TRUE(test, vmbus_endpoint_tryget(ep));
+	close_until_told(test, ep);
+	vmbus_endpoint_put(ep);
+	vmm_close_channel_wait(ep);
+	destroy_channel(ep);
+}
+
 /* ---- The suite ---- */
 
 static int misuse_init(struct kunit *test)
@@ -190,6 +247,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(kick_goes_on_waiting),
 	KUNIT_CASE(failed_open_leaves_a_gpadl),
 	KUNIT_CASE(reservation_is_never_submitted),
+	KUNIT_CASE(hold_that_close_waits_for_is_told_of),
 	{}
 };
 
