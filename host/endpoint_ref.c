@@ -13,6 +13,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
@@ -98,6 +99,10 @@ int vmbus_ep_ref_init(struct vmbus_endpoint *ep)
  */
 void vmbus_ep_ref_exit(struct vmbus_endpoint *ep)
 {
+	/* What was put too often while the channel was open, the percpu_ref has warned of. */
+	WARN_ONCE(!percpu_ref_is_zero(&ep->users),
+		  "vmbus_host: channel %u: backend %s put its endpoint more often than it held it\n",
+		  ep->relid, ep->dev->backend_name);
 	percpu_ref_exit(&ep->users);
 }
 
@@ -175,6 +180,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_tryget, VMBUS_HOST_NS);
 /**
  * vmbus_endpoint_put() - Undo vmbus_endpoint_tryget()
  * @ep: the endpoint, which may be gone when this returns
+ *
+ * One put too many counts for somebody else's hold, for which close() may not wait then. It is not
+ * found here, where nothing is shared: it warns when the channel closes, or the endpoint is freed.
  *
  * Context: any, interrupts included.
  */

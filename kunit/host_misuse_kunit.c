@@ -9,6 +9,8 @@
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/module.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
@@ -229,6 +231,46 @@ static void hold_that_close_waits_for_is_told_of(struct kunit *test)
 	destroy_channel(ep);
 }
 
+/* The kernel's own check warns when the channel closes. Such a close() does not end by itself. */
+static void hold_is_put_twice(struct kunit *test)
+{
+	struct vmbus_endpoint *ep;
+
+	read_log(test);
+	ep = vmm_create_channel_with_rings(test);
+	open_channel(test);
+	KUNIT_EXPECT_TRUE(test, vmbus_endpoint_tryget(ep));
+	vmbus_endpoint_put(ep);
+	pr_info("gpadl-test: expect WARNING\n");
+	vmbus_endpoint_put(ep);
+	close_until_told(test, ep);
+	rcu_barrier();
+	pr_info("gpadl-test: expected WARNING over\n");
+	/* What would have been right: 1, and then nobody */
+	percpu_ref_get_many(&ep->users, 2);
+	percpu_ref_put(&ep->users);
+	vmm_close_channel_wait(ep);
+	destroy_channel(ep);
+}
+
+/* After close() has returned nobody looks, until the endpoint is freed. */
+static void hold_is_put_twice_when_closed(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = vmm_create_channel_with_rings(test);
+	struct vmbus_guest *guest = test->priv;
+
+	open_channel(test);
+	close_channel(ep);
+	pr_info("gpadl-test: expect WARNING\n");
+	vmbus_endpoint_put(ep);
+	destroy_channel(ep);
+	while (atomic_read(&guest->nr_endpoints))
+		usleep_range(500, 1000);
+	/* It is counted out before it is freed, in the same work. */
+	flush_workqueue(guest->p->free_wq);
+	pr_info("gpadl-test: expected WARNING over\n");
+}
+
 /* ---- The suite ---- */
 
 static int misuse_init(struct kunit *test)
@@ -248,6 +290,8 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(failed_open_leaves_a_gpadl),
 	KUNIT_CASE(reservation_is_never_submitted),
 	KUNIT_CASE(hold_that_close_waits_for_is_told_of),
+	KUNIT_CASE(hold_is_put_twice),
+	KUNIT_CASE(hold_is_put_twice_when_closed),
 	{}
 };
 
