@@ -334,25 +334,48 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_flush, VMBUS_HOST_NS);
  *
  * If the answer is less than @want, kick() will come when there is room for that many, and a
  * quarter of the ring is free: so guest and host do not signal each other for every packet.
- * What the ring can never hold is not waited for.
  *
  * Another sender may take the room before the backend does.
  *
  * Context: as vmbus_endpoint_sendv().
- * Return: bytes of header and payload of the longest packet; 0 if the ring is broken.
+ *
+ * Return:
+ *   * bytes of header and payload of the longest packet
+ *   * %-EMSGSIZE: the ring can never hold @want, and no kick() comes for it: see
+ *     vmbus_endpoint_max_room()
+ *   * %-EIO: the guest has put nonsense into the ring: it is of no use any more
  */
-size_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want)
+ssize_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want)
 {
 	unsigned int todo = 0;
 	unsigned long irq;
 	size_t room;
 	int ret;
 
+	if (want > vmbus_ring_max_room(&ep->out))
+		return -EMSGSIZE;
 	spin_lock_irqsave(&ep->out_lock, irq);
 	room = vmbus_ring_room(&ep->out, want, &todo);
 	ret = ep->out.mem.broken ? -EIO : 0;
 	endpoint_unlock_and_do(ep, irq, todo);
-	endpoint_ring_result(ep, ret);
-	return room;
+	return endpoint_ring_result(ep, ret) ?: (ssize_t)room;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_room, VMBUS_HOST_NS);
+
+/**
+ * vmbus_endpoint_max_room() - How long a packet can ever be sent?
+ * @ep: the endpoint
+ *
+ * The guest chooses the size of its ring when it opens the channel: a backend whose packets may be
+ * longer than that finds out in open(), and refuses, or sends less at a time. A longer packet is
+ * -EMSGSIZE to all that sends.
+ *
+ * Context: any, from open() until close() has returned, and as long as the endpoint is held.
+ * Return: bytes of header and payload of the longest packet that the ring holds when the guest has
+ * read all. It does not change until close(), whatever the guest puts into the ring.
+ */
+size_t vmbus_endpoint_max_room(const struct vmbus_endpoint *ep)
+{
+	return vmbus_ring_max_room(&ep->out);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_max_room, VMBUS_HOST_NS);

@@ -231,6 +231,7 @@ void vmbus_ring_fill(const struct kvec seg[2], const struct kvec *v, unsigned in
 int vmbus_ring_finish(struct vmbus_ring_out *ring, struct vmbus_reservation *res, bool more,
 		      unsigned int *todo);
 void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo);
+size_t vmbus_ring_max_room(const struct vmbus_ring_out *ring);
 size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *todo);
 void vmbus_ring_poll_room(struct vmbus_ring_out *ring, unsigned int *todo);
 void vmbus_ring_stop_waiting(struct vmbus_ring_out *ring);

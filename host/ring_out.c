@@ -196,12 +196,6 @@ void vmbus_ring_stop_waiting(struct vmbus_ring_out *ring)
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_stop_waiting, VMBUS_HOST_NS);
 
-static bool ring_can_hold(const struct vmbus_ring_out *ring, size_t len)
-{
-	return len <= VMBUS_RING_MAX_PACKET - VMBUS_RING_DESC &&
-	       vmbus_packet_room(len) < ring->mem.size;
-}
-
 /* The longest header and payload of a packet for which there is room. */
 static size_t ring_longest(u32 room)
 {
@@ -210,6 +204,19 @@ static size_t ring_longest(u32 room)
 		return 0;
 	return min(room - 8 - VMBUS_RING_TRAILER, VMBUS_RING_MAX_PACKET) - VMBUS_RING_DESC;
 }
+
+/**
+ * vmbus_ring_max_room() - How long a packet can the ring hold when it is empty?
+ * @ring: the ring, broken or not
+ *
+ * Context: any; without a lock.
+ * Return: bytes of header and payload of the longest packet.
+ */
+size_t vmbus_ring_max_room(const struct vmbus_ring_out *ring)
+{
+	return ring_longest(ring->mem.size);
+}
+EXPORT_SYMBOL_NS_GPL(vmbus_ring_max_room, VMBUS_HOST_NS);
 
 /**
  * vmbus_ring_room() - How long a packet is there room for?
@@ -230,7 +237,7 @@ size_t vmbus_ring_room(struct vmbus_ring_out *ring, size_t want, unsigned int *t
 
 	if (ring->mem.broken)
 		return 0;
-	if (ring_can_hold(ring, want) && ring_room_known(ring) <= total &&
+	if (want <= vmbus_ring_max_room(ring) && ring_room_known(ring) <= total &&
 	    !ring_await_room(ring, total, max(total, ring->mem.size / 4), todo))
 		ring_end_wait(ring, todo);
 	return ring->mem.broken ? 0 : ring_longest(ring_room_known(ring));

@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sizes.h>
 #include <linux/timer.h>
 
 #include "gpadl/compat.h"
@@ -185,11 +186,45 @@ static void spoilt_ring_has_no_room(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, vmm_next_event(test->priv), -EAGAIN);
 	ep->out.mem.control->read_index = 1;
-	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, 8), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, 8), -EIO);
 	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(test->priv, &event), 0);
 	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
 	KUNIT_EXPECT_EQ(test, event.relid, RELID);
 	endpoint_of_ring_put(ep);
+}
+
+/* The longest that is ever sent is sent, and one byte more is never waited for. */
+static void most_room_that_there_can_be(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+	const size_t most = VMBUS_RING_PAGE - 32;
+	struct vmbus_packet pkt = { .type = VMBUS_PACKET_INBAND, .len = most };
+	u8 *buf = kunit_kzalloc(test, most, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_max_room(ep), most);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, most), most);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, most + 1), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_send(ep, &pkt, buf), 0);
+	/* As before, of a ring that is full: now less is waited for. */
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_max_room(ep), most);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, most + 1), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, ep->out.waiting, 0);
+	KUNIT_EXPECT_FALSE(test, timer_pending(&ep->out_timer));
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, most), 0);
+	KUNIT_EXPECT_NE(test, ep->out.waiting, 0);
+	endpoint_of_ring_put(ep);
+}
+
+/* In a large ring it is the packet's own length that ends it. */
+static void most_room_of_a_large_ring(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = kunit_kzalloc(test, sizeof(*ep), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	ep->out.mem.size = SZ_1M;
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_max_room(ep), U16_MAX * 8 - VMBUS_RING_DESC);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, U16_MAX * 8), -EMSGSIZE);
 }
 
 /* ---- Completions ---- */
@@ -308,6 +343,8 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(close_that_drains),
 	KUNIT_CASE(room_is_looked_for_now_and_then),
 	KUNIT_CASE(spoilt_ring_has_no_room),
+	KUNIT_CASE(most_room_that_there_can_be),
+	KUNIT_CASE(most_room_of_a_large_ring),
 	KUNIT_CASE(quick_guest_does_not_keep_the_work),
 	KUNIT_CASE(nothing_is_left_to_work_that_waits),
 	KUNIT_CASE(drain_of_an_open_channel),

@@ -256,6 +256,7 @@ int vmbus_endpoint_placev(struct vmbus_endpoint *ep, struct vmbus_reservation *r
 int vmbus_endpoint_submit(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
 			  unsigned int flags);
 void vmbus_endpoint_flush(struct vmbus_endpoint *ep);
-size_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want);
+ssize_t vmbus_endpoint_room(struct vmbus_endpoint *ep, size_t want);
+size_t vmbus_endpoint_max_room(const struct vmbus_endpoint *ep);
 
 #endif /* _LINUX_VMBUS_BACKEND_H */

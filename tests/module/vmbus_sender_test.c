@@ -120,6 +120,7 @@ static int sender_step(struct sender *s)
 {
 	u32 number = sender_number(s, s->next), left = config.packets - s->next, nr = 1;
 	u32 len = sender_test_len(number, config.longest);
+	ssize_t room;
 	int ret;
 
 	switch (number >> 24 & 7) {
@@ -131,8 +132,9 @@ static int sender_step(struct sender *s)
 			ret = sender_send_batch(s, nr = 1);
 		break;
 	case 3:
-		if (vmbus_endpoint_room(s->ep, len) < len)
-			return -EAGAIN;
+		room = vmbus_endpoint_room(s->ep, len);
+		if (room < len)
+			return room < 0 ? room : -EAGAIN;
 		fallthrough;
 	case 4:
 		ret = sender_send_one(s, true, false);
