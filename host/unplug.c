@@ -95,9 +95,14 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_host_device_unplug);
  *
  * In a module's exit no device is left. Unregistering earlier unplugs the devices: their
  * channels are closed, remove() is called, and the VMM is told. When this returns, no callback
- * runs or will be called, and vmbus_endpoint_put() in interrupts and softirqs has returned. A
- * function of the backend's that may sleep, or be preempted, after its last put is waited for by
- * the backend, in remove().
+ * runs or will be called, and what has called vmbus_endpoint_put() in interrupts and softirqs has
+ * returned.
+ *
+ * A function of the backend's in a thread, which may sleep or be preempted after its last put, may
+ * still be on its way back: the backend waits for it in remove(). Where it cannot, such a function
+ * does not sleep, and the module's exit calls synchronize_rcu_tasks() behind this. That is not done
+ * here: it can take seconds, and is no more than synchronize_rcu() on a preemptible kernel without
+ * CONFIG_TASKS_RCU.
  *
  * It waits for close() and remove() of each device, which run in threads of the VMMs: for as long
  * as these callbacks take, and for as long as a VMM is stopped (SIGSTOP, a frozen cgroup). It
