@@ -209,15 +209,21 @@ TEST_F(gpadl, two_assembled_at_once)
 
 /* ---- What is refused ---- */
 
-TEST_F(gpadl, range_buflen_too_small)
+/* A HEADER that is right but for its range_buflen, which is the caller's to set */
+static struct msg_header header_of_one_page(void)
 {
-	struct msg_header msg = {
+	return (struct msg_header) {
 		.type = MSG_GPADL_HEADER,
 		.relid = RELID,
 		.handle = HANDLE,
 		.rangecount = 1,
 		.words = { range_word(0, HV_PAGE), MEM_PFN },
 	};
+}
+
+TEST_F(gpadl, range_buflen_too_small)
+{
+	struct msg_header msg = header_of_one_page();
 
 	for (msg.range_buflen = 0; msg.range_buflen < 16; msg.range_buflen++) {
 		EXPECT_EQ(0, guest_post(self->vmm.fd, &msg, HEADER_LEN(2)));
@@ -229,13 +235,7 @@ TEST_F(gpadl, range_buflen_too_small)
 
 TEST_F(gpadl, range_buflen_odd)
 {
-	struct msg_header msg = {
-		.type = MSG_GPADL_HEADER,
-		.relid = RELID,
-		.handle = HANDLE,
-		.rangecount = 1,
-		.words = { range_word(0, HV_PAGE), MEM_PFN },
-	};
+	struct msg_header msg = header_of_one_page();
 
 	for (msg.range_buflen = 17; msg.range_buflen < 24; msg.range_buflen++) {
 		EXPECT_EQ(0, guest_post(self->vmm.fd, &msg, HEADER_LEN(2)));

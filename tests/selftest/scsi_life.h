@@ -75,6 +75,23 @@ static inline bool is_taken(const struct scsi_chan *c)
 	       __atomic_load_n(&index[1], __ATOMIC_SEQ_CST);
 }
 
+/* Does a backend say @what of its channel? */
+static inline bool fdinfo_says(int fd, const char *what)
+{
+	char path[64], line[1024];
+	bool says = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		says = says || (!strncmp(line, "vmbus-backend:", 14) && strstr(line, what));
+	fclose(f);
+	return says;
+}
+
 /* Each logical unit says once that there are others now (unit attention 3F/0E). */
 static inline void settle(struct scsi_chan *c)
 {

@@ -86,22 +86,6 @@ static bool lun_works(struct scsi_chan *c, __u8 lun, unsigned int offset)
 	return true;
 }
 
-static bool fdinfo_says(int fd, const char *what)
-{
-	char path[64], line[1024];
-	bool says = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	while (fgets(line, sizeof(line), f))
-		says = says || (!strncmp(line, "vmbus-backend:", 14) && strstr(line, what));
-	fclose(f);
-	return says;
-}
-
 TEST_F(life, one_hangs)
 {
 	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 0);
@@ -155,35 +139,35 @@ TEST_F(life, four_hang)
 		EXPECT_EQ(0, target_remove_lun(i));
 }
 
-/* Data that is copied, since no block device could use the pages where they begin */
-TEST_F(life, one_hangs_that_copies)
+/*
+ * Of @nr reads from the logical unit that hangs, @held are under way. Their data is copied, since
+ * no block device could use the pages where they begin.
+ */
+static void expect_copies_held(struct __test_metadata *_metadata, struct scsi_chan *c,
+			       __u32 blocks, unsigned int nr, unsigned int held)
 {
-	struct scsi_cmd cmd = read_of(HUNG_LUN, 128, 1);
+	struct scsi_cmd cmd = read_of(HUNG_LUN, blocks, 1);
 	struct sent s;
 
-	settle(self->c);
+	settle(c);
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	s = send_many(self->c, &cmd, 32);
-	EXPECT_EQ(COPY_BYTES / cmd.bytes, s.held);
-	EXPECT_EQ(32, s.held + s.full);
-	EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE + 1));
+	s = send_many(c, &cmd, nr);
+	EXPECT_EQ(held, s.held);
+	EXPECT_EQ(nr, s.held + s.full);
+	EXPECT_TRUE(lun_works(c, 0, 64 * HV_PAGE + 1));
 	EXPECT_EQ(0, dm_suspend(DM, false));
-	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+	EXPECT_EQ(s.held, good_answers(c, s.held, cmd.bytes));
+}
+
+TEST_F(life, one_hangs_that_copies)
+{
+	expect_copies_held(_metadata, self->c, 128, 32, COPY_BYTES / (128 * BLOCK));
 }
 
 /* A copy takes a page, however small it is. */
 TEST_F(life, one_hangs_with_small_copies)
 {
-	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 1);
-	struct sent s;
-
-	settle(self->c);
-	ASSERT_EQ(0, dm_suspend(DM, true));
-	s = send_many(self->c, &cmd, 128);
-	EXPECT_EQ(COPY_BYTES / HV_PAGE, s.held);
-	EXPECT_EQ(128, s.held + s.full);
-	EXPECT_EQ(0, dm_suspend(DM, false));
-	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+	expect_copies_held(_metadata, self->c, 1, 128, COPY_BYTES / HV_PAGE);
 }
 
 /* ---- Whose memory that is ---- */

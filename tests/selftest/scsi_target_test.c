@@ -385,23 +385,24 @@ TEST_F(life, data_and_sense)
 
 /* ---- More requests than a channel has of its own ---- */
 
-static bool shows(int fd, const char *what)
-{
-	char path[64], line[1024];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		found = found || (!strncmp(line, "vmbus-backend:", 14) && strstr(line, what));
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* A channel has 256 of its own; a ring holds 250 commands of 112 bytes, and 370 without data. */
 #define BEYOND	400u
+
+/* BEYOND commands @cmd, as often as the ring has room: whether all of them are taken */
+static bool send_beyond(struct scsi_chan *c, const struct scsi_cmd *cmd)
+{
+	unsigned int i;
+
+	for (i = 1; i <= BEYOND; i++) {
+		scsi_send(c, cmd);
+		if (i % 100)
+			continue;
+		scsi_kick(c);
+		if (!WAIT_FOR(is_taken(c)))
+			return false;
+	}
+	return true;
+}
 
 TEST_F(life, beyond_the_pool)
 {
@@ -416,29 +417,17 @@ TEST_F(life, beyond_the_pool)
 	/* The second time with those that are free again */
 	for (round = 0; round < 2; round++) {
 		ASSERT_EQ(0, dm_suspend(DM, true));
-		for (i = 0; i < BEYOND; i++) {
-			scsi_send(self->c, &flush);
-			if (i % 100 == 99) {
-				scsi_kick(self->c);
-				EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
-			}
-		}
-		EXPECT_TRUE(WAIT_FOR(shows(self->vmm.fd, " 400 in all\n")));
+		EXPECT_TRUE(send_beyond(self->c, &flush));
+		EXPECT_TRUE(WAIT_FOR(fdinfo_says(self->vmm.fd, " 400 in all\n")));
 		EXPECT_EQ(0, dm_suspend(DM, false));
 		for (i = 0, good = 0; i < BEYOND; i++)
 			good += scsi_next(self->c).msg.srb_status == SRB_SUCCESS;
 		EXPECT_EQ(BEYOND, good);
-		EXPECT_TRUE(WAIT_FOR(shows(self->vmm.fd, ": 0 requests\n")));
+		EXPECT_TRUE(WAIT_FOR(fdinfo_says(self->vmm.fd, ": 0 requests\n")));
 	}
 	/* And a close that meets them */
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	for (i = 0; i < BEYOND; i++) {
-		scsi_send(self->c, &flush);
-		if (i % 100 == 99) {
-			scsi_kick(self->c);
-			EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
-		}
-	}
+	EXPECT_TRUE(send_beyond(self->c, &flush));
 	EXPECT_EQ(0, guest_close(self->vmm.fd, self->c->relid));
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	EXPECT_TEARDOWN(self->vmm.fd, self->c->relid, self->c->handle);
