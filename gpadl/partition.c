@@ -93,6 +93,9 @@ static void partition_stuck_work(struct work_struct *work)
 						 struct vmbus_partition, stuck_work);
 	struct vmbus_gpadl_channel *chan;
 
+	/* All has come back: what is revoked from here on queues this anew. */
+	if (!atomic_read(&p->nr_revoked))
+		return;
 	mutex_lock(&p->rx_mutex);
 	list_for_each_entry(chan, &p->all_channels, node)
 		channel_show_stuck(chan);

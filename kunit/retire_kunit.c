@@ -171,6 +171,24 @@ VM_CASE(watch_begins_anew)
 	unmap(vm, VM_HANDLE);
 }
 
+/* Nor does it keep the guest's messages waiting for what has come back. */
+VM_CASE(watch_of_nothing_takes_no_lock)
+{
+	struct delayed_work *watch = &vm->p->stuck_work;
+	unsigned int ms;
+
+	move_while_mapped(vm, VM_HIGH);
+	unmap(vm, VM_HANDLE);
+	mutex_lock(&vm->p->rx_mutex);
+	mod_delayed_work(gpadl_wq, watch, 0);
+	for (ms = 0; ms < 10000 && work_busy(&watch->work); ms++)
+		usleep_range(1000, 2000);
+	KUNIT_EXPECT_FALSE(test, work_busy(&watch->work));
+	mutex_unlock(&vm->p->rx_mutex);
+	flush_delayed_work(watch);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(watch));
+}
+
 /* Of pages on either side of where VM_LOW ends: VM_LOW goes, and with it what counts there. */
 static void retire_the_lower_half(struct vm *vm)
 {
@@ -438,6 +456,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(watch_holds_nothing),
 	KUNIT_CASE(watch_begins_anew),
+	KUNIT_CASE(watch_of_nothing_takes_no_lock),
 	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
