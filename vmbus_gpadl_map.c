@@ -385,6 +385,7 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
 		gpadl_mapping_unmap(&m->map);
+		gpadl_region_table_put(m->map.table);
 		kfree(m);
 		spin_lock(&g->lock);
 	}
@@ -552,6 +553,8 @@ void vmbus_gpadl_unmap(struct vmbus_mapping *map)
 	spin_lock(&g->lock);
 	trace_vmbus_gpadl_unmapped(g, begin);
 	gpadl_settle(g);
+	/* Not before: see gpadl_moves(). */
+	gpadl_region_table_put(map->table);
 	gpadl_mapping_put(m);
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpadl_unmap, VMBUS_GPADL_NS);

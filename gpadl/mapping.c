@@ -196,14 +196,22 @@ static int lookup_next_region(const struct gpadl_lookup *lookup, int i)
 	return find_next_bit(lookup->used, lookup->last_region, i + 1);
 }
 
-static noinline void lookup_put_regions(const struct gpadl_lookup *lookup,
-					struct gpadl_region_table *table, int end)
+static noinline void lookup_unuse_many(const struct gpadl_lookup *lookup,
+				       struct gpadl_region_table *table, int end)
 {
 	int i;
 
 	for (i = lookup->first_region; i < end; i = lookup_next_region(lookup, i))
 		gpadl_region_unuse(table->regions[i]);
-	gpadl_region_table_put(table);
+}
+
+static __always_inline void lookup_unuse_regions(const struct gpadl_lookup *lookup,
+						 struct gpadl_region_table *table)
+{
+	if (likely(lookup->first_region == lookup->last_region))
+		gpadl_region_unuse(table->regions[lookup->first_region]);
+	else
+		lookup_unuse_many(lookup, table, lookup->last_region + 1);
 }
 
 /**
@@ -214,14 +222,8 @@ static noinline void lookup_put_regions(const struct gpadl_lookup *lookup,
  */
 void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m)
 {
-	const struct gpadl_lookup *lookup = m->lookup;
-
-	if (likely(lookup->first_region == lookup->last_region)) {
-		gpadl_region_unuse(m->table->regions[lookup->first_region]);
-		gpadl_region_table_put(m->table);
-	} else {
-		lookup_put_regions(lookup, m->table, lookup->last_region + 1);
-	}
+	lookup_unuse_regions(m->lookup, m->table);
+	gpadl_region_table_put(m->table);
 }
 
 /* Become a user of all regions found, or of none: one of them has just been removed. */
@@ -235,7 +237,8 @@ static bool lookup_use_regions(const struct gpadl_lookup *lookup,
 		struct gpadl_region *region = table->regions[i];
 
 		if (!refcount_inc_not_zero(&region->users)) {
-			lookup_put_regions(lookup, table, i);
+			lookup_unuse_many(lookup, table, i);
+			gpadl_region_table_put(table);
 			return false;
 		}
 		/* Written to once: the line is read by every map. */
@@ -569,8 +572,8 @@ err_unfind:
  * @max_segment: length that an entry of the scatterlist has at most; whole pages
  *
  * Context: process, kernel threads included; may sleep for as long as the VMM likes.
- * Return: the mapping, for gpadl_mapping_unmap() and kfree(); ERR_PTR of -EACCES, -ESRCH,
- * -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
+ * Return: the mapping, for gpadl_mapping_unmap(), gpadl_region_table_put() and kfree(); ERR_PTR
+ * of -EACCES, -ESRCH, -EFAULT, -ENOMEM or -EINTR as vmbus_gpadl_map().
  */
 struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 					   const struct gpadl_pfn_list *pfns,
@@ -607,7 +610,7 @@ struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 
 /**
  * gpadl_mapping_unmap() - Undo gpadl_mapping_create(), but for freeing it
- * @m: the mapping
+ * @m: the mapping; its table is still to be put
  *
  * Context: process, may sleep, allocates nothing. Any thread: neither the VMM nor its
  * address space need to be there any more.
@@ -617,7 +620,7 @@ void gpadl_mapping_unmap(struct vmbus_mapping *m)
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_mapping_unmap, m);
 	gpadl_mapping_drop(m, m->writable);
 	gpadl_mem_uncharge(m->mem, m->lookup->nr_pins);
-	gpadl_mapping_unuse_regions(m);
+	lookup_unuse_regions(m->lookup, m->table);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_mapping_unmap);
 

@@ -78,7 +78,7 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 
 	spin_lock(&g->lock);
 	busy = gpadl_is_busy(g);
-	if (g->state == GPADL_MAPPED) {
+	if (g->mapping) {
 		mapped = g->mapping->map.table;
 		refcount_inc(&mapped->ref);
 	}
@@ -87,8 +87,8 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
 		return false;
 	/*
 	 * A page list that is complete does not change any more. One that is being mapped may have
-	 * looked in any table yet, and the table of one that is being unmapped may be gone: these
-	 * count with what they name now.
+	 * looked in any table yet: it counts with what it names now. So does one whose map a
+	 * teardown has overtaken, until its pages are unpinned.
 	 */
 	moves = gpadl_regions_move(&g->pfns, mapped ?: old, old, new);
 	if (mapped)

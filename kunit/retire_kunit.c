@@ -219,6 +219,45 @@ VM_CASE(retired_in_one_region_counts_in_another)
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_HIGH), 0);
 }
 
+/* An unmap that is held up before its pages are unpinned */
+static struct vm_task *start_unmap(struct vm *vm)
+{
+	struct vm_task *t;
+
+	vm_stall_arm(&vm->in_unmap, 1);
+	t = vm_start(vm, vm_task_unmap, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_unmap);
+	return t;
+}
+
+/* What a GPADL has had elsewhere is not what is there now, however long its unmap takes. */
+VM_CASE(unmap_of_what_went_keeps_nothing)
+{
+	struct vm_task *t;
+
+	move_while_mapped(vm, VM_HIGH);
+	t = start_unmap(vm);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	vm_stall_end(&vm->in_unmap);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	vm_check(vm);
+}
+
+/* Until then it keeps what it has. */
+VM_CASE(unmap_keeps_what_it_has)
+{
+	struct vm_task *t;
+
+	establish(vm);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	t = start_unmap(vm);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	vm_stall_end(&vm->in_unmap);
+	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	vm_check(vm);
+}
+
 /* ---- While it is being decided ---- */
 
 /* Those of the partition; but a change asks for what is mapped when it is let go on. */
@@ -457,6 +496,8 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(watch_holds_nothing),
 	KUNIT_CASE(watch_begins_anew),
 	KUNIT_CASE(watch_of_nothing_takes_no_lock),
+	KUNIT_CASE(unmap_of_what_went_keeps_nothing),
+	KUNIT_CASE(unmap_keeps_what_it_has),
 	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),

@@ -799,7 +799,7 @@ inline relook_equal()
 
 /* Does the change take page @a from where it is? table_keeps() */
 #define moves(a)	(is_in(table, a) && !is_in(new, a))
-/* gpadl_moves(): what is not MAPPED counts with what it names now */
+/* gpadl_moves(): what is MAPPING counts with what it names now */
 #define moves_of(m)	(busy(m) && ((names(m, 0) && moves(0) && is_in(from, 0)) || \
 				     (names(m, 1) && moves(1) && is_in(from, 1))))
 #define more_users(r)	(r != NONE && users[r] > 1)
@@ -814,7 +814,7 @@ inline relook_equal()
 inline look_at_map(m)
 {
 	atomic {
-		from = (state[m] == GPADL_MAPPED -> found_in[m] : table);
+		from = (state[m] == GPADL_MAPPING -> table : found_in[m]);
 		near = moves_of(m) && !(state[m] == GPADL_MAPPING && broken(MAPPING_UNSEEN));
 		from = 0;
 		busy_now = busy_now || near;
