@@ -116,16 +116,24 @@ VM_CASE(rescind_ends_after_torndown)
 	vm_expect_torndown(vm, VM_HANDLE);
 }
 
+/* A map that is held up before its pages are pinned */
+static struct vm_task *start_map(struct vm *vm)
+{
+	struct vm_task *t;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	return t;
+}
+
 /* What the backend was never given is never asked back. */
 VM_CASE(teardown_while_mapping)
 {
 	struct vm_channel *c = &vm->c[0];
-	struct vm_task *t;
+	struct vm_task *t = start_map(vm);
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, c, 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_teardown(vm, c, VM_HANDLE), 0);
 	vm_expect_silence(vm);
 	KUNIT_EXPECT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), -ESHUTDOWN);
@@ -141,12 +149,8 @@ VM_CASE(teardown_while_mapping)
 VM_CASE(map_while_mapping)
 {
 	struct vm_channel *c = &vm->c[0];
-	struct vm_task *t;
+	struct vm_task *t = start_map(vm);
 
-	vm_establish(vm, c, VM_HANDLE, VM_LOW_PFN, PAGES);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, c, 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_map(c, 0, VM_HANDLE, NULL), -EBUSY);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
@@ -317,13 +321,9 @@ VM_CASE(unlink_while_list_changes)
 /* A slow map holds nothing that other GPADLs, or the guest's messages, need. */
 VM_CASE(others_while_mapping)
 {
-	struct vm_task *t;
+	struct vm_task *t = start_map(vm);
 	int i;
 
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
 	for (i = 0; i < VM_CHANNELS; i++) {
 		vm_establish(vm, &vm->c[i], VM_HANDLE + 1, VM_LOW_PFN, PAGES);
 		KUNIT_EXPECT_EQ(test, vm_map(&vm->c[i], 0, VM_HANDLE + 1, NULL), 0);
@@ -422,13 +422,9 @@ VM_CASE(reset_waits_for_channel_put)
 VM_CASE(rescinded_before_the_map_is_found)
 {
 	struct vmbus_gpadl_channel *chan = vm->c[0].chan;
-	struct vm_task *t;
+	struct vm_task *t = start_map(vm);
 	int wakes;
 
-	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, PAGES);
-	vm_stall_arm(&vm->in_pin, 1);
-	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
-	vm_stall_wait(vm, &vm->in_pin);
 	wakes = atomic_read(&vm->wakes);
 	/* As vmbus_gpadl_channel_rescind_start() begins */
 	WRITE_ONCE(chan->rescinded, true);

@@ -308,11 +308,11 @@ static void decide(struct vm *vm, struct vm_task *change, int ret)
 
 /*
  * While a change is being decided a map begins, which cannot look for its pages yet. Another
- * GPADL is mapped: else the change has nothing to decide. Returns the map, of which so many pins
- * are held up; the change is done.
+ * GPADL is mapped: else the change has nothing to decide. Returns the map, whose first pin is held
+ * up if @stall_pins; the change is done.
  */
 static struct vm_task *map_while_decided(struct vm *vm, int (*fn)(struct vm_task *t),
-					 int stall_pins)
+					 bool stall_pins)
 {
 	struct vm_task *change, *map;
 
@@ -324,13 +324,15 @@ static struct vm_task *map_while_decided(struct vm *vm, int (*fn)(struct vm_task
 		KUNIT_EXPECT_EQ(vm->test, vm_gpadl(&vm->c[0], VM_HANDLE)->state, GPADL_MAPPING);
 	vm_stall_arm(&vm->in_pin, stall_pins);
 	decide(vm, change, 0);
+	if (stall_pins)
+		vm_stall_wait(vm, &vm->in_pin);
 	return map;
 }
 
 /* It goes on in the regions that have come. */
 VM_CASE(map_that_has_not_looked_is_not_asked_back)
 {
-	struct vm_task *map = map_while_decided(vm, vm_task_map, 0);
+	struct vm_task *map = map_while_decided(vm, vm_task_map, false);
 
 	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
 	expect_asked(vm, 1);
@@ -366,9 +368,8 @@ VM_CASE(map_of_nothing_meanwhile)
 /* But these go as well before it comes to its end. */
 VM_CASE(map_that_two_changes_meet_is_asked_back)
 {
-	struct vm_task *map = map_while_decided(vm, vm_task_map, 1);
+	struct vm_task *map = map_while_decided(vm, vm_task_map, true);
 
-	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
@@ -380,9 +381,8 @@ VM_CASE(map_that_two_changes_meet_is_asked_back)
 /* While it pins too it is one that a change minds: it has found its pages. */
 VM_CASE(map_that_pins_what_came_is_minded)
 {
-	struct vm_task *map = map_while_decided(vm, vm_task_map, 1);
+	struct vm_task *map = map_while_decided(vm, vm_task_map, true);
 
-	vm_stall_wait(vm, &vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
@@ -394,9 +394,8 @@ VM_CASE(map_that_pins_what_came_is_minded)
 /* It comes to its end before a change that is being decided has come to it. */
 VM_CASE(map_that_ends_while_decided_is_minded)
 {
-	struct vm_task *map = map_while_decided(vm, vm_task_map, 1), *change;
+	struct vm_task *map = map_while_decided(vm, vm_task_map, true), *change;
 
-	vm_stall_wait(vm, &vm->in_pin);
 	change = change_while_decided(vm, task_remove_low);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
@@ -425,7 +424,7 @@ VM_CASE(request_that_has_not_looked_is_minded)
 	struct vm_task *map;
 
 	make_pool(vm);
-	map = map_while_decided(vm, task_send, 0);
+	map = map_while_decided(vm, task_send, false);
 	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
 	expect_asked(vm, 1);
 	fill_moved(vm, VM_HIGH);
@@ -442,8 +441,7 @@ VM_CASE(request_that_pins_what_came_is_minded)
 	struct vm_task *map;
 
 	make_pool(vm);
-	map = map_while_decided(vm, task_send, 1);
-	vm_stall_wait(vm, &vm->in_pin);
+	map = map_while_decided(vm, task_send, true);
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
 	vm_stall_end(&vm->in_pin);
 	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
