@@ -150,17 +150,18 @@ static void guest_note(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
  * it. A DONE that was not read answers an earlier call, perhaps of a channel before with this
  * relid: none follows a 0, and another one follows -EINPROGRESS. Nor does a reader come with it
  * that has looked at it before.
+ *
+ * A call that comes late, when somebody else has destroyed the channel, takes back nothing: what
+ * it would find is the answer to that call, or one about a channel that has come since, and
+ * perhaps gone, with this relid.
  */
 VISIBLE_IF_KUNIT int vmbus_guest_ask(struct vmbus_guest *guest, struct vmbus_endpoint *ep,
 				     enum endpoint_asked ask)
 {
-	const struct vmbus_endpoint *now;
 	int ret = 0;
 
 	guard(mutex)(&guest->lock);
-	now = xa_load(&guest->endpoints, ep->relid);
-	/* This one has gone meanwhile: the answer would be that of the next one with its relid. */
-	if (now && now != ep)
+	if (xa_load(&guest->endpoints, ep->relid) != ep)
 		return 0;
 	guest_withdraw_done(guest, ep, ask);
 	if (ep->asked || !vmbus_ep_is_idle(ep, ask == ENDPOINT_ASKED_DESTROY)) {

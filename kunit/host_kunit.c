@@ -105,19 +105,25 @@ static void set_state(struct vmbus_endpoint *ep, int state)
 	spin_unlock(&ep->dev->lock);
 }
 
+/* A channel that is made, with a reference for the caller */
+static struct vmbus_endpoint *create_channel(struct kunit *test)
+{
+	struct vmbus_endpoint *ep;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(test->priv, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(test->priv, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	return ep;
+}
+
 /* A call that has found a channel, and comes late: by then its relid is another one's. */
 static void late_request_takes_no_answer_of_the_next(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct vmbus_endpoint *gone, *next;
+	struct vmbus_endpoint *gone = create_channel(test), *next;
 
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	gone = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, gone);
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	next = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, next);
+	next = create_channel(test);
 	set_state(next, ENDPOINT_CLOSING);
 	KUNIT_EXPECT_EQ(test, vmbus_guest_rescind_channel(guest, RELID, true), -EINPROGRESS);
 	set_state(next, ENDPOINT_CLOSED);
@@ -145,6 +151,19 @@ static int add_late(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 	return ret;
 }
 
+/* Make a channel; @fn comes before the last step. */
+static int create_after(struct kunit *test, u32 relid, u32 primary,
+			void (*fn)(struct vmbus_guest *guest, struct vmbus_endpoint *ep))
+{
+	int ret;
+
+	before_added = fn;
+	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
+	ret = vmm_create_channel(test->priv, relid, primary);
+	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	return ret;
+}
+
 static void destroy_primary(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
 	int ret = vmm_destroy_channel(guest, RELID);
@@ -158,10 +177,7 @@ static void sub_channel_of_a_device_that_goes(struct kunit *test)
 	struct vmbus_guest *guest = test->priv;
 
 	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	before_added = destroy_primary;
-	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, SUB_RELID, RELID), -ENODEV);
-	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	KUNIT_EXPECT_EQ(test, create_after(test, SUB_RELID, RELID, destroy_primary), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, xa_empty(&guest->endpoints));
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, SUB_RELID), -ENOENT);
 	/* Both numbers are free. */
@@ -259,12 +275,9 @@ static void stall_channel(struct vmbus_endpoint *ep)
 /* One that is made, with a reference for the caller */
 static struct vmbus_endpoint *create_stalled_channel(struct kunit *test)
 {
-	struct vmbus_endpoint *ep;
+	struct vmbus_endpoint *ep = create_channel(test);
 
 	stalled = stall_alloc(test);
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(test->priv, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(test->priv, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
 	stall_channel(ep);
 	return ep;
 }
@@ -294,18 +307,35 @@ static void expect_relid_becomes_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 }
 
+/* It comes later still: what had its relid after that is gone, too. */
+static void late_request_takes_no_answer_of_one_that_has_gone(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *gone = create_channel(test), *next;
+
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+	next = create_stalled_channel(test);
+	KUNIT_EXPECT_EQ(test, vmbus_guest_destroy_channel(guest, RELID, true), -EINPROGRESS);
+	complete(&stalled->go);
+	KUNIT_EXPECT_NE(test, wait_event_timeout(guest->wait, vmbus_ep_is_idle(next, true),
+						 10 * HZ), 0);
+	vmbus_ep_put(next);
+	/* Each call brings to its end what is done. */
+	KUNIT_EXPECT_EQ(test, vmbus_guest_rescind_channel(guest, RELID, true), -ENOENT);
+	KUNIT_EXPECT_EQ(test, vmbus_guest_ask(guest, gone, ENDPOINT_ASKED_DESTROY), 0);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), 0);
+	vmbus_ep_put(gone);
+	expect_relid_becomes_free(test);
+}
+
 /* The thread that makes a channel is killed when that has to be undone: it goes all the same. */
 static void killed_while_a_channel_is_undone(struct kunit *test)
 {
-	struct vmbus_guest *guest = test->priv;
 	int ret;
 
 	stalled = stall_alloc(test);
-	before_added = stall_unplug_and_kill;
-	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	ret = vmm_create_channel(guest, RELID, 0);
+	ret = create_after(test, RELID, 0, stall_unplug_and_kill);
 	vm_unkill();
-	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
 	KUNIT_EXPECT_EQ(test, ret, -ENODEV);
 	KUNIT_EXPECT_FALSE(test, list_empty(&backend.devices));
 	complete(&stalled->go);
@@ -358,10 +388,7 @@ static void undone_channel_leaves_no_event(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
 
-	before_added = unplug;
-	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -ENODEV);
-	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
+	KUNIT_EXPECT_EQ(test, create_after(test, RELID, 0, unplug), -ENODEV);
 	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
 	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
@@ -372,11 +399,9 @@ static void undone_channel_leaves_no_event(struct kunit *test)
 static void unplugged_channel_is_asked_back(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep = create_channel(test);
 	struct vmbus_host_event event = {};
-	struct vmbus_endpoint *ep;
 
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
 	vmbus_host_device_unplug(ep->dev);
 	vmbus_ep_put(ep);
 	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
@@ -407,13 +432,9 @@ static void retarget(struct vmbus_endpoint *ep, u32 target_vp)
 static void orphan_has_no_target(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct vmbus_endpoint *ep;
-	struct gpadl_worker *w;
+	struct vmbus_endpoint *ep = create_channel(test);
+	struct gpadl_worker *w = &ep->chan->worker;
 
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	w = &ep->chan->worker;
 	told_target = VMBUS_HOST_NO_TARGET_VP;
 	WRITE_ONCE(w->orphaned, true);
 	retarget(ep, 3);
@@ -448,14 +469,10 @@ static void unplug_open(struct vmbus_endpoint *ep)
 static void orphan_is_not_unplugged(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep = create_channel(test);
+	struct gpadl_worker *w = &ep->chan->worker;
 	struct vmbus_host_event event = {};
-	struct vmbus_endpoint *ep;
-	struct gpadl_worker *w;
 
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
-	w = &ep->chan->worker;
 	nr_unplugs = 0;
 	backend.unplug = count_unplug;
 	unplug_open(ep);
@@ -518,14 +535,10 @@ static int module_refs(void)
 static void module_is_held_without_its_backend(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
-	struct vmbus_endpoint *ep;
+	int refs = module_refs();
+	struct vmbus_endpoint *ep = create_channel(test);
 	unsigned int ms;
-	int refs;
 
-	refs = module_refs();
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	ep = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, ep);
 	/* As its close() would */
 	spin_lock(&ep->dev->lock);
 	ep->dev->owes = true;
@@ -617,16 +630,11 @@ static void unplug_and_read(struct vmbus_guest *guest, struct vmbus_endpoint *ep
 /* And one that has looked at what a channel asks for that is not made in the end. */
 static void undone_channel_waits_for_a_reader(struct kunit *test)
 {
-	struct vmbus_guest *guest = test->priv;
-
 	reader_test = test;
 	reader_is_through = false;
 	init_completion(&reader_looks);
-	before_added = unplug_and_read;
-	kunit_activate_static_stub(test, vmbus_guest_add_endpoint, add_late);
-	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, create_after(test, RELID, 0, unplug_and_read), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, reader_is_through);
-	kunit_deactivate_static_stub(test, vmbus_guest_add_endpoint);
 	vmm_call_join(reader);
 }
 
@@ -647,9 +655,7 @@ static void reader_takes_no_mutex(struct kunit *test)
 	struct vmm_call *reader;
 	unsigned int ms;
 
-	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
-	looked_at = vmbus_guest_get_endpoint(guest, RELID);
-	KUNIT_ASSERT_NOT_NULL(test, looked_at);
+	looked_at = create_channel(test);
 	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&looked_at->ref), 1);
 	mutex_lock(&guest->p->rx_mutex);
@@ -681,6 +687,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
 	KUNIT_CASE(removed_sub_channel_gets_no_work),
 	KUNIT_CASE(removed_sub_channel_wakes_its_primary),
+	KUNIT_CASE(late_request_takes_no_answer_of_one_that_has_gone),
 	KUNIT_CASE(killed_while_a_channel_is_undone),
 	KUNIT_CASE(killed_while_a_channel_is_destroyed),
 	KUNIT_CASE(destroyed_twice_while_it_is_busy),
