@@ -252,3 +252,4 @@ void vmbus_host_event_take(struct vmbus_guest *guest, const struct vmbus_host_ev
 	events->next = relid + 1;
 	spin_unlock_irqrestore(&events->lock, irq);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmbus_host_event_take);

@@ -54,7 +54,7 @@ static struct vmbus_backend backend = {
 	.owner = THIS_MODULE,
 	.name = "life test",
 	.if_type = IF_TYPE,
-	.max_subchannels = 1,
+	.max_subchannels = 2,
 	.probe = backend_probe,
 	.open = backend_open,
 	.close = backend_ignore,
@@ -638,6 +638,25 @@ static void undone_channel_waits_for_a_reader(struct kunit *test)
 	vmm_call_join(reader);
 }
 
+/* A number of sub-channels that comes while the last one is read is told, too. */
+static void number_changes_while_it_is_read(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+	struct vmbus_endpoint *ep = create_channel(test);
+	struct vmbus_host_event event = {};
+
+	KUNIT_EXPECT_EQ(test, vmbus_device_offer_subchannels(ep->dev, 1), 0);
+	KUNIT_ASSERT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_device_offer_subchannels(ep->dev, 2), 0);
+	vmbus_host_event_take(guest, &event);
+	KUNIT_ASSERT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.value, 2);
+	vmbus_host_event_take(guest, &event);
+	KUNIT_EXPECT_EQ(test, vmm_next_event(guest), -EAGAIN);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
 /* ---- While somebody reads fdinfo ---- */
 
 static struct vmbus_endpoint *looked_at;
@@ -701,6 +720,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE(rescind_waits_for_a_reader),
 	KUNIT_CASE(reset_waits_for_a_reader),
 	KUNIT_CASE(undone_channel_waits_for_a_reader),
+	KUNIT_CASE(number_changes_while_it_is_read),
 	KUNIT_CASE(reader_takes_no_mutex),
 	{}
 };
