@@ -109,12 +109,30 @@ VM_CASE(watch_of_nothing)
 
 /* ---- The look ---- */
 
+/* What is mapped are the pages that are in the page tables now. */
+static void expect_there(struct vm *vm, struct sg_table *sgt)
+{
+	unsigned long hva = first_block(vm);
+	struct sg_page_iter iter;
+	struct page *page;
+
+	for_each_sgtable_page(sgt, &iter, 0) {
+		KUNIT_ASSERT_EQ(vm->test, get_user_pages_fast(hva, 1, 0, &page), 1);
+		KUNIT_EXPECT_PTR_EQ(vm->test, sg_page_iter_page(&iter), page);
+		put_page(page);
+		hva += PAGE_SIZE;
+	}
+}
+
 /* All of a region is gone: each page is brought in anew, and the old ones go. */
 VM_CASE(nothing_is_there)
 {
+	struct sg_table *sgt;
+
 	establish(vm, 4, 4);
 	change(vm, PFN, 4);
-	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, &sgt), 0);
+	expect_there(vm, sgt);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_replaced), 4);
 	unmap(vm);
 	KUNIT_EXPECT_EQ(test, charged(vm), 4);
@@ -291,6 +309,77 @@ VM_CASE(equal_region_of_which_a_block_fails)
 	vm_check(vm);
 }
 
+/* A page of a region of four, all mapped, is replaced; the look for it is due when this returns. */
+static void replace_while_mapped(struct vm *vm)
+{
+	establish(vm, 4, 4);
+	KUNIT_ASSERT_EQ(vm->test, map(vm), 0);
+	change(vm, PFN, 1);
+	/* The region is changed while a page is mapped that was replaced. */
+	KUNIT_EXPECT_EQ(vm->test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	KUNIT_EXPECT_EQ(vm->test, charged(vm), 5);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	/* Not before the case has looked; the item holds the partition while it is queued. */
+	if (!mod_delayed_work(vm->p->mem.wq, &vm->p->mem.stale_work, VM_TIMEOUT))
+		refcount_inc(&vm->p->ref);
+}
+
+/* However many come to an end until then, it holds the partition once. */
+VM_CASE(look_is_due_already)
+{
+	unsigned int refs;
+
+	replace_while_mapped(vm);
+	refs = refcount_read(&vm->p->ref);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, refcount_read(&vm->p->ref), refs);
+	flush_delayed_work(&vm->p->mem.stale_work);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vm_check(vm);
+}
+
+/* What was replaced goes with its region, and is not looked for after that. */
+VM_CASE(region_goes_before_what_was_replaced)
+{
+	replace_while_mapped(vm);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&vm->p->mem.stale_blocks));
+	flush_delayed_work(&vm->p->mem.stale_work);
+	vm_check(vm);
+}
+
+/* In two blocks: both go, one look for all. */
+VM_CASE(replaced_in_two_blocks)
+{
+	const u64 pages = 2 * GPADL_BLOCK_PAGES;
+
+	establish(vm, pages, 2);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	change(vm, PFN, 1);
+	change(vm, PFN + GPADL_BLOCK_PAGES, 1);
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, charged(vm), pages + 2);
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), pages);
+}
+
+/* A region for reading has blocks of its own, and does not keep what is replaced in others. */
+VM_CASE(replaced_beside_a_read_only_region)
+{
+	establish(vm, 4, 4);
+	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT + 1,
+					       RESIDENT | VMBUS_GPA_REGION_READ_ONLY, PFN + 0x4000,
+					       4, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, charged(vm), 8);
+	change(vm, PFN + 1, 1);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, charged(vm), 9);
+	unmap(vm);
+	KUNIT_EXPECT_EQ(test, charged(vm), 8);
+}
+
 /* The work item would hold the partition, for nothing: what has been replaced goes with it. */
 VM_CASE(partition_goes_before_what_was_replaced)
 {
@@ -298,16 +387,7 @@ VM_CASE(partition_goes_before_what_was_replaced)
 	struct delayed_work *stale = &p->mem.stale_work;
 	struct vm_blocker_wq before, after;
 
-	establish(vm, 4, 4);
-	KUNIT_ASSERT_EQ(test, map(vm), 0);
-	change(vm, PFN, 1);
-	/* The region is changed while a page is mapped that was replaced. */
-	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
-	KUNIT_EXPECT_EQ(test, charged(vm), 5);
-	vm_unmap(&vm->c[0], VM_HANDLE);
-	/* Not before this has looked; the item holds the partition while it is queued. */
-	if (!mod_delayed_work(p->mem.wq, stale, VM_TIMEOUT))
-		refcount_inc(&p->ref);
+	replace_while_mapped(vm);
 	gpa_block_wq(&before, p->drop_wq);
 	vm_put_channel(&vm->c[0]);
 	vm_put_channel(&vm->c[1]);
@@ -484,6 +564,10 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(killed_while_it_changes),
 	KUNIT_CASE(equal_region_while_mapped),
 	KUNIT_CASE(equal_region_of_which_a_block_fails),
+	KUNIT_CASE(look_is_due_already),
+	KUNIT_CASE(region_goes_before_what_was_replaced),
+	KUNIT_CASE(replaced_in_two_blocks),
+	KUNIT_CASE(replaced_beside_a_read_only_region),
 	KUNIT_CASE(partition_goes_before_what_was_replaced),
 	KUNIT_CASE(block_goes_while_the_other_is_pinned),
 	KUNIT_CASE(block_goes_and_the_limit_is_lowered),
