@@ -31,8 +31,8 @@ logs=$dir/log
 too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
-[ -z "$config" ] ||
-	too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|scsi_debug|user namespaces .*)$"
+[ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|scsi_debug|\
+PID namespaces|user namespaces .*)$"
 
 "$top/scripts/deps.sh"
 KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests
