@@ -69,6 +69,20 @@ reset_is_refused()
 	tell QEMU "does not let the machine run after a reset that the kernel does not take, but after the next one"
 }
 
+# A reset that a backend keeps waiting has its channels destroyed, and made anew
+destroy_is_refused()
+{
+	touch /tmp/meddle-destroy
+	reset_while_it_hangs
+	await 20 "the kernel does not take a channel back" grep -q destroy /tmp/meddled
+	fsfreeze --unfreeze /tmp/frozen
+	await 120 "the guest boots" guest_says Linux
+	rm /tmp/meddle-destroy
+	boots_again
+	check_image 3 "$last"
+	tell QEMU "asks again, at the next reset, to destroy what it could not: the guest has the disk again"
+}
+
 # Nor a backend, after a reset; and then a backend that has gone unnoticed
 refused_case()
 {
@@ -99,6 +113,7 @@ refused_case()
 	tell guest "is told that channels that the kernel does not know cannot be used, and boots"
 	boots_again
 	write_some 50 sda
+	destroy_is_refused
 	quit_qemu
 	remove_frozen
 }

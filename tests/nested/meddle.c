@@ -6,6 +6,7 @@
  *	/tmp/meddle-regions	VMBUS_HOST_SET_REGIONS fails with ENOMEM
  *	/tmp/meddle-reset	VMBUS_HOST_RESET fails with EIO, as another process is told
  *	/tmp/meddle-create	VMBUS_HOST_CHANNEL_CREATE fails with ENOENT
+ *	/tmp/meddle-destroy	VMBUS_HOST_CHANNEL_DESTROY fails with EIO
  *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
  *	/tmp/meddle-unknown	write() of messages fails with ENXIO: there is no such channel
  *
@@ -91,6 +92,10 @@ static int ioctl_error(unsigned long request)
 	if (request == VMBUS_HOST_CHANNEL_CREATE && told_to("/tmp/meddle-create")) {
 		say("create");
 		return -ENOENT;
+	}
+	if (request == VMBUS_HOST_CHANNEL_DESTROY && told_to("/tmp/meddle-destroy")) {
+		say("destroy");
+		return -EIO;
 	}
 	if (request == VMBUS_HOST_RESET && told_to("/tmp/meddle-reset")) {
 		say("reset");
