@@ -324,7 +324,8 @@ check_release()
 
 	for clone in one two; do
 		rm -rf "${dir:?}/$clone"
-		git clone -q "$top" "$dir/$clone" || return
+		git -c advice.detachedHead=false -c init.defaultBranch=main \
+			clone -q "$top" "$dir/$clone" || return
 	done
 	GPADL_OUT=$dir/one/out "$dir/one/scripts/release.sh" >"$dir/one.sum" || return
 	(umask 077 && TZ=Asia/Tokyo GPADL_OUT=$dir/two/out "$dir/two/scripts/release.sh") \
