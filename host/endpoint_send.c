@@ -337,6 +337,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_flush, VMBUS_HOST_NS);
  *
  * Another sender may take the room before the backend does.
  *
+ * Check for an error before the answer is compared with a size_t: as that, it is a large number.
+ *
  * Context: as vmbus_endpoint_sendv().
  *
  * Return:
