@@ -17,9 +17,10 @@
  *
  * Left out: memory that is pinned on demand: its pins are the mapping's own (request.pml has the
  * change of regions under it); addresses without a page, memory errors, and what fails; the memory
- * of tables and regions (gpadl_region_put()), which is freed by counts; requests. And a page that
- * goes does not come at another address in the same change, so that nobody who has looked since is
- * asked for it in vain: KUnit's retire suite has that.
+ * of tables and regions (gpadl_region_put()), which is freed by counts; requests; a guest that
+ * tears down what is being mapped while its VMM sets regions (gpadl_moves(): it counts with what
+ * it names now). And a page that goes does not come at another address in the same change, so that
+ * nobody who has looked since is asked for it in vain: KUnit's retire suite has that.
  *
  * Checked, in every interleaving; by the name of the switch that breaks the model so that it must
  * be found:
