@@ -30,8 +30,12 @@
 /* Until 6.3: KUnit has no static stubs and exports nothing for it. The suites do not run. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define KUNIT_STATIC_STUB_REDIRECT(fn, args...)	do { } while (0)
-#define VISIBLE_IF_KUNIT			static
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)
+#if IS_ENABLED(CONFIG_KUNIT)
+#define VISIBLE_IF_KUNIT
+#else
+#define VISIBLE_IF_KUNIT			static
+#endif
 #else
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
