@@ -364,7 +364,7 @@ int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *
 
 	if (flags & ~VMBUS_GPA_REGIONS_RETIRE)
 		return -EOPNOTSUPP;
-	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!c)
 		return -ENOMEM;
 

@@ -79,7 +79,7 @@ struct gpadl_region_table *gpadl_region_table_alloc(unsigned int nr)
 {
 	struct gpadl_region_table *table;
 
-	table = kvzalloc(struct_size(table, regions, nr), GFP_KERNEL_ACCOUNT);
+	table = kvzalloc(struct_size(table, regions, nr), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!table)
 		return NULL;
 	refcount_set(&table->ref, 1);
@@ -209,7 +209,7 @@ static int region_pin_parts(struct gpadl_region *region, struct gpadl_pin_ctx *p
 	int ret = 0;
 
 	pin->pages = kvmalloc_array(min(r->nr, GPADL_BLOCK_PAGES), sizeof(*pin->pages),
-				    GFP_KERNEL_ACCOUNT);
+				    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pin->pages)
 		return -ENOMEM;
 	while (!ret && r->nr_claimed < r->nr_blocks) {

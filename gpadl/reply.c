@@ -29,7 +29,7 @@ int gpadl_reply_queue_init(struct gpadl_reply_queue *q)
 	spin_lock_init(&q->lock);
 	INIT_LIST_HEAD(&q->queued);
 	INIT_LIST_HEAD(&q->free);
-	q->room = kvcalloc(GPADL_REPLY_ROOM, sizeof(*q->room), GFP_KERNEL_ACCOUNT);
+	q->room = kvcalloc(GPADL_REPLY_ROOM, sizeof(*q->room), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!q->room)
 		return -ENOMEM;
 	for (i = 0; i < GPADL_REPLY_ROOM; i++)

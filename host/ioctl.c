@@ -87,7 +87,7 @@ static int ioctl_set_regions(const struct ioctl_call *call, union ioctl_arg *arg
 		return -EOPNOTSUPP;
 	if (!set->nr || set->nr > VMBUS_HOST_REGION_SLOTS)
 		return -EINVAL;
-	changes = kvcalloc(set->nr, sizeof(*changes), GFP_KERNEL_ACCOUNT);
+	changes = kvcalloc(set->nr, sizeof(*changes), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!changes)
 		return -ENOMEM;
 	ret = regions_copy(changes, u64_to_user_ptr(set->regions), set->nr);

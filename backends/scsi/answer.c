@@ -31,7 +31,7 @@
 int vscsi_requests_create(struct vscsi_channel *chan, unsigned int nr)
 {
 	init_llist_head(&chan->freed);
-	chan->pool = kvcalloc(nr, sizeof(*chan->pool), GFP_KERNEL_ACCOUNT);
+	chan->pool = kvcalloc(nr, sizeof(*chan->pool), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!chan->pool)
 		return -ENOMEM;
 	while (nr--) {
