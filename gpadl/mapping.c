@@ -47,7 +47,7 @@ static void lookup_region(struct gpadl_lookup *lookup, const struct gpadl_extent
 	lookup->last_region = max_t(int, lookup->last_region, e->index);
 	if (e->region->desc.flags & VMBUS_GPA_REGION_READ_ONLY)
 		lookup->read_only = true;
-	if (e->region->resident)
+	if (READ_ONCE(e->region->resident))
 		lookup->resident = true;
 }
 
@@ -104,9 +104,9 @@ static bool lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 	lookup->nr_entries = 0;
 	lookup->hole = false;
 	lookup->read_only = region->desc.flags & VMBUS_GPA_REGION_READ_ONLY;
-	lookup->resident = region->resident;
+	lookup->resident = READ_ONCE(region->resident);
 	lookup->hva = e.hva;
-	lookup->nr_pins = region->resident ? 0 : gpadl_extent_pins(&e);
+	lookup->nr_pins = lookup->resident ? 0 : gpadl_extent_pins(&e);
 	lookup->first_block = e.hva >> GPADL_BLOCK_SHIFT;
 	lookup->last_block = gpadl_extent_last(&e) >> GPADL_BLOCK_SHIFT;
 	lookup->first_region = index;
@@ -139,7 +139,7 @@ static noinline void lookup_all(struct gpadl_lookup *lookup, const struct gpadl_
 		if (walk.e.region != region)
 			lookup_region(lookup, &walk.e);
 		region = walk.e.region;
-		resident = region->resident;
+		resident = READ_ONCE(region->resident);
 		/* Scattered pages come one after the other, and mostly in one region. */
 		do {
 			nr_extents++;

@@ -295,12 +295,20 @@ static void region_work_done(struct gpadl_region *region)
 	mem_work_done(mem);
 }
 
-/* What a region has that nobody uses, and nobody will. */
+/*
+ * What a region has that nobody uses, and nobody will. Not its memory: mappings of others keep
+ * the table that lists it. A look-up in that may just see whether there is a table of pages.
+ */
 static void region_drop(struct gpadl_region *region)
 {
+	struct gpadl_resident *r = region->resident;
+
 	gpadl_watch_end(&region->watch);
-	if (region->resident)
-		gpadl_resident_drop(region->mem, region->resident, region->written);
+	if (!r)
+		return;
+	gpadl_resident_drop(region->mem, r, region->written);
+	WRITE_ONCE(region->resident, NULL);
+	kvfree_rcu(r, rcu);
 }
 
 static void region_drop_work(struct work_struct *work)

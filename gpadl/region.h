@@ -25,7 +25,7 @@ struct gpadl_pfn_list;
  * @desc: as the channel layer set it
  * @mem: the memory that it is part of
  * @resident: its pages, pinned before it is published and until @users is 0; NULL if
- *	they are pinned on demand
+ *	they are pinned on demand, and after that. Who is no user reads only whether it is NULL
  * @written: @resident has been mapped for writing
  * @huge: what was pinned of it last, by the run, was of a hugetlb page. A guess: what is pinned
  *	next need not be

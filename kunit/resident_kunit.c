@@ -381,6 +381,23 @@ VM_CASE(progress)
 	KUNIT_EXPECT_EQ(test, READ_ONCE(vm->p->mem.pin_total), 0);
 }
 
+/* A mapping of another region keeps the regions' table, and nothing of what this one had. */
+VM_CASE(table_goes_with_its_region)
+{
+	struct gpadl_region *region;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_LOW_PFN, 1);
+	KUNIT_EXPECT_EQ(test, set_resident(vm, 0, 1008), 0);
+	region = vm_region(vm, VM_FREE_SLOT);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	KUNIT_ASSERT_EQ(test, vm_map(&vm->c[0], 0, VM_HANDLE, NULL), 0);
+	KUNIT_EXPECT_NOT_NULL(test, region->resident);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&region->ref), 1);
+	KUNIT_EXPECT_NULL(test, region->resident);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+}
+
 static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(pinned_when_set),
 	KUNIT_CASE(replaced_by_each_kind),
@@ -399,6 +416,7 @@ static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(one_of_two_fails),
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(progress),
+	KUNIT_CASE(table_goes_with_its_region),
 	{}
 };
 
