@@ -230,7 +230,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_send, VMBUS_HOST_NS);
 int vmbus_endpoint_reserve(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
 			   size_t room)
 {
-	if (!room || !IS_ALIGNED(room, 8))
+	/* No packet is smaller than one without a payload. */
+	if (room < vmbus_packet_room(0) || !IS_ALIGNED(room, 8))
 		return -EINVAL;
 	return endpoint_reserve(ep, res, room);
 }

@@ -457,8 +457,10 @@ static int op_send_wrong(struct instance *inst, const struct vmbus_gpadl_test_op
 		return op_send_wrong_v(inst->ep, op->value);
 	if (op->value == VMBUS_GPADL_TEST_WRONG_NO_ROOM)
 		return vmbus_endpoint_reserve(inst->ep, &res, 0);
+	if (op->value == VMBUS_GPADL_TEST_WRONG_SHORT_ROOM)
+		return vmbus_endpoint_reserve(inst->ep, &res, vmbus_packet_room(0) - 8);
 	if (op->value == VMBUS_GPADL_TEST_WRONG_ODD_ROOM)
-		return vmbus_endpoint_reserve(inst->ep, &res, 20);
+		return vmbus_endpoint_reserve(inst->ep, &res, 28);
 	return op_place_wrong(inst->ep, op->value);
 }
 

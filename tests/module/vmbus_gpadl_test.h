@@ -63,7 +63,8 @@ enum vmbus_gpadl_test_mistakes {
 	VMBUS_GPADL_TEST_WRONG_OFFSET,		/* of 4 bytes */
 	VMBUS_GPADL_TEST_WRONG_LENGTH,		/* longer than any packet */
 	VMBUS_GPADL_TEST_WRONG_NO_ROOM,		/* room for nothing is reserved */
-	VMBUS_GPADL_TEST_WRONG_ODD_ROOM,	/* or for 20 bytes */
+	VMBUS_GPADL_TEST_WRONG_SHORT_ROOM,	/* or for less than the shortest packet */
+	VMBUS_GPADL_TEST_WRONG_ODD_ROOM,	/* or for 28 bytes */
 	/* What is placed where there is room for 32 bytes; afterwards the ring is broken */
 	VMBUS_GPADL_TEST_WRONG_PLACE,		/* is longer */
 	VMBUS_GPADL_TEST_WRONG_PLACEV,		/* likewise, in pieces */
