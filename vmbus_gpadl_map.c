@@ -384,6 +384,8 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
 		ret = -ESHUTDOWN;
 		g->state = GPADL_UNMAPPING;
 		spin_unlock(&g->lock);
+		/* No backend has seen it, and so none has written. */
+		m->map.writable = false;
 		gpadl_mapping_unmap(&m->map);
 		gpadl_region_table_put(m->map.table);
 		kfree(m);
