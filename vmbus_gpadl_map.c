@@ -429,8 +429,14 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  * count of pinned pages, the use counts of regions and the channel's count of busy GPADLs,
  * once per map.
  *
- * On error nothing is pinned, nothing charged, and the GPADL's state is as before. Of several
- * errors, the one that is returned is the first in the list below.
+ * On error nothing is mapped, and no pin or charge of this call's is left, but for pages of a
+ * resident region that have replaced others (the region has these); the GPADL's state is as before,
+ * or has gone on if its guest has torn it down meanwhile. While it lasts, what it pins is charged,
+ * also if it fails in the end: another one may get %-ENOMEM for that.
+ *
+ * Of several errors, the one that is returned is the first in the list below, but: %-ESRCH of a
+ * thread that was killed and %-EINTR come before %-EACCES, and %-ENOMEM of RLIMIT_MEMLOCK before
+ * %-EFAULT of memory that cannot be pinned.
  *
  * Does what VmbChannelMapGpadl() of vmbkmcl.sys does.
  *

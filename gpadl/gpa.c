@@ -187,7 +187,8 @@ static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *rang
  * keeps them for as long as its device takes, and does not wait for the guest. The guest may go on
  * writing to them.
  *
- * On error nothing is pinned.
+ * On error no pin of this call's is left, but for pages of a resident region that have replaced
+ * others: the region has these.
  *
  * Does what VmbChannelPacketGetExternalData() of vmbkmcl.sys does.
  *
@@ -245,8 +246,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map, VMBUS_GPADL_NS);
  * VMM's address space. Only in a thread of that VMM it waits for that, as any of its page faults
  * does; SIGKILL ends it.
  *
- * Return: as vmbus_gpa_map(); %-EAGAIN also if a page, or that lock, would have to be waited for,
- * or a page cannot be had: vmbus_gpa_map() in a thread that may wait tells.
+ * Return: as vmbus_gpa_map(), but never %-ENOMEM or %-EINTR; %-EAGAIN also if a page, or that lock,
+ * would have to be waited for, or a page cannot be had: vmbus_gpa_map() in a thread that may wait
+ * tells why.
  */
 int vmbus_gpa_map_nowait(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges,
 			 size_t len, unsigned int nr_ranges, struct vmbus_mapping **map)

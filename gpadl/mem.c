@@ -4,7 +4,8 @@
  *
  * Arrows one way: a mapping of a GPADL (mapping.c) looks its pages up in the regions
  * (walk.h, region.c), pins those that are not resident (many by the block:
- * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here.
+ * pins.c), and lists them (sg.c). All pin through gpadl_mem_pin() here, or gpadl_mem_pin_once()
+ * where the pages may be those that are there already (relook.c).
  *
  * Each pinner charges the owner before it takes the first pin, and uncharges after the
  * last is dropped. Unpinning allocates nothing and cannot fail. (A look at resident pages, which

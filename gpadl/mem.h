@@ -71,8 +71,8 @@ struct gpadl_mem_ops {
  * @no_regions: the table for the end; NULL when it is that
  * @nr_lingering: regions that were removed and still have users or work to be done. Each
  *	holds the partition
- * @block_lock: protects @blocks and what stands in them; held while pages are neither
- *	pinned nor waited for
+ * @block_lock: protects @blocks and what stands in them. No page is pinned under it, nor the VMM
+ *	waited for; to unpin what has been written to may wait for the page's lock
  * @blocks: resident blocks by number: pinned for reading, and for writing
  * @stale_blocks: those of @blocks in which pages have been replaced that are still pinned
  * @stale_work: unpins these, as far as nothing is mapped. Holds the partition while it is queued

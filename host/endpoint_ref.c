@@ -99,7 +99,7 @@ int vmbus_ep_ref_init(struct vmbus_endpoint *ep)
  */
 void vmbus_ep_ref_exit(struct vmbus_endpoint *ep)
 {
-	/* What was put too often while the channel was open, the percpu_ref has warned of. */
+	/* If nothing else was held when the channel closed, the percpu_ref has warned. */
 	WARN_ONCE(!percpu_ref_is_zero(&ep->users),
 		  "vmbus_host: channel %u: backend %s put its endpoint more often than it held it\n",
 		  ep->relid, ep->dev->backend_name);
@@ -181,8 +181,9 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_tryget, VMBUS_HOST_NS);
  * vmbus_endpoint_put() - Undo vmbus_endpoint_tryget()
  * @ep: the endpoint, which may be gone when this returns
  *
- * One put too many counts for somebody else's hold, for which close() may not wait then. It is not
- * found here, where nothing is shared: it warns when the channel closes, or the endpoint is freed.
+ * One put too many counts for somebody else's hold, for which close() may not wait then; without
+ * one, that close(), or that of the next opening, waits for ever. It is not found here, where
+ * nothing is shared: it warns when the channel closes or opens again, or the endpoint is freed.
  *
  * Context: any, interrupts included.
  */
