@@ -41,6 +41,8 @@ struct VMBusHost {
     struct vmbus_host_region slots[VMBUS_HOST_REGION_SLOTS];
     /* guest memory as it will be after the transaction, ascending */
     GArray *regions;
+    /* what the last region is part of */
+    RAMBlock *last_block;
     /* end of the run of overlays that began at the end of the last region */
     hwaddr overlay_end;
     /*
@@ -74,6 +76,7 @@ static void host_listener_begin(MemoryListener *listener)
 
     g_array_set_size(host->regions, 0);
     host->overlay_end = 0;
+    host->last_block = NULL;
 }
 
 /* Memory that a backend may be given, the whole pages of it */
@@ -116,7 +119,8 @@ static void host_listener_add(MemoryListener *listener,
     /*
      * The guest moves the SynIC's pages as it likes, and each would cost two
      * regions, of which there are not that many.  They are no memory to give to
-     * a backend, so look through them.
+     * a backend, so look through them: at what is between two sections of one
+     * block, and so the guest's, whatever else the pages may be laid over.
      */
     if (hyperv_is_synic_page(section->mr)) {
         if (adjoins) {
@@ -125,7 +129,8 @@ static void host_listener_add(MemoryListener *listener,
         return;
     }
 
-    if (adjoins && last->hva - last->gpa == hva - gpa) {
+    if (adjoins && host->last_block == section->mr->ram_block &&
+        last->hva - last->gpa == hva - gpa) {
         last->bytes = gpa + bytes - last->gpa;
         return;
     }
@@ -136,6 +141,7 @@ static void host_listener_add(MemoryListener *listener,
         .hva = hva,
     };
     g_array_append_val(host->regions, region);
+    host->last_block = section->mr->ram_block;
 }
 
 static bool host_region_equal(const struct vmbus_host_region *a,
