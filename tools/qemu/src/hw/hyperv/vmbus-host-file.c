@@ -234,10 +234,33 @@ static int host_ask_reset(VMBusHost *host)
     return ret;
 }
 
-static void host_request_stop(RunState state)
+/* Whether the machine may not run, and what it is then */
+static bool host_forbids_run(VMBusHost *host, RunState *state)
 {
-    qemu_system_vmstop_request_prepare();
-    qemu_system_vmstop_request(state);
+    *state = host->stale ? RUN_STATE_INTERNAL_ERROR : RUN_STATE_PAUSED;
+    return host->stale || host->held;
+}
+
+/* A bottom half that no nested event loop runs.  The host may be gone. */
+static void host_stop(void *opaque)
+{
+    RunState state;
+
+    if (the_host && host_forbids_run(the_host, &state) &&
+        runstate_is_running()) {
+        vm_stop(state);
+    }
+}
+
+/*
+ * Whoever has changed the memory, or has the machine go on, may have vCPUs
+ * paused, or about to run: stop it later.  Not by a request of
+ * qemu_system_vmstop_request(), which vm_start() of a machine that runs already
+ * throws away.
+ */
+static void host_schedule_stop(void)
+{
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), host_stop, NULL);
 }
 
 /* Backends may have memory that is not the guest's any more. */
@@ -246,7 +269,7 @@ static void host_is_stale(VMBusHost *host, int err, const char *why)
     host->stale = err;
     error_report("vmbus-host: the kernel does not %s: %s; the machine is "
                  "stopped until it is reset", why, strerror(-err));
-    host_request_stop(RUN_STATE_INTERNAL_ERROR);
+    host_schedule_stop();
 }
 
 /*
@@ -391,6 +414,7 @@ static const VMBusRelayOps host_relay_ops = {
 static void host_machine_reset(void *opaque)
 {
     VMBusHost *host = opaque;
+    RunState state;
     int ret;
 
     if (host->stale) {
@@ -403,42 +427,39 @@ static void host_machine_reset(void *opaque)
     host_reset(host);
     /* one that is held already goes on as host_release() has it */
     host->held |= host->resetting;
-    if (!runstate_is_running()) {
+    if (!runstate_is_running() || !host_forbids_run(host, &state)) {
         return;
     }
-
-    /*
-     * Not by a request: the vCPUs are paused while the machine is reset, and a
-     * request is looked at after they have been let go.
-     */
-    if (host->stale) {
-        vm_stop(RUN_STATE_INTERNAL_ERROR);
-    } else if (host->held) {
+    if (!host->stale) {
         warn_report("vmbus-host: a backend still has memory of the guest; "
                     "the machine goes on when it has let go of that");
         host->resume = true;
-        vm_stop(RUN_STATE_PAUSED);
     }
+    /* now: the vCPUs are paused while the machine is reset, and not later */
+    vm_stop(state);
 }
 
-/* There is no refusing: stop it again */
+/*
+ * There is no refusing: stop it again.  One that is suspended does not run, and
+ * what wakes it resets it.
+ */
 static void host_vm_state(void *opaque, bool running, RunState state)
 {
     VMBusHost *host = opaque;
 
-    if (!running) {
+    if (!running || state != RUN_STATE_RUNNING) {
         return;
     }
     if (host->stale) {
         error_report("vmbus-host: backends may have memory that is not the "
                      "guest's: the machine has to be reset");
-        host_request_stop(RUN_STATE_INTERNAL_ERROR);
+        host_schedule_stop();
     } else if (host->held) {
         error_report("vmbus-host: a backend still has memory of the guest "
                      "before the reset: the machine goes on when it has let go "
                      "of that");
         host->resume = true;
-        host_request_stop(RUN_STATE_PAUSED);
+        host_schedule_stop();
     }
 }
 
