@@ -347,6 +347,15 @@ static uint32_t host_read(void *opaque, void *msg, uint32_t maxlen)
 
 /* ---- Reset ---- */
 
+/* A machine that has stopped for something else meanwhile is not to go on. */
+static void host_resume(void)
+{
+    if (runstate_check(RUN_STATE_PAUSED) ||
+        runstate_check(RUN_STATE_PRELAUNCH)) {
+        vm_start();
+    }
+}
+
 /*
  * A bottom half, as a reset may be done in the middle of one of the machine;
  * one that no nested event loop runs.  The host may be gone by then.
@@ -362,7 +371,7 @@ static void host_release(void *opaque)
     if (host->resume) {
         host->resume = false;
         if (!host->stale) {
-            vm_start();
+            host_resume();
         }
     }
 }
@@ -657,9 +666,8 @@ void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
     memory_listener_unregister(&host->listener);
     host_free(host);
     ram_block_discard_disable(false);
-    /* a machine that stopped for an error is not one to go on */
-    if (resume && !runstate_needs_reset()) {
+    if (resume) {
         /* there is nobody left who has memory of the guest */
-        vm_start();
+        host_resume();
     }
 }
