@@ -28,6 +28,9 @@
 #include "trace.h"
 #include "vmbus-host-file.h"
 
+/* as many are heard before the main loop goes on */
+#define HOST_EVENTS_AT_ONCE 64
+
 struct VMBusHost {
     int fd;
     guint event_watch;
@@ -503,22 +506,22 @@ static gboolean host_event_ready(gint fd, GIOCondition condition,
 {
     VMBusHost *host = opaque;
     struct vmbus_host_event event;
-    int ret;
+    int i, ret = 0;
 
     if (condition & G_IO_ERR) {
         error_report("vmbus-host: the kernel has given the guest up");
         host->event_watch = 0;
         return G_SOURCE_REMOVE;
     }
-    for (;;) {
+    /* the guest may cause them as fast as they are heard: others have a turn */
+    for (i = 0; i < HOST_EVENTS_AT_ONCE && !ret; i++) {
         event = (struct vmbus_host_event) { .size = sizeof(event) };
         ret = vmbus_host_ioctl(host, VMBUS_HOST_NEXT_EVENT, &event);
-        if (ret) {
-            break;
+        if (!ret) {
+            host_hear(host, &event);
         }
-        host_hear(host, &event);
     }
-    if (ret != -EAGAIN && ret != -EINTR) {
+    if (ret && ret != -EAGAIN && ret != -EINTR) {
         error_report("vmbus-host: VMBUS_HOST_NEXT_EVENT: %s", strerror(-ret));
     }
     return G_SOURCE_CONTINUE;
