@@ -349,6 +349,26 @@ static void test_snapshot(void)
     unlink(file);
 }
 
+/*
+ * A vCPU goes as a guest ejects it, by the ports that its ACPI names, and comes
+ * again, with a SynIC of the same name
+ */
+static void test_eject(void)
+{
+    QTestState *qts = qtest_init(MACHINE "-smp 2,sockets=2");
+    int i;
+
+    /* not the interface that old guests have */
+    qtest_outl(qts, 0xaf00, 0);
+    for (i = 0; i < 3; i++) {
+        qtest_outl(qts, 0xaf00, 1);
+        qtest_outb(qts, 0xaf04, 8);
+        qtest_qmp_device_add(qts, "host-x86_64-cpu", "cpu",
+                             "{'socket-id': 1, 'core-id': 0, 'thread-id': 0}");
+    }
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -371,5 +391,6 @@ int main(int argc, char **argv)
     qtest_add_func("/vmbus-host/incoming", test_incoming);
     qtest_add_func("/vmbus-host/no-synic", test_no_synic);
     qtest_add_func("/vmbus-host/snapshot", test_snapshot);
+    qtest_add_func("/vmbus-host/eject", test_eject);
     return g_test_run();
 }
