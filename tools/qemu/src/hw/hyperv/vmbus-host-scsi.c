@@ -113,6 +113,15 @@ static void vmbus_host_scsi_class_init(ObjectClass *klass, const void *data)
     VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_CLASS(klass);
 
     device_class_set_props(dc, vmbus_host_scsi_props);
+    object_class_property_set_description(klass, "wwpn",
+        "Name of the target");
+    object_class_property_set_description(klass, "tag",
+        "Number of its portal group");
+    object_class_property_set_description(klass, "subchannels",
+        "Sub-channels that the guest may ask for; 65535: one for every four "
+        "vCPUs beyond the first");
+    object_class_property_set_description(klass, "max-transfer",
+        "Longest transfer, in bytes; 0: what the kernel takes for right");
     dc->desc = "VMBus SCSI controller of the host's kernel";
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     hdc->prepare = vmbus_host_scsi_prepare;

@@ -654,6 +654,10 @@ static void vmbus_host_base_class_init(ObjectClass *klass, const void *data)
     VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_CLASS(klass);
 
     device_class_set_props(dc, vmbus_host_base_props);
+    object_class_property_set_description(klass, "path",
+        "Device of the kernel that is opened, if not /dev/vmbus-host");
+    object_class_property_set_description(klass, "fd",
+        "Open file of /dev/vmbus-host, instead of path");
     device_class_set_parent_realize(dc, vmbus_host_realize,
                                     &hdc->parent_realize);
     dc->hotpluggable = true;
@@ -718,6 +722,12 @@ static void vmbus_host_any_class_init(ObjectClass *klass, const void *data)
     DeviceClass *dc = DEVICE_CLASS(klass);
 
     device_class_set_props(dc, vmbus_host_any_props);
+    object_class_property_set_description(klass, "if-type",
+        "GUID of the interface type");
+    object_class_property_set_description(klass, "subchannels",
+        "Sub-channels that the guest may ask for");
+    object_class_property_set_description(klass, "config",
+        "Structure that the backend takes, in hexadecimal digits");
     dc->desc = "VMBus device with a backend in the host's kernel";
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     VMBUS_HOST_BASE_CLASS(klass)->config = vmbus_host_any_config;
