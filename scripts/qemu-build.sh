@@ -109,7 +109,7 @@ backports_of()
 
 # patch_for FILE VERSION: before 10.1, hw/hyperv was compiled for each target, and so was in
 # another list; and fewer pointers were to what is constant. The PC of 7.2 knows nothing of
-# VMBus devices
+# VMBus devices, and has other names of directories
 patch_for()
 {
 	case $2 in
@@ -117,6 +117,10 @@ patch_for()
 		sed -e 's/^\([ +]\)system_ss/\1specific_ss/' -e 's/^\( .*\)const void \*data)/\1void *data)/' \
 			-e 's/(const InterfaceInfo\[\])/(InterfaceInfo[])/' "$1" |
 			awk -v old="$2" '/^diff / { other = old == 7.2 && / a\/hw\/i386\/pc\.c / }
+				old == 7.2 && /^(---|\+\+\+) / {
+					sub("/include/system/", "/include/sysemu/")
+					sub("/system/runstate", "/softmmu/runstate")
+				}
 				!other' ;;
 	*)
 		cat "$1" ;;

@@ -29,6 +29,7 @@ remove_frozen()
 
 # A backend's write waits for the file system
 write_waits() { grep -qs percpu_rwsem_wait /proc/[0-9]*/wchan; }
+write_is_done() { ! write_waits; }
 
 # reset_while_it_hangs [stop]: while a backend has a request that takes as long as we like
 reset_while_it_hangs()
@@ -87,9 +88,15 @@ stop_case()
 	asked cont | grep -q "the machine goes on when it has let go" || give_up "cont is not obeyed"
 	await 20 "the machine is paused" machine_is paused
 	expect "no guest has booted" [ "$(since_mark | grep -c '^guest:')" -eq 0 ]
+	asked stop >/dev/null
 	fsfreeze --unfreeze /tmp/frozen
+	await 20 "the request is done" write_is_done
+	await 20 "the guest does nothing" is_quiet
+	expect "the machine does not run" machine_waits
+	mark
+	monitor cont
 	await 120 "the guest boots" guest_says ready
-	tell guest "reset while it is stopped, it boots after cont, and not before the request is done"
+	tell guest "reset while it is stopped, it boots after cont, not before the request is done, nor after stop"
 	check_image 3 "$last"
 	quit_qemu
 	remove_frozen

@@ -57,10 +57,11 @@ struct VMBusHost {
 
     /* the last reset is not done */
     bool resetting;
-    /* and so the machine, which was reset, may not run yet */
+    /*
+     * and so the machine, which was reset, may not run yet; whether it shall
+     * when it may is vm_get_start_pending()
+     */
     bool held;
-    /* but shall when it may */
-    bool resume;
 };
 
 /* There is one VMBus, so there is one of these. */
@@ -350,11 +351,14 @@ static uint32_t host_read(void *opaque, void *msg, uint32_t maxlen)
 
 /* ---- Reset ---- */
 
-/* A machine that has stopped for something else meanwhile is not to go on. */
-static void host_resume(void)
+/* If it shall, the machine goes on; not if it has stopped for something else */
+static void host_resume(bool may)
 {
-    if (runstate_check(RUN_STATE_PAUSED) ||
-        runstate_check(RUN_STATE_PRELAUNCH)) {
+    bool shall = vm_get_start_pending();
+
+    vm_set_start_pending(false);
+    if (may && shall && (runstate_check(RUN_STATE_PAUSED) ||
+                         runstate_check(RUN_STATE_PRELAUNCH))) {
         vm_start();
     }
 }
@@ -371,12 +375,7 @@ static void host_release(void *opaque)
         return;
     }
     host->held = false;
-    if (host->resume) {
-        host->resume = false;
-        if (!host->stale) {
-            host_resume();
-        }
-    }
+    host_resume(!host->stale);
 }
 
 static void host_set_resetting(VMBusHost *host, bool resetting)
@@ -445,7 +444,7 @@ static void host_machine_reset(void *opaque)
     if (!host->stale) {
         warn_report("vmbus-host: a backend still has memory of the guest; "
                     "the machine goes on when it has let go of that");
-        host->resume = true;
+        vm_set_start_pending(true);
     }
     /* now: the vCPUs are paused while the machine is reset, and not later */
     vm_stop(state);
@@ -470,7 +469,7 @@ static void host_vm_state(void *opaque, bool running, RunState state)
         error_report("vmbus-host: a backend still has memory of the guest "
                      "before the reset: the machine goes on when it has let go "
                      "of that");
-        host->resume = true;
+        vm_set_start_pending(true);
         host_schedule_stop();
     }
 }
@@ -650,13 +649,13 @@ VMBusHost *vmbus_host_get(VMBusHostUser *user, VMBus *vmbus, const char *path,
 
 void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
 {
-    bool resume;
+    bool held;
 
     QLIST_REMOVE(user, next);
     if (!QLIST_EMPTY(&host->users)) {
         return;
     }
-    resume = host->held && host->resume;
+    held = host->held;
     the_host = NULL;
     vmbus_set_relay(host->vmbus, NULL, NULL);
     qemu_set_fd_handler(host->fd, NULL, NULL, NULL);
@@ -669,8 +668,8 @@ void vmbus_host_put(VMBusHost *host, VMBusHostUser *user)
     memory_listener_unregister(&host->listener);
     host_free(host);
     ram_block_discard_disable(false);
-    if (resume) {
+    if (held) {
         /* there is nobody left who has memory of the guest */
-        host_resume();
+        host_resume(true);
     }
 }
