@@ -316,24 +316,34 @@ show()
 }
 
 # series_commit TREE: the patches for the newest QEMU, as commits; git allows no fuzz. The headers
-# are one of their own, as QEMU has those of Linux, and the last one has the files of tools/qemu/src
+# are one of their own, as QEMU has those of Linux, before the first that has files of
+# tools/qemu/src: which has which, patches/src-of knows
 series_commit()
 {
-	local tree=$1 last
-	local patches=("$top"/tools/qemu/patches/{fixes,vmbus}/*.patch)
+	local tree=$1 patches=$top/tools/qemu/patches patch first files
 	local git=(git -C "$tree" -c user.name=maintainers -c user.email=maintainers@localhost \
 		-c gc.auto=0)
 
-	last=${patches[-1]}
-	"${git[@]}" am -q "${patches[@]::${#patches[@]}-1}" >&2
+	first=$(head -c 4 "$patches/src-of")
+	for patch in "$patches"/{fixes,vmbus}/*.patch; do
+		[[ $patch != */$first-* ]] || series_headers "$patch"
+		"${git[@]}" am -q "$patch" >&2
+		mapfile -t files < <(sed -n "s|^$(basename "$patch" | head -c 4) ||p" "$patches/src-of")
+		[ ${#files[@]} -gt 0 ] || continue
+		(cd "$top/tools/qemu/src" && cp --parents "${files[@]}" "$tree")
+		"${git[@]}" add -fA
+		"${git[@]}" commit -q --amend --no-edit
+	done
+	(cd "$top/tools/qemu/src" && find . -type f -exec cmp {} "$tree/{}" \;) >&2
+}
+
+# series_headers PATCH, which says whose they are
+series_headers()
+{
 	cp "$top"/include/uapi/linux/vmbus_host*.h "$tree/linux-headers/linux/"
 	"${git[@]}" add -fA
-	"${git[@]}" commit -q --author="$(sed -n 's/^Signed-off-by: //p' "$last")" \
-		-F "$top/tools/qemu/patches/headers" --trailer "$(grep '^Signed-off-by: ' "$last")"
-	"${git[@]}" am -q "$last" >&2
-	cp -r "$top/tools/qemu/src/." "$tree"
-	"${git[@]}" add -fA
-	"${git[@]}" commit -q --amend --no-edit
+	"${git[@]}" commit -q --author="$(sed -n 's/^Signed-off-by: //p' "$1")" \
+		-F "$patches/headers" --trailer "$(grep '^Signed-off-by: ' "$1")"
 }
 
 # Into DIR, with a cover letter. What is to become of Linux's headers QEMU's own script says
@@ -354,7 +364,7 @@ series()
 	"${git[@]}" tag base
 	series_commit "$tree"
 	"${git[@]}" config branch.series.description "$(cat "$top/tools/qemu/patches/cover-letter")"
-	"${git[@]}" format-patch -q --cover-letter --cover-from-description=subject -o "$dir" base
+	"${git[@]}" format-patch -q --rfc --cover-letter --cover-from-description=subject -o "$dir" base
 	cd "$tree"
 	for patch in "$dir"/*.patch; do
 		[[ $patch = *linux-headers* ]] || perl scripts/checkpatch.pl --terse --no-summary "$patch" >&2 ||
