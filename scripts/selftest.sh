@@ -32,7 +32,7 @@ too_old=
 [ "$want" != "$series_old" ] || too_old="before Linux "
 # And what Debian's own kernels have, and those that are built here have not
 [ -z "$config" ] || too_old="the kernel has no (NUMA balancing|blocks of memory|kprobes|scsi_debug|\
-PID namespaces|user namespaces .*)$"
+PID namespaces|user namespaces .*|calls of 32 bits)$"
 
 "$top/scripts/deps.sh"
 KSELFTEST=$("$top/scripts/kernel.sh" source)/tools/testing/selftests

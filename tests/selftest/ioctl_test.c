@@ -3,6 +3,8 @@
  * Ioctls of /dev/vmbus-host: the rules that hold for each and for its structure, and for
  * the structures that it points to.
  */
+#include <signal.h>
+
 #include "fixture.h"
 
 /* ---- Each of them ---- */
@@ -289,6 +291,52 @@ TEST_F(ioctls, another_address_space)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 }
+
+/* ---- Called by a program of 32 bits ---- */
+
+#ifdef __x86_64__
+#define NR_IOCTL_32	54
+
+/* Such a call, of which each argument has 32 bits. Where there are none, SIGSEGV */
+static int call_32(unsigned int nr, int fd, unsigned int cmd, void *arg)
+{
+	long ret = nr;
+
+	asm volatile("int $0x80" : "+a" (ret) : "b" (fd), "c" (cmd), "d" (arg) :
+		     "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+static void has_none(int sig)
+{
+	_exit(1);
+}
+
+static bool kernel_has_calls_of_32_bits(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* One that nobody handles is in the kernel's log. */
+		signal(SIGSEGV, has_none);
+		_exit(call_32(NR_IOCTL_32, -1, 0, NULL) != -EBADF);
+	}
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+TEST_F(ioctls, by_a_call_of_32_bits)
+{
+	union arg *low = mmap(NULL, HV_PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, low);
+	if (!kernel_has_calls_of_32_bits())
+		SKIP(return, "the kernel has no calls of 32 bits");
+	*low = self->arg;
+	EXPECT_EQ(variant->result, call_32(NR_IOCTL_32, self->fd, variant->cmd, low));
+}
+#endif
 
 /* ---- Structures that they point to ---- */
 
