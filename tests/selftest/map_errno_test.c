@@ -3,6 +3,7 @@
  * Each errno of vmbus_gpadl_map() and of a vmap that guest and VMM can cause; what is charged for
  * what is mapped, and by which limit.
  */
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "fixture.h"
@@ -336,6 +337,43 @@ TEST(capability_of_create)
 	EXPECT_GPADL(v.fd, RELID, HANDLE, MEM_GPA, MEM_BYTES);
 	EXPECT_EQ(0, backend_map(v.backend, HANDLE, 0));
 	vmm_stop(&v);
+	expect_nothing_pinned(_metadata);
+}
+
+#define NOBODY	65534
+
+/* What becomes of a VMM that has all capabilities in its own namespace. -ENOTSUP: there is none */
+static int vmm_in_its_own_namespace(int fd)
+{
+	void *mem = memory_alloc(MEM_ANON, MEM_BYTES);
+
+	if (!mem || memlock_limit(10 * HV_PAGE) || setresuid(NOBODY, NOBODY, NOBODY))
+		return -EIO;
+	if (unshare(CLONE_NEWUSER))
+		return -ENOTSUP;
+	if (vmm_create(fd) ||
+	    vmm_region(fd, MEM_SLOT, VMBUS_HOST_REGION_RESIDENT, MEM_GPA, 10 * HV_PAGE, mem))
+		return -EIO;
+	return vmm_region(fd, RING_SLOT, VMBUS_HOST_REGION_RESIDENT, RING_GPA, HV_PAGE,
+			  mem + 10 * HV_PAGE);
+}
+
+/* Any user can have that. */
+TEST(capability_in_another_user_namespace)
+{
+	int fd = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC), status;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	pid = fork();
+	if (!pid)
+		_exit(-vmm_in_its_own_namespace(fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	close(fd);
+	ASSERT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == ENOTSUP)
+		SKIP(return, "the kernel has no user namespaces for users");
+	EXPECT_EQ(ENOMEM, WEXITSTATUS(status));
 	expect_nothing_pinned(_metadata);
 }
 
