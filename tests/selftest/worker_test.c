@@ -641,8 +641,9 @@ static int map_subordinate_ids(pid_t pid)
 	return ret;
 }
 
-/* As leave_partition(), under the @id'th subordinate id of that user. -ENOTSUP: it can have none */
-static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id, int *ret)
+/* As leave_partition_of(), under the @id'th subordinate id of that user. -ENOTSUP: it has none */
+static int leave_partition_as(struct __test_metadata *_metadata, uid_t uid, unsigned int id,
+			      int *ret)
 {
 	int fd = device_open(), made[2], mapped[2], status;
 	char c = 0;
@@ -653,7 +654,7 @@ static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id
 	EXPECT_EQ(0, pipe(mapped));
 	pid = fork();
 	if (!pid) {
-		if (setresuid(NOBODY, NOBODY, NOBODY))
+		if (setresuid(uid, uid, uid))
 			_exit(200);
 		if (unshare(CLONE_NEWUSER))
 			_exit(ENOTSUP);
@@ -676,21 +677,42 @@ static int leave_partition_as(struct __test_metadata *_metadata, unsigned int id
 	return fd;
 }
 
-/* The ids that /etc/subuid gives a user do not make many of it. */
-TEST_F(user, subordinate_ids)
+/* One for each of @ids; all but the last can be. Says whether there are such ids. */
+static bool expect_last_is_too_many(struct __test_metadata *_metadata, int *fds, uid_t uid,
+				    const unsigned int *ids, int nr)
 {
 	int i, ret = 0;
 
-	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
-	for (i = 0; i < 4 && ret != -ENOTSUP; i++) {
-		self->fds[i] = leave_partition_as(_metadata, i, &ret);
+	for (i = 0; i < nr && ret != -ENOTSUP; i++) {
+		fds[i] = leave_partition_as(_metadata, uid, ids[i], &ret);
 		if (ret != -ENOTSUP)
-			EXPECT_EQ(i < 3 ? 0 : -EAGAIN, ret);
+			EXPECT_EQ(i < nr - 1 ? 0 : -EAGAIN, ret);
 	}
 	while (i--)
-		close(self->fds[i]);
-	if (ret == -ENOTSUP)
-		SKIP(return, "the kernel has no user namespaces for users");
+		close(fds[i]);
+	return ret != -ENOTSUP;
+}
+
+#define NO_USER_NAMESPACES	"the kernel has no user namespaces for users"
+
+/* The ids that /etc/subuid gives a user do not make many of it. */
+TEST_F(user, subordinate_ids)
+{
+	static const unsigned int ids[] = { 0, 1, 2, 3 };
+
+	ASSERT_EQ(0, param_set("max_user_partitions", "3"));
+	if (!expect_last_is_too_many(_metadata, self->fds, NOBODY, ids, 4))
+		SKIP(return, NO_USER_NAMESPACES);
+}
+
+/* Those of a container that root has made are users, its own root among them. */
+TEST_F(user, ids_of_a_container)
+{
+	static const unsigned int ids[] = { 0, 1, 0 };
+
+	ASSERT_EQ(0, param_set("max_user_partitions", "1"));
+	if (!expect_last_is_too_many(_metadata, self->fds, 0, ids, 3))
+		SKIP(return, NO_USER_NAMESPACES);
 }
 
 TEST_HARNESS_MAIN
