@@ -2,6 +2,8 @@
 /*
  * What goes when: memory and files, each while something else still uses what it leaves behind.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "fixture.h"
@@ -181,6 +183,15 @@ static int use_others_file(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct vmbus_host_signals none = { .kick_fd = -1, .call_fd = -1 };
+	struct vmbus_host_version version = { .size = sizeof(version) };
+	struct vmbus_host_channel unplug = { .size = sizeof(unplug), .relid = RELID };
+	__u32 msg[4] = { MSG_GPADL_TEARDOWN, 0, RELID, HANDLE };
+	struct vmbus_host_post post = {
+		.size = sizeof(post),
+		.len = sizeof(msg),
+		.msg = PTR(msg),
+	};
+	struct vmbus_host_event event;
 	struct reply r;
 
 	if (guest_teardown(fd, RELID, HANDLE) || poll(&p, 1, 10000) != 1)
@@ -191,9 +202,24 @@ static int use_others_file(int fd)
 	if (vmm_create(fd) != -EIO || vmm_reset(fd) != -EIO ||
 	    vmm_rescind(fd, RELID) != -EIO || vmm_destroy(fd, RELID) != -EIO ||
 	    vmm_modify(fd, RELID, &none) != -EIO || vmm_channel(fd, 9, 9, NULL) != -EIO ||
-	    vmm_region(fd, 9, 0, 0, HV_PAGE, &none) != -EIO)
+	    vmm_region(fd, 9, 0, 0, HV_PAGE, &none) != -EIO ||
+	    vmm_next_event(fd, &event) != -EIO)
 		return 3;
-	return 0;
+	if (!ioctl(fd, VMBUS_HOST_POST, &post) || errno != EIO ||
+	    !ioctl(fd, VMBUS_HOST_CHANNEL_UNPLUG, &unplug) || errno != EIO)
+		return 4;
+	return ioctl(fd, VMBUS_HOST_GET_VERSION, &version) ? 5 : 0;
+}
+
+#define OWNERS_FILE	"VMBUS_OWNERS_FILE"
+
+/* If this is what the VMM goes on as, its file is all that it looks at. */
+__attribute__((constructor)) static void go_on_as_another_program(void)
+{
+	const char *file = getenv(OWNERS_FILE);
+
+	if (file)
+		_exit(use_others_file(atoi(file)));
 }
 
 TEST_F(shared, with_a_child)
@@ -219,6 +245,26 @@ TEST_F(shared, by_scm_rights)
 		_exit(use_others_file(receive_fd(sock[0])));
 	}
 	EXPECT_EQ(0, send_fd(sock[1], self->vmm.fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* The process that was the VMM is none after exec(): its memory is another. */
+TEST_F(shared, with_the_program_that_the_vmm_executes)
+{
+	char file[16];
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		vmm_start(_metadata, &self->other, MEM_ANON, 1);
+		/* Without O_CLOEXEC */
+		snprintf(file, sizeof(file), "%d", dup(self->other.fd));
+		if (!setenv(OWNERS_FILE, file, 1))
+			execl("/proc/self/exe", "lifetime_test", NULL);
+		_exit(99);
+	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 }
