@@ -10,6 +10,7 @@
 #ifndef _GPADL_REPLY_H
 #define _GPADL_REPLY_H
 
+#include <linux/build_bug.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -36,6 +37,9 @@ struct gpadl_reply {
 	u32 len;
 	u8 msg[VMBUS_GPADL_MAX_REPLY];
 };
+
+/* All that one partition has room for, whoever reads: see Documentation/security.rst. */
+static_assert(GPADL_REPLY_ROOM * sizeof(struct gpadl_reply) <= 20 * 1024);
 
 /**
  * struct gpadl_reply_queue - replies of one partition

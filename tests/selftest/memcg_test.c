@@ -18,8 +18,31 @@
 #define NODE_BYTES	576
 #define LONELY_NODES	3
 
+/* Replies that belong to no GPADL */
+#define ROOM		256
+#define REPLY_BYTES	64
+
 /* What may be charged ahead, or not yet: 64 pages for each CPU */
 #define SLACK		(1024l * 1024)
+
+/* What Documentation/security.rst says of Debian's kernel */
+#define GPADL_BYTES		512l
+#define SHARED_NODES		261
+#define MESSAGE_BYTES		73000l
+#define CHANNEL_BYTES		(32l * 1024)
+#define PARTITION_BYTES		(48l * 1024)
+#define MAPPED_PAGE_BYTES	(2 * (32 + 8))
+
+/* KASAN and lockdep, which the same kernel has, make what is stored larger. */
+static bool sizes_are_as_told(void)
+{
+	return access("/proc/lockdep", F_OK);
+}
+
+#define EXPECT_AT_MOST(_most, _bytes) do {			\
+	if (sizes_are_as_told())				\
+		EXPECT_GE(_most, _bytes);			\
+} while (0)
 
 FIXTURE(memcg) {
 	struct vmm vmm;
@@ -124,6 +147,8 @@ TEST_F_TIMEOUT(memcg, tables, 300)
 	ASSERT_LT(0, before);
 	make_many(_metadata, self->vmm.fd, nr, 1);
 	EXPECT_LT(nr * 2 * LONELY_NODES * NODE_BYTES, charged() - before + SLACK / 4);
+	EXPECT_AT_MOST(nr * GPADL_BYTES + 2 * (nr * LONELY_NODES + SHARED_NODES) * NODE_BYTES,
+		       charged() - before - SLACK / 2);
 	TH_LOG("a GPADL of one page: %ld bytes", (charged() - before) / nr);
 }
 
@@ -141,6 +166,10 @@ TEST_F_TIMEOUT(memcg, limits, 900)
 	make_many(_metadata, self->vmm.fd, nr, pages);
 	TH_LOG("%ld GPADLs of %ld pages: %ld kB", nr, pages, (charged() - before) / 1024);
 	EXPECT_LT(nr * (2 * LONELY_NODES * NODE_BYTES + 2 * pages * 8), charged() - before);
+	/* 16 MiB of lists; 4096 GPADLs, and as many handles */
+	EXPECT_AT_MOST((16l << 20) + 4096 * GPADL_BYTES +
+		       2 * (4096 * LONELY_NODES + SHARED_NODES) * NODE_BYTES,
+		       charged() - before - SLACK);
 
 	ranges(&g, HANDLE, pages);
 	EXPECT_EQ(0, guest_header(self->vmm.fd, RELID, HANDLE, g.nr_ranges, g.nr_words,
@@ -185,7 +214,29 @@ TEST(left_behind)
 		EXPECT_CREATED(fd, RELID, i, STATUS_SUCCESS);
 	}
 	EXPECT_LT(nr * pages * 8, charged() - before + SLACK);
+	EXPECT_AT_MOST(nr * MESSAGE_BYTES, charged() - before - SLACK);
 	close(fd);
+}
+
+/* ---- Partitions ---- */
+
+/* Room for replies is most of it. */
+TEST_F(memcg, partitions)
+{
+	const long nr = 64;
+	long before = charged();
+	int fds[64], i;
+
+	for (i = 0; i < nr; i++) {
+		fds[i] = open("/dev/vmbus-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		ASSERT_LE(0, fds[i]);
+		ASSERT_EQ(0, vmm_create(fds[i]));
+	}
+	TH_LOG("a partition: %ld bytes", (charged() - before) / nr);
+	EXPECT_LT(nr * ROOM * REPLY_BYTES, charged() - before);
+	EXPECT_AT_MOST(nr * PARTITION_BYTES, charged() - before - SLACK);
+	for (i = 0; i < nr; i++)
+		close(fds[i]);
 }
 
 /* ---- Channels ---- */
@@ -219,6 +270,7 @@ TEST_F_TIMEOUT(memcg, channels, 120)
 	TH_LOG("a channel: %ld bytes charged, %ld in all", (charged() - before) / nr,
 	       (used_by_kernel() - all) / nr);
 	EXPECT_LT(nr * 512, charged() - before);
+	EXPECT_AT_MOST(nr * CHANNEL_BYTES, charged() - before - SLACK);
 }
 
 /* ---- Maps ---- */
@@ -252,6 +304,7 @@ TEST_F_TIMEOUT(memcg, map, 120)
 
 	TH_LOG("a map of 8190 pages: %ld bytes", cost);
 	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
+	EXPECT_AT_MOST(8190 * MAPPED_PAGE_BYTES, cost - SLACK / MAPS);
 }
 
 TEST_F_TIMEOUT(memcg, map_by_kthread, 120)
@@ -260,6 +313,7 @@ TEST_F_TIMEOUT(memcg, map_by_kthread, 120)
 
 	TH_LOG("a map of 8190 pages: %ld bytes", cost);
 	EXPECT_LT(8190 * SG_BYTES, cost + SLACK / MAPS);
+	EXPECT_AT_MOST(8190 * MAPPED_PAGE_BYTES, cost - SLACK / MAPS);
 }
 
 /* ---- The end ---- */
