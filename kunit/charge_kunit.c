@@ -136,6 +136,29 @@ VM_CASE(page_of_channel_layer_not_writable)
 						       &page), -EFAULT);
 }
 
+static long pin_while_another_maps(struct vm *vm, unsigned long hva, unsigned long nr,
+				   unsigned int gup_flags, struct page **pages)
+{
+	vm->pin_result = vm_map(&vm->c[0], 0, 2, NULL);
+	return -EFAULT;
+}
+
+/* What fails in the end counts until then. */
+VM_CASE(map_that_will_fail_is_charged_meanwhile)
+{
+	vm_establish(vm, &vm->c[0], 1, VM_LOW_PFN, 8 * VM_PER_HOST);
+	vm_establish(vm, &vm->c[0], 2, VM_LOW_PFN, 3 * VM_PER_HOST);
+	limit_owner(vm, 10);
+	vm->pin = pin_while_another_maps;
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 1, NULL), -EFAULT);
+	KUNIT_EXPECT_EQ(test, vm->pin_result, -ENOMEM);
+	vm->pin = NULL;
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 0);
+	KUNIT_EXPECT_EQ(test, vm_map(&vm->c[0], 0, 2, NULL), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->mm->pinned_vm), 3);
+	vm_unmap(&vm->c[0], 2);
+}
+
 static int users_after_map(struct vm_task *t)
 {
 	int before = atomic_read(&t->vm->mm->mm_users);
@@ -253,6 +276,7 @@ static struct kunit_case charge_cases[] = {
 	KUNIT_CASE(page_of_channel_layer),
 	KUNIT_CASE(page_of_channel_layer_is_dirty),
 	KUNIT_CASE(page_of_channel_layer_not_writable),
+	KUNIT_CASE(map_that_will_fail_is_charged_meanwhile),
 	KUNIT_CASE(map_does_not_stay_a_user),
 	KUNIT_CASE(map_charges_the_owner_meanwhile),
 	KUNIT_CASE(trim_charges_the_owner_meanwhile),
