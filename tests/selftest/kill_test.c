@@ -3,6 +3,7 @@
  * Processes that are killed, and modules that are unloaded, while something else still uses
  * what they leave behind: nothing stays pinned, and the modules unload.
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -548,6 +549,72 @@ TEST(stopped_vmm_hangs_nobody)
 		EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
 	}
 	EXPECT_TRUE(waits);
+	expect_nothing_pinned(_metadata);
+}
+
+/* ---- Memory that changes all the time ---- */
+
+#define CHANGERS	4
+
+struct changing {
+	struct vmm vmm;
+	bool begin;
+	char stacks[CHANGERS][16384];
+};
+
+/* A process that shares the VMM's memory and nothing else: it goes on without the VMM. */
+static int change_always(void *arg)
+{
+	struct changing *c = arg;
+
+	while (!__atomic_load_n(&c->begin, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (;;) {
+		*c->vmm.mem = 'c';
+		madvise(c->vmm.mem, MEM_BYTES, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+/* All of these are in one process group. */
+static void changing_main(struct __test_metadata *_metadata, int ready)
+{
+	static struct changing c;
+	int i;
+
+	ASSERT_EQ(0, setpgid(0, 0));
+	/* They have no file of the partition's: there is none yet. */
+	for (i = 0; i < CHANGERS; i++)
+		ASSERT_LT(0, clone(change_always, c.stacks[i] + sizeof(c.stacks[i]),
+				   CLONE_VM | SIGCHLD, &c));
+	vmm_resident = VMBUS_HOST_REGION_RESIDENT;
+	vmm_start(_metadata, &c.vmm, MEM_ANON, 0);
+	__atomic_store_n(&c.begin, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(1, write(ready, "r", 1));
+	pause();
+}
+
+/* However long it changes, with the VMM killed: all is gone soon after it has ended. */
+TEST(memory_that_changes_outlives_its_vmm)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	if (!pid) {
+		changing_main(_metadata, ready[1]);
+		_exit(1);
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	kill_it(_metadata, pid);
+	/* The worst may happen. */
+	usleep(300000);
+	EXPECT_EQ(0, kill(-pid, SIGKILL));
+	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
+	EXPECT_EQ(0, workers_in("vmbus_drop", 'D'));
 	expect_nothing_pinned(_metadata);
 }
 
