@@ -20,7 +20,7 @@
 
 /* Replies that belong to no GPADL */
 #define ROOM		256
-#define REPLY_BYTES	64
+#define REPLY_BYTES	80
 
 /* What may be charged ahead, or not yet: 64 pages for each CPU */
 #define SLACK		(1024l * 1024)
