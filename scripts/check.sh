@@ -40,10 +40,10 @@ stages()
 	full|&proof|the wire format keeps to its memory, by Frama-C|"$scripts/proof.sh"
 	full|fuzz|the wire format, the device and the rings, fuzzed|FUZZ_BASE=${FUZZ_BASE:-1} "$scripts/fuzz.sh" "${FUZZ_SECONDS:-60}"
 	full|fault|what can fail fails, one after the other, in each operation|"$scripts/fault.sh"
-	full|debug|the selftests, and stress, with KASAN and lockdep|CONFIG=debug TIMEOUT=1500 STRESS_SECONDS=30 "$scripts/selftest.sh"
+	full|debug|the selftests, and stress, with KASAN and lockdep|CONFIG=debug STRESS_SECONDS=30 "$scripts/selftest.sh"
 	full|newest|the newest kernel in the archive: no warning, KUnit, the selftests|stage_newest
 	full|old|the selftests on Debian's older kernel, but for what that cannot do|SERIES=$series_old "$scripts/selftest.sh"
-	full|kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan TIMEOUT=1500 LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
+	full|kcsan|KUnit, the selftests and stress on a kernel that looks for data races|CONFIG=kcsan LEAKS=0 STRESS_SECONDS=60 sum_up kunit.sh selftest.sh
 	full|nested|stock guests: sub-channels by uio; panics while a backend hangs|"$scripts/nested.sh"
 	full|verify|a stock guest's disk: what fio wrote is there after kills, resets, rescinds, unplugs|happens demo-disk.sh verify
 	full|root|Debian boots from a disk|happens demo-disk.sh root

@@ -54,7 +54,7 @@ run()
 	RUN=kunit "$top/scripts/initramfs.sh" "$dir/initramfs" "$dir/ko"
 
 	say "Running the suites in QEMU ..."
-	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
+	TIMEOUT=${TIMEOUT:-2400} PROGRESS=1 "$top/scripts/qemu.sh" \
 		"$vmlinuz" "$dir/initramfs" "$logs" \
 		"LEAKS=${LEAKS:-1}" "${filter:+kunit.filter_glob=$filter}" || ok=1
 

@@ -81,7 +81,7 @@ run()
 		"$dir/fs" "$dir/arguments" "$dir/disks.sh" "$dir/build/tools/gpadlctl/gpadlctl"
 
 	say "Running them in QEMU ..."
-	TIMEOUT=${TIMEOUT:-900} PROGRESS=1 "$top/scripts/qemu.sh" \
+	TIMEOUT=${TIMEOUT:-2400} PROGRESS=1 "$top/scripts/qemu.sh" \
 		"$vmlinuz" "$dir/initramfs" "$logs" hugepages=64 init_on_alloc=0 \
 		"SUITE=$suite" "STRESS_SECONDS=${STRESS_SECONDS:-5}" "FUZZ_SECONDS=${FUZZ_SECONDS:-0}" \
 		"FUZZ_BASE=${FUZZ_BASE:-1}" "FUZZ_SEED=${FUZZ_SEED-}" \
