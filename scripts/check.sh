@@ -21,12 +21,12 @@ exec 3>&1 2>&1
 # stages SET: those of make check, those of make check-full, which it leaves out, or those that
 # have no room in it (apart), in order: name, what it does, command. What begins with & runs beside
 # the others, with low priority: it boots no guest, and most guests keep only one of two processors
-# busy.
+# busy. It is shown behind them.
 stages()
 {
 	grep -E "^$1\|" <<-'END' | cut -d '|' -f 2-
 	check|prepare|get packages, Debian's kernels, and build two of our own|"$scripts/deps.sh" && kernels source stock "stock $series_old" "build debug" "build bench"
-	check|static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|"$scripts/static.sh"
+	check|&static|compiler warnings, sparse, checkpatch, kernel-doc, shellcheck|"$scripts/static.sh"
 	check|tools|gpadlctl: hostile text under AddressSanitizer; its JSON, metrics and manual|make -s -C "$top/tests/gpadlctl" check
 	check|wire|the wire format in user space, under AddressSanitizer and UBSan|make -s -C "$top/tests/host" check
 	check|kunit|KUnit suites on a kernel with KASAN, lockdep and kmemleak|"$scripts/kunit.sh"
@@ -159,6 +159,7 @@ beside()
 {
 	local name what command
 
+	renice -n 19 "$BASHPID" >/dev/null
 	while IFS='|' read -r name what command; do
 		printf -- '-- %s begins, beside the others: %s\n' "$name" "$what" >&3
 		run_stage "$name" "$command" 2>"$dir/$name.log" </dev/null 3>&-
@@ -190,6 +191,19 @@ why()
 		     END { if (NR > 12) print "  ... and " NR - 12 " more" }'
 }
 
+# Those of the set that run beside the others
+aside() { stages "$set" | sed -n 's/^&//p'; }
+
+# In a process group of its own, which goes when this does
+begin_beside()
+{
+	set -m
+	beside < <(aside) &
+	side=$!
+	set +m
+	trap 'kill -- -$side 2>/dev/null || true' EXIT
+}
+
 if [ "${1-}" = full ]; then
 	shift
 	set=full
@@ -203,24 +217,19 @@ mkdir -p "$dir"
 wanted=" $* "
 side=
 # Whole, or the stages named; the latter in the order in which they stand above
-if [ "$set" = full ]; then
-	# In a process group of its own, which goes when this does
-	set -m
-	beside < <(stages full | sed -n 's/^&//p') &
-	side=$!
-	set +m
-	trap 'kill -- -$side 2>/dev/null || true' EXIT
-fi
+[ "$set" != full ] || begin_beside
 while IFS='|' read -r name what command <&4; do
-	[[ -z $side || $name != "&"* ]] || continue
+	[[ $set == '.*' || $name != "&"* ]] || continue
 	name=${name#&}
 	[ $# -eq 0 ] || [[ $wanted == *" $name "* ]] || continue
 	now "$name" "$what" "$command"
+	# They have the kernels as well
+	[ "$set-$name" != check-prepare ] || begin_beside
 done 4< <(stages "$set")
 if [ -n "$side" ]; then
 	wait "$side" || true
 	trap - EXIT
-	show_beside < <(stages full | sed -n 's/^&//p')
+	show_beside < <(aside)
 fi
 
 printf '\n'
