@@ -7,7 +7,7 @@
 #	demo-qemu.sh [CASE]...
 #
 # CASE: boot, plug, resets, killed, qtest, kdump, stop, regions, uio, hostile, refused, moved, busy,
-# kexec; and, which need root for the Debian system on a disk (disk-image.sh) and Debian's own
+# kexec, late; and, which need root for the Debian system on a disk (disk-image.sh) and Debian's own
 # kernel, hotplug, root and sg3. Without, all that are possible but sg3, which takes a QEMU that has
 # vhost-scsi as well. QEMU_VERSION is qemu-build.sh's VERSION,
 # QEMU_SANITIZE its option; RESETS=10, how many: each takes most of a minute, and check.sh's stage has
@@ -20,7 +20,7 @@
 cases=("$@")
 if [ $# -eq 0 ]; then
 	cases=(boot plug resets killed qtest kdump stop regions uio hostile refused moved)
-	cases+=(busy kexec)
+	cases+=(busy kexec late)
 	[ "$(id -u)" -ne 0 ] || cases+=(hotplug root)
 fi
 

@@ -7,10 +7,11 @@
  *	/tmp/meddle-reset	VMBUS_HOST_RESET fails with EIO, as another process is told
  *	/tmp/meddle-create	VMBUS_HOST_CHANNEL_CREATE fails with ENOENT
  *	/tmp/meddle-destroy	VMBUS_HOST_CHANNEL_DESTROY fails with EIO
+ *	/tmp/meddle-probe	VMBUS_HOST_CHANNEL_CREATE waits, as for a backend's probe()
  *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
  *	/tmp/meddle-unknown	write() of messages fails with ENXIO: there is no such channel
  *
- * What it has refused is counted: a line for each in /tmp/meddled.
+ * What it has refused, and what has waited, is counted: a line for each in /tmp/meddled.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -104,6 +105,14 @@ static int ioctl_error(unsigned long request)
 	return 0;
 }
 
+static void wait_for_probe(void)
+{
+	if (told_to("/tmp/meddle-probe"))
+		say("probe");
+	while (told_to("/tmp/meddle-probe"))
+		usleep(20000);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	static int (*real)(int, unsigned long, void *);
@@ -121,6 +130,8 @@ int ioctl(int fd, unsigned long request, ...)
 		errno = -err;
 		return -1;
 	}
+	if (request == VMBUS_HOST_CHANNEL_CREATE)
+		wait_for_probe();
 	ret = real(fd, request, arg);
 	if (request == VMBUS_HOST_CREATE && !ret)
 		device = fd;

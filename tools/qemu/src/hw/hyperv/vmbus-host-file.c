@@ -72,6 +72,11 @@ int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg)
     return ioctl(host->fd, request, arg) ? -errno : 0;
 }
 
+int vmbus_host_dup(VMBusHost *host)
+{
+    return qemu_dup(host->fd);
+}
+
 /* ---- Guest memory ---- */
 
 static void host_listener_begin(MemoryListener *listener)

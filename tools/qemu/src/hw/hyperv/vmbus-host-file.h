@@ -45,4 +45,7 @@ void vmbus_host_put(VMBusHost *host, VMBusHostUser *user);
 /* Return 0 or -errno */
 int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg);
 
+/* Another descriptor of the file; -1, with errno, if there is none */
+int vmbus_host_dup(VMBusHost *host);
+
 #endif

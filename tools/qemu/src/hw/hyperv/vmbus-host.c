@@ -14,28 +14,19 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qemu/bswap.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "hw/hyperv/hyperv.h"
 #include "hw/qdev-properties.h"
-#include "hw/qdev-properties-system.h"
 #include "trace.h"
 #include "vmbus-host.h"
 
 /* until device_del may be repeated: the kernel waits less for a quiet guest */
 #define VMBUS_HOST_UNPLUG_MS 40000
 
-/* of any interface type, by its number */
-#define TYPE_VMBUS_HOST_ANY "vmbus-host"
-OBJECT_DECLARE_SIMPLE_TYPE(VMBusHostAny, VMBUS_HOST_ANY)
-
-struct VMBusHostAny {
-    VMBusHostDevice parent_obj;
-
-    char *config;
-};
+/* for so long at most device_add waits for a backend to take the device */
+#define VMBUS_HOST_ADD_MS 3000
 
 static VMBusChannel *vmbus_host_chan(VMBusHostDevice *dev, unsigned idx)
 {
@@ -123,74 +114,122 @@ static void vmbus_host_close_channel(VMBusChannel *chan)
 
 /* ---- Create and offer ---- */
 
-static int vmbus_host_ask_create(VMBusHostDevice *dev, unsigned idx,
-                                 const void *config)
+static void vmbus_host_fill_create(VMBusHostDevice *dev, unsigned idx,
+                                   struct vmbus_host_channel_create *create)
 {
     /* Hyper-V's are little endian */
     QemuUUID type = qemu_uuid_bswap(dev->if_type);
     QemuUUID instance = qemu_uuid_bswap(VMBUS_DEVICE(dev)->instanceid);
-    struct vmbus_host_offer *offer = &dev->chan[idx].offer;
-    struct vmbus_host_channel_create create = {
-        .size = sizeof(create),
+
+    *create = (struct vmbus_host_channel_create) {
+        .size = sizeof(*create),
         .relid = vmbus_host_relid(dev, idx),
         .primary = idx ? vmbus_host_relid(dev, 0) : 0,
         .index = idx,
-        .config = (uintptr_t)config,
-        .offer = (uintptr_t)offer,
     };
-    int ret;
-
-    memcpy(create.if_type, &type, sizeof(create.if_type));
-    memcpy(create.if_instance, &instance, sizeof(create.if_instance));
-    *offer = (struct vmbus_host_offer) { .size = sizeof(*offer) };
-    ret = vmbus_host_ioctl(dev->host, VMBUS_HOST_CHANNEL_CREATE, &create);
-    trace_vmbus_host_create(create.relid, create.primary, idx, ret);
-    return ret;
+    memcpy(create->if_type, &type, sizeof(create->if_type));
+    memcpy(create->if_instance, &instance, sizeof(create->if_instance));
 }
 
-static bool vmbus_host_create(VMBusHostDevice *dev, unsigned idx, Error **errp)
+/* Return whether the channel is there. */
+static bool vmbus_host_end_create(VMBusHostDevice *dev, unsigned idx,
+                                  const struct vmbus_host_offer *offer, int ret,
+                                  Error **errp)
 {
     ERRP_GUARD();
     VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_GET_CLASS(dev);
-    g_autofree void *config = NULL;
     const char *hint;
+
+    if (!ret) {
+        dev->chan[idx].state = VMBUS_HOST_CREATED;
+        dev->chan[idx].offer = *offer;
+        return true;
+    }
+    dev->chan[idx].state = VMBUS_HOST_NONE;
+    error_setg_errno(errp, -ret, "VMBUS_HOST_CHANNEL_CREATE %u",
+                     vmbus_host_relid(dev, idx));
+    hint = ret == -ENODEV ? "nobody in the host's kernel serves this "
+                            "interface type" :
+           hdc->explain ? hdc->explain(-ret) : NULL;
+    if (hint) {
+        error_append_hint(errp, "That is, %s.\n", hint);
+    }
+    return false;
+}
+
+/* No backend is asked for a sub-channel, so nothing waits for one. */
+static bool vmbus_host_create_subchannel(VMBusHostDevice *dev, unsigned idx,
+                                         Error **errp)
+{
+    struct vmbus_host_offer offer = { .size = sizeof(offer) };
+    struct vmbus_host_channel_create create;
     int ret;
 
-    if (!idx && hdc->config) {
+    vmbus_host_fill_create(dev, idx, &create);
+    create.offer = (uintptr_t)&offer;
+    ret = vmbus_host_ioctl(dev->host, VMBUS_HOST_CHANNEL_CREATE, &create);
+    trace_vmbus_host_create(create.relid, create.primary, idx, ret);
+    return vmbus_host_end_create(dev, idx, &offer, ret, errp);
+}
+
+static void vmbus_host_primary_created(void *opaque, int ret,
+                                       const struct vmbus_host_offer *offer);
+
+static bool vmbus_host_begin_primary(VMBusHostDevice *dev, Error **errp)
+{
+    ERRP_GUARD();
+    VMBusHostDeviceClass *hdc = VMBUS_HOST_BASE_GET_CLASS(dev);
+    struct vmbus_host_channel_create create;
+    void *config = NULL;
+
+    if (hdc->config) {
         config = hdc->config(dev, errp);
         if (*errp) {
             return false;
         }
     }
-    ret = vmbus_host_ask_create(dev, idx, config);
-    if (ret) {
-        error_setg_errno(errp, -ret, "VMBUS_HOST_CHANNEL_CREATE %u",
-                         vmbus_host_relid(dev, idx));
-        hint = ret == -ENODEV ? "nobody in the host's kernel serves this "
-                                "interface type" :
-               hdc->explain ? hdc->explain(-ret) : NULL;
-        if (hint) {
-            error_append_hint(errp, "That is, %s.\n", hint);
-        }
-        return false;
-    }
-    dev->chan[idx].state = VMBUS_HOST_CREATED;
+    vmbus_host_fill_create(dev, 0, &create);
+    dev->chan[0].state = VMBUS_HOST_CREATING;
+    dev->creation = vmbus_host_creation_new(dev->host, &create, config,
+                                            vmbus_host_primary_created, dev);
     return true;
 }
 
-static void vmbus_host_create_and_offer(VMBusHostDevice *dev, unsigned idx)
+/* The guest may ask again, as often as it likes: say so once. */
+static void vmbus_host_complain(VMBusHostDevice *dev, Error *err)
+{
+    if (dev->complained) {
+        error_free(err);
+    } else {
+        dev->complained = true;
+        warn_report_err(err);
+    }
+}
+
+static void vmbus_host_offer(VMBusHostDevice *dev, unsigned idx)
+{
+    dev->complained = false;
+    vmbus_channel_offer(vmbus_host_chan(dev, idx));
+}
+
+/* It is offered when the kernel has created it */
+static void vmbus_host_bring_primary(VMBusHostDevice *dev)
 {
     Error *err = NULL;
 
-    if (vmbus_host_create(dev, idx, &err)) {
-        dev->complained = false;
-        vmbus_channel_offer(vmbus_host_chan(dev, idx));
-    } else if (dev->complained) {
-        error_free(err);
+    if (!vmbus_host_begin_primary(dev, &err)) {
+        vmbus_host_complain(dev, err);
+    }
+}
+
+static void vmbus_host_bring_subchannel(VMBusHostDevice *dev, unsigned idx)
+{
+    Error *err = NULL;
+
+    if (vmbus_host_create_subchannel(dev, idx, &err)) {
+        vmbus_host_offer(dev, idx);
     } else {
-        /* the guest may ask again, as often as it likes */
-        dev->complained = true;
-        warn_report_err(err);
+        vmbus_host_complain(dev, err);
     }
 }
 
@@ -201,7 +240,7 @@ static void vmbus_host_offer_subchannels(VMBusHostDevice *dev)
 
     for (i = 1; i <= dev->wanted; i++) {
         if (dev->chan[i].state == VMBUS_HOST_NONE) {
-            vmbus_host_create_and_offer(dev, i);
+            vmbus_host_bring_subchannel(dev, i);
         }
     }
 }
@@ -311,20 +350,44 @@ static void vmbus_host_destroyed(VMBusHostDevice *dev, unsigned idx)
     if (dev->unplugging) {
         vmbus_host_schedule_unplug(dev);
     } else {
-        vmbus_host_create_and_offer(dev, 0);
+        vmbus_host_bring_primary(dev);
     }
 }
 
 /* Asked again after a reset: what has failed is not done by itself */
 static void vmbus_host_destroy(VMBusHostDevice *dev, unsigned idx)
 {
-    if (dev->chan[idx].state == VMBUS_HOST_NONE) {
+    /* one that is being created has nothing of the guest's */
+    if (dev->chan[idx].state == VMBUS_HOST_NONE ||
+        dev->chan[idx].state == VMBUS_HOST_CREATING) {
         return;
     }
     dev->chan[idx].state = VMBUS_HOST_DESTROYING;
     vmbus_channel_rescind(vmbus_host_chan(dev, idx));
     if (vmbus_host_ask(dev, idx, VMBUS_HOST_CHANNEL_DESTROY)) {
         vmbus_host_destroyed(dev, idx);
+    }
+}
+
+/* Somebody may have unplugged the device meanwhile */
+static void vmbus_host_primary_created(void *opaque, int ret,
+                                       const struct vmbus_host_offer *offer)
+{
+    VMBusHostDevice *dev = opaque;
+    Error *err = NULL;
+
+    dev->creation = NULL;
+    if (vmbus_host_end_create(dev, 0, offer, ret, &err)) {
+        if (dev->unplugging) {
+            vmbus_host_destroy(dev, 0);
+        } else {
+            vmbus_host_offer(dev, 0);
+        }
+    } else if (dev->unplugging) {
+        error_free(err);
+        vmbus_host_schedule_unplug(dev);
+    } else {
+        vmbus_host_complain(dev, err);
     }
 }
 
@@ -442,7 +505,7 @@ static void vmbus_host_begin_anew(VMBusHostUser *user, bool clean)
     }
     if (dev->chan[0].state == VMBUS_HOST_NONE && !dev->unplugging) {
         /* it could not be created the last time */
-        vmbus_host_create_and_offer(dev, 0);
+        vmbus_host_bring_primary(dev);
     } else if (dev->chan[0].state != VMBUS_HOST_CREATED || !clean ||
                dev->unplugging) {
         vmbus_host_destroy(dev, 0);
@@ -546,6 +609,9 @@ static void vmbus_host_unplug_request(VMBusDevice *vdev, Error **errp)
         qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + VMBUS_HOST_UNPLUG_MS;
     if (dev->chan[0].state == VMBUS_HOST_NONE) {
         vmbus_host_schedule_unplug(dev);
+    } else if (dev->chan[0].state == VMBUS_HOST_CREATING) {
+        /* it goes when it is there: its number is not free before that */
+        return;
     } else if (dev->gone || again || !vmbus_host_ask_unplug(dev)) {
         vmbus_host_rescind(dev, 0);
     }
@@ -554,6 +620,33 @@ static void vmbus_host_unplug_request(VMBusDevice *vdev, Error **errp)
 static uint16_t vmbus_host_num_channels(VMBusDevice *vdev)
 {
     return 1 + VMBUS_HOST_BASE(vdev)->subchannels;
+}
+
+/*
+ * What is wrong with the device is to be known to who plugs it in, so wait for
+ * that; not for long while a guest runs, which is stopped by it.
+ */
+static bool vmbus_host_create_primary(VMBusHostDevice *dev, Error **errp)
+{
+    struct vmbus_host_offer offer;
+    int ret;
+
+    if (!vmbus_host_begin_primary(dev, errp)) {
+        return false;
+    }
+    if (!vmbus_host_creation_wait(dev->creation, DEVICE(dev)->hotplugged ?
+                                                 VMBUS_HOST_ADD_MS : -1,
+                                  &ret, &offer)) {
+        warn_report("vmbus-host: the backend takes its time: the guest gets "
+                    "channel %u when it is done", vmbus_host_relid(dev, 0));
+        return true;
+    }
+    dev->creation = NULL;
+    if (!vmbus_host_end_create(dev, 0, &offer, ret, errp)) {
+        return false;
+    }
+    vmbus_host_offer(dev, 0);
+    return true;
 }
 
 static void vmbus_host_vmdev_realize(VMBusDevice *vdev, Error **errp)
@@ -568,21 +661,23 @@ static void vmbus_host_vmdev_realize(VMBusDevice *vdev, Error **errp)
         return;
     }
     dev->chan = g_new0(VMBusHostChannel, 1 + dev->subchannels);
-    if (!vmbus_host_create(dev, 0, errp)) {
+    if (!vmbus_host_create_primary(dev, errp)) {
         vmbus_host_put(dev->host, &dev->user);
         g_clear_pointer(&dev->chan, g_free);
         dev->host = NULL;
-        return;
     }
-    vmbus_channel_offer(vmbus_host_chan(dev, 0));
 }
 
+/* One that was plugged in has no channels any more; else, let them go */
 static void vmbus_host_vmdev_unrealize(VMBusDevice *vdev)
 {
     VMBusHostDevice *dev = VMBUS_HOST_BASE(vdev);
 
-    if (dev->chan[0].state != VMBUS_HOST_NONE) {
-        /* it was never plugged in; the kernel does the rest on its own */
+    if (dev->creation) {
+        vmbus_host_creation_forsake(dev->creation);
+        dev->creation = NULL;
+    } else if (dev->chan[0].state != VMBUS_HOST_NONE) {
+        /* the kernel does the rest on its own */
         vmbus_host_ask(dev, 0, VMBUS_HOST_CHANNEL_DESTROY);
     }
     vmbus_host_put(dev->host, &dev->user);
@@ -675,64 +770,6 @@ static void vmbus_host_base_class_init(ObjectClass *klass, const void *data)
     vdc->fill_offer = vmbus_host_fill_offer;
 }
 
-/* ---- Any interface type ---- */
-
-/*
- * The backend's structure as it is in memory, in hexadecimal digits: QEMU knows
- * nothing of it, but for its size, by which the kernel reads it.
- */
-static void *vmbus_host_any_config(VMBusHostDevice *dev, Error **errp)
-{
-    VMBusHostAny *any = VMBUS_HOST_ANY(dev);
-    g_autofree uint8_t *config = NULL;
-    size_t i, len;
-    int high, low;
-
-    if (!any->config) {
-        return NULL;
-    }
-    len = strlen(any->config) / 2;
-    config = g_malloc0(len + sizeof(uint32_t));
-    for (i = 0; i < len; i++) {
-        high = g_ascii_xdigit_value(any->config[2 * i]);
-        low = g_ascii_xdigit_value(any->config[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            error_setg(errp, "config has to be hexadecimal digits");
-            return NULL;
-        }
-        config[i] = high << 4 | low;
-    }
-    if (strlen(any->config) % 2 || len < sizeof(uint32_t) ||
-        len > VMBUS_HOST_CONFIG_MAX || ldl_he_p(config) != len) {
-        error_setg(errp, "config has to begin with its size, 32 bits, and to "
-                   "have %u bytes at most", VMBUS_HOST_CONFIG_MAX);
-        return NULL;
-    }
-    return g_steal_pointer(&config);
-}
-
-static const Property vmbus_host_any_props[] = {
-    DEFINE_PROP_UUID_NODEFAULT("if-type", VMBusHostDevice, if_type),
-    DEFINE_PROP_UINT16("subchannels", VMBusHostDevice, subchannels, 0),
-    DEFINE_PROP_STRING("config", VMBusHostAny, config),
-};
-
-static void vmbus_host_any_class_init(ObjectClass *klass, const void *data)
-{
-    DeviceClass *dc = DEVICE_CLASS(klass);
-
-    device_class_set_props(dc, vmbus_host_any_props);
-    object_class_property_set_description(klass, "if-type",
-        "GUID of the interface type");
-    object_class_property_set_description(klass, "subchannels",
-        "Sub-channels that the guest may ask for");
-    object_class_property_set_description(klass, "config",
-        "Structure that the backend takes, in hexadecimal digits");
-    dc->desc = "VMBus device with a backend in the host's kernel";
-    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
-    VMBUS_HOST_BASE_CLASS(klass)->config = vmbus_host_any_config;
-}
-
 static const TypeInfo vmbus_host_types[] = {
     {
         .name = TYPE_VMBUS_HOST_BASE,
@@ -742,11 +779,6 @@ static const TypeInfo vmbus_host_types[] = {
         .instance_init = vmbus_host_base_instance_init,
         .class_size = sizeof(VMBusHostDeviceClass),
         .class_init = vmbus_host_base_class_init,
-    }, {
-        .name = TYPE_VMBUS_HOST_ANY,
-        .parent = TYPE_VMBUS_HOST_BASE,
-        .instance_size = sizeof(VMBusHostAny),
-        .class_init = vmbus_host_any_class_init,
     },
 };
 

@@ -11,6 +11,7 @@
 
 #include <linux/vmbus_host.h>
 #include "hw/hyperv/vmbus.h"
+#include "vmbus-host-create.h"
 #include "vmbus-host-file.h"
 
 #define TYPE_VMBUS_HOST_BASE "vmbus-host-base"
@@ -24,11 +25,16 @@ OBJECT_DECLARE_TYPE(VMBusHostDevice, VMBusHostDeviceClass, VMBUS_HOST_BASE)
  *   |                  kernel         its release   of a primary  the kernel  |
  *   +-------------------------------------------------------------------------+
  *
+ * A primary is CREATING before it is CREATED: a thread asks the backend.  From
+ * there it goes back to NONE if the backend refuses the device, and to
+ * DESTROYING if that has been unplugged meanwhile.
+ *
  * From any of these, a reset of the bus leads to CREATED, by way of DESTROYING
- * if need be.
+ * and CREATING if need be, unless the kernel refuses, or the device goes.
  */
 typedef enum VMBusHostState {
     VMBUS_HOST_NONE,
+    VMBUS_HOST_CREATING,
     VMBUS_HOST_CREATED,
     VMBUS_HOST_RESCINDING,
     VMBUS_HOST_RESCINDED,
@@ -74,6 +80,8 @@ struct VMBusHostDevice {
     VMBusHostUser user;
     /* the primary, and as many sub-channels as there may be */
     VMBusHostChannel *chan;
+    /* of the primary, as long as it is CREATING */
+    VMBusHostCreation *creation;
     /* sub-channels that the backend has asked for */
     uint32_t wanted;
     /* the device goes when its channels are destroyed */
