@@ -115,8 +115,8 @@ VM_CASE(map_neither_pins_nor_charges)
 	KUNIT_EXPECT_EQ(test, charged(vm), 608);
 }
 
-/* Pinned, mapped with @flags, and gone again */
-static void set_map_and_remove(struct vm *vm, u32 flags)
+/* Pinned, mapped with @flags, and unmapped */
+static void set_and_map(struct vm *vm, u32 flags)
 {
 	KUNIT_ASSERT_EQ(vm->test, set_resident(vm, 0, 2 * VM_PER_HOST), 0);
 	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 1);
@@ -124,16 +124,29 @@ static void set_map_and_remove(struct vm *vm, u32 flags)
 	vm_unmap(&vm->c[0], VM_HANDLE);
 	KUNIT_EXPECT_EQ(vm->test, vm_teardown(vm, &vm->c[0], VM_HANDLE), 0);
 	vm_expect_torndown(vm, VM_HANDLE);
-	KUNIT_ASSERT_EQ(vm->test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 }
 
 VM_CASE(only_a_writable_map_makes_dirty)
 {
 	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
 
-	set_map_and_remove(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	set_and_map(vm, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY);
+	KUNIT_ASSERT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
-	set_map_and_remove(vm, 0);
+	set_and_map(vm, 0);
+	KUNIT_ASSERT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
+	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
+}
+
+/* The pins of what is written by one region go with another, which has taken them over. */
+VM_CASE(dirty_by_the_region_before)
+{
+	unsigned long hva = vm_hva(vm, VM_BIG_PFN);
+
+	set_and_map(vm, 0);
+	KUNIT_ASSERT_EQ(test, set_resident(vm, 0, VM_PER_HOST), 0);
+	KUNIT_EXPECT_FALSE(test, vm_page_is_dirty(hva));
+	KUNIT_ASSERT_EQ(test, vm_remove_region(vm, VM_FREE_SLOT), 0);
 	KUNIT_EXPECT_TRUE(test, vm_page_is_dirty(hva));
 }
 
@@ -405,6 +418,7 @@ static struct kunit_case resident_cases[] = {
 	KUNIT_CASE(busy_region_stays_pinned),
 	KUNIT_CASE(map_neither_pins_nor_charges),
 	KUNIT_CASE(only_a_writable_map_makes_dirty),
+	KUNIT_CASE(dirty_by_the_region_before),
 	KUNIT_CASE(last_page_is_elsewhere),
 	KUNIT_CASE(map_of_both_kinds),
 	KUNIT_CASE(owner_over_limit),
