@@ -81,6 +81,18 @@ VM_CASE(mark_goes_when_it_was_looked_at)
 	KUNIT_EXPECT_EQ(test, w->nr_marked, 0);
 }
 
+/* The first of two, and then both by one change: else maps would go on looking for the third. */
+VM_CASE(block_is_marked_once)
+{
+	struct gpadl_watch *w;
+
+	establish(vm, GPADL_BLOCK_PAGES + 1, 4);
+	w = &vm_region(vm, VM_FREE_SLOT)->watch;
+	gpadl_watch_mark(w, 0);
+	change(vm, PFN, GPADL_BLOCK_PAGES + 1);
+	KUNIT_EXPECT_EQ(test, w->nr_marked, 2);
+}
+
 /* What was seen is not what is there. */
 VM_CASE(mark_stays_if_it_changes_meanwhile)
 {
@@ -554,6 +566,7 @@ VM_CASE(no_memory_for_the_first_region)
 
 static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(mark_goes_when_it_was_looked_at),
+	KUNIT_CASE(block_is_marked_once),
 	KUNIT_CASE(mark_stays_if_it_changes_meanwhile),
 	KUNIT_CASE(watch_of_nothing),
 	KUNIT_CASE(nothing_is_there),
