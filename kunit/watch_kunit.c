@@ -81,18 +81,6 @@ VM_CASE(mark_goes_when_it_was_looked_at)
 	KUNIT_EXPECT_EQ(test, w->nr_marked, 0);
 }
 
-/* The first of two, and then both by one change: else maps would go on looking for the third. */
-VM_CASE(block_is_marked_once)
-{
-	struct gpadl_watch *w;
-
-	establish(vm, GPADL_BLOCK_PAGES + 1, 4);
-	w = &vm_region(vm, VM_FREE_SLOT)->watch;
-	gpadl_watch_mark(w, 0);
-	change(vm, PFN, GPADL_BLOCK_PAGES + 1);
-	KUNIT_EXPECT_EQ(test, w->nr_marked, 2);
-}
-
 /* What was seen is not what is there. */
 VM_CASE(mark_stays_if_it_changes_meanwhile)
 {
@@ -187,6 +175,15 @@ VM_CASE(owner_over_limit)
 	vm_unlimit(vm);
 }
 
+/* A shared mapping takes the place of the first pages. */
+static void share(struct vm *vm, unsigned long nr)
+{
+	KUNIT_ASSERT_EQ(vm->test, first_block(vm),
+			kunit_vm_mmap(vm->test, NULL, first_block(vm), nr << PAGE_SHIFT,
+				      PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_SHARED | MAP_FIXED, 0));
+}
+
 /* No page of a shared mapping is in the page tables any more; each is still what it was. */
 static void zap_shared(struct vm *vm)
 {
@@ -197,13 +194,23 @@ static void zap_shared(struct vm *vm)
 	put_page(page);
 }
 
+/* The first of two, and then both by one change: else maps would go on looking for the third. */
+VM_CASE(block_is_marked_once)
+{
+	struct gpadl_watch *w;
+
+	share(vm, GPADL_BLOCK_PAGES + 1);
+	establish(vm, GPADL_BLOCK_PAGES + 1, 4);
+	w = &vm_region(vm, VM_FREE_SLOT)->watch;
+	gpadl_watch_mark(w, 0);
+	zap_shared(vm);
+	KUNIT_EXPECT_EQ(test, w->nr_marked, 2);
+}
+
 /* Reclaim does so, and MADV_DONTNEED: the owner, whose limit is just that, has them all. */
 VM_CASE(same_pages_at_the_limit)
 {
-	KUNIT_ASSERT_EQ(test, first_block(vm),
-			kunit_vm_mmap(test, NULL, first_block(vm), 4 << PAGE_SHIFT,
-				      PROT_READ | PROT_WRITE,
-				      MAP_ANONYMOUS | MAP_SHARED | MAP_FIXED, 0));
+	share(vm, 4);
 	establish(vm, 4, 4);
 	vm_limit(vm, 4);
 	zap_shared(vm);
@@ -566,12 +573,12 @@ VM_CASE(no_memory_for_the_first_region)
 
 static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(mark_goes_when_it_was_looked_at),
-	KUNIT_CASE(block_is_marked_once),
 	KUNIT_CASE(mark_stays_if_it_changes_meanwhile),
 	KUNIT_CASE(watch_of_nothing),
 	KUNIT_CASE(nothing_is_there),
 	KUNIT_CASE(two_runs_of_a_block),
 	KUNIT_CASE(owner_over_limit),
+	KUNIT_CASE(block_is_marked_once),
 	KUNIT_CASE(same_pages_at_the_limit),
 	KUNIT_CASE_SLOW(no_memory_for_what_is_new),
 	KUNIT_CASE(killed_while_it_changes),
