@@ -58,7 +58,8 @@ hostile_case()
 	set -- -device "$heartbeat" -device "$(disk 0)"
 	subchannels=3
 	! has_balloon || set -- "$@" -device hv-balloon
-	start_with_disk "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created
+	start_with_disk "$@" -trace vmbus_gpadl_header -trace vmbus_gpadl_created \
+		-trace vmbus_send_offer
 	preload=
 	write_some 50 sda
 	guest_posts gpadl
@@ -87,6 +88,12 @@ hostile_case()
 		boots_again
 	done
 	tell guest "connects to no processor, and to one that is not there; unloads what is not connected: QEMU lives"
+	offers=$(traced vmbus_send_offer '#')
+	guest_posts ancient
+	sleep 1
+	expect "QEMU offers nothing" [ "$(traced vmbus_send_offer '#')" -eq "$offers" ]
+	boots_again
+	tell guest "connects as one of VMBus 1.1: QEMU does not have that with such devices"
 	write_some 50 sda
 	quit_qemu
 }

@@ -25,6 +25,8 @@
 #define MANY		1024		/* patches/fixes/0014 */
 #define NO_PROCESSOR	0xffffffff
 #define NO_PAGE		0xffffffff
+#define VERSION_1_1	0x10001
+#define VERSION_4_0	0x40000
 #define GPA_DIRECT	9		/* type of a packet */
 #define NOWHERE		0xd0000000	/* below 4 GiB, where neither memory is nor a device */
 
@@ -284,10 +286,10 @@ static void post_rings(void)
 		  HV_HYPERCALL_RESULT_MASK;
 }
 
-static void post_contact(u32 processor)
+static void post_contact(u32 version, u32 processor)
 {
 	begin(INITIATE_CONTACT);
-	input->payload[2] = 4 << 16;		/* version 4.0 */
+	input->payload[2] = version;
 	input->payload[3] = processor;
 	post(40);
 }
@@ -295,12 +297,21 @@ static void post_contact(u32 processor)
 /* The processor that messages are to go to is none */
 static void post_no_processor(void)
 {
-	post_contact(NO_PROCESSOR);
+	post_contact(VERSION_4_0, NO_PROCESSOR);
 }
 
 static void post_absent_processor(void)
 {
-	post_contact(77);
+	post_contact(VERSION_4_0, 77);
+}
+
+/* A version that knows no channel's own interrupt; is it told of channels nevertheless? */
+static void post_ancient(void)
+{
+	post_contact(VERSION_1_1, 0);
+	msleep(1000);				/* it has been answered */
+	begin(REQUESTOFFERS);
+	post(8);
 }
 
 /* The last ones come from a guest that is not connected any more */
@@ -353,6 +364,7 @@ static const struct {
 	{ "waiting", post_waiting },
 	{ "contact", post_no_processor },
 	{ "absent", post_absent_processor },
+	{ "ancient", post_ancient },
 	{ "unloads", post_unloads },
 };
 
