@@ -185,8 +185,8 @@ int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
  * vscsi_tpg_unbind() - Take its portal group from a device
  * @dev: the device, all its channels closed
  *
- * When it returns, no function of this module is called for a command of the session, nor
- * does one run.
+ * When it returns, no function of this module is called for a command of the session, nor does one
+ * run, but for its way back: it may have let go of the last reference, and have been preempted since.
  *
  * Context: process, may sleep.
  */
@@ -312,6 +312,7 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *lun)
 /* From here on the guest hears that there is no such logical unit: Linux lets go of it then. */
 static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 {
+	struct se_device *backstore = rcu_dereference_raw(lun->lun_se_dev);
 	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
 
 	if (lun->unpacked_lun >= VSTOR_LUNS)
@@ -320,13 +321,15 @@ static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 	clear_bit(lun->unpacked_lun, tpg->luns.bits);
 	tpg->backstores[lun->unpacked_lun] = NULL;
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
+	tpg->going[lun->unpacked_lun] = backstore;
 	if (!COMPAT_POST_UNLINK)
 		lun_changed(tpg);
 	mutex_unlock(&tpg->lock);
 	/* The target core frees the registrations of this session next, which these look at. */
-	vscsi_reservations_flush();
+	vscsi_reservations_hold(backstore);
 }
 
+/* The logical unit does not know its backstore any more. */
 static void __maybe_unused
 vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 {
@@ -335,6 +338,7 @@ vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
 	if (lun->unpacked_lun >= VSTOR_LUNS)
 		return;
 	guard(mutex)(&tpg->lock);
+	vscsi_reservations_release(tpg->going[lun->unpacked_lun]);
 	lun_changed(tpg);
 }
 

@@ -15,11 +15,16 @@
  * - Whoever is registered is told what others do, by an entry that stays until it sends a command:
  *   there is a limit.
  * - A logical unit goes when none of these is executed: its registrations are freed before its
- *   commands are waited for.
+ *   commands are waited for. As long as that takes, which may be as long as a backstore hangs,
+ *   those that look at all registrations of the backstore are told "later", whichever logical unit
+ *   they are for: PERSISTENT RESERVE OUT.
  *
- * They are still not safe from another fabric's on the same backstore.
+ * They are still not safe from another fabric's on the same backstore; nor from a logical unit that
+ * goes on a kernel without fabric_post_unlink(), but by the bit of that one.
  */
+#include <linux/atomic.h>
 #include <linux/errno.h>
+#include <linux/hash.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include <scsi/scsi_proto.h>
@@ -40,6 +45,18 @@
 #define UNIT_ATTENTIONS			1024u
 
 static struct workqueue_struct *reserve_wq;
+
+/*
+ * Logical units that are going, counted by their backstore. Where two backstores have one count,
+ * guests of one are told "later" for nothing.
+ */
+#define GOING_BITS		6
+static atomic_t going[1 << GOING_BITS];
+
+static atomic_t *going_on(const struct se_device *backstore)
+{
+	return &going[hash_ptr(backstore, GOING_BITS)];
+}
 
 static u8 service_action(const struct se_cmd *cmd)
 {
@@ -67,11 +84,13 @@ static sense_reason_t reservation_execute(struct vscsi_request *r)
 {
 	sense_reason_t reason;
 
-	/* See vscsi_reservations_flush(). */
+	/* See vscsi_reservations_hold(). */
 	if (!vstor_has_lun(&r->chan->dev->tpg->luns, r->command.lun)) {
 		r->absent = true;
 		return TCM_NON_EXISTENT_LUN;
 	}
+	if (r->cmd.t_task_cdb[0] == PERSISTENT_RESERVE_OUT && atomic_read(going_on(r->cmd.se_dev)))
+		return TCM_LUN_BUSY;
 	reason = parameters_check(&r->cmd);
 	if (reason)
 		return reason;
@@ -151,15 +170,34 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
 }
 
 /**
- * vscsi_reservations_flush() - Wait for what is executed of reservations
+ * vscsi_reservations_hold() - A logical unit goes: wait for what is executed of reservations
+ * @backstore: its backstore
  *
- * What is executed later finds of a logical unit what struct vscsi_tpg says of it now.
+ * What is executed later finds of the logical unit what struct vscsi_tpg says of it now; and of the
+ * others with that backstore, nothing that looks at all registrations is, until
+ * vscsi_reservations_release(). There they may wait for nothing: what the logical unit waits for
+ * may be behind them in the queue.
  *
  * Context: process. Sleeps, but for no guest and no backstore.
  */
-void vscsi_reservations_flush(void)
+void vscsi_reservations_hold(const struct se_device *backstore)
 {
+	/* Without vscsi_post_unlink() nobody would release it. */
+	if (COMPAT_POST_UNLINK)
+		atomic_inc(going_on(backstore));
+	/* What is queued later is executed later, and sees that. */
 	flush_workqueue(reserve_wq);
+}
+
+/**
+ * vscsi_reservations_release() - Undo vscsi_reservations_hold()
+ * @backstore: the same
+ *
+ * Context: any.
+ */
+void vscsi_reservations_release(const struct se_device *backstore)
+{
+	atomic_dec(going_on(backstore));
 }
 
 /**

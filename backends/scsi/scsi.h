@@ -72,6 +72,7 @@ struct vscsi_device;
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
  * @backstores: of the logical units that are there
+ * @going: of those that are being unlinked
  * @luns: logical units that are there. Read without @lock
  * @nr_luns: how many. Read without @lock
  * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
@@ -87,6 +88,7 @@ struct vscsi_tpg {
 	char initiator[TRANSPORT_IQN_LEN];
 	struct vscsi_device *dev;
 	struct se_device *backstores[VSTOR_LUNS];
+	struct se_device *going[VSTOR_LUNS];
 	struct vstor_luns luns;
 	unsigned int nr_luns;
 	u32 block_size[VSTOR_LUNS];
@@ -158,7 +160,9 @@ struct vscsi_use {
  * @nr_gone: requests that are gone. Read without @lock
  * @copy_bytes: pages with copies of their data, in bytes
  * @max_commands: commands that can be under way at the target at a time
- * @nr_commands: those that are. Read without @lock
+ * @nr_commands: those that are, beyond it or not. Read without @lock
+ * @max_spare: as many more can be, of those that cannot be told "later"
+ * @nr_spare: those of them that are
  * @commands: these
  * @use: what each logical unit has of them; an entry for any number that a packet can name
  * @stalled: receiving goes on when a request is gone
@@ -182,6 +186,8 @@ struct vscsi_channel {
 	u32 copy_bytes;
 	unsigned int max_commands;
 	unsigned int nr_commands;
+	unsigned int max_spare;
+	unsigned int nr_spare;
 	struct hlist_head commands;
 	struct vscsi_use use[U8_MAX + 1];
 	bool stalled;
@@ -202,6 +208,7 @@ struct vscsi_channel {
  * @bounce_nents: entries of that
  * @copy_bytes: what the request has of channel.copy_bytes
  * @admitted: it is in channel.commands
+ * @spare: it is one of channel.nr_spare
  * @command_node: where it is in that
  * @since: since when, in jiffies; of a reset, when it began
  * @ended: nobody works on it any more. Its answer is queued in the same RCU read side
@@ -232,6 +239,7 @@ struct vscsi_request {
 	bool aborted;
 	bool absent;
 	bool admitted;
+	bool spare;
 	u32 copy_bytes;
 	struct hlist_node command_node;
 	unsigned long since;
@@ -317,7 +325,8 @@ int vscsi_reserve_module_init(void);
 void vscsi_reserve_module_exit(void);
 bool vscsi_is_reservation(const struct se_cmd *cmd);
 sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r);
-void vscsi_reservations_flush(void);
+void vscsi_reservations_hold(const struct se_device *backstore);
+void vscsi_reservations_release(const struct se_device *backstore);
 
 /* tmr.c */
 bool vscsi_backstore_is_unheard(struct se_device *backstore, unsigned int most);

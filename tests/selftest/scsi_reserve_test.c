@@ -8,7 +8,9 @@
 #include "scsi_life.h"
 
 #define RESERVATION_CONFLICT	0x18
+#define BUSY			0x08
 #define TASK_SET_FULL		0x28
+#define SRB_BUSY		0x05
 #define OTHER_TAG		2
 #define MAX_UNHEARD		1024u	/* UNIT_ATTENTIONS */
 #define KEY			0x1122334455667788ull
@@ -215,26 +217,75 @@ TEST_F(life, removed_while_it_is_registered)
 	EXPECT_EQ(400, answers);
 }
 
+/* Another guest, one of whose disks has the same backstore */
+static struct scsi_vmm other_start(struct __test_metadata *_metadata, const char *type,
+				   const char *backstore)
+{
+	struct scsi_vmm other = { .fd = -1 };
+
+	EXPECT_EQ(0, target_create(TARGET_WWPN, OTHER_TAG));
+	EXPECT_EQ(0, target_nexus(TARGET_WWPN, OTHER_TAG, "naa.5001405000000003"));
+	EXPECT_EQ(0, target_reservations_of(OTHER_TAG, true));
+	EXPECT_EQ(0, target_add_lun_of(OTHER_TAG, 0, type, backstore));
+	scsi_vmm_start(_metadata, &other);
+	other.config.tpgt = OTHER_TAG;
+	EXPECT_EQ(0, scsi_create(&other, 0));
+	return other;
+}
+
+/*
+ * A logical unit goes, and waits for a command. Meanwhile its registrations may be freed: another
+ * guest's of the same backstore are not looked at.
+ */
+TEST_F(life, registers_while_another_one_goes)
+{
+	struct scsi_vmm other;
+	struct scsi_chan *o;
+	char *mem;
+	pid_t pid;
+	int status;
+
+	settle(self->c);
+	allow_reservations(_metadata);
+	other = other_start(_metadata, "iblock", "b");
+	o = &other.chan[0];
+	mem = other.mem;
+	OPEN_CHANNEL(&other, 0);
+	ASSERT_EQ(0, scsi_init(o, 0x0602));
+	settle(o);
+	EXPECT_GOOD(pr_out(o, mem, REGISTER, 0, KEY, 0), 24);
+	BEGIN_HUNG(self->c, 7);
+	pid = fork();
+	if (!pid)
+		_exit(!!target_remove_lun(HUNG_LUN));
+	/* As soon as it is going */
+	EXPECT_TRUE(WAIT_FOR(pr_out(o, mem, IGNORE_KEY, 0, KEY, 0).msg.scsi_status == BUSY));
+	EXPECT_SRB(pr_out(o, mem, REGISTER, KEY, KEY + 1, 0), SRB_BUSY, BUSY, 0);
+	EXPECT_GOOD(pr_in(o, READ_KEYS), 16);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_GOOD(pr_out(o, mem, REGISTER, KEY, 0, 0), 24);
+	scsi_vmm_stop(&other);
+	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+	ASSERT_EQ(0, target_add_lun(HUNG_LUN, "iblock", "b"));
+}
+
 /*
  * A guest that is registered, and sends nothing, is told of each release, by an entry that stays:
  * there is a limit.
  */
 TEST_F(life, releases_that_nobody_hears_of)
 {
-	struct scsi_vmm other = { .fd = -1 };
 	struct scsi_chan *c = self->c;
 	char *mem = self->vmm.mem;
 	struct vstor_reply r = {};
+	struct scsi_vmm other;
 	unsigned int i;
 
 	begin_registered(_metadata, c, mem);
-	ASSERT_EQ(0, target_create(TARGET_WWPN, OTHER_TAG));
-	ASSERT_EQ(0, target_nexus(TARGET_WWPN, OTHER_TAG, "naa.5001405000000003"));
-	ASSERT_EQ(0, target_reservations_of(OTHER_TAG, true));
-	ASSERT_EQ(0, target_add_lun_of(OTHER_TAG, 0, "fileio", "a"));
-	scsi_vmm_start(_metadata, &other);
-	other.config.tpgt = OTHER_TAG;
-	ASSERT_EQ(0, scsi_create(&other, 0));
+	other = other_start(_metadata, "fileio", "a");
 	OPEN_CHANNEL(&other, 0);
 	ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
 	settle(&other.chan[0]);
