@@ -86,6 +86,7 @@ static void channel_dismiss(struct vscsi_channel *chan, struct vscsi_request *r)
 		return;
 	use = &chan->use[r->command.lun];
 	r->admitted = false;
+	chan->nr_spare -= r->spare;
 	hlist_del(&r->command_node);
 	WRITE_ONCE(chan->nr_commands, chan->nr_commands - 1);
 	chan->copy_bytes -= r->copy_bytes;
@@ -233,11 +234,22 @@ void vscsi_request_done_later(struct vscsi_request *r)
 static bool channel_has_room(const struct vscsi_channel *chan, const struct vscsi_use *use)
 {
 	lockdep_assert_held(&chan->lock);
-	if (!vscsi_luns_share(chan->dev))
-		return true;
-	/* One that was alone may have had more. */
-	return chan->nr_commands < chan->max_commands &&
+	if (chan->nr_commands >= chan->max_commands)
+		return false;
+	return !vscsi_luns_share(chan->dev) ||
 	       use->commands < 3 * (chan->max_commands - chan->nr_commands);
+}
+
+/*
+ * Beyond that, a command that asks what the device is; and a logical unit's only one: another that
+ * was alone, and hangs, may have had everything.
+ */
+static bool channel_has_spare(const struct vscsi_channel *chan, const struct vscsi_request *r,
+			      bool room)
+{
+	lockdep_assert_held(&chan->lock);
+	return chan->nr_spare < chan->max_spare &&
+	       (vstor_asks(&r->command) || (!room && !chan->use[r->command.lun].commands));
 }
 
 /**
@@ -255,8 +267,11 @@ bool vscsi_request_admit(struct vscsi_request *r)
 
 	spin_lock(&chan->lock);
 	room = channel_has_room(chan, use);
+	r->spare = channel_has_spare(chan, r, room);
+	room |= r->spare;
 	if (room) {
 		r->admitted = true;
+		chan->nr_spare += r->spare;
 		r->since = jiffies;
 		hlist_add_head(&r->command_node, &chan->commands);
 		WRITE_ONCE(chan->nr_commands, chan->nr_commands + 1);
@@ -305,7 +320,7 @@ bool vscsi_device_has_commands(struct vscsi_device *dev, u8 lun, unsigned long u
  * @r: the request, admitted
  * @bytes: so much
  *
- * A logical unit may always have one such command.
+ * A logical unit may always have one such command, and those that ask what it is a page each.
  *
  * Context: process.
  * Return: true; false if too much is under way.
@@ -319,7 +334,8 @@ bool vscsi_request_charge(struct vscsi_request *r, u32 bytes)
 	/* The smallest copy takes a page. */
 	bytes = PAGE_ALIGN(bytes);
 	spin_lock(&chan->lock);
-	room = !use->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_PAGES;
+	room = !use->copy_bytes || chan->copy_bytes + bytes <= VSCSI_COPY_PAGES ||
+	       (r->spare && bytes == PAGE_SIZE);
 	if (room) {
 		chan->copy_bytes += bytes;
 		use->copy_bytes += bytes;

@@ -25,6 +25,8 @@
 /* Requests with data that can be under way on a channel, so many MiB of it at most */
 #define POOL_REQUESTS	256u
 #define POOL_BYTES	(256u << 20)
+/* One more for each so many, of those that cannot be told "later": see channel_has_spare(). */
+#define SPARE_OF	16u
 
 /* The type header names pages: u32 reserved, u32 range_cnt, u32 byte_count, u32 byte_offset */
 #define RANGE_HEADER	16u
@@ -218,6 +220,7 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	spin_lock_init(&chan->lock);
 	chan->ready_end = &chan->ready;
 	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
+	chan->max_spare = DIV_ROUND_UP(chan->max_commands, SPARE_OF);
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
 	chan->header = kvmalloc(chan->header_max + VSTOR_LEN, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!chan->header || vscsi_requests_create(chan, chan->max_commands)) {
@@ -246,8 +249,10 @@ int vscsi_channel_open(struct vmbus_endpoint *ep)
 	chan = channel_create(ep, dev);
 	if (!chan)
 		return -ENOMEM;
+	/* And one for what is answered here: request_absent() has one at a time. */
 	ret = vmbus_gpa_pool_create(vmbus_endpoint_channel(ep),
-				    chan->max_commands, dev->vstor.max_transfer_bytes);
+				    chan->max_commands + chan->max_spare + 1,
+				    dev->vstor.max_transfer_bytes);
 	if (ret) {
 		channel_destroy(chan);
 		return ret;

@@ -6,6 +6,7 @@
  */
 #include <linux/errno.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -132,6 +133,8 @@ static void __exit vscsi_exit(void)
 {
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
+	/* Who has called vscsi_write_pending() may be on its way back: see vscsi_tpg_unbind(). */
+	synchronize_rcu_tasks();
 	vscsi_reserve_module_exit();
 	destroy_workqueue(vscsi_wq);
 }

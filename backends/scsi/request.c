@@ -53,7 +53,10 @@ static int request_not_now(struct vscsi_request *r)
 	return vscsi_luns_share(r->chan->dev) ? request_complete(r, &result) : -EBUSY;
 }
 
-/* Its pages cannot be mapped, or copied. @error says why; returns -EBUSY: not now. */
+/*
+ * Its pages cannot be mapped, or copied. @error says why; returns -EBUSY or -ENOMEM: not now, as
+ * vscsi_execute().
+ */
 static int request_unmappable(struct vscsi_request *r, int error)
 {
 	struct vstor_result result = {};
@@ -62,6 +65,8 @@ static int request_unmappable(struct vscsi_request *r, int error)
 	case -EAGAIN:
 		return request_not_now(r);
 	case -ENOMEM:
+		if (vstor_asks(&r->command))
+			return -ENOMEM;
 		/* The guest tries again, by and by. */
 		result.scsi_status = SAM_STAT_BUSY;
 		break;
@@ -69,7 +74,7 @@ static int request_unmappable(struct vscsi_request *r, int error)
 	case -ESRCH:
 	case -EINTR:
 		/* The channel is as good as closed. */
-		result.srb_status = VSTOR_SRB_ABORTED;
+		result.scsi_status = SAM_STAT_TASK_ABORTED;
 		break;
 	default:
 		return request_reject(r);
@@ -354,6 +359,8 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 	memset(result, 0, sizeof(*result));
 	if (r->aborted) {
 		result->srb_status = VSTOR_SRB_BUS_RESET;
+		/* Linux before 6.0 looks at this only, and takes GOOD for done. */
+		result->scsi_status = SAM_STAT_TASK_ABORTED;
 		return;
 	}
 	/* Or it was gone when the target core looked for it. */

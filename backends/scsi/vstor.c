@@ -415,6 +415,29 @@ bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u
 }
 
 /**
+ * vstor_asks() - Does a command ask what a device is?
+ * @cmd: the command
+ *
+ * hv_storvsc makes a success without data of whatever status such a command ends with: Linux takes a
+ * disk that cannot answer MODE SENSE now for one without a write cache, and never flushes it, and one
+ * that cannot answer INQUIRY for another device. So "later" is no answer.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool vstor_asks(const struct vstor_command *cmd)
+{
+	switch (cmd->cdb[0]) {
+	case 0x12:	/* INQUIRY */
+	case 0x1a:	/* MODE SENSE(6) */
+	case 0x5a:	/* MODE SENSE(10) */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
  * vstor_ranges() - Cut the range of a packet to the length of its data
  * @header: a copy of the packet's type header: u32 reserved, u32 range_cnt, and ranges
  * @len: its length in bytes

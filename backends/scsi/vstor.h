@@ -242,6 +242,7 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 				 size_t len, struct vstor_packet *answer);
 bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u32 max_bytes,
 		   struct vstor_command *cmd);
+bool vstor_asks(const struct vstor_command *cmd);
 bool vstor_ranges(void *header, size_t len, u32 bytes);
 void vstor_complete(const struct vstor_result *result, struct vstor_packet *answer);
 void vstor_reject(struct vstor_packet *answer);

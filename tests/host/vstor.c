@@ -229,6 +229,20 @@ static void blocks(void)
 	report("blocks");
 }
 
+static void asks(void)
+{
+	struct vstor_command cmd = {};
+	unsigned int op, nr = 0;
+
+	for (op = 0; op < 256; op++) {
+		cmd.cdb[0] = op;
+		nr += vstor_asks(&cmd);
+		EXPECT(vstor_asks(&cmd) == (op == 0x12 || op == 0x1a || op == 0x5a));
+	}
+	EXPECT(nr == 3);
+	report("asks");
+}
+
 /* Operation code, data_in, flags: what the direction is; -1: refused */
 static void directions(void)
 {
@@ -542,6 +556,7 @@ int main(int argc, char **argv)
 	lengths();
 	events();
 	blocks();
+	asks();
 	directions();
 	cdbs();
 	data_lengths();

@@ -26,7 +26,7 @@ TEST_F(life, reset_behind_a_command)
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	r = scsi_next(self->c);
 	EXPECT_EQ(id, r.id);
-	EXPECT_SRB(r, SRB_BUS_RESET, 0, 0);
+	EXPECT_SRB(r, SRB_BUS_RESET, TASK_ABORTED, 0);
 	EXPECT_EQ(1000, scsi_next(self->c).id);
 }
 

@@ -27,6 +27,7 @@
 #define SRB_ERROR		0x04
 #define SRB_INVALID_REQUEST	0x06
 #define SRB_BUS_RESET		0x0e
+#define TASK_ABORTED		0x40
 #define SRB_INVALID_LUN		0x20
 #define AUTOSENSE		0x80
 

@@ -87,7 +87,7 @@ TEST_F(life, reset)
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	r = scsi_next(self->c);
 	EXPECT_EQ(id, r.id);
-	EXPECT_SRB(r, SRB_BUS_RESET, 0, 0);
+	EXPECT_SRB(r, SRB_BUS_RESET, TASK_ABORTED, 0);
 	r = scsi_next(self->c);
 	EXPECT_EQ(1000, r.id);
 	EXPECT_EQ(0, r.msg.status);

@@ -170,6 +170,107 @@ TEST_F(life, one_hangs_with_small_copies)
 	expect_copies_held(_metadata, self->c, 1, 128, COPY_BYTES / HV_PAGE);
 }
 
+/* ---- What cannot be told "later" ---- */
+
+/* As many more as can be: for each 16 commands one */
+#define SPARE		(MAX_COMMANDS / 16)
+
+/* INQUIRY, MODE SENSE(6) and (10); a target answers them whatever its backstore does. */
+static const __u8 asks[] = { 0x12, 0x1a, 0x5a };
+
+static struct scsi_cmd cmd_asks(unsigned int i, __u8 lun)
+{
+	struct scsi_cmd cmd = {
+		.cdb = { asks[i % 3] }, .cdb_len = i % 3 == 2 ? 10 : 6, .dir = DIR_IN, .lun = lun,
+		.gpa = MEM_GPA + 32 * HV_PAGE, .bytes = 64,
+	};
+
+	cmd.cdb[2] = i % 3 ? 0x3f : 0;
+	cmd.cdb[i % 3 == 2 ? 8 : 4] = 64;
+	return cmd;
+}
+
+/* How many of the kinds of questions are answered with data? */
+static unsigned int answered(struct scsi_chan *c, __u8 lun)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(asks); i++) {
+		struct scsi_cmd cmd = cmd_asks(i, lun);
+		struct vstor_reply r = scsi_do(c, &cmd);
+
+		nr += r.msg.srb_status == SRB_SUCCESS && r.msg.data_length;
+	}
+	return nr;
+}
+
+/* One that has all that it may have is asked what it is, and so is one that is not there. */
+TEST_F(life, asked_while_it_hangs)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 0), nobody = cmd_asks(0, 77);
+	struct sent s;
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, MAX_COMMANDS);
+	EXPECT_LT(0, s.full);
+	EXPECT_EQ(3, answered(self->c, HUNG_LUN));
+	EXPECT_EQ(3, answered(self->c, 0));
+	EXPECT_GOOD(scsi_do(self->c, &nobody), 36);
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, BLOCK));
+}
+
+/* So is one whose copies are as many as may be. */
+TEST_F(life, asked_while_it_copies)
+{
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 128, 1);
+	struct sent s;
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	s = send_many(self->c, &cmd, 32);
+	EXPECT_LT(0, s.full);
+	EXPECT_EQ(3, answered(self->c, HUNG_LUN));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(s.held, good_answers(self->c, s.held, cmd.bytes));
+}
+
+/* There is an end of it: of those whose answers find no room in the ring, so many are under way. */
+TEST_F(life, asked_too_often)
+{
+	/* So many answers fill the ring, and some more. */
+	const unsigned int hung = MAX_COMMANDS * 3 / 4, asked = SCSI_RING_DATA / 88 + 4 * SPARE;
+	struct scsi_cmd cmd = read_of(HUNG_LUN, 1, 0);
+	unsigned int i, full = 0, good = 0;
+	char both[64];
+
+	settle(self->c);
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	for (i = 0; i < hung; i++)
+		scsi_send(self->c, &cmd);
+	scsi_kick(self->c);
+	for (i = 0; i < asked; i++) {
+		struct scsi_cmd ask = cmd_asks(i, HUNG_LUN);
+
+		/* One after the other: what has an answer that is sent is not under way. */
+		scsi_send(self->c, &ask);
+		scsi_kick(self->c);
+		EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	}
+	snprintf(both, sizeof(both), ": %u requests in flight", hung + SPARE);
+	EXPECT_TRUE(WAIT_FOR(fdinfo_says(self->vmm.fd, both)));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	for (i = 0; i < hung + asked; i++) {
+		struct vstor_reply r = scsi_next(self->c);
+
+		full += is_full(&r);
+		good += r.msg.srb_status == SRB_SUCCESS;
+	}
+	EXPECT_LT(0, full);
+	EXPECT_EQ(hung + asked, full + good);
+}
+
 /* ---- Whose memory that is ---- */
 
 #define CGROUPS		"/sys/fs/cgroup"
@@ -264,9 +365,13 @@ TEST_F(life, alone)
 	for (i = 0; i < nr; i++) {
 		struct vstor_reply r;
 
-		/* There is no room for the new one before the first of them is done. */
-		if (i == nr - MAX_COMMANDS)
+		/* The new one has a command at a time, until these are done. */
+		if (i == nr - MAX_COMMANDS) {
+			settle(self->c);
+			EXPECT_TRUE(lun_works(self->c, 0, 64 * HV_PAGE));
+			EXPECT_EQ(3, answered(self->c, 0));
 			EXPECT_EQ(0, dm_suspend(DM, false));
+		}
 		r = scsi_next(self->c);
 		full += is_full(&r);
 		good += r.msg.srb_status == SRB_SUCCESS && r.msg.data_length == BLOCK;
