@@ -324,8 +324,11 @@ int gpadl_mem_pin_page(struct gpadl_mem *mem, unsigned long hva, struct page **p
 	pin.write = true;
 	pin.pages = page;
 	ret = gpadl_mem_pin(&pin, hva & PAGE_MASK, 1);
-	if (ret)
+	if (ret) {
+		/* It may have been pinned before it was found to have a memory error. */
+		unpin_user_pages(page, pin.done);
 		gpadl_mem_uncharge(mem, 1);
+	}
 out_leave:
 	gpadl_mem_leave(&pin);
 	return ret;

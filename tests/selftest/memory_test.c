@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -512,6 +513,23 @@ TEST_F(memory, error_and_an_equal_region)
 	EXPECT_EQ(-EFAULT, vmm_region(self->vmm.fd, MEM_SLOT, 0, MEM_GPA, MEM_BYTES,
 				      self->vmm.mem));
 	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
+}
+
+/* One that is pinned before it is found to be bad is unpinned again: teardown sees to that. */
+TEST_F(memory, error_in_event_flags)
+{
+	struct vmbus_host_signals signals = { .kick_fd = -1, .call_fd = eventfd(0, EFD_CLOEXEC) };
+	unsigned int i;
+
+	if (errors_are_unseen(variant->kind))
+		SKIP(return, UNCOUNTED_ERRORS);
+	if (!poison(self->page))
+		SKIP(return, "the kernel handles no memory errors");
+	signals.event_flags = PTR(self->page);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-EFAULT, vmm_modify(self->vmm.fd, RELID, &signals));
+	EXPECT_EQ('o', backend_first_byte(self->vmm.backend, HANDLE2));
+	close(signals.call_fd);
 }
 
 TEST_F(memory, error_in_a_page_on_demand)
