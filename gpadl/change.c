@@ -281,6 +281,8 @@ static int change_switch(struct gpadl_mem *mem, struct gpadl_region_table *new,
 		if (c->new[old->regions[i]->desc.slot] != old->regions[i])
 			gpadl_region_retire(old->regions[i]);
 	gpadl_regions_trim(mem);
+	for (i = 0; i < old->nr; i++)
+		gpadl_region_retired(old->regions[i]);
 	gpadl_region_table_put(old);
 	return 0;
 }
@@ -440,6 +442,8 @@ void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 	smp_mb();
 	for (i = 0; i < old->nr; i++)
 		gpadl_region_retire(old->regions[i]);
+	for (i = 0; i < old->nr; i++)
+		gpadl_region_retired(old->regions[i]);
 	gpadl_region_table_put(old);
 	mutex_unlock(&mem->change_lock);
 	/* It would hold the partition for a second, for nothing. */

@@ -50,6 +50,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "notifier.h"
 #include "resident.h"
 #include "trace.h"
@@ -155,6 +156,7 @@ int gpadl_watch_begin(struct gpadl_watch *w, struct mm_struct *mm, unsigned long
  */
 void gpadl_watch_end(struct gpadl_watch *w)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gpadl_watch_end, w);
 	if (w->active)
 		mmu_interval_notifier_remove(&w->mni);
 	w->active = false;

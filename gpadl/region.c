@@ -296,14 +296,15 @@ static void region_work_done(struct gpadl_region *region)
 }
 
 /*
- * What a region has that nobody uses, and nobody will. Not its memory: mappings of others keep
- * the table that lists it. A look-up in that may just see whether there is a table of pages.
+ * What a region has that nobody uses, and nobody will: first its pins, and then its watch, whose end
+ * has to wait for as long as anybody keeps the address space changing. Not its memory: mappings of
+ * others keep the table that lists it. A look-up in that may just see whether there is a table of
+ * pages.
  */
-static void region_drop(struct gpadl_region *region)
+static void region_unpin(struct gpadl_region *region)
 {
 	struct gpadl_resident *r = region->resident;
 
-	gpadl_watch_end(&region->watch);
 	if (!r)
 		return;
 	gpadl_resident_drop(region->mem, r, region->written);
@@ -315,8 +316,9 @@ static void region_drop_work(struct work_struct *work)
 {
 	struct gpadl_region *region = container_of(work, struct gpadl_region, drop_work);
 
-	region_drop(region);
+	region_unpin(region);
 	gpadl_regions_trim(region->mem);
+	gpadl_watch_end(&region->watch);
 	region_work_done(region);
 }
 
@@ -381,16 +383,17 @@ int gpadl_region_begin(struct gpadl_region *region)
  */
 void gpadl_region_end(struct gpadl_region *region)
 {
-	gpadl_watch_end(&region->watch);
 	if (region->resident)
 		gpadl_resident_drop(region->mem, region->resident, false);
+	gpadl_watch_end(&region->watch);
 }
 
 /**
  * gpadl_region_retire() - A region is not set any more
  * @region: the region, in no table that a map can find
  *
- * What it has goes now, or with the last mapping of it. For gpadl_regions_trim() next.
+ * What it has pinned goes now, or with the last mapping of it. For gpadl_regions_trim() next, and
+ * then for gpadl_region_retired(), while a table that lists it is held.
  *
  * Context: process, may sleep.
  */
@@ -405,7 +408,23 @@ void gpadl_region_retire(struct gpadl_region *region)
 	mutex_unlock(&region->mem->block_lock);
 	if (!refcount_dec_and_test(&region->users))
 		return;
-	region_drop(region);
+	region->unused = true;
+	region_unpin(region);
+}
+
+/**
+ * gpadl_region_retired() - The rest of gpadl_region_retire(): nothing is watched any more
+ * @region: the region. If something of it is mapped, or was, nothing is done
+ *
+ * Behind the former of all regions that go: this may have to wait.
+ *
+ * Context: process, may sleep until changes of the address space that are under way are done.
+ */
+void gpadl_region_retired(struct gpadl_region *region)
+{
+	if (!region->unused)
+		return;
+	gpadl_watch_end(&region->watch);
 	region_work_done(region);
 }
 

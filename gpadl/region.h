@@ -34,6 +34,7 @@ struct gpadl_pfn_list;
  * @failures: count of the machine's memory errors when @resident was last marked for them
  * @gone: it is not set any more: all of @users are mappings. Protected by
  *	gpadl_mem.block_lock
+ * @unused: nothing of it was mapped when it was not set any more; for gpadl_region_retired()
  * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
  *	it is removed and nothing of it is mapped, for good
  * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 from when it
@@ -49,6 +50,7 @@ struct gpadl_region {
 	struct work_struct drop_work;
 	unsigned long failures;
 	bool gone;
+	bool unused;
 	/* Maps write to what follows, each once, and read what precedes for each page. */
 	refcount_t users ____cacheline_aligned_in_smp;
 	refcount_t ref;
@@ -83,6 +85,7 @@ void gpadl_region_put(struct gpadl_region *region);
 int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);
 void gpadl_region_retire(struct gpadl_region *region);
+void gpadl_region_retired(struct gpadl_region *region);
 void gpadl_region_queue_drop(struct gpadl_region *region);
 void gpadl_regions_queue_stale(struct gpadl_mem *mem);
 void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only);

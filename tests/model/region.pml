@@ -566,15 +566,19 @@ out:	maps_left--
 
 /* ---- The end of a region ---- */
 
-/* region_drop() */
-inline region_drop(r)
+/* region_unpin() */
+inline region_unpin(r)
 {
-	/* gpadl_watch_end(): waits for changes that are under way */
+	atomic { drop_share() }
+}
+
+/* gpadl_watch_end(): waits for changes that are under way */
+inline watch_end(r)
+{
 	atomic { nr_active == 0 ->
 		watched = watched & ~bit(r);
 		marked = marked & ~bit(r)
-	};
-	atomic { drop_share() }
+	}
 }
 
 /* region_work_done() */
@@ -589,7 +593,7 @@ inline work_done()
 	}
 }
 
-/* gpadl_region_retire() */
+/* gpadl_region_retire(), gpadl_region_retired() */
 inline retire_region(r)
 {
 	atomic {
@@ -605,7 +609,8 @@ inline retire_region(r)
 	};
 	if
 	:: atomic { zero -> zero = false };
-		region_drop(r);
+		region_unpin(r);
+		watch_end(r);
 		work_done()
 	:: atomic { !zero -> skip }
 	fi
@@ -645,11 +650,12 @@ end:	do
 		od;
 		due_drop = due_drop & ~bit(r)
 	   };
-		region_drop(r);
+		region_unpin(r);
 		if
 		:: broken(TRIM_FORGOTTEN)
 		:: else -> atomic { t = table }; trim()
 		fi;
+		watch_end(r);
 		r = 0;
 		work_done();
 		working = false
@@ -898,7 +904,8 @@ inline end_regions()
 		od;
 		todo = todo & ~bit(r)
 	   };
-		region_drop(r)
+		region_unpin(r);
+		watch_end(r)
 	:: atomic { todo == 0 -> r = 0; break }
 	od
 }
