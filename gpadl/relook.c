@@ -278,6 +278,9 @@ static int relook_all(struct relook *l)
 	for (i = 0; !ret && i < r->nr_blocks; i++) {
 		struct gpadl_part part = gpadl_resident_block_part(r, i);
 
+		/* Where all is as it was, nothing else looks for it. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		ret = relook_range(l, part.hva, part.nr);
 		gpadl_regions_drop_stale(l->mem, r->blocks[i]);
 	}

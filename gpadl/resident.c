@@ -249,7 +249,8 @@ static unsigned long leaf_unpin(struct gpadl_block *b, unsigned long first,
 	for (i = first; i < end; i += n) {
 		u64 phys = b->leaf[i];
 
-		for (n = 1; i + n < end && b->leaf[i + n] == phys + (n << PAGE_SHIFT); n++)
+		for (n = 1; i + n < end && b->leaf[i + n] == phys + (n << PAGE_SHIFT) &&
+			    !gpadl_memmap_breaks(PHYS_PFN(b->leaf[i + n])); n++)
 			;
 		if (!phys) {
 			n = 1;

@@ -307,6 +307,24 @@ VM_CASE(equal_region_while_mapped)
 	KUNIT_EXPECT_EQ(test, charged(vm), pages);
 }
 
+/* Where all is as it was, nothing but the look itself minds a signal. */
+VM_CASE(killed_while_all_is_the_same)
+{
+	const u64 pages = 2 * GPADL_BLOCK_PAGES;
+	int same;
+
+	establish(vm, pages, 2);
+	same = atomic_read(&vm->p->mem.nr_same);
+	gpadl_watch_mark_all(&vm_region(vm, VM_FREE_SLOT)->watch);
+	vm_kill();
+	KUNIT_EXPECT_EQ(test, -EINTR, set_resident(vm, VM_FREE_SLOT, PFN, pages,
+						   first_block(vm)));
+	vm_unkill();
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_same), same);
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, pages, first_block(vm)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_same), same + 2);
+}
+
 /* The look ends at the first block that cannot be had: the next would be one more to undo. */
 VM_CASE(equal_region_of_which_a_block_fails)
 {
@@ -397,6 +415,41 @@ VM_CASE(replaced_beside_a_read_only_region)
 	KUNIT_EXPECT_EQ(test, charged(vm), 9);
 	unmap(vm);
 	KUNIT_EXPECT_EQ(test, charged(vm), 8);
+}
+
+static int watches_ended;
+
+static void end_when_nothing_is_pinned(struct gpadl_watch *w)
+{
+	struct kunit *test = current->kunit_test;
+
+	KUNIT_EXPECT_EQ(test, charged(test->priv), 0);
+	watches_ended++;
+	current->kunit_test = NULL;
+	gpadl_watch_end(w);
+	current->kunit_test = test;
+}
+
+/*
+ * The end of a watch waits until nothing changes any more, which others may see to that it never is:
+ * the pins of all that go are gone by then.
+ */
+VM_CASE(pins_go_before_the_watches)
+{
+	struct vmbus_gpa_region gone[] = {
+		{ .slot = VM_FREE_SLOT }, { .slot = VM_FREE_SLOT + 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT + i, PFN + i * 0x4000, 4,
+						      first_block(vm) + i * GPADL_BLOCK_SIZE));
+	KUNIT_EXPECT_EQ(test, charged(vm), 8);
+	watches_ended = 0;
+	kunit_activate_static_stub(test, gpadl_watch_end, end_when_nothing_is_pinned);
+	KUNIT_EXPECT_EQ(test, vmbus_partition_set_regions(vm->p, gone, 2, 0), 0);
+	kunit_deactivate_static_stub(test, gpadl_watch_end);
+	KUNIT_EXPECT_EQ(test, watches_ended, 2);
 }
 
 /* The work item would hold the partition, for nothing: what has been replaced goes with it. */
@@ -583,11 +636,13 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE_SLOW(no_memory_for_what_is_new),
 	KUNIT_CASE(killed_while_it_changes),
 	KUNIT_CASE(equal_region_while_mapped),
+	KUNIT_CASE(killed_while_all_is_the_same),
 	KUNIT_CASE(equal_region_of_which_a_block_fails),
 	KUNIT_CASE(look_is_due_already),
 	KUNIT_CASE(region_goes_before_what_was_replaced),
 	KUNIT_CASE(replaced_in_two_blocks),
 	KUNIT_CASE(replaced_beside_a_read_only_region),
+	KUNIT_CASE(pins_go_before_the_watches),
 	KUNIT_CASE(partition_goes_before_what_was_replaced),
 	KUNIT_CASE(block_goes_while_the_other_is_pinned),
 	KUNIT_CASE(block_goes_and_the_limit_is_lowered),
