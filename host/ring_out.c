@@ -84,12 +84,13 @@ static int ring_break(struct vmbus_ring_out *ring, unsigned int *todo)
 static int ring_look(struct vmbus_ring_out *ring, unsigned int *todo)
 {
 	/* What the guest has read may be written over only after this. */
-	u32 read = virt_load_acquire(&ring->mem.control->read_index);
+	u32 read = virt_load_acquire(&ring->mem.control->read_index), room = ring_room_known(ring);
 
 	if (!vmbus_ring_index_ok(&ring->mem, read))
 		return ring_break(ring, todo);
 	ring->read = read;
-	return 0;
+	/* What it has read it has read: somebody may have been promised that room. */
+	return ring_room_known(ring) < room ? ring_break(ring, todo) : 0;
 }
 
 static void ring_set_waiting(struct vmbus_ring_out *ring, u32 total)

@@ -168,6 +168,23 @@ static void write_bad_read_index(struct kunit *test)
 	}
 }
 
+/* What the guest has read it has read: somebody may have been promised that room. */
+static void read_index_goes_back(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	bool signal = false;
+
+	while (!ring_test_send(t, 1000, 1, &signal))
+		;
+	t->control->read_index = 2048;
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 1000, 1, &signal), 0);
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 1000, 1, &signal), 0);
+	t->control->read_index = 1536;
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 1000, 1, &signal), -EIO);
+	t->control->read_index = 2048;
+	KUNIT_EXPECT_EQ(test, ring_test_send(t, 8, 1, &signal), -EIO);
+}
+
 static void write_keeps_own_index(struct kunit *test)
 {
 	struct ring_test *t = ring_test_out(test);
@@ -704,6 +721,7 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(write_waits_past_a_smaller_one),
 	KUNIT_CASE(write_too_long),
 	KUNIT_CASE(write_bad_read_index),
+	KUNIT_CASE(read_index_goes_back),
 	KUNIT_CASE(write_keeps_own_index),
 	KUNIT_CASE(write_in_pieces),
 	KUNIT_CASE(write_is_a_copy),
