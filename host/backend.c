@@ -91,12 +91,12 @@ void vmbus_host_backend_forget(struct vmbus_device *dev)
  * after it would free the module although it has a device.
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST if somebody serves that type already; -EINVAL if a callback that is
- * not optional is missing, or if the offer has flags that are not among VMBUS_OFFER_FLAGS.
+ * Return: 0; -EEXIST if somebody serves that type already; -EINVAL if its name, or a callback that
+ * is not optional, is missing, or if the offer has flags that are not among VMBUS_OFFER_FLAGS.
  */
 int vmbus_backend_register(struct vmbus_backend *backend)
 {
-	if (!backend->open || !backend->close || !backend->kick ||
+	if (!backend->name || !backend->open || !backend->close || !backend->kick ||
 	    backend->offer.flags & ~VMBUS_OFFER_FLAGS)
 		return -EINVAL;
 

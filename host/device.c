@@ -86,7 +86,8 @@ void vmbus_host_device_put(struct vmbus_device *dev)
  * @len: its length in bytes
  *
  * Context: process, the VMM's ioctl. May sleep for as long as the backend likes.
- * Return: 0; -EINVAL if the backend takes no configuration; what probe() returns.
+ * Return: 0; -EINVAL if the backend takes no configuration, or if its probe() returns what is no
+ * errno; what probe() returns.
  */
 int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t len)
 {
@@ -95,6 +96,9 @@ int vmbus_host_device_probe(struct vmbus_device *dev, const void *config, size_t
 	if (dev->backend->probe)
 		ret = dev->backend->probe(dev, config, len);
 	else if (len)
+		ret = -EINVAL;
+	/* The VMM takes what is not negative for success. */
+	if (WARN_ON_ONCE(ret > 0))
 		ret = -EINVAL;
 	if (ret)
 		vmbus_host_backend_forget(dev);

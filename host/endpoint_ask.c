@@ -13,6 +13,7 @@
 #include <linux/wait.h>
 
 #include "gpadl/compat.h"
+#include "endpoint_ring.h"
 #include "endpoint_state.h"
 #include "host.h"
 
@@ -368,7 +369,8 @@ bool vmbus_ep_is_reset(struct vmbus_endpoint *ep)
  * @chan: the channel
  * @map: the mapping
  *
- * A guest that tears down the rings of an open channel has closed it.
+ * A guest that tears down the rings of an open channel has closed it; and so has a VMM that takes
+ * their memory away (VMBUS_HOST_SET_REGIONS_RETIRE), of which the guest knows nothing.
  *
  * Context: process, work of the channel.
  */
@@ -380,6 +382,7 @@ void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map
 	if (!ep->opened)
 		return;
 	if (map == ep->rings) {
+		vmbus_ep_tell_broken(ep);
 		vmbus_ep_close(ep, ENDPOINT_CLOSE);
 	} else if (ep->dev->backend->revoke) {
 		begin = vmbus_ep_callback_begin(ep, "revoke");

@@ -146,11 +146,11 @@ void vmbus_guest_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void
  * @guest: the guest
  * @ep: the endpoint, whose first reference becomes the table's
  *
- * A device that is being destroyed takes those of its channels with it that are in the
+ * A device that is being destroyed, or rescinded, takes those of its channels with it that are in the
  * table: the look at the device happens under the lock under which they are looked for there.
  *
  * Context: process, may sleep.
- * Return: 0; -ENODEV if the device goes; -EEXIST; -ENOMEM.
+ * Return: 0; -ENODEV if the device goes, or is rescinded; -EEXIST; -ENOMEM.
  */
 int vmbus_guest_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
 {
@@ -158,7 +158,7 @@ int vmbus_guest_add_endpoint(struct vmbus_guest *guest, struct vmbus_endpoint *e
 
 	KUNIT_STATIC_STUB_REDIRECT(vmbus_guest_add_endpoint, guest, ep);
 	guard(mutex)(&guest->lock);
-	if (vmbus_ep_is_dying(ep))
+	if (vmbus_ep_is_dying(ep) || READ_ONCE(ep->rescinded))
 		return -ENODEV;
 	ret = xa_insert(&guest->endpoints, ep->relid, ep, GFP_KERNEL_ACCOUNT);
 	return ret == -EBUSY ? -EEXIST : ret;

@@ -172,6 +172,25 @@ static void destroy_primary(struct vmbus_guest *guest, struct vmbus_endpoint *ep
 		pr_err("DESTROY: %d\n", ret);
 }
 
+static void rescind_primary(struct vmbus_guest *guest, struct vmbus_endpoint *ep)
+{
+	int ret = vmbus_guest_rescind_channel(guest, RELID, false);
+
+	if (ret)
+		pr_err("RESCIND: %d\n", ret);
+}
+
+/* Nobody could open it; and of its GPADLs the guest would not be told that they are to go. */
+static void sub_channel_of_a_device_that_is_rescinded(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, create_after(test, SUB_RELID, RELID, rescind_primary), -ENODEV);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, SUB_RELID), -ENOENT);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
 static void sub_channel_of_a_device_that_goes(struct kunit *test)
 {
 	struct vmbus_guest *guest = test->priv;
@@ -703,6 +722,7 @@ static void life_exit(struct kunit *test)
 static struct kunit_case life_cases[] = {
 	KUNIT_CASE(relid_is_free_when_destroyed_twice),
 	KUNIT_CASE(late_request_takes_no_answer_of_the_next),
+	KUNIT_CASE(sub_channel_of_a_device_that_is_rescinded),
 	KUNIT_CASE(sub_channel_of_a_device_that_goes),
 	KUNIT_CASE(removed_sub_channel_gets_no_work),
 	KUNIT_CASE(removed_sub_channel_wakes_its_primary),

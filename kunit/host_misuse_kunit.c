@@ -14,6 +14,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
+#include <linux/uuid.h>
 #include <trace/events/printk.h>
 
 #include "gpadl/compat.h"
@@ -27,6 +28,13 @@
 /* What it does in its callbacks, if anything */
 static int (*in_open)(struct vmbus_endpoint *ep);
 static void (*in_kick)(struct vmbus_endpoint *ep);
+
+static int (*in_probe)(struct vmbus_device *dev);
+
+static int backend_probe(struct vmbus_device *dev, const void *config, size_t len)
+{
+	return in_probe ? in_probe(dev) : 0;
+}
 
 static int backend_open(struct vmbus_endpoint *ep)
 {
@@ -47,6 +55,7 @@ static struct vmbus_backend backend = {
 	.owner = THIS_MODULE,
 	.name = "misuse test",
 	.if_type = IF_TYPE,
+	.probe = backend_probe,
 	.open = backend_open,
 	.close = backend_close,
 	.kick = backend_kick,
@@ -271,10 +280,41 @@ static void hold_is_put_twice_when_closed(struct kunit *test)
 	pr_info("gpadl-test: expected WARNING over\n");
 }
 
+/* Whoever shows it would read what is not there. */
+static void backend_has_no_name(struct kunit *test)
+{
+	struct vmbus_backend nameless = backend;
+
+	guid_gen(&nameless.if_type);
+	nameless.name = NULL;
+	KUNIT_EXPECT_EQ(test, vmbus_backend_register(&nameless), -EINVAL);
+}
+
+static int probe_is_positive(struct vmbus_device *dev)
+{
+	return 5;
+}
+
+/* The VMM would take it for success. */
+static void probe_returns_no_errno(struct kunit *test)
+{
+	struct vmbus_guest *guest = test->priv;
+
+	in_probe = probe_is_positive;
+	pr_info("gpadl-test: expect WARNING\n");
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), -EINVAL);
+	pr_info("gpadl-test: expected WARNING over\n");
+	KUNIT_EXPECT_TRUE(test, xa_empty(&guest->endpoints));
+	in_probe = NULL;
+	KUNIT_EXPECT_EQ(test, vmm_create_channel(guest, RELID, 0), 0);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
 /* ---- The suite ---- */
 
 static int misuse_init(struct kunit *test)
 {
+	in_probe = NULL;
 	in_open = NULL;
 	in_kick = NULL;
 	return host_test_init(test, &backend);
@@ -292,6 +332,8 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(hold_that_close_waits_for_is_told_of),
 	KUNIT_CASE(hold_is_put_twice),
 	KUNIT_CASE(hold_is_put_twice_when_closed),
+	KUNIT_CASE(backend_has_no_name),
+	KUNIT_CASE(probe_returns_no_errno),
 	{}
 };
 

@@ -30,7 +30,10 @@
 
 /*
  * One queue for all guests: one each would be a thread each (WQ_MEM_RECLAIM), and memory, which no
- * limit of the VMM's reaches. No guest waits for more of the others' than the processor's time.
+ * limit of the VMM's reaches. Guests wait for each other's checksums; and a VMM whose cgroup has no
+ * processor time left, while its channel's thread unmaps a buffer, keeps one of these runs waiting:
+ * with CRC_MAX_RUNS devices, all. A backend for which that is too much does such work in kick(), as
+ * vmbus_echo does, in that VMM's own thread.
  */
 static struct workqueue_struct *crc_wq;
 #define CRC_MAX_RUNS	16	/* devices that are served at a time */

@@ -457,6 +457,25 @@ TEST_F(events, broken)
 	}
 }
 
+/* Their memory goes: the guest, which is told nothing, waits for answers; the VMM is told. */
+TEST_F(events, rings_are_retired)
+{
+	struct vmbus_host_region gone = { .slot = RING_SLOT };
+	__u32 relid, value;
+
+	vmm_open_channel(_metadata, &self->vmm);
+	EXPECT_NO_EVENT(self->vmm.fd);
+	EXPECT_EQ(0, vmm_retire(self->vmm.fd, &gone, 1));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	EXPECT_EQ(VMBUS_HOST_EVENT_BROKEN, next(self->vmm.fd, &relid, &value));
+	EXPECT_EQ(RELID, relid);
+	EXPECT_NO_EVENT(self->vmm.fd);
+	/* The guest's own messages are answered as ever. */
+	EXPECT_EQ(0, guest_close(self->vmm.fd, RELID));
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, RING_HANDLE));
+	EXPECT_TORNDOWN(self->vmm.fd, RING_HANDLE);
+}
+
 /* What was not read of a channel goes with it. */
 TEST_F(events, destroyed_has_no_events)
 {

@@ -308,7 +308,7 @@ void offers_hear(const struct vmbus_host_event *event)
 		offer_subchannels(channel);
 		break;
 	case VMBUS_HOST_EVENT_BROKEN:
-		warn("channel %u: the guest has spoilt its ring", channel->relid);
+		warn("channel %u: a ring is of no use any more", channel->relid);
 		break;
 	}
 }

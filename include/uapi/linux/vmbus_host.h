@@ -410,7 +410,8 @@ struct vmbus_host_reset {
  *	channels
  * @VMBUS_HOST_EVENT_DONE: what was asked for by the command in value, on channel relid (0:
  *	on all), and had returned EINPROGRESS, is done
- * @VMBUS_HOST_EVENT_BROKEN: the guest has spoilt a ring of channel relid, which is of no use
+ * @VMBUS_HOST_EVENT_BROKEN: the guest has spoilt a ring of channel relid, or has torn it down, or
+ *	VMBUS_HOST_SET_REGIONS_RETIRE has taken its memory away: the channel is of no use
  *	any more until it opens the channel anew
  *
  * There will be others: what is not known is to be ignored.
