@@ -347,6 +347,11 @@ static const char *const traces[][2] = {
 		"  vmm-7 [000] .....  10.000100: vmbus_gpadl_map: partition=0 relid=3 handle=0xe1e10 access=rw pinned=0 entries=0 ret=-16 ns=0",
 		"backend cannot map GPADL 0xe1e10: Device or resource busy; after a time that is not known"
 	},
+	/* A thread is named as it likes. */
+	{
+		"  x: vmbus_y: z-9 [001] .....  10.000150: vmbus_gpadl_map: partition=0 relid=3 handle=0xe1e10 access=rw pinned=0 entries=0 ret=-16 ns=0",
+		"backend cannot map GPADL 0xe1e10: Device or resource busy; after a time that is not known"
+	},
 	{
 		"  vmbus/0.3-9 [001] .....  10.000200: vmbus_host_receive: partition=0 relid=3 type=6 flags=0x1 len=48 trans_id=0x77",
 		"guest   sends a packet of type 6, 48 bytes, request 0x77"

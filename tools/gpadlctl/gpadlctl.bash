@@ -26,6 +26,7 @@ _gpadlctl_disks()
 _gpadlctl()
 {
 	local commands="list show top trace check disk metrics" words="" command="" i
+	local all word
 	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -56,7 +57,12 @@ _gpadlctl()
 		;;
 	*) words="--json" ;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+	# Not compgen -W, which expands what is in a word: a disk may be named $(...)
+	COMPREPLY=()
+	read -r -d "" -a all <<<"$words" || true
+	for word in "${all[@]}"; do
+		[[ $word != "$current"* ]] || COMPREPLY+=("$word")
+	done
 	# bash takes the colon of 0:3 for the end of a word
 	if declare -F __ltrim_colon_completions >/dev/null; then
 		__ltrim_colon_completions "$current"

@@ -51,8 +51,11 @@ struct trace_state *trace_state_new(void)
 /* "... 12.345678: vmbus_gpadl_map: partition=0 relid=1 ..." */
 static bool event_parse(struct event *e, const char *line)
 {
-	const char *name = strstr(line, ": vmbus_"), *end, *time;
+	const char *name = NULL, *end, *time = line;
 
+	/* The last: what comes first is the thread's name, which is whatever it likes. */
+	while ((time = strstr(time, ": vmbus_")))
+		name = time++;
 	if (!name)
 		return false;
 	for (time = name; time > line && (isdigit((unsigned char)time[-1]) || time[-1] == '.'); )
