@@ -120,6 +120,7 @@ patch_for()
 				old == 7.2 && /^(---|\+\+\+) / {
 					sub("/include/system/", "/include/sysemu/")
 					sub("/system/runstate", "/softmmu/runstate")
+					sub("/system/cpus", "/softmmu/cpus")
 				}
 				!other' ;;
 	*)

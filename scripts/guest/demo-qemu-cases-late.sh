@@ -53,6 +53,31 @@ late_plug()
 	tell QEMU "device_del meanwhile: it goes when it is there, and the guest has never seen it"
 }
 
+# A process of QEMU's user may be one too many
+late_thread()
+{
+	touch /tmp/meddle-thread
+	asked "device_add $(disk 2)" | grep -q "VMBUS_HOST_CHANNEL_CREATE.*Resource temporarily" ||
+		give_up "device_add says that there can be no more threads"
+	expect "one could not be made" grep -q thread /tmp/meddled
+	nothing_waits
+	expect "nothing is left of the device" targets_free 2
+	tell QEMU "device_add when there can be no more threads: it says so, and lives"
+}
+
+# The queue of messages is full, and is not read before a backend has let go of what it has
+late_contact()
+{
+	write_some 50 sda
+	fsfreeze --freeze /tmp/frozen
+	await 20 "a request hangs" write_waits
+	guest_does "post full" 60 "the guest posts" posted
+	expect "QEMU takes it" console "hostile: full posted, status 0"
+	fsfreeze --unfreeze /tmp/frozen
+	tell guest "connects anew while the queue is full of what is void: QEMU hears it"
+	boots_again
+}
+
 # Neither a reset nor the end of QEMU waits for it
 late_ends()
 {
@@ -82,6 +107,8 @@ late_case()
 	write_some 50 sda
 	late_reset
 	late_plug
+	late_thread
+	late_contact
 	late_ends
 	remove_frozen
 }

@@ -83,6 +83,9 @@ destroy_is_refused()
 	tell QEMU "asks again, at the next reset, to destroy what it could not: the guest has the disk again"
 }
 
+# heartbeat_is_offered OFFERS: more often than so
+heartbeat_is_offered() { [ "$(traced vmbus_send_offer '#1 ')" -gt "$1" ]; }
+
 # Nor a backend, after a reset; and then a backend that has gone unnoticed
 refused_case()
 {
@@ -94,11 +97,16 @@ refused_case()
 	write_some 50 sda
 	reset_while_it_hangs
 	offers=$(traced vmbus_send_offer '#[^1]')
+	offers_before=$(traced vmbus_send_offer '#1 ')
 	touch /tmp/meddle-create
 	fsfreeze --unfreeze /tmp/frozen
 	await 120 "the guest boots" guest_says Linux
 	expect "QEMU has tried to have the channels again" grep -q create /tmp/meddled
 	expect "the disk's channels, which are not there, are not offered" [ "$(traced vmbus_send_offer '#[^1]')" -eq "$offers" ]
+	creates=$(grep -c create /tmp/meddled)
+	await 120 "the guest connects" heartbeat_is_offered "$offers_before"
+	sleep 1
+	expect "QEMU does not try again for a guest" [ "$(grep -c create /tmp/meddled)" -eq "$creates" ]
 	tell guest "boots without the disk when the kernel does not make its channels again"
 	rm /tmp/meddle-create
 

@@ -8,6 +8,7 @@
  *	/tmp/meddle-create	VMBUS_HOST_CHANNEL_CREATE fails with ENOENT
  *	/tmp/meddle-destroy	VMBUS_HOST_CHANNEL_DESTROY fails with EIO
  *	/tmp/meddle-probe	VMBUS_HOST_CHANNEL_CREATE waits, as for a backend's probe()
+ *	/tmp/meddle-thread	the next thread cannot be made; the file goes with that
  *	/tmp/meddle-busy	two of three read() and write() of messages fail with EAGAIN
  *	/tmp/meddle-unknown	write() of messages fails with ENXIO: there is no such channel
  *
@@ -16,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -81,6 +83,18 @@ ssize_t write(int fd, const void *buf, size_t len)
 		return -1;
 	}
 	return is_refused(fd, &calls, __func__) ? -1 : real(fd, buf, len);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (!real)
+		real = next("pthread_create");
+	if (unlink("/tmp/meddle-thread"))
+		return real(thread, attr, fn, arg);
+	say("thread");
+	return EAGAIN;
 }
 
 /* What an ioctl is made to fail with, as -errno; 0: with nothing */

@@ -348,6 +348,25 @@ static void post_queue(void)
 	smp_call_function_single(0, fill_queue, NULL, true);
 }
 
+/*
+ * While the VMM waits for a backend: UNLOAD, as much as its queue holds, and another kernel that
+ * connects. The status is that of the last one.
+ */
+static void post_full(void)
+{
+	begin(UNLOAD);
+	post(8);
+	msleep(1000);			/* it waits */
+	while (!status) {
+		begin(REQUESTOFFERS);
+		post(8);
+	}
+	if (status != HV_STATUS_INSUFFICIENT_BUFFERS)
+		return;
+	status = 0;
+	post_contact(VERSION_4_0, 0);
+}
+
 static const struct {
 	const char *what;
 	void (*post)(void);
@@ -366,6 +385,7 @@ static const struct {
 	{ "absent", post_absent_processor },
 	{ "ancient", post_ancient },
 	{ "unloads", post_unloads },
+	{ "full", post_full },
 };
 
 static int __init hostile_init(void)

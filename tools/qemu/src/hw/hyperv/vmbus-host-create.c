@@ -20,7 +20,7 @@
 #include "vmbus-host-create.h"
 
 struct VMBusHostCreation {
-    /* of the file, for as long as the thread needs it; -1: @ret says why */
+    /* of the file, for as long as the thread needs it; -errno: there is none */
     int fd;
     struct vmbus_host_channel_create create;
     struct vmbus_host_offer offer;
@@ -71,17 +71,46 @@ static void creation_end(void *opaque)
     g_free(c);
 }
 
+static void creation_answer(VMBusHostCreation *c)
+{
+    qemu_sem_post(&c->answered);
+    /* which frees it */
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), creation_end, c);
+}
+
 static void *creation_thread(void *opaque)
 {
     VMBusHostCreation *c = opaque;
 
-    if (c->fd >= 0 && ioctl(c->fd, VMBUS_HOST_CHANNEL_CREATE, &c->create)) {
+    if (ioctl(c->fd, VMBUS_HOST_CHANNEL_CREATE, &c->create)) {
         c->ret = -errno;
     }
-    qemu_sem_post(&c->answered);
-    /* which frees it */
-    aio_bh_schedule_oneshot(iohandler_get_aio_context(), creation_end, c);
+    creation_answer(c);
     return NULL;
+}
+
+/*
+ * Not qemu_thread_create(), which aborts if there can be no more threads: a
+ * guest that is reset would end with QEMU.
+ */
+static int creation_start(VMBusHostCreation *c)
+{
+    sigset_t all, old;
+    GThread *thread;
+
+    if (c->fd < 0) {
+        return c->fd;
+    }
+    /* signals are for the main loop */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    thread = g_thread_try_new("vmbus-create", creation_thread, c, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!thread) {
+        return -EAGAIN;
+    }
+    g_thread_unref(thread);
+    return 0;
 }
 
 VMBusHostCreation *
@@ -90,10 +119,9 @@ vmbus_host_creation_new(VMBusHost *host,
                         void *config, VMBusHostCreated *created, void *opaque)
 {
     VMBusHostCreation *c = g_new0(VMBusHostCreation, 1);
-    QemuThread thread;
+    int ret;
 
     c->fd = vmbus_host_dup(host);
-    c->ret = c->fd < 0 ? -errno : 0;
     c->offer.size = sizeof(c->offer);
     c->config = config;
     c->create = *create;
@@ -102,8 +130,11 @@ vmbus_host_creation_new(VMBusHost *host,
     c->created = created;
     c->opaque = opaque;
     qemu_sem_init(&c->answered, 0);
-    qemu_thread_create(&thread, "vmbus-create", creation_thread, c,
-                       QEMU_THREAD_DETACHED);
+    ret = creation_start(c);
+    if (ret) {
+        c->ret = ret;
+        creation_answer(c);
+    }
     return c;
 }
 

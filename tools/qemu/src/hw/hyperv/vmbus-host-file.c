@@ -74,7 +74,9 @@ int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg)
 
 int vmbus_host_dup(VMBusHost *host)
 {
-    return qemu_dup(host->fd);
+    int fd = qemu_dup(host->fd);
+
+    return fd < 0 ? -errno : fd;
 }
 
 /* ---- Guest memory ---- */
@@ -250,6 +252,13 @@ static bool host_forbids_run(VMBusHost *host, RunState *state)
     return host->stale || host->held;
 }
 
+/* Whoever else stops the machine takes back that it is to be started */
+static void host_stop_now(VMBusHost *host, RunState state)
+{
+    vm_stop(state);
+    vm_set_start_pending(!host->stale);
+}
+
 /* A bottom half that no nested event loop runs.  The host may be gone. */
 static void host_stop(void *opaque)
 {
@@ -257,7 +266,7 @@ static void host_stop(void *opaque)
 
     if (the_host && host_forbids_run(the_host, &state) &&
         runstate_is_running()) {
-        vm_stop(state);
+        host_stop_now(the_host, state);
     }
 }
 
@@ -392,9 +401,9 @@ static void host_set_resetting(VMBusHost *host, bool resetting)
     }
 }
 
-static void host_reset(void *opaque)
+/* @again: have devices created that could not be the last time */
+static void host_reset_guest(VMBusHost *host, bool again)
 {
-    VMBusHost *host = opaque;
     VMBusHostUser *user;
     int ret = host_ask_reset(host);
 
@@ -404,8 +413,13 @@ static void host_reset(void *opaque)
     }
     host_set_resetting(host, ret);
     QLIST_FOREACH(user, &host->users, next) {
-        user->ops->begin_anew(user, !ret);
+        user->ops->begin_anew(user, !ret, again);
     }
+}
+
+static void host_reset(void *opaque)
+{
+    host_reset_guest(opaque, false);
 }
 
 static bool host_reset_done(void *opaque)
@@ -440,7 +454,7 @@ static void host_machine_reset(void *opaque)
             host_is_stale(host, ret, "take the change of guest memory");
         }
     }
-    host_reset(host);
+    host_reset_guest(host, true);
     /* one that is held already goes on as host_release() has it */
     host->held |= host->resetting;
     if (!runstate_is_running() || !host_forbids_run(host, &state)) {
@@ -449,10 +463,9 @@ static void host_machine_reset(void *opaque)
     if (!host->stale) {
         warn_report("vmbus-host: a backend still has memory of the guest; "
                     "the machine goes on when it has let go of that");
-        vm_set_start_pending(true);
     }
     /* now: the vCPUs are paused while the machine is reset, and not later */
-    vm_stop(state);
+    host_stop_now(host, state);
 }
 
 /*
@@ -474,7 +487,6 @@ static void host_vm_state(void *opaque, bool running, RunState state)
         error_report("vmbus-host: a backend still has memory of the guest "
                      "before the reset: the machine goes on when it has let go "
                      "of that");
-        vm_set_start_pending(true);
         host_schedule_stop();
     }
 }
@@ -551,7 +563,7 @@ static int host_open(const char *path, const char *fdname, Error **errp)
         if (!g_unix_set_fd_nonblocking(fd, true, NULL)) {
             error_setg_errno(errp, errno, "cannot set fd '%s' non-blocking",
                              fdname);
-            close(fd);
+            qemu_close(fd);
             return -1;
         }
     } else {
@@ -563,7 +575,7 @@ static int host_open(const char *path, const char *fdname, Error **errp)
     }
     if (ioctl(fd, VMBUS_HOST_CREATE, &create)) {
         error_setg_errno(errp, errno, "VMBUS_HOST_CREATE");
-        close(fd);
+        qemu_close(fd);
         return -1;
     }
     return fd;
@@ -571,7 +583,7 @@ static int host_open(const char *path, const char *fdname, Error **errp)
 
 static void host_free(VMBusHost *host)
 {
-    close(host->fd);
+    qemu_close(host->fd);
     g_array_free(host->regions, true);
     g_free(host);
 }

@@ -22,9 +22,9 @@ typedef struct VMBusHostUser VMBusHostUser;
 typedef struct VMBusHostUserOps {
     /*
      * The bus is reset.  @clean: and the backend has let go of all that the
-     * guest gave it
+     * guest gave it.  @again: and what could not be done is to be tried again
      */
-    void (*begin_anew)(VMBusHostUser *user, bool clean);
+    void (*begin_anew)(VMBusHostUser *user, bool clean, bool again);
     /* Return whether the event is one of this device */
     bool (*hear)(VMBusHostUser *user, const struct vmbus_host_event *event);
 } VMBusHostUserOps;
@@ -45,7 +45,7 @@ void vmbus_host_put(VMBusHost *host, VMBusHostUser *user);
 /* Return 0 or -errno */
 int vmbus_host_ioctl(VMBusHost *host, unsigned long request, void *arg);
 
-/* Another descriptor of the file; -1, with errno, if there is none */
+/* Another descriptor of the file, or -errno */
 int vmbus_host_dup(VMBusHost *host);
 
 #endif

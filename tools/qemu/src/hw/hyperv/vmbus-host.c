@@ -38,6 +38,17 @@ static uint32_t vmbus_host_relid(VMBusHostDevice *dev, unsigned idx)
     return vmbus_channel_id(vmbus_host_chan(dev, idx));
 }
 
+/* The guest may ask again, as often as it likes: say so once. */
+static void vmbus_host_complain(VMBusHostDevice *dev, Error *err)
+{
+    if (dev->complained) {
+        error_free(err);
+    } else {
+        dev->complained = true;
+        warn_report_err(err);
+    }
+}
+
 /* ---- Signals ---- */
 
 /* @retarget: for a MODIFYCHANNEL, of whose target the backend is to hear */
@@ -60,12 +71,14 @@ static int vmbus_host_set_signals(VMBusChannel *chan, int kick_fd, int call_fd,
         .signals = (uintptr_t)&signals,
     };
     int ret = vmbus_host_ioctl(dev->host, VMBUS_HOST_CHANNEL_MODIFY, &modify);
+    Error *err = NULL;
 
     trace_vmbus_host_signals(modify.relid, kick_fd, call_fd, flags, ret);
     /* a channel that is gone needs none */
     if (ret && ret != -ENOENT) {
-        error_report("vmbus-host: VMBUS_HOST_CHANNEL_MODIFY %u: %s",
-                     modify.relid, strerror(-ret));
+        error_setg_errno(&err, -ret, "VMBUS_HOST_CHANNEL_MODIFY %u",
+                         modify.relid);
+        vmbus_host_complain(dev, err);
     }
     return ret;
 }
@@ -195,20 +208,11 @@ static bool vmbus_host_begin_primary(VMBusHostDevice *dev, Error **errp)
     return true;
 }
 
-/* The guest may ask again, as often as it likes: say so once. */
-static void vmbus_host_complain(VMBusHostDevice *dev, Error *err)
-{
-    if (dev->complained) {
-        error_free(err);
-    } else {
-        dev->complained = true;
-        warn_report_err(err);
-    }
-}
-
 static void vmbus_host_offer(VMBusHostDevice *dev, unsigned idx)
 {
-    dev->complained = false;
+    if (!idx) {
+        dev->complained = false;
+    }
     vmbus_channel_offer(vmbus_host_chan(dev, idx));
 }
 
@@ -489,7 +493,7 @@ static VMBusHostDevice *vmbus_host_user_device(VMBusHostUser *user)
     return container_of(user, VMBusHostDevice, user);
 }
 
-static void vmbus_host_begin_anew(VMBusHostUser *user, bool clean)
+static void vmbus_host_begin_anew(VMBusHostUser *user, bool clean, bool again)
 {
     VMBusHostDevice *dev = vmbus_host_user_device(user);
     unsigned i;
@@ -503,8 +507,11 @@ static void vmbus_host_begin_anew(VMBusHostUser *user, bool clean)
             vmbus_host_destroy(dev, i);
         }
     }
-    if (dev->chan[0].state == VMBUS_HOST_NONE && !dev->unplugging) {
-        /* it could not be created the last time */
+    if (dev->chan[0].state == VMBUS_HOST_NONE && again && !dev->unplugging) {
+        /*
+         * it could not be created the last time; not as often as a guest likes,
+         * since the kernel may run modprobe for it
+         */
         vmbus_host_bring_primary(dev);
     } else if (dev->chan[0].state != VMBUS_HOST_CREATED || !clean ||
                dev->unplugging) {
@@ -579,8 +586,8 @@ static bool vmbus_host_hear(VMBusHostUser *user,
         break;
     case VMBUS_HOST_EVENT_BROKEN:
         /* once: it can do so as often as it likes */
-        warn_report_once("vmbus-host: the guest has spoilt a ring of channel "
-                         "%u", event->relid);
+        warn_report_once("vmbus-host: a ring of channel %u is of no use any "
+                         "more", event->relid);
         break;
     }
     return true;

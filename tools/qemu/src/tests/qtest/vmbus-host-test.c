@@ -356,6 +356,7 @@ static void test_snapshot(void)
 static void test_eject(void)
 {
     QTestState *qts = qtest_init(MACHINE "-smp 2,sockets=2");
+    g_autofree char *cpu = g_strdup_printf("host-%s-cpu", qtest_get_arch());
     int i;
 
     /* not the interface that old guests have */
@@ -363,7 +364,7 @@ static void test_eject(void)
     for (i = 0; i < 3; i++) {
         qtest_outl(qts, 0xaf00, 1);
         qtest_outb(qts, 0xaf04, 8);
-        qtest_qmp_device_add(qts, "host-x86_64-cpu", "cpu",
+        qtest_qmp_device_add(qts, cpu, "cpu",
                              "{'socket-id': 1, 'core-id': 0, 'thread-id': 0}");
     }
     qtest_quit(qts);
@@ -373,6 +374,10 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
+    if (!qtest_has_machine("pc")) {
+        g_test_skip("there is no PC");
+        return g_test_run();
+    }
     if (!qtest_has_accel("kvm")) {
         g_test_skip("there is no KVM");
         return g_test_run();
