@@ -377,12 +377,18 @@ bool vmbus_ep_is_reset(struct vmbus_endpoint *ep)
 void vmbus_ep_revoke(struct vmbus_gpadl_channel *chan, struct vmbus_mapping *map)
 {
 	struct vmbus_endpoint *ep = vmbus_gpadl_channel_priv(chan);
+	bool closes;
 	u64 begin;
 
 	if (!ep->opened)
 		return;
 	if (map == ep->rings) {
-		vmbus_ep_tell_broken(ep);
+		/* A reset or a rescind wants all back, and closes it first. */
+		spin_lock(&ep->dev->lock);
+		closes = ep->close != ENDPOINT_KEEP;
+		spin_unlock(&ep->dev->lock);
+		if (!closes)
+			vmbus_ep_tell_broken(ep);
 		vmbus_ep_close(ep, ENDPOINT_CLOSE);
 	} else if (ep->dev->backend->revoke) {
 		begin = vmbus_ep_callback_begin(ep, "revoke");

@@ -64,7 +64,7 @@ void vmbus_ep_start_timer(struct vmbus_endpoint *ep)
 }
 
 /**
- * vmbus_ep_tell_broken() - Tell the VMM that the guest has spoilt a ring
+ * vmbus_ep_tell_broken() - Tell the VMM that a ring is of no use any more
  * @ep: the endpoint
  *
  * The VMM is told once for each open.

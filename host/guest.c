@@ -146,8 +146,8 @@ void vmbus_guest_for_each(void (*fn)(struct vmbus_guest *guest, void *arg), void
  * @guest: the guest
  * @ep: the endpoint, whose first reference becomes the table's
  *
- * A device that is being destroyed, or rescinded, takes those of its channels with it that are in the
- * table: the look at the device happens under the lock under which they are looked for there.
+ * A device that is being destroyed, or rescinded, takes those of its channels with it that are in
+ * the table: the look at the device happens under the lock under which they are looked for there.
  *
  * Context: process, may sleep.
  * Return: 0; -ENODEV if the device goes, or is rescinded; -EEXIST; -ENOMEM.

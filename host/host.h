@@ -237,7 +237,7 @@ struct endpoint_counts {
  * @unsent_busy: somebody sends them
  * @unsent_again: there may be room since that one last tried
  * @unsent_closing: what finds no room is dropped
- * @told_broken: the VMM was told that the guest has spoilt a ring
+ * @told_broken: the VMM was told that a ring is of no use any more
  * @counts: for debugfs
  */
 struct vmbus_endpoint {

@@ -105,9 +105,10 @@ EXPORT_SYMBOL_IF_KUNIT(vmbus_host_device_unplug);
  * CONFIG_TASKS_RCU.
  *
  * It waits for close() and remove() of each device, which run in threads of the VMMs: for as long
- * as these callbacks take, and for as long as a VMM is stopped (SIGSTOP, a frozen cgroup); and, of a
- * device that is just being made, for as long as its VMM takes to bring in a page that the ioctl
- * names (userfaultfd). It cannot be interrupted. A module that unregisters only in its exit does not wait.
+ * as these callbacks take, and for as long as a VMM is stopped (SIGSTOP, a frozen cgroup); and, of
+ * a device that is just being made, for as long as its VMM takes to bring in a page that the ioctl
+ * names (userfaultfd). It cannot be interrupted. A module that unregisters only in its exit does
+ * not wait.
  *
  * Context: process, sleeps. Not in a callback of the backend.
  */

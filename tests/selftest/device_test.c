@@ -392,6 +392,22 @@ static int next_event(int fd, struct vmbus_host_event *event)
 	EXPECT_EQ(_value, _e.value);						\
 } while (0)
 
+/*
+ * A reset takes the rings of the primary back while that waits for its sub-channels to close: of
+ * that nobody is told.
+ */
+TEST_F(device, reset_breaks_nothing)
+{
+	struct vmbus_host_event event;
+
+	self->config.flags = VMBUS_DEVICE_TEST_SLOW;
+	EXPECT_DEVICE(2);
+	EXPECT_EQ(0, vmm_reset(self->fd));
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+	EXPECT_EQ(0, vmm_destroy(self->fd, RELID));
+	EXPECT_EQ(-EAGAIN, next_event(self->fd, &event));
+}
+
 TEST_F(device, offer_subchannels)
 {
 	struct vmbus_host_event event;
