@@ -229,27 +229,31 @@ void vscsi_request_done_later(struct vscsi_request *r)
 /*
  * A logical unit may have as much as three times what is left to all: one that hangs has
  * three quarters at most, and two, or ten, leave something for the next one. One that is
- * alone may have everything.
+ * alone may have everything, and commands without data beyond that.
  */
-static bool channel_has_room(const struct vscsi_channel *chan, const struct vscsi_use *use)
+static bool channel_has_room(const struct vscsi_channel *chan, const struct vscsi_request *r)
 {
+	bool shares = vscsi_luns_share(chan->dev);
+
 	lockdep_assert_held(&chan->lock);
 	if (chan->nr_commands >= chan->max_commands)
-		return false;
-	return !vscsi_luns_share(chan->dev) ||
-	       use->commands < 3 * (chan->max_commands - chan->nr_commands);
+		return !shares && !r->command.bytes;
+	return !shares || chan->use[r->command.lun].commands <
+			  3 * (chan->max_commands - chan->nr_commands);
 }
 
 /*
  * Beyond that, a command that asks what the device is; and a logical unit's only one: another that
- * was alone, and hangs, may have had everything.
+ * was alone, and hangs, may have had everything. The last place is for the latter: a backstore may
+ * hang in what asks, too.
  */
 static bool channel_has_spare(const struct vscsi_channel *chan, const struct vscsi_request *r,
 			      bool room)
 {
+	bool only = !room && !chan->use[r->command.lun].commands;
+
 	lockdep_assert_held(&chan->lock);
-	return chan->nr_spare < chan->max_spare &&
-	       (vstor_asks(&r->command) || (!room && !chan->use[r->command.lun].commands));
+	return chan->nr_spare < chan->max_spare - !only && (only || vstor_asks(&r->command));
 }
 
 /**
@@ -266,7 +270,7 @@ bool vscsi_request_admit(struct vscsi_request *r)
 	bool room;
 
 	spin_lock(&chan->lock);
-	room = channel_has_room(chan, use);
+	room = channel_has_room(chan, r);
 	r->spare = channel_has_spare(chan, r, room);
 	room |= r->spare;
 	if (room) {

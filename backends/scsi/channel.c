@@ -220,7 +220,7 @@ static struct vscsi_channel *channel_create(struct vmbus_endpoint *ep,
 	spin_lock_init(&chan->lock);
 	chan->ready_end = &chan->ready;
 	chan->max_commands = min(POOL_REQUESTS, POOL_BYTES / dev->vstor.max_transfer_bytes);
-	chan->max_spare = DIV_ROUND_UP(chan->max_commands, SPARE_OF);
+	chan->max_spare = DIV_ROUND_UP(chan->max_commands, SPARE_OF) + 1;
 	chan->header_max = header_bytes(dev->vstor.max_transfer_bytes);
 	chan->header = kvmalloc(chan->header_max + VSTOR_LEN, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!chan->header || vscsi_requests_create(chan, chan->max_commands)) {

@@ -185,8 +185,9 @@ int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
  * vscsi_tpg_unbind() - Take its portal group from a device
  * @dev: the device, all its channels closed
  *
- * When it returns, no function of this module is called for a command of the session, nor does one
- * run, but for its way back: it may have let go of the last reference, and have been preempted since.
+ * When it returns, no function of this module is called for a command of the session, nor does
+ * one run, but for its way back: it may have let go of the last reference, and have been preempted
+ * since.
  *
  * Context: process, may sleep.
  */

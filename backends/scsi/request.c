@@ -15,6 +15,7 @@
  * lengths and the like out of their data, which the guest must not be able to change
  * meanwhile; and the target core looks at such data as if each entry were a page.
  */
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/scatterlist.h>
@@ -25,6 +26,13 @@
 
 #include "compat.h"
 #include "scsi.h"
+
+/*
+ * For want of memory, a command that asks is tried again for a second, which the others wait:
+ * "later" is an answer that does harm (vstor_asks()).
+ */
+#define ASK_TRIES	50
+#define ASK_MS		20
 
 /* ---- Answers without the target ---- */
 
@@ -54,7 +62,7 @@ static int request_not_now(struct vscsi_request *r)
 }
 
 /*
- * Its pages cannot be mapped, or copied. @error says why; returns -EBUSY or -ENOMEM: not now, as
+ * Its pages cannot be mapped, or copied. @error says why; returns -EBUSY: not now, as
  * vscsi_execute().
  */
 static int request_unmappable(struct vscsi_request *r, int error)
@@ -65,8 +73,6 @@ static int request_unmappable(struct vscsi_request *r, int error)
 	case -EAGAIN:
 		return request_not_now(r);
 	case -ENOMEM:
-		if (vstor_asks(&r->command))
-			return -ENOMEM;
 		/* The guest tries again, by and by. */
 		result.scsi_status = SAM_STAT_BUSY;
 		break;
@@ -96,15 +102,20 @@ static size_t give_to_guest(struct vscsi_request *r, u8 *data, size_t len)
 static int request_map(struct vscsi_request *r)
 {
 	struct vscsi_channel *chan = r->chan;
+	unsigned int tries = ASK_TRIES;
 	int ret;
 
 	if (chan->nr_ready) {
 		ret = vscsi_map(r, true);
-		if (ret != -EAGAIN)
+		if (ret != -EAGAIN && ret != -ENOMEM)
 			return ret;
 		vscsi_submit_ready(chan);
 	}
-	return vscsi_map(r, false);
+	do {
+		ret = vscsi_map(r, false);
+	} while (ret == -ENOMEM && vstor_asks(&r->command) && --tries &&
+		 !msleep_interruptible(ASK_MS));
+	return ret;
 }
 
 /* For a logical unit that is not there, or about all of them */

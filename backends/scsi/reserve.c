@@ -16,11 +16,13 @@
  *   there is a limit.
  * - A logical unit goes when none of these is executed: its registrations are freed before its
  *   commands are waited for. As long as that takes, which may be as long as a backstore hangs,
- *   those that look at all registrations of the backstore are told "later", whichever logical unit
- *   they are for: PERSISTENT RESERVE OUT.
+ *   those that walk the registrations of the backstore, and let go of the lock, are told "later",
+ *   whichever logical unit they are for: PERSISTENT RESERVE OUT, and IN for the full status.
  *
- * They are still not safe from another fabric's on the same backstore; nor from a logical unit that
- * goes on a kernel without fabric_post_unlink(), but by the bit of that one.
+ * They are still not safe from another fabric's on the same backstore, nor from a logical unit
+ * that goes on a kernel without fabric_post_unlink(), but by the bit of that one; nor two logical
+ * units of the same backstore that are removed at once: to keep these apart, one removal would have
+ * to wait until the backstore does not hang any more.
  */
 #include <linux/atomic.h>
 #include <linux/errno.h>
@@ -40,6 +42,8 @@
 /* Its parameter list: two keys, four bytes, and flags */
 #define PRO_PARAMETER_BYTES		24
 #define PRO_SPEC_I_PT			0x08
+/* A service action of PERSISTENT RESERVE IN */
+#define PRI_READ_FULL_STATUS		0x03
 
 /* Far more unit attentions than a cluster leaves for a node that is down */
 #define UNIT_ATTENTIONS			1024u
@@ -61,6 +65,14 @@ static atomic_t *going_on(const struct se_device *backstore)
 static u8 service_action(const struct se_cmd *cmd)
 {
 	return cmd->t_task_cdb[1] & 0x1f;
+}
+
+/* Does a command let go of the lock while it walks the list of all registrations? */
+static bool walks_registrations(const struct se_cmd *cmd)
+{
+	return cmd->t_task_cdb[0] == PERSISTENT_RESERVE_OUT ||
+	       (cmd->t_task_cdb[0] == PERSISTENT_RESERVE_IN &&
+		service_action(cmd) == PRI_READ_FULL_STATUS);
 }
 
 /* The parameter list is a copy: the guest cannot change it any more. */
@@ -89,7 +101,7 @@ static sense_reason_t reservation_execute(struct vscsi_request *r)
 		r->absent = true;
 		return TCM_NON_EXISTENT_LUN;
 	}
-	if (r->cmd.t_task_cdb[0] == PERSISTENT_RESERVE_OUT && atomic_read(going_on(r->cmd.se_dev)))
+	if (walks_registrations(&r->cmd) && atomic_read(going_on(r->cmd.se_dev)))
 		return TCM_LUN_BUSY;
 	reason = parameters_check(&r->cmd);
 	if (reason)
@@ -174,7 +186,7 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
  * @backstore: its backstore
  *
  * What is executed later finds of the logical unit what struct vscsi_tpg says of it now; and of the
- * others with that backstore, nothing that looks at all registrations is, until
+ * others with that backstore, nothing that walks_registrations() is, until
  * vscsi_reservations_release(). There they may wait for nothing: what the logical unit waits for
  * may be behind them in the queue.
  *

@@ -418,9 +418,9 @@ bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u
  * vstor_asks() - Does a command ask what a device is?
  * @cmd: the command
  *
- * hv_storvsc makes a success without data of whatever status such a command ends with: Linux takes a
- * disk that cannot answer MODE SENSE now for one without a write cache, and never flushes it, and one
- * that cannot answer INQUIRY for another device. So "later" is no answer.
+ * hv_storvsc makes a success without data of whatever status such a command ends with: Linux takes
+ * a disk that cannot answer MODE SENSE now for one without a write cache, and never flushes it, and
+ * one that cannot answer INQUIRY for another device. So "later" is no answer.
  *
  * Context: any.
  * Return: true if so.

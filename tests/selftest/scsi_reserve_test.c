@@ -17,7 +17,7 @@
 
 /* Service actions of PERSISTENT RESERVE OUT and IN, and bits of the former's parameters */
 enum { REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, IGNORE_KEY, MOVE };
-enum { READ_KEYS, READ_RESERVATION };
+enum { READ_KEYS, READ_RESERVATION, READ_FULL_STATUS = 3 };
 #define SPEC_I_PT	0x08
 /* Type of a reservation: exclusive access, registrants only */
 #define TYPE		0x06
@@ -261,11 +261,13 @@ TEST_F(life, registers_while_another_one_goes)
 	/* As soon as it is going */
 	EXPECT_TRUE(WAIT_FOR(pr_out(o, mem, IGNORE_KEY, 0, KEY, 0).msg.scsi_status == BUSY));
 	EXPECT_SRB(pr_out(o, mem, REGISTER, KEY, KEY + 1, 0), SRB_BUSY, BUSY, 0);
+	EXPECT_SRB(pr_in(o, READ_FULL_STATUS), SRB_BUSY, BUSY, 0);
 	EXPECT_GOOD(pr_in(o, READ_KEYS), 16);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	EXPECT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+	EXPECT_EQ(SRB_SUCCESS, pr_in(o, READ_FULL_STATUS).msg.srb_status);
 	EXPECT_GOOD(pr_out(o, mem, REGISTER, KEY, 0, 0), 24);
 	scsi_vmm_stop(&other);
 	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
