@@ -296,10 +296,10 @@ static void region_work_done(struct gpadl_region *region)
 }
 
 /*
- * What a region has that nobody uses, and nobody will: first its pins, and then its watch, whose end
- * has to wait for as long as anybody keeps the address space changing. Not its memory: mappings of
- * others keep the table that lists it. A look-up in that may just see whether there is a table of
- * pages.
+ * What a region has that nobody uses, and nobody will: first its pins, and then its watch, whose
+ * end has to wait for as long as anybody keeps the address space changing. Not its memory: mappings
+ * of others keep the table that lists it. A look-up in that may just see whether there is a table
+ * of pages.
  */
 static void region_unpin(struct gpadl_region *region)
 {

@@ -431,8 +431,8 @@ static void end_when_nothing_is_pinned(struct gpadl_watch *w)
 }
 
 /*
- * The end of a watch waits until nothing changes any more, which others may see to that it never is:
- * the pins of all that go are gone by then.
+ * The end of a watch waits until nothing changes any more, which others may see to that it never
+ * is: the pins of all that go are gone by then.
  */
 VM_CASE(pins_go_before_the_watches)
 {
