@@ -106,8 +106,8 @@ refused_case()
 	await 120 "the guest connects" heartbeat_is_offered "$offers_before"
 	sleep 1
 	# The firmware may reset the machine once more
-	resets=$(($(grep -c '"event": "RESET"' /tmp/monitor.log) - resets_before))
-	expect "QEMU tries once for a reset, and not for a guest" [ "$(grep -c create /tmp/meddled)" -le "$resets" ]
+	resets_done=$(($(grep -c '"event": "RESET"' /tmp/monitor.log) - resets_before))
+	expect "QEMU tries once for a reset, and not for a guest" [ "$(grep -c create /tmp/meddled)" -le "$resets_done" ]
 	tell guest "boots without the disk when the kernel does not make its channels again"
 	rm /tmp/meddle-create
 
