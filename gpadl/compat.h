@@ -211,7 +211,10 @@ static inline long compat_pin_pages(struct mm_struct *mm, bool remote, unsigned 
 		unpin_user_pages(pages, ret);
 		ret = -EFAULT;
 	}
-	/* Where nothing may be brought in, copy-on-write is not broken either: that is for who may. */
+	/*
+	 * Where nothing may be brought in, copy-on-write is not broken either: that is for
+	 * who may.
+	 */
 	if (ret == -EFAULT && !write && !(gup_flags & FOLL_NOFAULT))
 		ret = compat_pin_raw(mm, remote, hva, nr, gup_flags, pages);
 	return ret;

@@ -240,6 +240,21 @@ unsigned long gpadl_stale_unpin(struct gpadl_stale *stale, bool dirty)
 	return nr;
 }
 
+/* How many entries of a leaf, from @first on to @end, are pages in a row? */
+static unsigned long leaf_run(const struct gpadl_block *b, unsigned long first, unsigned long end)
+{
+	unsigned long n;
+
+	for (n = 1; first + n < end; n++) {
+		u64 phys = b->leaf[first + n];
+
+		if (phys != b->leaf[first] + (n << PAGE_SHIFT) ||
+		    gpadl_memmap_breaks(PHYS_PFN(phys)))
+			break;
+	}
+	return n;
+}
+
 /* Unpin entries of a leaf, from @first on to @end. */
 static unsigned long leaf_unpin(struct gpadl_block *b, unsigned long first,
 				unsigned long end, bool dirty)
@@ -249,13 +264,11 @@ static unsigned long leaf_unpin(struct gpadl_block *b, unsigned long first,
 	for (i = first; i < end; i += n) {
 		u64 phys = b->leaf[i];
 
-		for (n = 1; i + n < end && b->leaf[i + n] == phys + (n << PAGE_SHIFT) &&
-			    !gpadl_memmap_breaks(PHYS_PFN(b->leaf[i + n])); n++)
-			;
 		if (!phys) {
 			n = 1;
 			continue;
 		}
+		n = leaf_run(b, i, end);
 		unpin_user_page_range_dirty_lock(pfn_to_page(PHYS_PFN(phys)), n, dirty);
 		nr += n;
 	}

@@ -88,13 +88,14 @@ ssize_t write(int fd, const void *buf, size_t len)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int ret = EAGAIN;	/* positive, as POSIX has it for threads */
 
 	if (!real)
 		real = next("pthread_create");
 	if (unlink("/tmp/meddle-thread"))
 		return real(thread, attr, fn, arg);
 	say("thread");
-	return EAGAIN;
+	return ret;
 }
 
 /* What an ioctl is made to fail with, as -errno; 0: with nothing */
