@@ -134,11 +134,14 @@ static void ring_publish(struct vmbus_ring_out *ring, unsigned int *todo)
  */
 void vmbus_ring_flush(struct vmbus_ring_out *ring, unsigned int *todo)
 {
+	struct vmbus_reservation *res;
+
 	if (ring->mem.broken)
 		return;
 	ring_publish(ring, todo);
-	if (!list_empty(&ring->reserved))
-		list_last_entry(&ring->reserved, struct vmbus_reservation, node)->publish = true;
+	/* Each: what was finished may be behind any of them, and waits for none that come later. */
+	list_for_each_entry(res, &ring->reserved, node)
+		res->publish = true;
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_ring_flush, VMBUS_HOST_NS);
 

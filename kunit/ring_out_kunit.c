@@ -444,6 +444,24 @@ static void flush_reaches_what_is_being_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, finish(t, &res, 1, true), VMBUS_RING_SIGNAL);
 }
 
+/* A packet that was flushed waits for the one before it, and not for one behind it. */
+static void flush_waits_for_nothing_later(struct kunit *test)
+{
+	struct ring_test *t = ring_test_out(test);
+	struct vmbus_reservation res[3];
+	unsigned int todo, i;
+
+	for (i = 0; i < ARRAY_SIZE(res); i++)
+		KUNIT_ASSERT_EQ(test, reserve(t, &res[i], 0, &todo), 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[1], 2, true), 0);
+	vmbus_ring_flush(&t->out, &todo);
+	KUNIT_EXPECT_EQ(test, todo, 0);
+	KUNIT_EXPECT_EQ(test, finish(t, &res[0], 1, true), VMBUS_RING_SIGNAL);
+	KUNIT_EXPECT_EQ(test, t->control->write_index, 48);
+	finish(t, &res[2], 3, false);
+	KUNIT_EXPECT_EQ(test, t->control->write_index, 72);
+}
+
 /* ---- Waiting ---- */
 
 /* Three packets of 1024 bytes are in the ring; room for 1016 is left. */
@@ -734,6 +752,7 @@ static struct kunit_case ring_out_cases[] = {
 	KUNIT_CASE(more_is_seen_with_the_next),
 	KUNIT_CASE(more_is_seen_when_the_ring_is_full),
 	KUNIT_CASE(flush_reaches_what_is_being_filled),
+	KUNIT_CASE(flush_waits_for_nothing_later),
 	KUNIT_CASE(largest_wait_counts),
 	KUNIT_CASE(room_that_is_found_is_not_waited_for),
 	KUNIT_CASE(send_that_ends_a_wait_kicks),

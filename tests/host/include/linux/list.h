@@ -44,7 +44,10 @@ static inline bool list_is_singular(const struct list_head *head)
 
 #define list_entry(node, type, member)	\
 	((type *)((char *)(node) - offsetof(type, member)))
-#define list_last_entry(head, type, member)	list_entry((head)->prev, type, member)
+#define list_for_each_entry(pos, head, member)	\
+	for ((pos) = list_entry((head)->next, typeof(*(pos)), member);	\
+	     &(pos)->member != (head);	\
+	     (pos) = list_entry((pos)->member.next, typeof(*(pos)), member))
 #define list_prev_entry(pos, member)	\
 	list_entry((pos)->member.prev, typeof(*(pos)), member)
 
