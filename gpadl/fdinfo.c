@@ -3,8 +3,9 @@
  * What a partition and its channels have, for the fdinfo of the channel layer's file.
  *
  * An interface for programs, which Documentation/fdinfo.rst describes: a key keeps its
- * meaning, and new keys are added. It shows what is waited for while something is stuck, so
- * it takes no lock but a GPADL's own spinlock, and finds what it shows by RCU.
+ * meaning, and new keys are added. It shows what is waited for while something is stuck, so it
+ * takes no lock but a GPADL's own spinlock and, for some requests at a time, the pool_lock of a
+ * channel, and finds what it shows by RCU.
  */
 #include <linux/export.h>
 #include <linux/fs.h>

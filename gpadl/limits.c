@@ -17,7 +17,8 @@
 /*
  * Each pin of a small page takes 1024 of its reference count, which is negative from
  * 2^21 pins on; a guest may name one page in all of its GPADLs. This bounds one partition: one
- * page can be in several, and then RLIMIT_MEMLOCK is what bounds its pins.
+ * page can be in several, and then RLIMIT_MEMLOCK is what bounds its pins. What stays below that,
+ * by the limits here, are GPADLs and requests: looks at resident memory are not counted.
  */
 #define LIMIT_PAGES	1048576
 #define LIMIT_CHANNELS	2048

@@ -130,12 +130,30 @@ static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
 	return found;
 }
 
+/*
+ * Is a logical unit being linked or unlinked? The target core lists it earlier than tpg->nr_links
+ * counts it, and longer. The list of a new session would have one that goes, and keep it when it
+ * is gone.
+ */
+static bool links_are_changing(struct vscsi_tpg *tpg)
+{
+	unsigned int nr = 0;
+	struct se_lun *lun;
+
+	lockdep_assert_held(&tpg->lock);
+	mutex_lock(&tpg->se_tpg.tpg_lun_mutex);
+	hlist_for_each_entry(lun, &tpg->se_tpg.tpg_lun_hlist, link)
+		nr++;
+	mutex_unlock(&tpg->se_tpg.tpg_lun_mutex);
+	return nr != tpg->nr_links;
+}
+
 static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
 {
 	struct se_session *sess;
 
 	guard(mutex)(&tpg->lock);
-	if (tpg->dev)
+	if (tpg->dev || links_are_changing(tpg))
 		return -EBUSY;
 	if (!tpg->initiator[0])
 		return -ENOTCONN;
@@ -157,8 +175,8 @@ static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
  * @tag: number of the portal group
  *
  * Context: process, may sleep.
- * Return: 0; -ENOENT if there is none; -EBUSY if another device has it; -ENOTCONN if it has
- * no nexus; -ENOMEM.
+ * Return: 0; -ENOENT if there is none; -EBUSY if another device has it, or while a logical unit of
+ * it is being linked or unlinked; -ENOTCONN if it has no nexus; -ENOMEM.
  */
 int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
 {
@@ -288,58 +306,78 @@ static void lun_changed(struct vscsi_tpg *tpg)
 		vscsi_device_luns_changed(tpg->dev);
 }
 
-static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *lun)
+/*
+ * There is a directory for each way to write a number: lun_1 and lun_0x1. Of two that are linked
+ * the first is the logical unit, until it is gone.
+ */
+static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
-	struct se_device *backstore = rcu_dereference_raw(lun->lun_se_dev);
+	struct se_device *backstore = rcu_dereference_raw(se_lun->lun_se_dev);
 	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+	u64 n = se_lun->unpacked_lun;
+	struct vscsi_lun *lun;
 
-	if (lun->unpacked_lun >= VSTOR_LUNS) {
-		pr_warn("vmbus_scsi: no guest can name LUN %llu: 0 to %u\n",
-			lun->unpacked_lun, VSTOR_LUNS - 1);
+	guard(mutex)(&tpg->lock);
+	tpg->nr_links++;
+	if (n >= VSTOR_LUNS) {
+		pr_warn("vmbus_scsi: no guest can name LUN %llu: 0 to %u\n", n, VSTOR_LUNS - 1);
 		return 0;
 	}
-	guard(mutex)(&tpg->lock);
+	lun = &tpg->lun[n];
+	if (lun->linked || lun->going) {
+		pr_warn("vmbus_scsi: there is a LUN %llu already: this one is not used\n", n);
+		return 0;
+	}
 	/* Pass-through takes single pages only. */
-	WRITE_ONCE(tpg->block_size[lun->unpacked_lun],
-		   backstore->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ?
+	WRITE_ONCE(lun->block_size, backstore->transport_flags & TRANSPORT_FLAG_PASSTHROUGH ?
 		   0 : backstore->dev_attrib.block_size);
-	tpg->backstores[lun->unpacked_lun] = backstore;
-	set_bit(lun->unpacked_lun, tpg->luns.bits);
+	lun->backstore = backstore;
+	WRITE_ONCE(lun->linked, se_lun);
+	set_bit(n, tpg->luns.bits);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns + 1);
 	lun_changed(tpg);
 	return 0;
 }
 
-/* From here on the guest hears that there is no such logical unit: Linux lets go of it then. */
-static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
+/* False if it was none for the guest. */
+static bool lun_leaves(struct vscsi_tpg *tpg, struct se_lun *se_lun)
 {
-	struct se_device *backstore = rcu_dereference_raw(lun->lun_se_dev);
-	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+	u64 n = se_lun->unpacked_lun;
 
-	if (lun->unpacked_lun >= VSTOR_LUNS)
-		return;
-	mutex_lock(&tpg->lock);
-	clear_bit(lun->unpacked_lun, tpg->luns.bits);
-	tpg->backstores[lun->unpacked_lun] = NULL;
+	guard(mutex)(&tpg->lock);
+	tpg->nr_links--;
+	if (n >= VSTOR_LUNS || tpg->lun[n].linked != se_lun)
+		return false;
+	clear_bit(n, tpg->luns.bits);
+	WRITE_ONCE(tpg->lun[n].linked, NULL);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns - 1);
-	tpg->going[lun->unpacked_lun] = backstore;
-	if (!COMPAT_POST_UNLINK)
+	if (COMPAT_POST_UNLINK)
+		tpg->lun[n].going = se_lun;
+	else
 		lun_changed(tpg);
-	mutex_unlock(&tpg->lock);
+	return true;
+}
+
+/* From here on the guest hears that there is no such logical unit: Linux lets go of it then. */
+static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *se_lun)
+{
 	/* The target core frees the registrations of this session next, which these look at. */
-	vscsi_reservations_hold(backstore);
+	if (lun_leaves(to_vscsi_tpg(se_tpg), se_lun))
+		vscsi_reservations_hold(rcu_dereference_raw(se_lun->lun_se_dev));
 }
 
 /* The logical unit does not know its backstore any more. */
 static void __maybe_unused
-vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *lun)
+vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
 	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+	u64 n = se_lun->unpacked_lun;
 
-	if (lun->unpacked_lun >= VSTOR_LUNS)
-		return;
 	guard(mutex)(&tpg->lock);
-	vscsi_reservations_release(tpg->going[lun->unpacked_lun]);
+	if (n >= VSTOR_LUNS || tpg->lun[n].going != se_lun)
+		return;
+	vscsi_reservations_release(tpg->lun[n].backstore);
+	tpg->lun[n].going = NULL;
 	lun_changed(tpg);
 }
 

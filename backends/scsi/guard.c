@@ -5,7 +5,7 @@
  * file of their own, reserve.c.
  *
  * A command has one function of ours before its execute_cmd() at most: those for reads of blocks,
- * for COMPARE AND WRITE and for reservations are each for other commands.
+ * for COMPARE AND WRITE, for MODE SENSE and for reservations are each for other commands.
  */
 #include <linux/highmem.h>
 #include <linux/limits.h>
@@ -28,13 +28,14 @@
 
 /*
  * The logical unit may have gone, or have become another one, since it was looked for. For
- * LUN 0 the target core answers itself then, from a device of zeroes.
+ * LUN 0 the target core answers itself then, from a device of zeroes. And of two that have one
+ * number, the session's list need not have the one that is in the guest's.
  */
 static bool is_another_lun(struct vscsi_request *r)
 {
 	struct se_cmd *cmd = &r->cmd;
 
-	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
+	if (cmd->se_lun != READ_ONCE(r->chan->dev->tpg->lun[r->command.lun].linked))
 		return true;
 	if (!r->map || (r->copied && !r->bounce))
 		return false;
@@ -206,6 +207,31 @@ static void hold_callback(struct vscsi_request *r)
 }
 
 /*
+ * hv_storvsc makes a success of whatever MODE SENSE ends with (vstor_asks()). A unit attention, the
+ * state of a port, or another's reservation ends it before it is executed; but for INQUIRY, which
+ * the target core knows by its operation code. So MODE SENSE has that one until it is executed, and
+ * the unit attention is for the next command.
+ */
+static sense_reason_t execute_mode_sense(struct se_cmd *cmd)
+{
+	struct vscsi_request *r = vscsi_to_request(cmd);
+
+	cmd->t_task_cdb[0] = r->command.cdb[0];
+	return r->execute(cmd);
+}
+
+static void let_mode_sense_pass(struct vscsi_request *r)
+{
+	struct se_cmd *cmd = &r->cmd;
+
+	if (!vstor_asks(&r->command) || cmd->t_task_cdb[0] == INQUIRY)
+		return;
+	cmd->t_task_cdb[0] = INQUIRY;
+	r->execute = cmd->execute_cmd;
+	cmd->execute_cmd = execute_mode_sense;
+}
+
+/*
  * Protection information of a block device is made and checked by the block layer, if nobody else
  * does. The target core has eight bytes of it for each block: a device that has more metadata moves
  * what lies behind them, and one that takes it in few pieces fails what is long.
@@ -253,6 +279,7 @@ sense_reason_t vscsi_guard(struct vscsi_request *r)
 		return vscsi_reservation_prepare(r);
 	clear_what_is_read(r);
 	hold_callback(r);
+	let_mode_sense_pass(r);
 	protect_less(&r->cmd);
 	sync_before_the_answer(&r->cmd);
 	return 0;

@@ -21,6 +21,7 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <scsi/scsi_common.h>
 #include <scsi/scsi_proto.h>
 #include <target/target_core_backend.h>
 
@@ -33,6 +34,8 @@
  */
 #define ASK_TRIES	50
 #define ASK_MS		20
+/* As often is one asked again that has a unit attention: more than a device has at once. */
+#define ATTENTIONS	8
 
 /* ---- Answers without the target ---- */
 
@@ -236,7 +239,7 @@ static void request_ready(struct vscsi_request *r)
 static int request_place(struct vscsi_request *r)
 {
 	const struct vstor_command *c = &r->command;
-	u32 block = READ_ONCE(r->chan->dev->tpg->block_size[c->lun]);
+	u32 block = READ_ONCE(r->chan->dev->tpg->lun[c->lun].block_size);
 	bool exact = c->blocks && (!block || (u64)c->blocks * block == c->bytes);
 
 	r->copied = !exact || !block || !vscsi_is_aligned(r, block);
@@ -391,6 +394,27 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 		result->bytes = bytes_transferred(r);
 }
 
+/*
+ * Has a command that asks ended with what the guest would take for an answer (vstor_asks()), and
+ * is over? A device behind pscsi has a unit attention, or another guest has reset the backstore.
+ */
+static bool is_to_be_asked_again(struct vscsi_request *r)
+{
+	const struct se_cmd *cmd = &r->cmd;
+	struct scsi_sense_hdr sense;
+
+	if (!vstor_asks(&r->command) || r->aborted || r->absent || r->tries == ATTENTIONS)
+		return false;
+	if (cmd->scsi_status != SAM_STAT_TASK_ABORTED &&
+	    (cmd->scsi_status != SAM_STAT_CHECK_CONDITION ||
+	     !scsi_normalize_sense(r->sense, sizeof(r->sense), &sense) ||
+	     sense.sense_key != UNIT_ATTENTION))
+		return false;
+	memset(r->sense, 0, sizeof(r->sense));
+	r->tries++;
+	return true;
+}
+
 /**
  * vscsi_request_released() - The target core has let go of a command: answer it
  * @cmd: the command, which is freed
@@ -402,6 +426,10 @@ void vscsi_request_released(struct se_cmd *cmd)
 	struct vscsi_request *r = vscsi_to_request(cmd);
 	struct vstor_result result;
 
+	if (is_to_be_asked_again(r)) {
+		request_submit(r);
+		return;
+	}
 	vscsi_unmap(r);
 	vscsi_unbounce(r);
 	request_result(r, &result);

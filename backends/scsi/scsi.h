@@ -63,6 +63,21 @@
 struct vscsi_device;
 
 /**
+ * struct vscsi_lun - a logical unit, as guests name them
+ * @linked: the target core's; NULL if there is none. Read without tpg.lock
+ * @going: the target core's, while it is being unlinked
+ * @backstore: of either
+ * @block_size: in bytes; 0 if it takes no scatterlist but the target core's own. Read without
+ *	tpg.lock
+ */
+struct vscsi_lun {
+	struct se_lun *linked;
+	struct se_lun *going;
+	struct se_device *backstore;
+	u32 block_size;
+};
+
+/**
  * struct vscsi_tpg - a portal group
  * @se_tpg: the target core's
  * @node: in the list of all
@@ -71,12 +86,10 @@ struct vscsi_device;
  * @lock: protects what follows
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
- * @backstores: of the logical units that are there
- * @going: of those that are being unlinked
+ * @nr_links: links to backstores, of any number, that are neither being made nor removed
  * @luns: logical units that are there. Read without @lock
  * @nr_luns: how many. Read without @lock
- * @block_size: of each, in bytes; 0 if it takes no scatterlist but the target core's own.
- *	Read without @lock
+ * @lun: each of them
  * @reservations: guests may reserve logical units. Without @lock
  */
 struct vscsi_tpg {
@@ -87,11 +100,10 @@ struct vscsi_tpg {
 	struct mutex lock;
 	char initiator[TRANSPORT_IQN_LEN];
 	struct vscsi_device *dev;
-	struct se_device *backstores[VSTOR_LUNS];
-	struct se_device *going[VSTOR_LUNS];
+	unsigned int nr_links;
 	struct vstor_luns luns;
 	unsigned int nr_luns;
-	u32 block_size[VSTOR_LUNS];
+	struct vscsi_lun lun[VSTOR_LUNS];
 	bool reservations;
 };
 
@@ -217,6 +229,7 @@ struct vscsi_channel {
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
  * @next_lun: the next logical unit that it resets. Protected by channel.lock
  * @end_lun: the first that it does not
+ * @tries: how often it was given to the target once more
  * @execute: what the target core does, if @cmd does something before
  * @callback: what it has to do at the end, of a COMPARE AND WRITE that has not begun
  * @reservation_work: calls @execute, if that is about reservations
@@ -246,6 +259,7 @@ struct vscsi_request {
 	atomic_t nr_tmrs;
 	u16 next_lun;
 	u16 end_lun;
+	u8 tries;
 	sense_reason_t (*execute)(struct se_cmd *cmd);
 	sense_reason_t (*callback)(struct se_cmd *cmd, bool success, int *post_ret);
 	struct work_struct reservation_work;

@@ -101,9 +101,9 @@ static bool lun_is_to_be_reset(struct vscsi_tpg *tpg, unsigned int lun)
 
 	/* While it is there, so is its backstore. */
 	guard(mutex)(&tpg->lock);
-	backstore = tpg->backstores[lun];
-	if (!backstore)
+	if (!tpg->lun[lun].linked)
 		return false;
+	backstore = tpg->lun[lun].backstore;
 	if (READ_ONCE(backstore->export_count) > 1 && !READ_ONCE(tpg->reservations))
 		return false;
 	return !vscsi_backstore_is_unheard(backstore, UNIT_ATTENTIONS);

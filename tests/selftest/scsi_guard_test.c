@@ -4,6 +4,7 @@
  * than it has given room for, or have it warn, or go on with what is gone.
  */
 #include "fail.h"
+#include "machine.h"
 #include "scsi_life.h"
 
 #define OTHER_LUN	2
@@ -164,6 +165,39 @@ TEST_F(life, copies_behind_a_pass_through)
 		SKIP(return, "the kernel has no kprobes");
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(1000, left);
+}
+
+/* Has scsi_debug's disks tell that their size has changed; 0, or a negative errno */
+static int change_size(const char *gb)
+{
+	return file_write("/sys/bus/pseudo/drivers/scsi_debug/virtual_gb", gb);
+}
+
+/* A device behind pscsi has a unit attention when it is asked MODE SENSE, and is asked again. */
+TEST_F(life, pass_through_that_has_changed)
+{
+	struct scsi_cmd sense = { .cdb = { 0x1a, [2] = 0x3f, [4] = 64 }, .cdb_len = 6,
+				  .dir = DIR_IN, .gpa = MEM_GPA, .bytes = 64 };
+	char dev[32], address[32];
+	struct vstor_reply r;
+	int ret;
+
+	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	if (ret == -ENODEV)
+		SKIP(return, "the kernel has no scsi_debug");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, target_pscsi("p", dev, address));
+	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "pscsi", "p"));
+	settle_other(self->c);
+	EXPECT_EQ(0, change_size("1"));
+	r = ask_other(self->c, sense);
+	EXPECT_EQ(SRB_SUCCESS, r.msg.srb_status);
+	EXPECT_LT(0, r.msg.data_length);
+	/* Another command is told, and what it was told is not left for the next. */
+	EXPECT_EQ(0, change_size("0"));
+	EXPECT_SENSE(ask_other(self->c, cmd_plain(0)), SRB_ERROR, 6, 0x2a, 0x09);
+	EXPECT_GOOD(ask_other(self->c, cmd_plain(0)), 0);
+	other_lun_remove(_metadata, "pscsi", "p");
 }
 
 /* Where the backstore has an lba_map, the target core would write behind the end of a buffer. */

@@ -233,6 +233,43 @@ static struct scsi_vmm other_start(struct __test_metadata *_metadata, const char
 	return other;
 }
 
+/* MODE SENSE of a disk that another guest has reserved: hv_storvsc takes any end for an answer. */
+TEST_F(life, asked_while_it_is_reserved)
+{
+	static const __u8 modes[] = { 0x1a, 0x5a };
+	struct scsi_cmd read = cmd_rw(false, 0, 1, MEM_GPA);
+	struct scsi_vmm other;
+	unsigned int i;
+
+	allow_reservations(_metadata);
+	other = other_start(_metadata, "fileio", "a");
+	OPEN_CHANNEL(&other, 0);
+	ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
+	begin_registered(_metadata, &other.chan[0], other.mem);
+	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, RESERVE, KEY, 0, 0), 24);
+	settle(self->c);
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct scsi_cmd cmd = {
+			.cdb = { modes[i], [2] = 0x3f, [4] = 64 }, .cdb_len = 6, .dir = DIR_IN,
+			.gpa = MEM_GPA, .bytes = 64,
+		};
+		struct vstor_reply r;
+
+		if (i) {
+			cmd.cdb[4] = 0;
+			cmd.cdb[8] = 64;
+			cmd.cdb_len = 10;
+		}
+		r = scsi_do(self->c, &cmd);
+		EXPECT_EQ(SRB_SUCCESS, r.msg.srb_status);
+		EXPECT_LT(0, r.msg.data_length);
+	}
+	EXPECT_SRB(scsi_do(self->c, &read), SRB_ERROR, RESERVATION_CONFLICT, 0);
+	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, CLEAR, KEY, 0, 0), 24);
+	scsi_vmm_stop(&other);
+	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+}
+
 /*
  * A logical unit goes, and waits for a command. Meanwhile its registrations may be freed: another
  * guest's of the same backstore are not looked at.

@@ -271,6 +271,31 @@ TEST_F(life, asked_too_often)
 	EXPECT_EQ(hung + asked, full + good);
 }
 
+/*
+ * Another logical unit has come, and the first command for this one asks what it is: that is
+ * answered, and the next one is told of it.
+ */
+TEST_F(life, asked_before_it_is_told)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+	struct vstor_reply r;
+	unsigned int i;
+
+	settle(self->c);
+	for (i = 0; i < ARRAY_SIZE(asks); i++) {
+		struct scsi_cmd cmd = cmd_asks(i, 0);
+
+		ASSERT_EQ(0, target_add_lun(5, "iblock", "b"));
+		r = scsi_do(self->c, &cmd);
+		EXPECT_EQ(SRB_SUCCESS, r.msg.srb_status);
+		EXPECT_LT(0, r.msg.data_length);
+		EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x3f, 0x0e);
+		EXPECT_GOOD(scsi_do(self->c, &tur), 0);
+		EXPECT_EQ(0, target_remove_lun(5));
+		settle(self->c);
+	}
+}
+
 /* ---- Whose memory that is ---- */
 
 #define CGROUPS		"/sys/fs/cgroup"

@@ -94,6 +94,132 @@ TEST_F(life, names_of_portal_groups)
 	EXPECT_EQ(0, try_mkdir("/sys/kernel/config/target/vmbus/" TARGET_WWPN "/tpgt_0"));
 }
 
+static bool reads_block(struct scsi_chan *c, char *mem, __u8 lun, __u64 lba)
+{
+	struct scsi_cmd cmd = cmd_rw(false, lba, 1, MEM_GPA);
+	struct vstor_reply r;
+
+	cmd.lun = lun;
+	*(__u64 *)mem = ~0ull;
+	r = scsi_do(c, &cmd);
+	return r.msg.srb_status == SRB_SUCCESS && *(__u64 *)mem == lba;
+}
+
+static bool is_absent(struct scsi_chan *c, __u8 lun)
+{
+	struct scsi_cmd tur = cmd_plain(0);
+
+	tur.lun = lun;
+	return scsi_do(c, &tur).msg.srb_status == SRB_INVALID_LUN;
+}
+
+/* Two directories of one number: the logical unit is the one that was first. */
+TEST_F(life, two_names_of_a_lun)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun_dir("lun_0x1", "rd_mcp", "r"));
+	settle(c);
+	EXPECT_TRUE(reads_block(c, mem, 1, 7));
+	EXPECT_EQ(0, target_remove_lun_dir("lun_0x1"));
+	settle(c);
+	EXPECT_TRUE(reads_block(c, mem, 1, 7));
+	/* And the other way round: the second is none, either, when the first is gone */
+	ASSERT_EQ(0, target_add_lun_dir("lun_0x1", "rd_mcp", "r"));
+	EXPECT_EQ(0, target_remove_lun(1));
+	settle(c);
+	EXPECT_TRUE(is_absent(c, 1));
+	ASSERT_EQ(0, target_add_lun(1, "iblock", "b"));
+	EXPECT_EQ(0, target_remove_lun_dir("lun_0x1"));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+	settle(c);
+	EXPECT_TRUE(reads_block(c, mem, 0, 7));
+}
+
+/* Which of the two the session has depends on when they came: it is the right one, or none. */
+TEST_F(life, two_names_before_the_session)
+{
+	struct scsi_vmm *v = &self->vmm;
+	struct scsi_cmd cmd = cmd_rw(false, 7, 1, MEM_GPA);
+	struct scsi_vmm other = { .fd = -1 };
+	struct vstor_reply r;
+	unsigned int i;
+
+	scsi_vmm_stop(v);
+	ASSERT_EQ(0, target_rd_mcp("r", 1 << 20));
+	ASSERT_EQ(0, target_add_lun_dir("lun_0x1", "rd_mcp", "r"));
+	/* An initiator that is new has a new list. */
+	ASSERT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, TARGET_TAG, "NULL") == 0));
+	ASSERT_EQ(0, target_nexus(TARGET_WWPN, TARGET_TAG, "naa.5001405000000004"));
+	scsi_vmm_start(_metadata, &other);
+	ASSERT_EQ(0, scsi_create(&other, 0));
+	OPEN_CHANNEL(&other, 0);
+	ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
+	cmd.lun = 1;
+	for (i = 0; i < 4; i++) {
+		memset(other.mem, 0, BLOCK);
+		r = scsi_do(&other.chan[0], &cmd);
+		/* The disk says which block it is, the memory has zeroes. */
+		EXPECT_TRUE(r.msg.srb_status == SRB_INVALID_LUN ||
+			    r.msg.srb_status == (SRB_ERROR | AUTOSENSE) ||
+			    (r.msg.srb_status == SRB_SUCCESS && *(__u64 *)other.mem == 7));
+	}
+	EXPECT_TRUE(reads_block(&other.chan[0], other.mem, 0, 7));
+	scsi_vmm_stop(&other);
+	EXPECT_TRUE(WAIT_FOR(target_remove_lun_dir("lun_0x1") == 0));
+	EXPECT_EQ(0, target_remove_backstore("rd_mcp", "r"));
+}
+
+/* ---- A device comes while a logical unit goes ---- */
+
+static int remove_lun_0(void *arg)
+{
+	return target_remove_lun(0);
+}
+
+/* A VMM, the session of whose device will be the first of its name */
+static void start_first(struct __test_metadata *_metadata, struct scsi_vmm *v, unsigned int n)
+{
+	char nexus[32];
+
+	snprintf(nexus, sizeof(nexus), "naa.5001405000000%03x", 0x100 + n);
+	EXPECT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, TARGET_TAG, "NULL") == 0));
+	EXPECT_EQ(0, target_nexus(TARGET_WWPN, TARGET_TAG, nexus));
+	scsi_vmm_start(_metadata, v);
+}
+
+/*
+ * The list of the first session of a name is made of what the target core lists, which the logical
+ * unit that goes leaves last. It must not stay in there.
+ */
+TEST_F(life, bound_while_a_lun_goes)
+{
+	unsigned int round, refused = 0;
+
+	scsi_vmm_stop(&self->vmm);
+	for (round = 0; round < 100 && !refused; round++) {
+		struct scsi_vmm other = { .fd = -1 };
+		struct task task;
+		int ret;
+
+		start_first(_metadata, &other, round);
+		task_start(&task, remove_lun_0, NULL);
+		while ((ret = scsi_create(&other, 0)) == -EBUSY)
+			refused++;
+		EXPECT_EQ(0, ret);
+		EXPECT_EQ(0, task_join(&task));
+		ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
+		OPEN_CHANNEL(&other, 0);
+		ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
+		settle(&other.chan[0]);
+		EXPECT_TRUE(reads_block(&other.chan[0], other.mem, 0, 7));
+		scsi_vmm_stop(&other);
+	}
+	EXPECT_LT(0, refused);
+}
+
 /* ---- Backstores ---- */
 
 /*

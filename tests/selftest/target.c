@@ -230,12 +230,12 @@ int target_reservations(bool allow)
 
 #define LUNS	FABRIC "/" TARGET_WWPN "/tpgt_1/lun"
 
-int target_add_lun_of(unsigned int tag, unsigned int lun, const char *kind, const char *name)
+static int add_lun(unsigned int tag, const char *lun, const char *kind, const char *name)
 {
 	char path[256], link[300], to[256];
 	int ret;
 
-	snprintf(path, sizeof(path), FABRIC "/" TARGET_WWPN "/tpgt_%u/lun/lun_%u", tag, lun);
+	snprintf(path, sizeof(path), FABRIC "/" TARGET_WWPN "/tpgt_%u/lun/%s", tag, lun);
 	ret = make(path);
 	snprintf(link, sizeof(link), "%s/%s", path, name);
 	snprintf(to, sizeof(to), ROOT "/core/%s_0/%s", kind, name);
@@ -244,9 +244,27 @@ int target_add_lun_of(unsigned int tag, unsigned int lun, const char *kind, cons
 	return ret;
 }
 
+int target_add_lun_of(unsigned int tag, unsigned int lun, const char *kind, const char *name)
+{
+	char dir[32];
+
+	snprintf(dir, sizeof(dir), "lun_%u", lun);
+	return add_lun(tag, dir, kind, name);
+}
+
 int target_add_lun(unsigned int lun, const char *kind, const char *name)
 {
 	return target_add_lun_of(TARGET_TAG, lun, kind, name);
+}
+
+int target_add_lun_dir(const char *dir, const char *kind, const char *name)
+{
+	return add_lun(TARGET_TAG, dir, kind, name);
+}
+
+int target_remove_lun_dir(const char *dir)
+{
+	return remove_lun(LUNS, dir);
 }
 
 int target_remove_lun(unsigned int lun)

@@ -35,6 +35,9 @@ int target_nexus(const char *wwpn, unsigned int tag, const char *initiator);
 int target_reservations(bool allow);	/* of TARGET_WWPN, TARGET_TAG */
 int target_add_lun(unsigned int lun, const char *kind, const char *name);
 int target_remove_lun(unsigned int lun);
+/* ... whose number is written another way: lun_0x1 */
+int target_add_lun_dir(const char *dir, const char *kind, const char *name);
+int target_remove_lun_dir(const char *dir);
 /* ... of portal group @tag of TARGET_WWPN */
 int target_reservations_of(unsigned int tag, bool allow);
 int target_add_lun_of(unsigned int tag, unsigned int lun, const char *kind, const char *name);

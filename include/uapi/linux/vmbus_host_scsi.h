@@ -19,7 +19,8 @@
  * What CHANNEL_CREATE returns, besides what vmbus_host.h says of it:
  *
  * - ENOENT: there is no target @wwpn, or it has no portal group @tpgt.
- * - EBUSY: another device has that portal group.
+ * - EBUSY: another device has that portal group, or one of its LUNs is just being linked to
+ *   its backstore, or unlinked.
  * - ENOTCONN: the portal group has no nexus; the operator makes one by writing the
  *   initiator's name to its file "nexus".
  * - EINVAL: there is no configuration, it is shorter than its first version, @wwpn is
