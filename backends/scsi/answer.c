@@ -138,7 +138,8 @@ struct vscsi_request *vscsi_request_alloc(struct vscsi_channel *chan)
 	r->ended = false;
 	r->aborted = false;
 	r->absent = false;
-	r->tries = 0;
+	r->again = false;
+	r->attentions = 0;
 	r->admitted = false;
 	r->copy_bytes = 0;
 	return r;

@@ -157,8 +157,10 @@ static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
 		return -EBUSY;
 	if (!tpg->initiator[0])
 		return -ENOTCONN;
+	WRITE_ONCE(tpg->taker, current);
 	sess = target_setup_session(&tpg->se_tpg, 0, 0, TARGET_PROT_NORMAL, tpg->initiator,
 				    NULL, NULL);
+	WRITE_ONCE(tpg->taker, NULL);
 	/* There are no access lists: it has no memory for one of its own. */
 	if (IS_ERR(sess))
 		return PTR_ERR(sess) == -EACCES ? -ENOMEM : PTR_ERR(sess);
@@ -308,7 +310,8 @@ static void lun_changed(struct vscsi_tpg *tpg)
 
 /*
  * There is a directory for each way to write a number: lun_1 and lun_0x1. Of two that are linked
- * the first is the logical unit, until it is gone.
+ * the first is the logical unit, until it is gone. A session that comes later has the other one in
+ * its list, which is none.
  */
 static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
@@ -325,7 +328,7 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun
 	}
 	lun = &tpg->lun[n];
 	if (lun->linked || lun->going) {
-		pr_warn("vmbus_scsi: there is a LUN %llu already: this one is not used\n", n);
+		pr_warn("vmbus_scsi: there are two of LUN %llu: a guest may have none\n", n);
 		return 0;
 	}
 	/* Pass-through takes single pages only. */
@@ -333,6 +336,8 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun
 		   0 : backstore->dev_attrib.block_size);
 	lun->backstore = backstore;
 	WRITE_ONCE(lun->linked, se_lun);
+	/* A command is for a number that has the bit, and is absent if it is not @linked. */
+	smp_mb__before_atomic();
 	set_bit(n, tpg->luns.bits);
 	WRITE_ONCE(tpg->nr_luns, tpg->nr_luns + 1);
 	lun_changed(tpg);
@@ -358,12 +363,18 @@ static bool lun_leaves(struct vscsi_tpg *tpg, struct se_lun *se_lun)
 	return true;
 }
 
-/* From here on the guest hears that there is no such logical unit: Linux lets go of it then. */
+/*
+ * From here on the guest hears that there is no such logical unit: Linux lets go of it then.
+ *
+ * The target core frees the session's registrations with that backstore next, which others look
+ * at; also if this was none of the guest's.
+ */
 static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
-	/* The target core frees the registrations of this session next, which these look at. */
 	if (lun_leaves(to_vscsi_tpg(se_tpg), se_lun))
 		vscsi_reservations_hold(rcu_dereference_raw(se_lun->lun_se_dev));
+	else
+		vscsi_reservations_wait();
 }
 
 /* The logical unit does not know its backstore any more. */
@@ -469,6 +480,22 @@ static int vscsi_yes(struct se_portal_group *se_tpg)
 	return 1;
 }
 
+/*
+ * Initiators that no list names are let in. The target core asks for two reasons: it makes the list
+ * of a session; or it has listed a logical unit, and adds it to the lists of sessions next. A list
+ * that is being made, of what was there before, would not have it, then or ever: so wait for that.
+ */
+static int vscsi_demo_mode(struct se_portal_group *se_tpg)
+{
+	struct vscsi_tpg *tpg = to_vscsi_tpg(se_tpg);
+
+	if (READ_ONCE(tpg->taker) != current) {
+		mutex_lock(&tpg->lock);
+		mutex_unlock(&tpg->lock);
+	}
+	return 1;
+}
+
 static int vscsi_no(struct se_portal_group *se_tpg)
 {
 	return 0;
@@ -508,7 +535,7 @@ static const struct target_core_fabric_ops vscsi_ops = {
 	.tpg_get_wwn = vscsi_get_wwn,
 	.tpg_get_tag = vscsi_get_tag,
 	.tpg_get_inst_index = vscsi_get_index,
-	.tpg_check_demo_mode = vscsi_yes,
+	.tpg_check_demo_mode = vscsi_demo_mode,
 	.tpg_check_demo_mode_cache = vscsi_yes,
 	.tpg_check_demo_mode_write_protect = vscsi_no,
 	.tpg_check_prod_mode_write_protect = vscsi_no,

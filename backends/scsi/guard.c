@@ -207,10 +207,10 @@ static void hold_callback(struct vscsi_request *r)
 }
 
 /*
- * hv_storvsc makes a success of whatever MODE SENSE ends with (vstor_asks()). A unit attention, the
- * state of a port, or another's reservation ends it before it is executed; but for INQUIRY, which
- * the target core knows by its operation code. So MODE SENSE has that one until it is executed, and
- * the unit attention is for the next command.
+ * hv_storvsc makes a success of whatever MODE SENSE ends with (vstor_asks()). A unit attention or
+ * another's reservation ends it before it is executed; but for INQUIRY, which the target core knows
+ * by its operation code. So MODE SENSE has that one until it is executed, and the unit attention is
+ * for the next command.
  */
 static sense_reason_t execute_mode_sense(struct se_cmd *cmd)
 {
@@ -229,6 +229,18 @@ static void let_mode_sense_pass(struct vscsi_request *r)
 	cmd->t_task_cdb[0] = INQUIRY;
 	r->execute = cmd->execute_cmd;
 	cmd->execute_cmd = execute_mode_sense;
+}
+
+/*
+ * A disk is. What a tape or a changer has to say - that it was wound back, or has another medium -
+ * is worth more to a guest whose driver does hear it than an answer to all.
+ */
+static bool is_asked_again(const struct vscsi_request *r)
+{
+	struct se_device *backstore = r->cmd.se_dev;
+
+	return vstor_asks(&r->command) &&
+	       backstore->transport->get_device_type(backstore) == TYPE_DISK;
 }
 
 /*
@@ -280,6 +292,7 @@ sense_reason_t vscsi_guard(struct vscsi_request *r)
 	clear_what_is_read(r);
 	hold_callback(r);
 	let_mode_sense_pass(r);
+	r->again = is_asked_again(r);
 	protect_less(&r->cmd);
 	sync_before_the_answer(&r->cmd);
 	return 0;

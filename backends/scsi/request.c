@@ -34,8 +34,8 @@
  */
 #define ASK_TRIES	50
 #define ASK_MS		20
-/* As often is one asked again that has a unit attention: more than a device has at once. */
-#define ATTENTIONS	8
+/* More unit attentions than a device has at once */
+#define MAX_ATTENTIONS	8
 
 /* ---- Answers without the target ---- */
 
@@ -397,13 +397,14 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 /*
  * Has a command that asks ended with what the guest would take for an answer (vstor_asks()), and
  * is over? A device behind pscsi has a unit attention, or another guest has reset the backstore.
+ * Which are that, vscsi_guard() says.
  */
 static bool is_to_be_asked_again(struct vscsi_request *r)
 {
 	const struct se_cmd *cmd = &r->cmd;
 	struct scsi_sense_hdr sense;
 
-	if (!vstor_asks(&r->command) || r->aborted || r->absent || r->tries == ATTENTIONS)
+	if (!r->again || r->aborted || r->absent || r->attentions == MAX_ATTENTIONS)
 		return false;
 	if (cmd->scsi_status != SAM_STAT_TASK_ABORTED &&
 	    (cmd->scsi_status != SAM_STAT_CHECK_CONDITION ||
@@ -411,7 +412,7 @@ static bool is_to_be_asked_again(struct vscsi_request *r)
 	     sense.sense_key != UNIT_ATTENTION))
 		return false;
 	memset(r->sense, 0, sizeof(r->sense));
-	r->tries++;
+	r->attentions++;
 	return true;
 }
 

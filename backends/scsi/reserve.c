@@ -182,6 +182,16 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
 }
 
 /**
+ * vscsi_reservations_wait() - Wait for what is executed of reservations
+ *
+ * Context: process. Sleeps, but for no guest and no backstore.
+ */
+void vscsi_reservations_wait(void)
+{
+	flush_workqueue(reserve_wq);
+}
+
+/**
  * vscsi_reservations_hold() - A logical unit goes: wait for what is executed of reservations
  * @backstore: its backstore
  *
@@ -198,7 +208,7 @@ void vscsi_reservations_hold(const struct se_device *backstore)
 	if (COMPAT_POST_UNLINK)
 		atomic_inc(going_on(backstore));
 	/* What is queued later is executed later, and sees that. */
-	flush_workqueue(reserve_wq);
+	vscsi_reservations_wait();
 }
 
 /**

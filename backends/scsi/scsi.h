@@ -86,6 +86,7 @@ struct vscsi_lun {
  * @lock: protects what follows
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
+ * @taker: who makes the session of @dev, with @lock. Read without
  * @nr_links: links to backstores, of any number, that are neither being made nor removed
  * @luns: logical units that are there. Read without @lock
  * @nr_luns: how many. Read without @lock
@@ -100,6 +101,7 @@ struct vscsi_tpg {
 	struct mutex lock;
 	char initiator[TRANSPORT_IQN_LEN];
 	struct vscsi_device *dev;
+	struct task_struct *taker;
 	unsigned int nr_links;
 	struct vstor_luns luns;
 	unsigned int nr_luns;
@@ -229,7 +231,8 @@ struct vscsi_channel {
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
  * @next_lun: the next logical unit that it resets. Protected by channel.lock
  * @end_lun: the first that it does not
- * @tries: how often it was given to the target once more
+ * @again: if it ends with a unit attention, it is given to the target once more
+ * @attentions: how often it was
  * @execute: what the target core does, if @cmd does something before
  * @callback: what it has to do at the end, of a COMPARE AND WRITE that has not begun
  * @reservation_work: calls @execute, if that is about reservations
@@ -251,6 +254,7 @@ struct vscsi_request {
 	bool ended;
 	bool aborted;
 	bool absent;
+	bool again;
 	bool admitted;
 	bool spare;
 	u32 copy_bytes;
@@ -259,7 +263,7 @@ struct vscsi_request {
 	atomic_t nr_tmrs;
 	u16 next_lun;
 	u16 end_lun;
-	u8 tries;
+	u8 attentions;
 	sense_reason_t (*execute)(struct se_cmd *cmd);
 	sense_reason_t (*callback)(struct se_cmd *cmd, bool success, int *post_ret);
 	struct work_struct reservation_work;
@@ -339,6 +343,7 @@ int vscsi_reserve_module_init(void);
 void vscsi_reserve_module_exit(void);
 bool vscsi_is_reservation(const struct se_cmd *cmd);
 sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r);
+void vscsi_reservations_wait(void);
 void vscsi_reservations_hold(const struct se_device *backstore);
 void vscsi_reservations_release(const struct se_device *backstore);
 

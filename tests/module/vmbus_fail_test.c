@@ -12,8 +12,14 @@
  *
  * The next command that hands data to vmbus_scsi is that of a tape which has found a block
  * shorter by so many bytes than was asked for: it has data and a CHECK CONDITION.
+ *
+ *	echo "FUNCTION MS" >/sys/module/vmbus_fail_test/parameters/linger
+ *
+ * The next time FUNCTION is done, it takes so many milliseconds to return. What is read there is 1
+ * from when that has begun. "" ends it.
  */
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
@@ -150,6 +156,58 @@ static const struct kernel_param_ops tape_ops = {
 module_param_cb(short_block, &tape_ops, NULL, 0600);
 MODULE_PARM_DESC(short_block, "bytes by which the next read is a tape's short block");
 
+/* ---- A function that takes long ---- */
+
+static bool linger_armed;
+static char linger_function[64];
+static unsigned int linger_ms;
+static atomic_t lingers;
+
+static int linger_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (!atomic_xchg(&lingers, 1))
+		mdelay(linger_ms);
+	return 0;
+}
+
+static struct kretprobe linger;
+
+static int linger_set(const char *val, const struct kernel_param *kp)
+{
+	int ret;
+
+	guard(mutex)(&fail_lock);
+	if (linger_armed)
+		unregister_kretprobe(&linger);
+	linger_armed = false;
+	if (!*skip_spaces(val))
+		return 0;
+	if (sscanf(val, "%63s %u", linger_function, &linger_ms) != 2)
+		return -EINVAL;
+	atomic_set(&lingers, 0);
+	linger = (struct kretprobe){
+		.handler = linger_return,
+		.maxactive = 64,
+		.kp.symbol_name = linger_function,
+	};
+	ret = register_kretprobe(&linger);
+	linger_armed = !ret;
+	return ret;
+}
+
+static int linger_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%d\n", atomic_read(&lingers));
+}
+
+static const struct kernel_param_ops linger_ops = {
+	.set = linger_set,
+	.get = linger_get,
+};
+
+module_param_cb(linger, &linger_ops, NULL, 0600);
+MODULE_PARM_DESC(linger, "function, and milliseconds until it returns, once");
+
 static int __init fail_init(void)
 {
 	return 0;
@@ -161,6 +219,8 @@ static void __exit fail_exit(void)
 	disarm();
 	if (tape_armed)
 		unregister_kprobe(&tape);
+	if (linger_armed)
+		unregister_kretprobe(&linger);
 }
 
 module_init(fail_init);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,10 +32,15 @@ static inline int fail(const char *what)
 	return fail_set(FAIL "fail", what);
 }
 
-/* How often that is still to come; below 0 if it cannot be read */
-static inline int fail_left(void)
+/* "FUNCTION MS"; -EOPNOTSUPP if the kernel has no kprobes */
+static inline int linger(const char *what)
 {
-	int fd = open(FAIL "fail", O_RDONLY | O_CLOEXEC);
+	return fail_set(FAIL "linger", what);
+}
+
+static inline int fail_get(const char *parameter)
+{
+	int fd = open(parameter, O_RDONLY | O_CLOEXEC);
 	char text[16] = "";
 
 	if (fd < 0)
@@ -43,6 +49,18 @@ static inline int fail_left(void)
 		text[0] = '-';
 	close(fd);
 	return text[0] == '-' ? -EIO : atoi(text);
+}
+
+/* How often that is still to come; below 0 if it cannot be read */
+static inline int fail_left(void)
+{
+	return fail_get(FAIL "fail");
+}
+
+/* Has it begun to take long? */
+static inline bool lingers(void)
+{
+	return fail_get(FAIL "linger") == 1;
 }
 
 #endif /* _FAIL_H */
