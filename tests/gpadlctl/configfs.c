@@ -152,6 +152,7 @@ int __wrap_mkdir(const char *path, mode_t mode)
 		directory(path, "attrib");
 		file(path, "attrib/emulate_3pc");
 		file(path, "attrib/max_write_same_len");
+		file(path, "attrib/emulate_fua_write");
 	} else if (is_group(path)) {
 		directory(path, "lun");
 		file(path, "nexus");

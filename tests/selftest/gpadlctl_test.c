@@ -12,6 +12,7 @@
 #include "ctl.h"
 #include "fixture.h"
 #include "fuse.h"
+#include "target.h"
 
 #define TRACES		"/sys/kernel/tracing/instances"
 
@@ -350,6 +351,20 @@ TEST_F(gpadlctl, backstore_with_two_luns)
 	EXPECT_TRUE(exists(GROUP "/lun/lun_0/data/udev_path"));
 	EXPECT_EQ(0, ctl_run(self->text, "disk delete data --force"));
 	EXPECT_FALSE(exists(CORE "rd_mcp_0"));
+}
+
+/* The target takes every write to a device for one that can go past the cache. */
+TEST_F(gpadlctl, disk_of_a_device)
+{
+	char loop[32];
+
+	EXPECT_EQ(0, system("truncate -s 8M " IMAGE));
+	ASSERT_EQ(0, loop_attach(IMAGE, loop, sizeof(loop)));
+	EXPECT_EQ(0, ctl_run(self->text, "disk create data --block %s --wwn " WWN, loop));
+	EXPECT_EQ(0, number_in(GROUP "/lun/lun_0/data/attrib/emulate_fua_write"));
+	EXPECT_EQ(0, ctl_run(self->text, "disk delete data"));
+	EXPECT_TRUE(WAIT_FOR(loop_detach(loop) == 0));
+	EXPECT_EQ(0, unlink(IMAGE));
 }
 
 /* What the target does not take leaves nothing behind. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -269,6 +270,41 @@ static void control_of(const struct disk *d, char *buf, size_t size)
 		snprintf(buf, size, "rd_pages=%llu", d->bytes / sysconf(_SC_PAGESIZE));
 }
 
+/* Can a device write past its cache (FUA)? Of a partition, the whole disk says so. */
+static bool device_has_fua(const char *path)
+{
+	static const char *const queues[] = { "queue", "../queue" };
+	bool has = false;
+	struct stat st;
+	unsigned int i;
+	char *text;
+
+	if (stat(path, &st))
+		return false;
+	for (i = 0; i < sizeof(queues) / sizeof(*queues) && !has; i++) {
+		text = read_file(rooted("/sys/dev/block/%u:%u/%s/fua", major(st.st_rdev),
+					minor(st.st_rdev), queues[i]));
+		has = text && *text == '1';
+		free(text);
+	}
+	return has;
+}
+
+/* What the guest is told that the disk can do */
+static bool set_attributes(const struct disk *d)
+{
+	/* What vmbus_scsi refuses, it is not to be told of. */
+	if (!step_write(rooted("%s/attrib/emulate_3pc", d->backstore), "0") ||
+	    !step_write(rooted("%s/attrib/max_write_same_len", d->backstore), "2048"))
+		return false;
+	/*
+	 * The target says of each device with a write cache that it has FUA, and writes without it
+	 * to one that has not: so the guest is not told, and flushes the cache instead.
+	 */
+	return d->store != STORE_BLOCK || device_has_fua(d->path) ||
+	       step_write(rooted("%s/attrib/emulate_fua_write", d->backstore), "0");
+}
+
 static bool make_backstore(struct made *made, struct disk *d)
 {
 	static const char *const kinds[] = { NULL, "fileio", "iblock", "rd_mcp" };
@@ -287,9 +323,7 @@ static bool make_backstore(struct made *made, struct disk *d)
 		return false;
 	if (!step_write(rooted("%s/enable", d->backstore), "1"))
 		return false;
-	/* What vmbus_scsi refuses, a guest is not to be told of. */
-	if (!step_write(rooted("%s/attrib/emulate_3pc", d->backstore), "0") ||
-	    !step_write(rooted("%s/attrib/max_write_same_len", d->backstore), "2048"))
+	if (!set_attributes(d))
 		return false;
 	/* A guest sees the first 25 digits of it in the disk's NAA name. */
 	snprintf(serial, sizeof(serial), "%s%016llx", d->wwn + strlen("naa."),
