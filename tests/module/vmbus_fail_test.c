@@ -13,10 +13,10 @@
  * The next command that hands data to vmbus_scsi is that of a tape which has found a block
  * shorter by so many bytes than was asked for: it has data and a CHECK CONDITION.
  *
- *	echo "FUNCTION MS" >/sys/module/vmbus_fail_test/parameters/linger
+ *	echo FUNCTION >/sys/module/vmbus_fail_test/parameters/linger
  *
- * The next time FUNCTION is done, it takes so many milliseconds to return. What is read there is 1
- * from when that has begun. "" ends it.
+ * The next time FUNCTION is done, it does not return before "" is written there, or for five
+ * seconds: it keeps a processor busy. What is read there is 1 from when that has begun.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -158,33 +158,46 @@ MODULE_PARM_DESC(short_block, "bytes by which the next read is a tape's short bl
 
 /* ---- A function that takes long ---- */
 
+#define LINGER_MS	5000
+
 static bool linger_armed;
 static char linger_function[64];
-static unsigned int linger_ms;
 static atomic_t lingers;
+static bool linger_ends;
 
 static int linger_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	if (!atomic_xchg(&lingers, 1))
-		mdelay(linger_ms);
+	unsigned int i;
+
+	if (atomic_xchg(&lingers, 1))
+		return 0;
+	for (i = 0; i < LINGER_MS && !READ_ONCE(linger_ends); i++)
+		mdelay(1);
 	return 0;
 }
 
 static struct kretprobe linger;
+
+static void linger_disarm(void)
+{
+	WRITE_ONCE(linger_ends, true);
+	if (linger_armed)
+		unregister_kretprobe(&linger);
+	linger_armed = false;
+}
 
 static int linger_set(const char *val, const struct kernel_param *kp)
 {
 	int ret;
 
 	guard(mutex)(&fail_lock);
-	if (linger_armed)
-		unregister_kretprobe(&linger);
-	linger_armed = false;
+	linger_disarm();
 	if (!*skip_spaces(val))
 		return 0;
-	if (sscanf(val, "%63s %u", linger_function, &linger_ms) != 2)
+	if (sscanf(val, "%63s", linger_function) != 1)
 		return -EINVAL;
 	atomic_set(&lingers, 0);
+	WRITE_ONCE(linger_ends, false);
 	linger = (struct kretprobe){
 		.handler = linger_return,
 		.maxactive = 64,
@@ -206,7 +219,7 @@ static const struct kernel_param_ops linger_ops = {
 };
 
 module_param_cb(linger, &linger_ops, NULL, 0600);
-MODULE_PARM_DESC(linger, "function, and milliseconds until it returns, once");
+MODULE_PARM_DESC(linger, "function that does not return, once");
 
 static int __init fail_init(void)
 {
@@ -219,8 +232,7 @@ static void __exit fail_exit(void)
 	disarm();
 	if (tape_armed)
 		unregister_kprobe(&tape);
-	if (linger_armed)
-		unregister_kretprobe(&linger);
+	linger_disarm();
 }
 
 module_init(fail_init);

@@ -32,7 +32,7 @@ static inline int fail(const char *what)
 	return fail_set(FAIL "fail", what);
 }
 
-/* "FUNCTION MS"; -EOPNOTSUPP if the kernel has no kprobes */
+/* "FUNCTION", or " ", which ends it; -EOPNOTSUPP if the kernel has no kprobes */
 static inline int linger(const char *what)
 {
 	return fail_set(FAIL "linger", what);
@@ -57,7 +57,7 @@ static inline int fail_left(void)
 	return fail_get(FAIL "fail");
 }
 
-/* Has it begun to take long? */
+/* Is it there? */
 static inline bool lingers(void)
 {
 	return fail_get(FAIL "linger") == 1;

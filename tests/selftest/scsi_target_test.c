@@ -183,6 +183,24 @@ static int remove_lun_0(void *arg)
 	return target_remove_lun(0);
 }
 
+static int add_lun_0(void *arg)
+{
+	return target_add_lun(0, "fileio", "a");
+}
+
+/* For longer than it takes to look some times */
+static bool is_blocked(struct task *task)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		if (!task_sleeps(task))
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
 static int create_device(void *arg)
 {
 	return scsi_create(arg, 0);
@@ -201,15 +219,15 @@ TEST_F(life, bound_while_a_lun_goes)
 	scsi_vmm_stop(&self->vmm);
 	start_first(_metadata, &other);
 	/* It is out of the lists that there are. */
-	ret = linger("core_clear_lun_from_tpg 200");
+	ret = linger("core_clear_lun_from_tpg");
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the kernel has no kprobes");
 	ASSERT_EQ(0, ret);
 	task_start(&task, remove_lun_0, NULL);
 	EXPECT_TRUE(WAIT_FOR(lingers()));
 	EXPECT_EQ(-EBUSY, scsi_create(&other, 0));
-	EXPECT_EQ(0, task_join(&task));
 	EXPECT_EQ(0, linger(" "));
+	EXPECT_EQ(0, task_join(&task));
 	EXPECT_EQ(0, scsi_create(&other, 0));
 	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
 	OPEN_CHANNEL(&other, 0);
@@ -223,22 +241,24 @@ TEST_F(life, bound_while_a_lun_goes)
 TEST_F(life, bound_while_a_lun_comes)
 {
 	struct scsi_vmm other = { .fd = -1 };
-	struct task task;
+	struct task create, add;
 	int ret;
 
 	scsi_vmm_stop(&self->vmm);
 	start_first(_metadata, &other);
 	EXPECT_EQ(0, target_remove_lun(0));
 	/* The list is made, and nobody knows of it yet. */
-	ret = linger("core_tpg_add_node_to_devs 200");
+	ret = linger("core_tpg_add_node_to_devs");
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the kernel has no kprobes");
 	ASSERT_EQ(0, ret);
-	task_start(&task, create_device, &other);
+	task_start(&create, create_device, &other);
 	EXPECT_TRUE(WAIT_FOR(lingers()));
-	EXPECT_EQ(0, target_add_lun(0, "fileio", "a"));
-	EXPECT_EQ(0, task_join(&task));
+	task_start(&add, add_lun_0, NULL);
+	EXPECT_TRUE(WAIT_FOR(is_blocked(&add)));
 	EXPECT_EQ(0, linger(" "));
+	EXPECT_EQ(0, task_join(&create));
+	EXPECT_EQ(0, task_join(&add));
 	OPEN_CHANNEL(&other, 0);
 	ASSERT_EQ(0, scsi_init(&other.chan[0], 0x0602));
 	settle(&other.chan[0]);
