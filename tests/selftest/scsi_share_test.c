@@ -289,6 +289,9 @@ TEST_F(life, asked_before_it_is_told)
 		r = scsi_do(self->c, &cmd);
 		EXPECT_EQ(SRB_SUCCESS, r.msg.srb_status);
 		EXPECT_LT(0, r.msg.data_length);
+		/* The length of mode data has one byte, or two. */
+		if (i)
+			EXPECT_EQ(i == 1, self->vmm.mem[32 * HV_PAGE] != 0);
 		EXPECT_SENSE(scsi_do(self->c, &tur), SRB_ERROR, 6, 0x3f, 0x0e);
 		EXPECT_GOOD(scsi_do(self->c, &tur), 0);
 		EXPECT_EQ(0, target_remove_lun(5));
