@@ -16,7 +16,7 @@
  *	echo FUNCTION >/sys/module/vmbus_fail_test/parameters/linger
  *
  * The next time FUNCTION is done, it does not return before "" is written there, or for five
- * seconds: it keeps a processor busy. What is read there is 1 from when that has begun.
+ * seconds: it sleeps, which it must be allowed to. What is read there is 1 from when it does.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -26,8 +26,10 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/ptrace.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/wait.h>
 #include <scsi/scsi_proto.h>
 #include <target/target_core_base.h>
 
@@ -162,27 +164,47 @@ MODULE_PARM_DESC(short_block, "bytes by which the next read is a tape's short bl
 
 static bool linger_armed;
 static char linger_function[64];
-static atomic_t lingers;
+static atomic_t linger_taken;		/* by the first that has come */
+static struct task_struct *linger_task;	/* that is it, as long as it is there */
+static bool lingers;
 static bool linger_ends;
+static DECLARE_WAIT_QUEUE_HEAD(linger_wait);
+static struct kprobe linger;
 
-static int linger_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+/* In place of the function, which is called with whatever it may have been called with */
+static long linger_instead(long a, long b, long c, long d, long e, long f)
 {
-	unsigned int i;
+	long (*fn)(long, long, long, long, long, long) = (void *)linger.addr;
+	long ret = fn(a, b, c, d, e, f);
 
-	if (atomic_xchg(&lingers, 1))
-		return 0;
-	for (i = 0; i < LINGER_MS && !READ_ONCE(linger_ends); i++)
-		mdelay(1);
-	return 0;
+	WRITE_ONCE(lingers, true);
+	wait_event_timeout(linger_wait, READ_ONCE(linger_ends), msecs_to_jiffies(LINGER_MS));
+	WRITE_ONCE(linger_task, NULL);
+	return ret;
 }
 
-static struct kretprobe linger;
+static int linger_enter(struct kprobe *p, struct pt_regs *regs)
+{
+	if (READ_ONCE(linger_task) == current || atomic_xchg(&linger_taken, 1))
+		return 0;
+	WRITE_ONCE(linger_task, current);
+	instruction_pointer_set(regs, (unsigned long)linger_instead);
+	return 1;
+}
+
+/* With one, the other may say where it goes on. */
+static void linger_entered(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+}
 
 static void linger_disarm(void)
 {
 	WRITE_ONCE(linger_ends, true);
+	wake_up(&linger_wait);
+	while (READ_ONCE(linger_task))
+		msleep(20);
 	if (linger_armed)
-		unregister_kretprobe(&linger);
+		unregister_kprobe(&linger);
 	linger_armed = false;
 }
 
@@ -196,21 +218,22 @@ static int linger_set(const char *val, const struct kernel_param *kp)
 		return 0;
 	if (sscanf(val, "%63s", linger_function) != 1)
 		return -EINVAL;
-	atomic_set(&lingers, 0);
-	WRITE_ONCE(linger_ends, false);
-	linger = (struct kretprobe){
-		.handler = linger_return,
-		.maxactive = 64,
-		.kp.symbol_name = linger_function,
+	atomic_set(&linger_taken, 0);
+	lingers = false;
+	linger_ends = false;
+	linger = (struct kprobe){
+		.pre_handler = linger_enter,
+		.post_handler = linger_entered,
+		.symbol_name = linger_function,
 	};
-	ret = register_kretprobe(&linger);
+	ret = register_kprobe(&linger);
 	linger_armed = !ret;
 	return ret;
 }
 
 static int linger_get(char *buf, const struct kernel_param *kp)
 {
-	return sysfs_emit(buf, "%d\n", atomic_read(&lingers));
+	return sysfs_emit(buf, "%d\n", READ_ONCE(lingers));
 }
 
 static const struct kernel_param_ops linger_ops = {
