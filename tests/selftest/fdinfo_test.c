@@ -185,7 +185,9 @@ TEST_F(fdinfo, channel)
 {
 	char *line;
 
-	ASSERT_LT(0, read_text(&self->file));
+	/* The guest hears that it is open a moment before that is so. */
+	EXPECT_TRUE(WAIT_FOR(read_text(&self->file) > 0 &&
+			     has_word(channel_of(&self->file), "state=open")));
 	line = channel_of(&self->file);
 	EXPECT_EQ(RELID, value_of(line, "primary"));
 	EXPECT_TRUE(has_word(line, "index=0"));
