@@ -395,9 +395,9 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
 }
 
 /*
- * Has a command that asks ended with what the guest would take for an answer (vstor_asks()), and
- * is over? A device behind pscsi has a unit attention, or another guest has reset the backstore.
- * Which are that, vscsi_guard() says.
+ * Has a command that asks (vstor_asks()) ended with something passing, which the guest would take
+ * for an answer: a unit attention of a device behind pscsi, or another guest's reset of the
+ * backstore? vscsi_guard() says which commands are given to the target again.
  */
 static bool is_to_be_asked_again(struct vscsi_request *r)
 {

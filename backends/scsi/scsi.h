@@ -86,7 +86,7 @@ struct vscsi_lun {
  * @lock: protects what follows
  * @initiator: name of the nexus; empty if there is none
  * @dev: the device that has it; NULL if none does
- * @taker: who makes the session of @dev, with @lock. Read without
+ * @taker: the task that makes the session of @dev, holding @lock. Read without @lock
  * @nr_links: links to backstores, of any number, that are neither being made nor removed
  * @luns: logical units that are there. Read without @lock
  * @nr_luns: how many. Read without @lock
@@ -231,8 +231,9 @@ struct vscsi_channel {
  * @nr_tmrs: logical units that it waits for, if it is a reset; and one while they are begun
  * @next_lun: the next logical unit that it resets. Protected by channel.lock
  * @end_lun: the first that it does not
- * @again: if it ends with a unit attention, it is given to the target once more
- * @attentions: how often it was
+ * @again: it is given to the target again if it ends with a unit attention, or is aborted by
+ *	another guest's reset
+ * @attentions: how often that has happened
  * @execute: what the target core does, if @cmd does something before
  * @callback: what it has to do at the end, of a COMPARE AND WRITE that has not begun
  * @reservation_work: calls @execute, if that is about reservations
