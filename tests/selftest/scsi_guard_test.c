@@ -32,6 +32,22 @@ static void other_lun_remove(struct __test_metadata *_metadata, const char *kind
 	EXPECT_EQ(0, target_remove_backstore(kind, name));
 }
 
+/* scsi_debug's disk behind pscsi; -ENODEV if the kernel has none */
+static int pass_through_add(struct scsi_chan *c)
+{
+	char dev[32], address[32];
+	int ret;
+
+	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	if (!ret)
+		ret = target_pscsi("p", dev, address);
+	if (!ret)
+		ret = target_add_lun(OTHER_LUN, "pscsi", "p");
+	if (!ret)
+		settle_other(c);
+	return ret;
+}
+
 /* ---- Protection information ---- */
 
 static void protected_lun_add(struct __test_metadata *_metadata, struct scsi_chan *c)
@@ -142,16 +158,12 @@ TEST_F(life, copies_behind_a_pass_through)
 				 .gpa = MEM_GPA, .bytes = 16 };
 	struct scsi_cmd results = { .cdb = { 0x84, [13] = 16 }, .cdb_len = 16, .dir = DIR_IN,
 				    .gpa = MEM_GPA, .bytes = 16 };
-	char dev[32], address[32];
 	int ret, left;
 
-	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	ret = pass_through_add(self->c);
 	if (ret == -ENODEV)
 		SKIP(return, "the kernel has no scsi_debug");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, target_pscsi("p", dev, address));
-	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "pscsi", "p"));
-	settle_other(self->c);
 	ret = fail("blk_execute_rq_nowait 0 1000");
 	EXPECT_SENSE(ask_other(self->c, copy), SRB_ERROR, 5, 0x20, 0);
 	EXPECT_SENSE(ask_other(self->c, results), SRB_ERROR, 5, 0x20, 0);
@@ -178,17 +190,13 @@ TEST_F(life, pass_through_that_has_changed)
 {
 	struct scsi_cmd sense = { .cdb = { 0x1a, [2] = 0x3f, [4] = 64 }, .cdb_len = 6,
 				  .dir = DIR_IN, .gpa = MEM_GPA, .bytes = 64 };
-	char dev[32], address[32];
 	struct vstor_reply r;
 	int ret;
 
-	ret = scsi_debug_disk(dev, sizeof(dev), address, sizeof(address));
+	ret = pass_through_add(self->c);
 	if (ret == -ENODEV)
 		SKIP(return, "the kernel has no scsi_debug");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, target_pscsi("p", dev, address));
-	ASSERT_EQ(0, target_add_lun(OTHER_LUN, "pscsi", "p"));
-	settle_other(self->c);
 	EXPECT_EQ(0, change_size("1"));
 	r = ask_other(self->c, sense);
 	EXPECT_EQ(SRB_SUCCESS, r.msg.srb_status);
