@@ -105,6 +105,8 @@ static void check_execute(const struct vstor_packet *in, size_t len, const u8 *h
 	MUST(cmd.bytes <= max);
 	MUST(!cmd.bytes || (head[1] & HAS_RANGES));
 	MUST(cmd.direction != VSTOR_NO_DATA || !cmd.bytes);
+	/* INQUIRY, MODE SENSE(6) and (10): those whose status hv_storvsc passes over */
+	MUST(vstor_asks(&cmd) == !!memchr("\x12\x1a\x5a", cmd.cdb[0], 3));
 	if (cmd.bytes)
 		check_ranges(data, head[4] < len ? head[4] : len, cmd.bytes);
 	if (vstor_is_absent(&cmd, &luns))
