@@ -130,31 +130,49 @@ static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
 	return found;
 }
 
-/*
- * Is a logical unit being linked or unlinked? The target core lists it earlier than tpg->nr_links
- * counts it, and longer. The list of a new session would have one that goes, and keep it when it
- * is gone.
- */
-static bool links_are_changing(struct vscsi_tpg *tpg)
+/* Is it one of two of its number, and not the guest's? */
+static bool is_second(const struct vscsi_tpg *tpg, const struct se_lun *lun)
 {
+	const struct se_lun *linked;
+
+	linked = lun->unpacked_lun < VSTOR_LUNS ? tpg->lun[lun->unpacked_lun].linked : NULL;
+	return linked && linked != lun;
+}
+
+/*
+ * The list of a new session has what the target core lists. That is one that is being linked or
+ * unlinked, too, earlier than tpg->nr_links counts it, and longer: the list would keep one that
+ * goes when it is gone. And of two of one number it has the later one.
+ */
+static int links_check(struct vscsi_tpg *tpg)
+{
+	bool twice = false;
 	unsigned int nr = 0;
 	struct se_lun *lun;
 
 	lockdep_assert_held(&tpg->lock);
 	mutex_lock(&tpg->se_tpg.tpg_lun_mutex);
-	hlist_for_each_entry(lun, &tpg->se_tpg.tpg_lun_hlist, link)
+	hlist_for_each_entry(lun, &tpg->se_tpg.tpg_lun_hlist, link) {
 		nr++;
+		twice = twice || is_second(tpg, lun);
+	}
 	mutex_unlock(&tpg->se_tpg.tpg_lun_mutex);
-	return nr != tpg->nr_links;
+	if (nr != tpg->nr_links)
+		return -EBUSY;
+	return twice ? -ENOTUNIQ : 0;
 }
 
 static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
 {
 	struct se_session *sess;
+	int ret;
 
 	guard(mutex)(&tpg->lock);
-	if (tpg->dev || links_are_changing(tpg))
+	if (tpg->dev)
 		return -EBUSY;
+	ret = links_check(tpg);
+	if (ret)
+		return ret;
 	if (!tpg->initiator[0])
 		return -ENOTCONN;
 	WRITE_ONCE(tpg->taker, current);
@@ -178,7 +196,8 @@ static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
  *
  * Context: process, may sleep.
  * Return: 0; -ENOENT if there is none; -EBUSY if another device has it, or while a logical unit of
- * it is being linked or unlinked; -ENOTCONN if it has no nexus; -ENOMEM.
+ * it is being linked or unlinked; -ENOTUNIQ if two of its logical units have one number;
+ * -ENOTCONN if it has no nexus; -ENOMEM.
  */
 int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
 {
@@ -310,8 +329,8 @@ static void lun_changed(struct vscsi_tpg *tpg)
 
 /*
  * There is a directory for each way to write a number: lun_1 and lun_0x1. Of two that are linked
- * the first is the logical unit, until it is gone. A session that comes later has the other one in
- * its list, which is none.
+ * the first is the logical unit, until it is gone. Of a session that comes later the list would
+ * have the other one: so none comes while there are two (tpg_take()).
  */
 static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
@@ -328,7 +347,7 @@ static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun
 	}
 	lun = &tpg->lun[n];
 	if (lun->linked || lun->going) {
-		pr_warn("vmbus_scsi: there are two of LUN %llu: a guest may have none\n", n);
+		pr_warn("vmbus_scsi: there are two of LUN %llu: the first is the guest's\n", n);
 		return 0;
 	}
 	/* Pass-through takes single pages only. */
@@ -371,10 +390,9 @@ static bool lun_leaves(struct vscsi_tpg *tpg, struct se_lun *se_lun)
  */
 static void vscsi_pre_unlink(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {
-	if (lun_leaves(to_vscsi_tpg(se_tpg), se_lun))
-		vscsi_reservations_hold(rcu_dereference_raw(se_lun->lun_se_dev));
-	else
-		vscsi_reservations_wait();
+	bool of_guest = lun_leaves(to_vscsi_tpg(se_tpg), se_lun);
+
+	vscsi_reservations_hold(of_guest ? rcu_dereference_raw(se_lun->lun_se_dev) : NULL);
 }
 
 /* The logical unit does not know its backstore any more. */
@@ -385,8 +403,10 @@ vscsi_post_unlink(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 	u64 n = se_lun->unpacked_lun;
 
 	guard(mutex)(&tpg->lock);
-	if (n >= VSTOR_LUNS || tpg->lun[n].going != se_lun)
+	if (n >= VSTOR_LUNS || tpg->lun[n].going != se_lun) {
+		vscsi_reservations_release(NULL);
 		return;
+	}
 	vscsi_reservations_release(tpg->lun[n].backstore);
 	tpg->lun[n].going = NULL;
 	lun_changed(tpg);

@@ -130,7 +130,7 @@ static int request_absent(struct vscsi_request *r)
 	u8 *data;
 	int ret;
 
-	data = kmalloc(VSTOR_ABSENT_DATA, GFP_KERNEL);
+	data = kmalloc(VSTOR_ABSENT_DATA, GFP_KERNEL_ACCOUNT);
 	if (!data)
 		return -ENOMEM;
 	ret = request_map(r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations, of SPC-2 and SPC-3.
+ * Persistent reservations. Those of SPC-2, by RESERVE and RELEASE, are refused: of their holder the
+ * target core keeps a pointer that the end of its session clears while others use it.
  *
  * The target core's take it that initiators mean well, and come one after the other (Linux 6.1 to
  * 7.x). So a portal group has to allow them (attrib/reservations), and where it does:
@@ -11,7 +12,12 @@
  *   PREEMPT AND ABORT waits for the work item that it is executed in, or for others of these;
  *   REGISTER AND MOVE drops a reference twice;
  *   PREEMPT by the key of one's own registration frees that, and goes on with it;
+ *   PREEMPT of all registrants, by key 0, frees that which holds the reservation, and goes on with
+ *   it;
+ *   REGISTER with ALL_TG_PT, if it takes a registration back, may free that which the reservation
+ *   has just gone over to; without access lists it registers nowhere else in any case;
  *   REGISTER with SPEC_I_PT, if it fails, leaves a reference that nobody drops.
+ * - The full status of many registrations is written behind its buffer: there are fewer.
  * - Whoever is registered is told what others do, by an entry that stays until it sends a command:
  *   there is a limit.
  * - A logical unit goes when none of these is executed: its registrations are freed before its
@@ -27,6 +33,8 @@
 #include <linux/atomic.h>
 #include <linux/errno.h>
 #include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include <scsi/scsi_proto.h>
@@ -36,11 +44,14 @@
 #include "scsi.h"
 
 /* Service actions of PERSISTENT RESERVE OUT */
+#define PRO_REGISTER			0x00
 #define PRO_PREEMPT			0x04
 #define PRO_PREEMPT_AND_ABORT		0x05
+#define PRO_REGISTER_AND_IGNORE		0x06
 #define PRO_REGISTER_AND_MOVE		0x07
 /* Its parameter list: two keys, four bytes, and flags */
 #define PRO_PARAMETER_BYTES		24
+#define PRO_ALL_TG_PT			0x04
 #define PRO_SPEC_I_PT			0x08
 /* A service action of PERSISTENT RESERVE IN */
 #define PRI_READ_FULL_STATUS		0x03
@@ -48,18 +59,27 @@
 /* Far more unit attentions than a cluster leaves for a node that is down */
 #define UNIT_ATTENTIONS			1024u
 
+/*
+ * As many registrations as a cluster of 64 nodes has with two ways to the disk. The target core
+ * checks the room for a descriptor of the full status without its first 32 bytes: with the
+ * lengths of this fabric's, it is from the 171st on that one crosses the end of a page.
+ */
+#define REGISTRATIONS			128u
+
 static struct workqueue_struct *reserve_wq;
 
 /*
  * Logical units that are going, counted by their backstore. Where two backstores have one count,
- * guests of one are told "later" for nothing.
+ * guests of one are told "later" for nothing. And those that are none of a guest's, which no
+ * command keeps: nobody knows their backstore when they have gone.
  */
 #define GOING_BITS		6
 static atomic_t going[1 << GOING_BITS];
+static atomic_t others_going;
 
 static atomic_t *going_on(const struct se_device *backstore)
 {
-	return &going[hash_ptr(backstore, GOING_BITS)];
+	return backstore ? &going[hash_ptr(backstore, GOING_BITS)] : &others_going;
 }
 
 static u8 service_action(const struct se_cmd *cmd)
@@ -81,15 +101,55 @@ static sense_reason_t parameters_check(struct se_cmd *cmd)
 	bool bad;
 	u8 *p;
 
-	if (cmd->t_task_cdb[0] != PERSISTENT_RESERVE_OUT || cmd->data_length < PRO_PARAMETER_BYTES)
+	if (cmd->data_length < PRO_PARAMETER_BYTES)
 		return 0;
 	p = transport_kmap_data_sg(cmd);
 	if (!p)
 		return TCM_OUT_OF_RESOURCES;
-	bad = p[20] & PRO_SPEC_I_PT ||
-	      (service_action(cmd) == PRO_PREEMPT && !memcmp(p, p + 8, 8));
+	bad = p[20] & (PRO_SPEC_I_PT | PRO_ALL_TG_PT) ||
+	      (service_action(cmd) == PRO_PREEMPT &&
+	       (!memcmp(p, p + 8, 8) || !memchr_inv(p + 8, 0, 8)));
 	transport_kunmap_data_sg(cmd);
 	return bad ? TCM_INVALID_PARAMETER_LIST : 0;
+}
+
+/* Would a command register one more than there may be? */
+static bool is_one_too_many(const struct se_cmd *cmd)
+{
+	struct t10_reservation *pr = &cmd->se_dev->t10_pr;
+	const struct t10_pr_registration *reg;
+	u8 action = service_action(cmd);
+	unsigned int n = 0;
+
+	if (action != PRO_REGISTER && action != PRO_REGISTER_AND_IGNORE)
+		return false;
+	guard(spinlock)(&pr->registration_lock);
+	list_for_each_entry(reg, &pr->registration_list, pr_reg_list) {
+		if (reg->pr_reg_nacl == cmd->se_sess->se_node_acl)
+			return false;
+		n++;
+	}
+	return n >= REGISTRATIONS;
+}
+
+static sense_reason_t out_check(struct se_cmd *cmd)
+{
+	sense_reason_t reason;
+
+	if (cmd->t_task_cdb[0] != PERSISTENT_RESERVE_OUT)
+		return 0;
+	reason = parameters_check(cmd);
+	if (reason)
+		return reason;
+	/*
+	 * Of TCM_INSUFFICIENT_REGISTRATION_RESOURCES the target core makes an unsupported
+	 * command.
+	 */
+	if (is_one_too_many(cmd))
+		return TCM_INVALID_PARAMETER_LIST;
+	if (vscsi_backstore_is_unheard(cmd->se_dev, UNIT_ATTENTIONS))
+		return TCM_OUT_OF_RESOURCES;
+	return 0;
 }
 
 static sense_reason_t reservation_execute(struct vscsi_request *r)
@@ -101,15 +161,11 @@ static sense_reason_t reservation_execute(struct vscsi_request *r)
 		r->absent = true;
 		return TCM_NON_EXISTENT_LUN;
 	}
-	if (walks_registrations(&r->cmd) && atomic_read(going_on(r->cmd.se_dev)))
+	if (walks_registrations(&r->cmd) &&
+	    (atomic_read(going_on(r->cmd.se_dev)) || atomic_read(&others_going)))
 		return TCM_LUN_BUSY;
-	reason = parameters_check(&r->cmd);
-	if (reason)
-		return reason;
-	if (r->cmd.t_task_cdb[0] == PERSISTENT_RESERVE_OUT &&
-	    vscsi_backstore_is_unheard(r->cmd.se_dev, UNIT_ATTENTIONS))
-		return TCM_OUT_OF_RESOURCES;
-	return r->execute(&r->cmd);
+	reason = out_check(&r->cmd);
+	return reason ?: r->execute(&r->cmd);
 }
 
 static void reservation_work(struct work_struct *work)
@@ -173,6 +229,8 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
 	/* They are the device's, not the target core's. */
 	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH_PGR)
 		return 0;
+	if (opcode != PERSISTENT_RESERVE_IN && opcode != PERSISTENT_RESERVE_OUT)
+		return TCM_UNSUPPORTED_SCSI_OPCODE;
 	if (opcode == PERSISTENT_RESERVE_OUT && (service_action(cmd) == PRO_PREEMPT_AND_ABORT ||
 						 service_action(cmd) == PRO_REGISTER_AND_MOVE))
 		return TCM_INVALID_CDB_FIELD;
@@ -182,23 +240,13 @@ sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r)
 }
 
 /**
- * vscsi_reservations_wait() - Wait for what is executed of reservations
- *
- * Context: process. Sleeps, but for no guest and no backstore.
- */
-void vscsi_reservations_wait(void)
-{
-	flush_workqueue(reserve_wq);
-}
-
-/**
  * vscsi_reservations_hold() - A logical unit goes: wait for what is executed of reservations
- * @backstore: its backstore
+ * @backstore: its backstore; NULL if it is none of a guest's
  *
  * What is executed later finds of the logical unit what struct vscsi_tpg says of it now; and of the
- * others with that backstore, nothing that walks_registrations() is, until
- * vscsi_reservations_release(). There they may wait for nothing: what the logical unit waits for
- * may be behind them in the queue.
+ * others with that backstore (with any, if that is NULL) nothing that walks_registrations() is,
+ * until vscsi_reservations_release(). There they may wait for nothing: what the logical unit
+ * waits for may be behind them in the queue.
  *
  * Context: process. Sleeps, but for no guest and no backstore.
  */
@@ -208,7 +256,7 @@ void vscsi_reservations_hold(const struct se_device *backstore)
 	if (COMPAT_POST_UNLINK)
 		atomic_inc(going_on(backstore));
 	/* What is queued later is executed later, and sees that. */
-	vscsi_reservations_wait();
+	flush_workqueue(reserve_wq);
 }
 
 /**

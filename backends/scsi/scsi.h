@@ -344,7 +344,6 @@ int vscsi_reserve_module_init(void);
 void vscsi_reserve_module_exit(void);
 bool vscsi_is_reservation(const struct se_cmd *cmd);
 sense_reason_t vscsi_reservation_prepare(struct vscsi_request *r);
-void vscsi_reservations_wait(void);
 void vscsi_reservations_hold(const struct se_device *backstore);
 void vscsi_reservations_release(const struct se_device *backstore);
 

@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 
+#include "fail.h"
 #include "scsi_life.h"
 
 #define RESERVATION_CONFLICT	0x18
@@ -13,14 +14,17 @@
 #define SRB_BUSY		0x05
 #define OTHER_TAG		2
 #define MAX_UNHEARD		1024u	/* UNIT_ATTENTIONS */
+#define MAX_REGISTRATIONS	128u	/* REGISTRATIONS */
 #define KEY			0x1122334455667788ull
 
 /* Service actions of PERSISTENT RESERVE OUT and IN, and bits of the former's parameters */
 enum { REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, IGNORE_KEY, MOVE };
 enum { READ_KEYS, READ_RESERVATION, READ_FULL_STATUS = 3 };
+#define ALL_TG_PT	0x04
 #define SPEC_I_PT	0x08
-/* Type of a reservation: exclusive access, registrants only */
+/* Types of a reservation: exclusive access, registrants only, and all registrants */
 #define TYPE		0x06
+#define TYPE_ALL	0x08
 
 struct parameters {
 	__be64 key;
@@ -32,11 +36,11 @@ struct parameters {
 	__u8 ids[4];
 };
 
-static struct vstor_reply pr_out(struct scsi_chan *c, char *mem, unsigned int action, __u64 key,
-				 __u64 new_key, __u8 flags)
+static struct vstor_reply pr_out_type(struct scsi_chan *c, char *mem, unsigned int action,
+				      __u8 type, __u64 key, __u64 new_key, __u8 flags)
 {
 	struct scsi_cmd cmd = {
-		.cdb = { 0x5f, action, TYPE }, .cdb_len = 10, .dir = DIR_OUT, .gpa = MEM_GPA,
+		.cdb = { 0x5f, action, type }, .cdb_len = 10, .dir = DIR_OUT, .gpa = MEM_GPA,
 		.bytes = flags & SPEC_I_PT ? 28 : 24,
 	};
 	struct parameters p = { htobe64(key), htobe64(new_key), .flags = flags };
@@ -46,6 +50,12 @@ static struct vstor_reply pr_out(struct scsi_chan *c, char *mem, unsigned int ac
 	cmd.cdb[8] = cmd.bytes;
 	memcpy(mem, &p, sizeof(p));
 	return scsi_do(c, &cmd);
+}
+
+static struct vstor_reply pr_out(struct scsi_chan *c, char *mem, unsigned int action, __u64 key,
+				 __u64 new_key, __u8 flags)
+{
+	return pr_out_type(c, mem, action, TYPE, key, new_key, flags);
 }
 
 static struct vstor_reply pr_in(struct scsi_chan *c, unsigned int action)
@@ -86,19 +96,26 @@ static void begin_registered(struct __test_metadata *_metadata, struct scsi_chan
 
 /* ---- Reservations ---- */
 
-TEST_F(life, reservations_are_not_allowed)
+/* RESERVE and RELEASE */
+static void expect_no_plain_ones(struct __test_metadata *_metadata, struct scsi_chan *c)
 {
 	static const __u8 plain[] = { 0x16, 0x17, 0x56, 0x57 };
-	char *mem = self->vmm.mem;
 	struct scsi_cmd cmd;
 	unsigned int i;
 
-	settle(self->c);
 	for (i = 0; i < ARRAY_SIZE(plain); i++) {
 		cmd = cmd_plain(plain[i]);
 		cmd.cdb_len = plain[i] & 0x40 ? 10 : 6;
-		EXPECT_SENSE(scsi_do(self->c, &cmd), SRB_ERROR, 5, 0x20, 0);
+		EXPECT_SENSE(scsi_do(c, &cmd), SRB_ERROR, 5, 0x20, 0);
 	}
+}
+
+TEST_F(life, reservations_are_not_allowed)
+{
+	char *mem = self->vmm.mem;
+
+	settle(self->c);
+	expect_no_plain_ones(_metadata, self->c);
 	EXPECT_SENSE(pr_out(self->c, mem, REGISTER, 0, KEY, 0), SRB_ERROR, 5, 0x20, 0);
 	EXPECT_SENSE(pr_in(self->c, READ_KEYS), SRB_ERROR, 5, 0x20, 0);
 }
@@ -121,6 +138,17 @@ TEST_F(life, reserved_and_released)
 	EXPECT_GOOD(pr_out(c, mem, CLEAR, KEY, 0, 0), 24);
 	EXPECT_GOOD(pr_in(c, READ_KEYS), 8);
 	EXPECT_EQ(0, pr_list(mem));
+}
+
+/*
+ * Of whose holder the target core keeps a pointer that may dangle: not even where they are
+ * allowed
+ */
+TEST_F(life, plain_reservations)
+{
+	settle(self->c);
+	allow_reservations(_metadata);
+	expect_no_plain_ones(_metadata, self->c);
 }
 
 /* It frees the registration of the one who asks, and goes on with it. */
@@ -151,7 +179,10 @@ TEST_F(life, service_actions_that_are_refused)
 	EXPECT_EQ(0, scsi_op(c, OP_RESET_BUS).msg.status);
 }
 
-/* Whoever removes the logical unit then waits for a reference that nobody drops. */
+/*
+ * Whoever removes the logical unit then waits for a reference that nobody drops; and what all ports
+ * have in common frees the registration that holds the reservation.
+ */
 TEST_F(life, registers_others)
 {
 	char *mem = self->vmm.mem;
@@ -160,6 +191,7 @@ TEST_F(life, registers_others)
 	settle(c);
 	allow_reservations(_metadata);
 	EXPECT_SENSE(pr_out(c, mem, REGISTER, 0, KEY, SPEC_I_PT), SRB_ERROR, 5, 0x26, 0);
+	EXPECT_SENSE(pr_out(c, mem, REGISTER, 0, KEY, ALL_TG_PT), SRB_ERROR, 5, 0x26, 0);
 	EXPECT_GOOD(pr_in(c, READ_KEYS), 8);
 	EXPECT_EQ(0, target_remove_lun(0));
 	ASSERT_EQ(0, target_add_lun(0, "fileio", "a"));
@@ -168,7 +200,11 @@ TEST_F(life, registers_others)
 /* Guests that do not know each other read it. */
 TEST_F(life, read_only_disk_is_not_reserved)
 {
-	struct scsi_cmd reserve = cmd_plain(0x16), tur = cmd_plain(0);
+	struct scsi_cmd reserve = {
+		.cdb = { 0x5f, REGISTER, [8] = 24 }, .cdb_len = 10, .dir = DIR_OUT,
+		.gpa = MEM_GPA, .bytes = 24, .lun = 2,
+	};
+	struct scsi_cmd tur = cmd_plain(0);
 	unsigned int i;
 	char loop[32];
 
@@ -178,7 +214,6 @@ TEST_F(life, read_only_disk_is_not_reserved)
 	ASSERT_EQ(0, target_add_lun(2, "iblock", "ro"));
 	settle(self->c);
 	tur.lun = 2;
-	reserve.lun = 2;
 	for (i = 0; i < 4; i++)
 		scsi_do(self->c, &tur);
 	EXPECT_SENSE(scsi_do(self->c, &reserve), SRB_ERROR, 7, 0x27, 0);
@@ -233,6 +268,113 @@ static struct scsi_vmm other_start(struct __test_metadata *_metadata, const char
 	return other;
 }
 
+static void other_stop(struct __test_metadata *_metadata, struct scsi_vmm *other)
+{
+	scsi_vmm_stop(other);
+	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+}
+
+/* It frees the registration that holds the reservation, and goes on with it. */
+TEST_F(life, preempts_all_registrants)
+{
+	struct scsi_chan *c = self->c, *o;
+	char *mem = self->vmm.mem;
+	struct scsi_vmm other;
+
+	begin_registered(_metadata, c, mem);
+	EXPECT_GOOD(pr_out_type(c, mem, RESERVE, TYPE_ALL, KEY, 0, 0), 24);
+	other = other_start(_metadata, "fileio", "a");
+	OPEN_CHANNEL(&other, 0);
+	o = &other.chan[0];
+	ASSERT_EQ(0, scsi_init(o, 0x0602));
+	settle(o);
+	EXPECT_GOOD(pr_out(o, other.mem, REGISTER, 0, KEY + 1, 0), 24);
+	EXPECT_SENSE(pr_out_type(o, other.mem, PREEMPT, TYPE_ALL, KEY + 1, 0, 0), SRB_ERROR, 5,
+		     0x26, 0);
+	/* Both are registered still. */
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 24);
+	/* What another cluster does when a node has failed */
+	EXPECT_GOOD(pr_out_type(o, other.mem, PREEMPT, TYPE_ALL, KEY + 1, KEY, 0), 24);
+	EXPECT_GOOD(pr_in(o, READ_RESERVATION), 24);
+	EXPECT_GOOD(pr_out(o, other.mem, CLEAR, KEY + 1, 0, 0), 24);
+	other_stop(_metadata, &other);
+}
+
+/* A guest under another name, @nr */
+static void next_start(struct __test_metadata *_metadata, struct scsi_vmm *v, unsigned int nr)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "naa.5001405000001%03u", nr);
+	EXPECT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, OTHER_TAG, "NULL") == 0));
+	EXPECT_EQ(0, target_nexus(TARGET_WWPN, OTHER_TAG, name));
+	scsi_vmm_start(_metadata, v);
+	v->config.tpgt = OTHER_TAG;
+	EXPECT_EQ(0, scsi_create(v, 0));
+	OPEN_CHANNEL(v, 0);
+	ASSERT_EQ(0, scsi_init(&v->chan[0], 0x0602));
+	settle(&v->chan[0]);
+}
+
+/* The target core writes their full status behind its buffer. Registrations outlive sessions. */
+TEST_F_TIMEOUT(life, many_registrations, 120)
+{
+	struct scsi_chan *c = self->c;
+	char *mem = self->vmm.mem;
+	struct scsi_vmm other;
+	struct vstor_reply r;
+	unsigned int i;
+
+	begin_registered(_metadata, c, mem);
+	other = other_start(_metadata, "fileio", "a");
+	for (i = 1; i <= MAX_REGISTRATIONS; i++) {
+		scsi_vmm_stop(&other);
+		next_start(_metadata, &other, i);
+		r = pr_out(&other.chan[0], other.mem, REGISTER, 0, KEY + i, 0);
+		if (i < MAX_REGISTRATIONS)
+			EXPECT_GOOD(r, 24);
+	}
+	EXPECT_SENSE(r, SRB_ERROR, 5, 0x26, 0);
+	EXPECT_SENSE(pr_out(&other.chan[0], other.mem, IGNORE_KEY, 0, KEY, 0), SRB_ERROR, 5, 0x26,
+		     0);
+	/* One goes: another one may come. */
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, KEY, 0, 0), 24);
+	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, REGISTER, 0, KEY, 0), 24);
+	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, CLEAR, KEY, 0, 0), 24);
+	other_stop(_metadata, &other);
+}
+
+static int remove_lun_300(void *arg)
+{
+	return target_remove_lun(300);
+}
+
+/* The registrations of one that is none of the guest's may be freed, too: they are its nexus'. */
+TEST_F(life, registers_while_another_number_goes)
+{
+	char *mem = self->vmm.mem;
+	struct scsi_chan *c = self->c;
+	struct task task;
+	int ret;
+
+	ASSERT_EQ(0, target_add_lun(300, "iblock", "b"));
+	begin_registered(_metadata, c, mem);
+	ret = linger("core_clear_lun_from_tpg");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_EQ(0, ret);
+	task_start(&task, remove_lun_300, NULL);
+	EXPECT_TRUE(WAIT_FOR(lingers()));
+	/* It hears that the list of logical units has changed. */
+	settle(c);
+	EXPECT_SRB(pr_out(c, mem, REGISTER, KEY, KEY + 1, 0), SRB_BUSY, BUSY, 0);
+	EXPECT_SRB(pr_in(c, READ_FULL_STATUS), SRB_BUSY, BUSY, 0);
+	EXPECT_GOOD(pr_in(c, READ_KEYS), 16);
+	EXPECT_EQ(0, linger(" "));
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_GOOD(pr_out(c, mem, REGISTER, KEY, 0, 0), 24);
+}
+
 /* MODE SENSE of a disk that another guest has reserved: hv_storvsc takes any end for an answer. */
 TEST_F(life, asked_while_it_is_reserved)
 {
@@ -266,8 +408,7 @@ TEST_F(life, asked_while_it_is_reserved)
 	}
 	EXPECT_SRB(scsi_do(self->c, &read), SRB_ERROR, RESERVATION_CONFLICT, 0);
 	EXPECT_GOOD(pr_out(&other.chan[0], other.mem, CLEAR, KEY, 0, 0), 24);
-	scsi_vmm_stop(&other);
-	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+	other_stop(_metadata, &other);
 }
 
 /*
@@ -306,8 +447,7 @@ TEST_F(life, registers_while_another_one_goes)
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(SRB_SUCCESS, pr_in(o, READ_FULL_STATUS).msg.srb_status);
 	EXPECT_GOOD(pr_out(o, mem, REGISTER, KEY, 0, 0), 24);
-	scsi_vmm_stop(&other);
-	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+	other_stop(_metadata, &other);
 	ASSERT_EQ(0, target_add_lun(HUNG_LUN, "iblock", "b"));
 }
 
@@ -344,8 +484,7 @@ TEST_F(life, releases_that_nobody_hears_of)
 	       .msg.scsi_status == CHECK_CONDITION && i--)
 		;
 	EXPECT_GOOD(pr_out(c, mem, RESERVE, KEY, 0, 0), 24);
-	scsi_vmm_stop(&other);
-	EXPECT_TRUE(WAIT_FOR(target_remove(TARGET_WWPN, OTHER_TAG) == 0));
+	other_stop(_metadata, &other);
 }
 
 /* ---- What else the target core has for guests ---- */
