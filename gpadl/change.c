@@ -366,6 +366,9 @@ int gpadl_mem_set_regions(struct gpadl_mem *mem, const struct vmbus_gpa_region *
 
 	if (flags & ~VMBUS_GPA_REGIONS_RETIRE)
 		return -EOPNOTSUPP;
+	/* Who keeps the address space changing, and changes regions all the time, is waited for. */
+	if (atomic_read(&mem->nr_ending) >= VMBUS_GPA_REGION_SLOTS)
+		flush_workqueue(mem->watch_wq);
 	c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!c)
 		return -ENOMEM;
@@ -413,6 +416,7 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
 	xa_init_flags(&mem->blocks[true], XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&mem->stale_blocks);
 	INIT_DELAYED_WORK(&mem->stale_work, gpadl_regions_stale_work);
+	atomic_set(&mem->nr_ending, 0);
 	atomic_set(&mem->nr_lingering, 0);
 	RCU_INIT_POINTER(mem->table, table);
 	return 0;
@@ -425,8 +429,7 @@ int gpadl_mem_init_regions(struct gpadl_mem *mem, const struct gpadl_mem_ops *op
  * As far as nothing is mapped of them. The others go with their last mapping, without
  * anybody being asked for it. Allocates nothing: it is done before the memory goes.
  *
- * Context: process, may sleep for as long as the VMM likes: until no change of its memory is
- * under way.
+ * Context: process, may sleep. Does not wait for changes of the VMM's memory.
  */
 void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 {
@@ -443,7 +446,7 @@ void gpadl_mem_clear_regions(struct gpadl_mem *mem)
 	for (i = 0; i < old->nr; i++)
 		gpadl_region_retire(old->regions[i]);
 	for (i = 0; i < old->nr; i++)
-		gpadl_region_retired(old->regions[i]);
+		gpadl_region_queue_end(old->regions[i]);
 	gpadl_region_table_put(old);
 	mutex_unlock(&mem->change_lock);
 	/* It would hold the partition for a second, for nothing. */

@@ -198,7 +198,9 @@ static int channel_start(struct vmbus_gpadl_channel *chan)
  *   * %-EBUSY: it has one with that @relid
  *   * %-EAGAIN: the process may have no more threads, or the user no more channels
  *   * %-ENOMEM: no memory
+ *   * %-EINVAL: the process may have no threads: it has done unshare(CLONE_NEWPID)
  *   * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
+ *   * %-EINTR: it is being killed
  */
 struct vmbus_gpadl_channel *
 vmbus_gpadl_channel_create(struct vmbus_partition *p, u32 relid,

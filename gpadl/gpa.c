@@ -117,6 +117,7 @@ static int request_map(struct gpa_request *r, u32 flags, bool nowait)
 	if (READ_ONCE(r->tearing_down) || READ_ONCE(chan->rescinded)) {
 		/* Nobody has written to them. */
 		gpadl_request_unpin(r, false);
+		gpadl_mapping_unuse_regions(&r->map);
 		return -ESHUTDOWN;
 	}
 	return 0;
@@ -283,6 +284,11 @@ void vmbus_gpa_unmap(struct vmbus_mapping *map)
 		return;
 	late = !gpadl_request_is_dirty(r);
 	trace_vmbus_gpa_unmap(r, late);
+	/*
+	 * Not by the work item: it may wait for ever, and what is resident is not to wait for
+	 * that.
+	 */
+	gpadl_mapping_unuse_regions(&r->map);
 	if (late) {
 		gpadl_request_put_late(r);
 		return;

@@ -455,7 +455,7 @@ void gpadl_request_put_late(struct gpa_request *r)
 }
 
 /**
- * gpadl_request_unpin() - Unpin what a request has pinned, and let go of its regions
+ * gpadl_request_unpin() - Unpin what a request has pinned
  * @r: the request
  * @dirty: see that the pages are dirty, if they were mapped for writing
  *
@@ -465,7 +465,6 @@ void gpadl_request_unpin(struct gpa_request *r, bool dirty)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_request_unpin, r, dirty);
 	gpadl_mapping_drop(&r->map, dirty && r->map.writable);
-	gpadl_mapping_unuse_regions(&r->map);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
 

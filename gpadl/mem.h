@@ -69,6 +69,8 @@ struct gpadl_mem_ops {
  *	of one
  * @table: current table; read under RCU, written under both locks
  * @no_regions: the table for the end; NULL when it is that
+ * @watch_wq: ends watches, one after the other, which may wait for as long as the VMM likes
+ * @nr_ending: what is to be done there
  * @nr_lingering: regions that were removed and still have users or work to be done. Each
  *	holds the partition
  * @block_lock: protects @blocks and what stands in them. No page is pinned under it, nor the VMM
@@ -90,6 +92,7 @@ struct gpadl_mem {
 	int id;
 	const struct gpadl_mem_ops *ops;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *watch_wq;
 	struct task_struct *owner;
 	const struct cred *cred;
 	struct user_struct *user;
@@ -99,6 +102,7 @@ struct gpadl_mem {
 	bool switching;
 	struct gpadl_region_table __rcu *table;
 	struct gpadl_region_table *no_regions;
+	atomic_t nr_ending;
 	atomic_t nr_lingering;
 	struct mutex block_lock;
 	struct xarray blocks[2];

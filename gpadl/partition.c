@@ -40,6 +40,7 @@ static void partition_free_work(struct work_struct *work)
 	WARN_ON_ONCE(!xa_empty(&p->channels) || !xa_empty(&p->handles));
 	gpadl_reply_queue_destroy(&p->replies);
 	gpadl_mem_drop_regions(&p->mem);
+	destroy_workqueue(p->watch_wq);
 	destroy_workqueue(p->drop_wq);
 	gpadl_mem_destroy(&p->mem);
 	if (p->ops->release)
@@ -181,14 +182,17 @@ static int partition_alloc_queues(struct vmbus_partition *p)
 {
 	/* Of its own: a VMM that changes its memory without end keeps nobody else waiting. */
 	p->drop_wq = alloc_ordered_workqueue("vmbus_drop/%d", 0, p->id);
+	p->watch_wq = alloc_ordered_workqueue("vmbus_watch/%d", 0, p->id);
 	p->late_wq = alloc_ordered_workqueue("vmbus_late/%d", 0, p->id);
 	p->free_wq = alloc_ordered_workqueue("vmbus_free/%d", 0, p->id);
-	if (p->drop_wq && p->late_wq && p->free_wq)
+	if (p->drop_wq && p->watch_wq && p->late_wq && p->free_wq)
 		return 0;
 	if (p->free_wq)
 		destroy_workqueue(p->free_wq);
 	if (p->late_wq)
 		destroy_workqueue(p->late_wq);
+	if (p->watch_wq)
+		destroy_workqueue(p->watch_wq);
 	if (p->drop_wq)
 		destroy_workqueue(p->drop_wq);
 	return -ENOMEM;
@@ -216,6 +220,7 @@ static int partition_init(struct vmbus_partition *p)
 	if (ret)
 		goto err_id;
 	p->mem.wq = p->drop_wq;
+	p->mem.watch_wq = p->watch_wq;
 	return 0;
 
 err_id:

@@ -4,13 +4,14 @@
  *
  * References: a reply that waits, and each look-up of a GPADL, holds the GPADL; a busy
  * GPADL holds itself; a GPADL holds its channel; a channel holds its partition; a
- * partition holds the address space (mmgrab) and its owner. What has no reference left
- * is freed by a work item, so that any thread may drop the last one under any lock.
+ * partition holds the address space (mmgrab) and its owner. A channel and a partition without
+ * a reference are freed by a work item, so that any thread may drop the last one under any lock.
  *
  * Lock order: rx_mutex > GPADL lock > lock of an xarray > reply queue lock;
  * rx_mutex > pool_lock of a channel.
  * vmbus_gpadl_map() and vmbus_gpadl_unmap() take no rx_mutex. Nothing is held while
- * pages are pinned or a callback runs, but for wake(), which says so.
+ * pages are pinned, but change_lock by a change of regions; nor while a callback runs, but for
+ * wake(), which says so.
  */
 #ifndef _GPADL_PRIV_H
 #define _GPADL_PRIV_H
@@ -104,7 +105,8 @@ enum gpadl_state {
  * @counts: of &enum gpadl_reason
  * @debugfs: directory
  * @user: whose it is
- * @drop_wq: lets go of its regions, which may wait for changes of the VMM's memory
+ * @drop_wq: unpins what its regions have pinned
+ * @watch_wq: lets go of its regions then, which may wait for changes of the VMM's memory
  * @late_wq: unpins what unmaps of requests have left, which may wait for a FUSE server
  * @free_wq: frees its channels, which may wait until the VMM's threads run
  * @clear_work: removes its regions when it was put; holds a reference while pending
@@ -138,6 +140,7 @@ struct vmbus_partition {
 	struct dentry *debugfs;
 	struct gpadl_user *user;
 	struct workqueue_struct *drop_wq;
+	struct workqueue_struct *watch_wq;
 	struct workqueue_struct *late_wq;
 	struct workqueue_struct *free_wq;
 	struct work_struct clear_work;

@@ -312,14 +312,29 @@ static void region_unpin(struct gpadl_region *region)
 	kvfree_rcu(r, rcu);
 }
 
+static void region_end_work(struct work_struct *work)
+{
+	struct gpadl_region *region = container_of(work, struct gpadl_region, end_work);
+
+	gpadl_watch_end(&region->watch);
+	atomic_dec(&region->mem->nr_ending);
+	region_work_done(region);
+}
+
+/* In a queue of its own: what else is to be unpinned does not wait for it. */
+static void region_end_later(struct gpadl_region *region)
+{
+	atomic_inc(&region->mem->nr_ending);
+	queue_work(region->mem->watch_wq, &region->end_work);
+}
+
 static void region_drop_work(struct work_struct *work)
 {
 	struct gpadl_region *region = container_of(work, struct gpadl_region, drop_work);
 
 	region_unpin(region);
 	gpadl_regions_trim(region->mem);
-	gpadl_watch_end(&region->watch);
-	region_work_done(region);
+	region_end_later(region);
 }
 
 /**
@@ -345,6 +360,7 @@ struct gpadl_region *gpadl_region_alloc(struct gpadl_mem *mem,
 	region->watch.slot = desc->slot;
 	region->watch.users = &region->users;
 	INIT_WORK(&region->drop_work, region_drop_work);
+	INIT_WORK(&region->end_work, region_end_work);
 	refcount_set(&region->users, 1);
 	refcount_set(&region->ref, 1);
 	return region;
@@ -393,7 +409,7 @@ void gpadl_region_end(struct gpadl_region *region)
  * @region: the region, in no table that a map can find
  *
  * What it has pinned goes now, or with the last mapping of it. For gpadl_regions_trim() next, and
- * then for gpadl_region_retired(), while a table that lists it is held.
+ * then for gpadl_region_retired() or gpadl_region_queue_end(), while a table that lists it is held.
  *
  * Context: process, may sleep.
  */
@@ -426,6 +442,18 @@ void gpadl_region_retired(struct gpadl_region *region)
 		return;
 	gpadl_watch_end(&region->watch);
 	region_work_done(region);
+}
+
+/**
+ * gpadl_region_queue_end() - gpadl_region_retired() by a work item
+ * @region: the region
+ *
+ * Context: any but NMI.
+ */
+void gpadl_region_queue_end(struct gpadl_region *region)
+{
+	if (region->unused)
+		region_end_later(region);
 }
 
 /**
@@ -598,6 +626,7 @@ void gpadl_regions_trim(struct gpadl_mem *mem)
 			continue;
 		block_trim(mem, table, r->blocks[0]);
 		block_trim(mem, table, r->blocks[r->nr_claimed - 1]);
+		cond_resched();
 	}
 	mutex_unlock(&mem->block_lock);
 	gpadl_mem_account_end(&acct);

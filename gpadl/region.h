@@ -30,11 +30,13 @@ struct gpadl_pfn_list;
  * @huge: what was pinned of it last, by the run, was of a hugetlb page. A guess: what is pinned
  *	next need not be
  * @watch: notices changes of its addresses; from before it is published until @users is 0
- * @drop_work: lets go of all that when the last user goes
+ * @drop_work: lets go of what is pinned when the last user goes
+ * @end_work: ends @watch then
  * @failures: count of the machine's memory errors when @resident was last marked for them
  * @gone: it is not set any more: all of @users are mappings. Protected by
  *	gpadl_mem.block_lock
- * @unused: nothing of it was mapped when it was not set any more; for gpadl_region_retired()
+ * @unused: nothing of it was mapped when it was not set any more; for what follows on
+ *	gpadl_region_retire()
  * @users: 1 for being set, until @gone, and 1 for each mapping with pages in it; 0 once
  *	it is removed and nothing of it is mapped, for good
  * @ref: keeps the memory of this structure: 1 for each table that lists it, and 1 from when it
@@ -48,6 +50,7 @@ struct gpadl_region {
 	bool huge;
 	struct gpadl_watch watch;
 	struct work_struct drop_work;
+	struct work_struct end_work;
 	unsigned long failures;
 	bool gone;
 	bool unused;
@@ -86,6 +89,7 @@ int gpadl_region_begin(struct gpadl_region *region);
 void gpadl_region_end(struct gpadl_region *region);
 void gpadl_region_retire(struct gpadl_region *region);
 void gpadl_region_retired(struct gpadl_region *region);
+void gpadl_region_queue_end(struct gpadl_region *region);
 void gpadl_region_queue_drop(struct gpadl_region *region);
 void gpadl_regions_queue_stale(struct gpadl_mem *mem);
 void gpadl_regions_drop_stale(struct gpadl_mem *mem, struct gpadl_block *only);

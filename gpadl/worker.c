@@ -241,7 +241,9 @@ static void worker_end_work(struct vmbus_gpadl_work *work)
  *   * 0
  *   * %-EAGAIN: the process may have no more threads (RLIMIT_NPROC, pids.max)
  *   * %-ENOMEM: no memory
+ *   * %-EINVAL: it may have none at all: it has done unshare(CLONE_NEWPID)
  *   * %-ERESTARTNOINTR: a signal waits for the process; to be returned from its system call
+ *   * %-EINTR: it is being killed
  */
 int gpadl_worker_create(struct gpadl_worker *w, const char *name)
 {

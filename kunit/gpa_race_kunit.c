@@ -357,7 +357,7 @@ VM_CASE(all_is_put_and_late)
 	vmbus_gpa_unmap(map);
 }
 
-/* That work may take for ever. What is resident, and not mapped, goes beside it. */
+/* That work may take for ever. What is resident, and not mapped any more, goes beside it. */
 VM_CASE(resident_goes_beside_late_work)
 {
 	struct vmbus_partition *p = vm->p;
@@ -365,10 +365,15 @@ VM_CASE(resident_goes_beside_late_work)
 	struct vm_blocker_wq b;
 	s64 left;
 
-	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_FREE_SLOT, VMBUS_GPA_REGION_RESIDENT,
-					       VM_HOLE_PFN, 64, vm_hva(vm, VM_BIG_PFN)));
+	KUNIT_ASSERT_EQ(test, 0, vm_set_region(vm, VM_HIGH, VMBUS_GPA_REGION_RESIDENT,
+					       VM_HIGH_PFN, VM_HIGH_PAGES,
+					       vm_hva(vm, VM_HIGH_PFN)));
 	KUNIT_EXPECT_NE(test, atomic64_read(&p->mem.pinned), 0);
-	packet(vm, VM_LOW_PFN, 1);
+	/* A page on demand, and one that is resident */
+	vm_begin(vm);
+	vm_range(vm, VM_LOW_PFN, 1);
+	vm_range(vm, VM_HIGH_PFN, 1);
+	vm_fill_gpadl(vm);
 	KUNIT_ASSERT_EQ(test, gpa_send(vm, 0, &map), 0);
 	folio_clear_dirty(page_folio(sg_page(map->sgl)));
 	gpa_block_wq(&b, p->late_wq);

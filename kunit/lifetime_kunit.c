@@ -328,6 +328,11 @@ static struct workqueue_struct *drop_wq_of(struct vmbus_partition *p)
 	return p->drop_wq;
 }
 
+static struct workqueue_struct *watch_wq_of(struct vmbus_partition *p)
+{
+	return p->watch_wq;
+}
+
 static struct workqueue_struct *free_wq_of(struct vmbus_partition *p)
 {
 	return p->free_wq;
@@ -341,6 +346,7 @@ struct hold_up {
 /* Where what is done for a partition may wait for its VMM */
 static const struct hold_up hold_ups[] = {
 	{ "regions that go", drop_wq_of },
+	{ "changes of memory", watch_wq_of },
 	{ "a worker that is stopped", free_wq_of },
 };
 

@@ -73,6 +73,7 @@ void vm_flush_frees(struct vmbus_partition *p)
 	flush_workqueue(p->late_wq);
 	flush_workqueue(p->free_wq);
 	flush_workqueue(p->drop_wq);
+	flush_workqueue(p->watch_wq);
 	flush_workqueue(gpadl_wq);
 }
 

@@ -452,6 +452,93 @@ VM_CASE(pins_go_before_the_watches)
 	KUNIT_EXPECT_EQ(test, watches_ended, 2);
 }
 
+static int task_run_work(struct vm_task *t)
+{
+	struct work_struct *work = t->arg;
+
+	work->func(work);
+	return 0;
+}
+
+/* Run a work item that is queued, and waits in its queue, in a thread of the test's */
+static void run_work(struct vm *vm, struct work_struct *work)
+{
+	KUNIT_EXPECT_TRUE(vm->test, cancel_work(work));
+	vm_join(vm_start_with(vm, task_run_work, NULL, 0, 0, work));
+}
+
+/* Nor do pins wait for the watch of another region that went earlier: its end is elsewhere. */
+VM_CASE(pins_go_beside_the_watches)
+{
+	struct vmbus_partition *p = vm->p;
+	struct vmbus_mapping *mapping;
+	struct gpadl_region *region;
+	struct vm_blocker_wq b;
+
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT + 1, PFN + 0x4000, 4,
+					      first_block(vm) + GPADL_BLOCK_SIZE));
+	region = vm_region(vm, VM_FREE_SLOT);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 2);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	mapping = vm_mapping(vm->c[0].chan, VM_HANDLE);
+	KUNIT_EXPECT_EQ(test, charged(vm), 8);
+	gpa_block_wq(&b, p->drop_wq);
+	vm_put_channel(&vm->c[0]);
+	vm_put_channel(&vm->c[1]);
+	watches_ended = 0;
+	kunit_activate_static_stub(test, gpadl_watch_end, end_when_nothing_is_pinned);
+	vm_put_partition(vm);
+	/* The one that is not mapped */
+	run_work(vm, &p->clear_work);
+	KUNIT_EXPECT_EQ(test, charged(vm), 4);
+	vmbus_gpadl_unmap(mapping);
+	run_work(vm, &region->drop_work);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	kunit_deactivate_static_stub(test, gpadl_watch_end);
+	KUNIT_EXPECT_EQ(test, watches_ended, 0);
+	gpa_unblock_wq(&b);
+	/* vm_exit() waits for it to be released. */
+}
+
+static int task_set_both(struct vm_task *t)
+{
+	struct vm *vm = t->vm;
+
+	return set_resident(vm, VM_FREE_SLOT + 1, PFN + 0x4000, 2 * GPADL_BLOCK_PAGES,
+			    first_block(vm));
+}
+
+/* A VMM that changes regions faster than their watches end is waited for. */
+VM_CASE(watches_that_do_not_end_are_bounded)
+{
+	struct vmbus_gpa_region gone = { .slot = VM_FREE_SLOT };
+	struct vm_blocker_wq b;
+	struct vm_task *changer;
+
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 2);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_ASSERT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &gone, 1,
+							     VMBUS_GPA_REGIONS_RETIRE));
+	gpa_block_wq(&b, vm->p->watch_wq);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	flush_workqueue(vm->p->drop_wq);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_ending), 1);
+	KUNIT_EXPECT_EQ(test, charged(vm), 0);
+	/* There is room for more. */
+	KUNIT_EXPECT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	atomic_add(VMBUS_GPA_REGION_SLOTS, &vm->p->mem.nr_ending);
+	changer = vm_start(vm, task_set_both, NULL, 0, 0);
+	vm_wait_blocked(changer);
+	KUNIT_EXPECT_FALSE(test, vm_is_done(changer));
+	atomic_sub(VMBUS_GPA_REGION_SLOTS, &vm->p->mem.nr_ending);
+	gpa_unblock_wq(&b);
+	KUNIT_EXPECT_EQ(test, vm_join(changer), 0);
+	flush_workqueue(vm->p->watch_wq);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_ending), 0);
+}
+
 /* The work item would hold the partition, for nothing: what has been replaced goes with it. */
 VM_CASE(partition_goes_before_what_was_replaced)
 {
@@ -475,14 +562,6 @@ VM_CASE(partition_goes_before_what_was_replaced)
 }
 
 /* ---- What others let go of meanwhile ---- */
-
-static int task_set_both(struct vm_task *t)
-{
-	struct vm *vm = t->vm;
-
-	return set_resident(vm, VM_FREE_SLOT + 1, PFN + 0x4000, 2 * GPADL_BLOCK_PAGES,
-			    first_block(vm));
-}
 
 /*
  * A region of two blocks, of which another has the second pinned; that one is gone, but for a
@@ -643,6 +722,8 @@ static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(replaced_in_two_blocks),
 	KUNIT_CASE(replaced_beside_a_read_only_region),
 	KUNIT_CASE(pins_go_before_the_watches),
+	KUNIT_CASE(pins_go_beside_the_watches),
+	KUNIT_CASE(watches_that_do_not_end_are_bounded),
 	KUNIT_CASE(partition_goes_before_what_was_replaced),
 	KUNIT_CASE(block_goes_while_the_other_is_pinned),
 	KUNIT_CASE(block_goes_and_the_limit_is_lowered),

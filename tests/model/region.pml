@@ -17,7 +17,8 @@
  *
  * Left out: memory that is pinned on demand: its pins are the mapping's own (request.pml has the
  * change of regions under it); addresses without a page, memory errors, and what fails; the memory
- * of tables and regions (gpadl_region_put()), which is freed by counts; requests; a guest that
+ * of tables and regions (gpadl_region_put()), which is freed by counts; that who changes regions waits
+ * for watches that end; requests; a guest that
  * tears down what is being mapped while its VMM sets regions (gpadl_moves(): it counts with what
  * it names now). And a page that goes does not come at another address in the same change, so that
  * nobody who has looked since is asked for it in vain: KUnit's retire suite has that.
@@ -79,7 +80,7 @@ byte watched, marked, gone;	/* gpadl_watch, its marks; gpadl_region.gone */
 byte t0[CHANGES + 2] = NONE, t1[CHANGES + 2] = NONE;
 byte table;			/* in force; its number is its generation */
 bool switching;
-byte lingering, due_drop;
+byte lingering, due_drop, due_end;
 bool due_stale, due_clear;
 byte ref;			/* of the partition */
 bool working;			/* an item of its work is under way */
@@ -123,6 +124,7 @@ inline put()
 		/* gpadl_mem_drop_regions() */
 		assert(shares == 0 && leaf[0] == 0 && leaf[1] == 0 && stale == 0);
 		assert(watched == 0 && lingering == 0 && due_drop == 0 && !due_stale);
+		assert(due_end == 0);
 		freed = true
 	:: else
 	fi
@@ -593,7 +595,7 @@ inline work_done()
 	}
 }
 
-/* gpadl_region_retire(), gpadl_region_retired() */
+/* gpadl_region_retire(), and gpadl_region_retired(), or gpadl_region_queue_end() of the last close */
 inline retire_region(r)
 {
 	atomic {
@@ -610,8 +612,12 @@ inline retire_region(r)
 	if
 	:: atomic { zero -> zero = false };
 		region_unpin(r);
-		watch_end(r);
-		work_done()
+		if
+		:: atomic { dead -> due_end = due_end | bit(r) }
+		:: !dead ->
+			watch_end(r);
+			work_done()
+		fi
 	:: atomic { !zero -> skip }
 	fi
 }
@@ -630,6 +636,25 @@ inline retire_regions()
 	   };
 		retire_region(r)
 	:: atomic { todo == 0 -> r = 0; break }
+	od
+}
+
+/* What the partition's watch_wq runs: region_end_work() */
+proctype ends()
+{
+	byte r;
+
+end:	do
+	:: atomic { due_end != 0 ->
+		r = 0;
+		do
+		:: (due_end & bit(r)) == 0 -> r++
+		:: else -> break
+		od
+	   };
+		watch_end(r);
+		atomic { due_end = due_end & ~bit(r); r = 0 };
+		work_done()
 	od
 }
 
@@ -655,10 +680,11 @@ end:	do
 		:: broken(TRIM_FORGOTTEN)
 		:: else -> atomic { t = table }; trim()
 		fi;
-		watch_end(r);
-		r = 0;
-		work_done();
-		working = false
+		atomic {
+			due_end = due_end | bit(r);
+			r = 0;
+			working = false
+		}
 	/* gpadl_regions_stale_work() */
 	:: atomic { due_stale -> due_stale = false; working = true };
 		drop_stale();
@@ -928,7 +954,7 @@ inline set_regions()
 	trim()
 }
 
-#define is_settled	(maps_left == 0 && due_drop == 0 && !due_stale && !working && \
+#define is_settled	(maps_left == 0 && due_drop == 0 && due_end == 0 && !due_stale && !working && \
 			 nr_active == 0)
 #define is_pinned(a)	((leaf[a] != 0) == is_in(table, a))
 
@@ -997,6 +1023,7 @@ init
 		want[0] = 1;
 		want[1] = 3;
 		run map(1);
-		run work()
+		run work();
+		run ends()
 	}
 }

@@ -20,7 +20,7 @@
  *
  * Left out: what comes after the destroy. A pool with nothing but late requests is its
  * channel's no more then, so that another one can be made. A change of regions asks for nothing
- * that the backend has unmapped: what that still pins keeps its region lingering, and nobody has
+ * that the backend has unmapped: what that still pins is no region's any more, and nobody has
  * it mapped. And that a region which was retired is set again, where it was or elsewhere: what
  * is mapped of it counts again, or does not. Which pages count is a matter of tables that are
  * compared, not of what happens at the same time: KUnit's retire suite has it.
@@ -129,7 +129,12 @@ inline unpin(r)
 {
 	assert(pinned[r]);
 	assert(!freed);
-	pinned[r] = false;
+	pinned[r] = false
+}
+
+/* gpadl_mapping_unuse_regions() */
+inline unuse(r)
+{
 	user[r] = false
 }
 
@@ -192,6 +197,7 @@ inline map(r)
 		if
 		:: !failed && (tearing_down[r] || rescinded) ->
 			unpin(r);
+			unuse(r);
 			failed = true
 		:: else
 		fi;
@@ -259,7 +265,8 @@ end:	do
 	:: atomic { state[0] == GPA_MAPPED && !hangs -> r = 0; state[r] = GPA_UNMAPPING }; goto unmap
 	:: atomic { state[1] == GPA_MAPPED && !hangs -> r = 1; state[r] = GPA_UNMAPPING }; goto unmap
 	od;
-unmap:	if
+unmap:	unuse(r);
+	if
 	:: true -> unpin(r);
 		if
 		:: broken(UNPIN_TWICE) -> unpin(r)

@@ -612,9 +612,11 @@ TEST(memory_that_changes_outlives_its_vmm)
 	kill_it(_metadata, pid);
 	/* The worst may happen. */
 	usleep(300000);
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+	EXPECT_EQ(0, workers_in("vmbus_drop", 'D'));
 	EXPECT_EQ(0, kill(-pid, SIGKILL));
 	EXPECT_TRUE(WAIT_FOR(partitions_left() == 0));
-	EXPECT_EQ(0, workers_in("vmbus_drop", 'D'));
+	EXPECT_EQ(0, workers_in("vmbus_watch", 'D'));
 	expect_nothing_pinned(_metadata);
 }
 
