@@ -435,8 +435,8 @@ static int gpadl_finish_map(struct gpadl *g, bool write, struct gpadl_mapping *m
  * also if it fails in the end: another one may get %-ENOMEM for that.
  *
  * Of several errors, the one that is returned is the first in the list below, but: %-ESRCH of a
- * thread that was killed and %-EINTR come before %-EACCES, and %-ENOMEM of RLIMIT_MEMLOCK before
- * %-EFAULT of memory that cannot be pinned.
+ * thread that was killed and %-EINTR come before %-EACCES of a read-only region, and %-ENOMEM of
+ * RLIMIT_MEMLOCK before %-EFAULT of memory that cannot be pinned.
  *
  * Does what VmbChannelMapGpadl() of vmbkmcl.sys does.
  *

@@ -6,11 +6,11 @@
  * one of its channels. Both live until the mapper says that nothing calls in any more
  * (ops->release()); the file itself may be long closed then.
  *
- * Lock order: guest.lock > vmbus_device.lock > locks of the mapper's reply queue;
- * guest.lock > read_lock.
+ * Lock order: guest.lock or backends_lock > vmbus_device.lock > lock of the mapper's reply queue;
+ * guest.lock > the mapper's rx_mutex; guest.lock > read_lock > lock of the reply queue.
  * vmbus_endpoint.signal_lock and the ring locks are innermost, and are not nested; but
  * host_events.lock can be taken under any of them. No callback of a backend is called with
- * a lock held.
+ * a lock held, but for show(), with show_lock.
  */
 #ifndef _VMBUS_HOST_PRIV_H
 #define _VMBUS_HOST_PRIV_H

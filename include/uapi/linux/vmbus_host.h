@@ -257,7 +257,7 @@ struct vmbus_host_offer {
  * configuration; and what the backend says of its configuration.
  *
  * The channel has a thread of its own, which is one of the calling process: EAGAIN if
- * that may have no more.
+ * that may have no more, EINVAL if it has done unshare(CLONE_NEWPID), and may have none.
  */
 struct vmbus_host_channel_create {
 	__u32 size;
