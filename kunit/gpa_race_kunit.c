@@ -403,6 +403,7 @@ VM_CASE(all_is_put_and_a_region_takes_long)
 	vm_put_channel(&vm->c[1]);
 	vm_put_partition(vm);
 	flush_workqueue(p->drop_wq);
+	flush_workqueue(p->watch_wq);
 	gpa_block_wq(&b, p->drop_wq);
 	vmbus_gpa_unmap(map);
 	KUNIT_EXPECT_EQ(test, vm_await_release(&vm->c[0]), 1);

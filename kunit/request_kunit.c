@@ -312,6 +312,7 @@ VM_CASE(last_of_a_region_with_interrupts_off)
 	vmbus_gpa_unmap(map);
 	local_irq_enable();
 	flush_workqueue(vm->p->drop_wq);
+	flush_workqueue(vm->p->watch_wq);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_lingering), 0);
 	vm_check(vm);
 }

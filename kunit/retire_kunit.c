@@ -150,6 +150,7 @@ VM_CASE(watch_holds_nothing)
 	unmap(vm, VM_HANDLE);
 	/* The region that has gone holds it, too, until its pages are let go. */
 	flush_workqueue(vm->p->drop_wq);
+	flush_workqueue(vm->p->watch_wq);
 	vm_check(vm);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&vm->p->stuck_work));
 	KUNIT_EXPECT_EQ(test, refcount_read(&vm->p->ref), refs);
