@@ -119,17 +119,18 @@ static bool is_one_too_many(const struct se_cmd *cmd)
 	struct t10_reservation *pr = &cmd->se_dev->t10_pr;
 	const struct t10_pr_registration *reg;
 	u8 action = service_action(cmd);
+	bool registered = false;
 	unsigned int n = 0;
 
 	if (action != PRO_REGISTER && action != PRO_REGISTER_AND_IGNORE)
 		return false;
-	guard(spinlock)(&pr->registration_lock);
+	spin_lock(&pr->registration_lock);
 	list_for_each_entry(reg, &pr->registration_list, pr_reg_list) {
-		if (reg->pr_reg_nacl == cmd->se_sess->se_node_acl)
-			return false;
+		registered = registered || reg->pr_reg_nacl == cmd->se_sess->se_node_acl;
 		n++;
 	}
-	return n >= REGISTRATIONS;
+	spin_unlock(&pr->registration_lock);
+	return n >= REGISTRATIONS && !registered;
 }
 
 static sense_reason_t out_check(struct se_cmd *cmd)
