@@ -489,6 +489,18 @@ TEST_F(events, destroyed_has_no_events)
 	EXPECT_NO_EVENT(self->vmm.fd);
 }
 
+/* But for what answers the VMM itself */
+TEST_F(events, done_outlives_the_channel)
+{
+	hold_a_gpadl(_metadata, &self->vmm);
+	EXPECT_EQ(-EINPROGRESS, vmm_rescind_start(self->vmm.fd, RELID));
+	EXPECT_EQ(0, backend_unmap(self->vmm.backend, HANDLE));
+	EXPECT_TRUE(WAIT_FOR(event_waits(self->vmm.fd)));
+	EXPECT_EQ(0, vmm_destroy(self->vmm.fd, RELID));
+	EXPECT_DONE(self->vmm.fd, RELID, VMBUS_HOST_CHANNEL_RESCIND);
+	EXPECT_NO_EVENT(self->vmm.fd);
+}
+
 /* Replies of a channel that is being destroyed come until it is. */
 TEST_F(events, destroyed_has_no_replies)
 {
