@@ -265,8 +265,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_gpa_map_nowait, VMBUS_GPADL_NS);
  * @map: the mapping; not the backend's any more when this returns
  *
  * When this returns the pages are unpinned, and dirty if they were mapped for writing; but if
- * one is not, as writeback has cleaned it meanwhile or the map has not marked it (it did not wait),
- * a work item does both soon. Cannot fail. A second unmap,
+ * one is not, as writeback has cleaned it meanwhile, or the map has not marked it (it did not wait,
+ * or somebody had the page's lock), a work item does both soon. Cannot fail. A second unmap,
  * and one of a GPADL's mapping, is a bug of the backend: it warns once and does nothing.
  *
  * Context: any but NMI; interrupts may be off. On PREEMPT_RT, where the lock that it takes can

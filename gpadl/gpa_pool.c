@@ -424,7 +424,7 @@ void gpadl_request_put(struct gpa_request *r)
 
 /**
  * gpadl_request_put_late() - End a request in a thread that may sleep
- * @r: the request, UNMAPPING, with pages that are to be marked dirty
+ * @r: the request, UNMAPPING, with pages that are to be marked dirty; it uses no region
  *
  * Context: any but NMI.
  */
@@ -457,14 +457,14 @@ void gpadl_request_put_late(struct gpa_request *r)
 /**
  * gpadl_request_unpin() - Unpin what a request has pinned
  * @r: the request
- * @dirty: see that the pages are dirty, if they were mapped for writing
+ * @dirty: see that the pages, which were mapped for writing, are dirty
  *
  * Context: any but NMI; process, if @dirty. Allocates nothing.
  */
 void gpadl_request_unpin(struct gpa_request *r, bool dirty)
 {
 	KUNIT_STATIC_STUB_REDIRECT(gpadl_request_unpin, r, dirty);
-	gpadl_mapping_drop(&r->map, dirty && r->map.writable);
+	gpadl_mapping_drop(&r->map, dirty);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_request_unpin);
 

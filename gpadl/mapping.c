@@ -216,7 +216,7 @@ static __always_inline void lookup_unuse_regions(const struct gpadl_lookup *look
 
 /**
  * gpadl_mapping_unuse_regions() - Undo gpadl_mapping_use_regions()
- * @m: the mapping, with nothing pinned
+ * @m: the mapping, with nothing in its regions that is used; pins of its own may be left
  *
  * Context: any but NMI.
  */

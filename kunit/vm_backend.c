@@ -69,7 +69,6 @@ void vm_flush_frees(struct vmbus_partition *p)
 {
 	/* A channel is freed after a grace period. */
 	rcu_barrier();
-	/* What unmaps have left is the last that uses a region. */
 	flush_workqueue(p->late_wq);
 	flush_workqueue(p->free_wq);
 	flush_workqueue(p->drop_wq);

@@ -130,13 +130,13 @@ static struct vscsi_tpg *tpg_find(const char *wwpn, u16 tag)
 	return found;
 }
 
-/* Is it one of two of its number, and not the guest's? */
+/*
+ * Was another one of its number there when it was linked? Then it is none, also when that is
+ * gone.
+ */
 static bool is_second(const struct vscsi_tpg *tpg, const struct se_lun *lun)
 {
-	const struct se_lun *linked;
-
-	linked = lun->unpacked_lun < VSTOR_LUNS ? tpg->lun[lun->unpacked_lun].linked : NULL;
-	return linked && linked != lun;
+	return lun->unpacked_lun < VSTOR_LUNS && tpg->lun[lun->unpacked_lun].linked != lun;
 }
 
 /*

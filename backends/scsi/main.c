@@ -133,7 +133,7 @@ static void __exit vscsi_exit(void)
 {
 	vmbus_backend_unregister(&vscsi_backend);
 	vscsi_fabric_unregister();
-	/* Who has called vscsi_write_pending() may be on its way back: see vscsi_tpg_unbind(). */
+	/* What calls the target core last may be on its way back: see vscsi_tpg_unbind(). */
 	synchronize_rcu_tasks();
 	vscsi_reserve_module_exit();
 	destroy_workqueue(vscsi_wq);

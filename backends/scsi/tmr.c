@@ -18,6 +18,7 @@
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -95,13 +96,27 @@ bool vscsi_backstore_is_unheard(struct se_device *backstore, unsigned int most)
 	return many;
 }
 
-static bool lun_is_to_be_reset(struct vscsi_tpg *tpg, unsigned int lun)
+/* Is a logical unit what the target core would reset by its number? See vscsi_post_link(). */
+static bool lun_is_known_as(struct se_session *sess, unsigned int lun, const struct se_lun *linked)
 {
+	const struct se_dev_entry *entry;
+	bool known = false;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(entry, &sess->se_node_acl->lun_entry_hlist, link)
+		known = known || (entry->mapped_lun == lun && entry->se_lun == linked);
+	rcu_read_unlock();
+	return known;
+}
+
+static bool lun_is_to_be_reset(struct vscsi_device *dev, unsigned int lun)
+{
+	struct vscsi_tpg *tpg = dev->tpg;
 	struct se_device *backstore;
 
 	/* While it is there, so is its backstore. */
 	guard(mutex)(&tpg->lock);
-	if (!tpg->lun[lun].linked)
+	if (!tpg->lun[lun].linked || !lun_is_known_as(dev->sess, lun, tpg->lun[lun].linked))
 		return false;
 	backstore = tpg->lun[lun].backstore;
 	if (READ_ONCE(backstore->export_count) > 1 && !READ_ONCE(tpg->reservations))
@@ -137,7 +152,7 @@ static bool reset_lun(struct vscsi_tmr *tmr)
 {
 	struct vscsi_device *dev = tmr->r->chan->dev;
 
-	if (!lun_is_to_be_reset(dev->tpg, tmr->lun)) {
+	if (!lun_is_to_be_reset(dev, tmr->lun)) {
 		queue_delayed_work(vscsi_wq, &tmr->wait, 0);
 		return true;
 	}

@@ -204,7 +204,7 @@ TEST_F(life, read_only_disk_is_not_reserved)
 		.cdb = { 0x5f, REGISTER, [8] = 24 }, .cdb_len = 10, .dir = DIR_OUT,
 		.gpa = MEM_GPA, .bytes = 24, .lun = 2,
 	};
-	struct scsi_cmd tur = cmd_plain(0);
+	struct scsi_cmd plain = cmd_plain(0x16), tur = cmd_plain(0);
 	unsigned int i;
 	char loop[32];
 
@@ -216,7 +216,9 @@ TEST_F(life, read_only_disk_is_not_reserved)
 	tur.lun = 2;
 	for (i = 0; i < 4; i++)
 		scsi_do(self->c, &tur);
+	plain.lun = 2;
 	EXPECT_SENSE(scsi_do(self->c, &reserve), SRB_ERROR, 7, 0x27, 0);
+	EXPECT_SENSE(scsi_do(self->c, &plain), SRB_ERROR, 7, 0x27, 0);
 	EXPECT_GOOD(scsi_do(self->c, &tur), 0);
 	EXPECT_EQ(0, target_remove_lun(2));
 	EXPECT_EQ(0, target_remove_backstore("iblock", "ro"));

@@ -156,6 +156,14 @@ TEST_F(life, two_names_before_the_session)
 	ASSERT_EQ(0, target_add_lun_dir("lun_0x1", "rd_mcp", "r"));
 	start_first(_metadata, &other);
 	EXPECT_EQ(-ENOTUNIQ, scsi_create(&other, 0));
+	/*
+	 * Nor while the later one is there alone: it would have the other's number when that
+	 * returns.
+	 */
+	EXPECT_EQ(0, target_remove_lun(1));
+	EXPECT_EQ(-ENOTUNIQ, scsi_create(&other, 0));
+	ASSERT_EQ(0, target_add_lun(1, "iblock", "b"));
+	EXPECT_EQ(-ENOTUNIQ, scsi_create(&other, 0));
 	EXPECT_EQ(0, target_remove_lun_dir("lun_0x1"));
 	ASSERT_EQ(0, scsi_create(&other, 0));
 	OPEN_CHANNEL(&other, 0);

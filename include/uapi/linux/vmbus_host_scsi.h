@@ -21,7 +21,8 @@
  * - ENOENT: there is no target @wwpn, or it has no portal group @tpgt.
  * - EBUSY: another device has that portal group, or one of its LUNs is just being linked to
  *   its backstore, or unlinked.
- * - ENOTUNIQ: it has two LUNs of one number, as "lun_1" and "lun_0x1" are.
+ * - ENOTUNIQ: it has a LUN that was linked while there was one of that number, as "lun_1"
+ *   and "lun_0x1" are: none can be had before that one is unlinked.
  * - ENOTCONN: the portal group has no nexus; the operator makes one by writing the
  *   initiator's name to its file "nexus".
  * - EINVAL: there is no configuration, it is shorter than its first version, @wwpn is
