@@ -196,8 +196,8 @@ static int tpg_take(struct vscsi_tpg *tpg, struct vscsi_device *dev)
  *
  * Context: process, may sleep.
  * Return: 0; -ENOENT if there is none; -EBUSY if another device has it, or while a logical unit of
- * it is being linked or unlinked; -ENOTUNIQ if two of its logical units have one number;
- * -ENOTCONN if it has no nexus; -ENOMEM.
+ * it is being linked or unlinked; -ENOTUNIQ if one was linked while there was another of its
+ * number; -ENOTCONN if it has no nexus; -ENOMEM.
  */
 int vscsi_tpg_bind(struct vscsi_device *dev, const char *wwpn, u16 tag)
 {
@@ -330,7 +330,7 @@ static void lun_changed(struct vscsi_tpg *tpg)
 /*
  * There is a directory for each way to write a number: lun_1 and lun_0x1. Of two that are linked
  * the first is the logical unit, until it is gone. Of a session that comes later the list would
- * have the other one: so none comes while there are two (tpg_take()).
+ * have the other one: so none comes before that is unlinked (links_check()).
  */
 static int vscsi_post_link(struct se_portal_group *se_tpg, struct se_lun *se_lun)
 {

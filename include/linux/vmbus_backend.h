@@ -118,8 +118,7 @@ struct vmbus_offer {
  *	of the same handle tells, after the unmap: -ENOENT, it has been torn down;
  *	-ESHUTDOWN, the channel is rescinded; 0, its pages are elsewhere now (or it is a new
  *	GPADL of that number); -EFAULT, they are in no region; -EACCES, for writing, in one
- *	that is read-only now. Optional for a backend that arms
- *	none.
+ *	that is read-only now. Optional for a backend that arms none.
  * @retarget: The guest wants to have the channel's interrupts on another virtual
  *	processor, vmbus_endpoint_target_vp(): what goes with it may move. The interrupts
  *	themselves are the VMM's business. Optional.

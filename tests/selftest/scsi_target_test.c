@@ -146,7 +146,7 @@ static void start_first(struct __test_metadata *_metadata, struct scsi_vmm *v)
 	scsi_vmm_start(_metadata, v);
 }
 
-/* The session would have the later one: there is none before one of them is gone. */
+/* The session would have the later one: there is none before that is gone. */
 TEST_F(life, two_names_before_the_session)
 {
 	struct scsi_vmm other = { .fd = -1 };
