@@ -211,7 +211,8 @@ static int worker_start_kthread(struct gpadl_worker *w, const char *name)
 	task = kthread_create(worker_kthread, w, "%s", name);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	if (!(current->flags & PF_KTHREAD))
+	/* Not so where a process has a vhost_task: gpadl_worker_create() */
+	if (!COMPAT_HAS_VHOST_TASK && !(current->flags & PF_KTHREAD))
 		ret = cgroup_attach_task_all(current, task);
 	if (ret) {
 		kthread_stop(task);

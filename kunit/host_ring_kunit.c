@@ -9,6 +9,7 @@
 #include <linux/bottom_half.h>
 #include <linux/completion.h>
 #include <linux/jiffies.h>
+#include <linux/kasan.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/percpu-refcount.h>
@@ -19,6 +20,7 @@
 #include "gpadl/priv.h"
 #include "host/host.h"
 #include "host_test.h"
+#include "ring_test.h"
 #include "suites.h"
 
 /* ---- The backend ---- */
@@ -216,6 +218,22 @@ static void most_room_that_there_can_be(struct kunit *test)
 	endpoint_of_ring_put(ep);
 }
 
+/* The guest would take what lies behind it for the rest of its descriptor. */
+static void room_for_less_than_a_packet(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_ring(test);
+	const size_t least = vmbus_packet_room(0);
+	struct vmbus_reservation res;
+
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, least - 8), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, least + 4), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_reserve(ep, &res, least), 0);
+	/* It is on the stack here, and nobody fills it. */
+	list_del_init(&res.node);
+	endpoint_of_ring_put(ep);
+}
+
 /* In a large ring it is the packet's own length that ends it. */
 static void most_room_of_a_large_ring(struct kunit *test)
 {
@@ -225,6 +243,87 @@ static void most_room_of_a_large_ring(struct kunit *test)
 	ep->out.mem.size = SZ_1M;
 	KUNIT_EXPECT_EQ(test, vmbus_endpoint_max_room(ep), U16_MAX * 8 - VMBUS_RING_DESC);
 	KUNIT_EXPECT_EQ(test, vmbus_endpoint_room(ep, U16_MAX * 8), -EMSGSIZE);
+}
+
+/* ---- Memory errors ---- */
+
+/*
+ * A channel with a packet of @len bytes of payload, each of which is 1, of which @good bytes are
+ * there. The packet begins @at bytes into the ring.
+ */
+static struct vmbus_endpoint *endpoint_of_bad_packet(struct kunit *test, u32 len, u32 good, u32 at)
+{
+	u8 *bad = ring_test_error(test);
+	struct ring_test *t = ring_test_alloc(test);
+	const u32 there = at + VMBUS_RING_DESC + good;
+	struct vmbus_endpoint *ep;
+
+	t->control->read_index = at;
+	t->control->write_index = at;
+	t->guest_index = at;
+	KUNIT_ASSERT_EQ(test, vmm_create_channel(test->priv, RELID, 0), 0);
+	ep = vmbus_guest_get_endpoint(test->priv, RELID);
+	KUNIT_ASSERT_NOT_NULL(test, ep);
+	KUNIT_ASSERT_EQ(test, vmbus_ring_init_in(&ep->in, t->control, RING_BYTES), 0);
+	ring_guest_send(t, len, 1);
+	memcpy(bad - there, t->data, there);
+	ep->in.mem.data = bad - there;
+	/* It would report the address before the load faults. */
+	kasan_disable_current();
+	return ep;
+}
+
+/* The VMM was told, once; the ring is of no use any more. */
+static void expect_error_was_told(struct kunit *test, struct vmbus_endpoint *ep)
+{
+	struct vmbus_host_event event = {};
+	struct vmbus_guest *guest = ep->guest;
+	struct vmbus_packet pkt;
+	u64 buf;
+
+	kasan_enable_current();
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_recv(ep, &pkt, &buf, sizeof(buf)), -EIO);
+	KUNIT_EXPECT_EQ(test, ep->counts.received, 0);
+	KUNIT_EXPECT_EQ(test, vmbus_host_event_peek(guest, &event), 0);
+	KUNIT_EXPECT_EQ(test, event.type, VMBUS_HOST_EVENT_BROKEN);
+	KUNIT_EXPECT_EQ(test, event.relid, RELID);
+	vmbus_ep_put(ep);
+	KUNIT_EXPECT_EQ(test, vmm_destroy_channel(guest, RELID), 0);
+}
+
+/* Copied by words, or by the kernel, or in two parts of which the first is not all there */
+static void packet_with_an_error_is_received(struct kunit *test)
+{
+	static const struct { u32 len, good, at; } packets[] = {
+		{ 8, 0, 0 }, { 104, 48, 0 }, { 600, 296, 0 },
+		{ 24, 8, DATA_BYTES - VMBUS_RING_DESC - 16 },
+	};
+	struct vmbus_endpoint *ep;
+	struct vmbus_packet pkt;
+	u8 buf[600];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(packets); i++) {
+		ep = endpoint_of_bad_packet(test, packets[i].len, packets[i].good, packets[i].at);
+		KUNIT_EXPECT_EQ(test, vmbus_endpoint_recv(ep, &pkt, buf, sizeof(buf)), -EIO);
+		expect_error_was_told(test, ep);
+	}
+}
+
+static void part_with_an_error_is_copied(struct kunit *test)
+{
+	struct vmbus_endpoint *ep = endpoint_of_bad_packet(test, 104, 96, 0);
+	struct vmbus_packet pkt;
+	struct kvec seg[2];
+	u64 buf = 0;
+
+	KUNIT_ASSERT_EQ(test, vmbus_endpoint_peek(ep, &pkt, seg), 0);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_copy(ep, seg, 88, &buf, 8), 0);
+	KUNIT_EXPECT_EQ(test, buf, 0x0101010101010101ULL);
+	KUNIT_EXPECT_EQ(test, vmbus_endpoint_copy(ep, seg, 96, &buf, 8), -EIO);
+	/* As a loop over a batch does it */
+	vmbus_endpoint_consume(ep);
+	expect_error_was_told(test, ep);
 }
 
 /* ---- Completions ---- */
@@ -345,6 +444,9 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(spoilt_ring_has_no_room),
 	KUNIT_CASE(most_room_that_there_can_be),
 	KUNIT_CASE(most_room_of_a_large_ring),
+	KUNIT_CASE(room_for_less_than_a_packet),
+	KUNIT_CASE(packet_with_an_error_is_received),
+	KUNIT_CASE(part_with_an_error_is_copied),
 	KUNIT_CASE(quick_guest_does_not_keep_the_work),
 	KUNIT_CASE(nothing_is_left_to_work_that_waits),
 	KUNIT_CASE(drain_of_an_open_channel),

@@ -7,7 +7,6 @@
 #include <linux/kasan.h>
 #include <linux/module.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
 #include <asm/cpufeature.h>
 
@@ -541,9 +540,8 @@ static void unmask_with_a_packet_at_hand(struct kunit *test)
 /* ---- Memory errors ---- */
 
 /*
- * A load that faults goes on where one that meets an error in memory does, by the same entry of
- * the kernel's table. So a page that is not there stands for one with an error: that behind an
- * allocation of vmalloc()'s.
+ * A ring with a packet of 600 bytes of payload. @behind: from there on its memory has errors;
+ * @page: what lies before that, a page.
  */
 struct mc_test {
 	struct ring_test *ring;
@@ -551,31 +549,11 @@ struct mc_test {
 	u8 *behind;
 };
 
-static void mc_free(void *page)
-{
-	vfree(page);
-}
-
-static bool mc_survives_long_copies(void)
-{
-#ifdef CONFIG_X86_64
-	return boot_cpu_has(X86_FEATURE_ERMS);
-#else
-	return false;
-#endif
-}
-
 static void mc_init(struct kunit *test, struct mc_test *mc)
 {
-	if (!IS_ENABLED(CONFIG_X86_64))
-		kunit_skip(test, "only on x86 the kernel can tell");
-	if (!mc_survives_long_copies())
-		kunit_skip(test, "long copies do not survive an error here");
+	mc->behind = ring_test_error(test);
+	mc->page = mc->behind - PAGE_SIZE;
 	mc->ring = ring_test_in(test);
-	mc->page = vmalloc(PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, mc->page);
-	kunit_add_action(test, mc_free, mc->page);
-	mc->behind = mc->page + PAGE_SIZE;
 	ring_guest_send(mc->ring, 600, 1);
 	memcpy(mc->page, mc->ring->data, PAGE_SIZE);
 	/* It would report the address before the load faults. */

@@ -4,6 +4,11 @@
  */
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#ifdef CONFIG_X86_64
+#include <asm/cpufeature.h>
+#endif
 
 #include "gpadl/compat.h"
 #include "ring_test.h"
@@ -40,6 +45,35 @@ struct ring_test *ring_test_out(struct kunit *test)
 }
 
 /* ---- The host ---- */
+
+static void error_free(void *page)
+{
+	vfree(page);
+}
+
+static bool error_is_survived(void)
+{
+#ifdef CONFIG_X86_64
+	/* Long copies are made by copy_mc_to_kernel(), which needs that. */
+	return boot_cpu_has(X86_FEATURE_ERMS);
+#else
+	return false;
+#endif
+}
+
+u8 *ring_test_error(struct kunit *test)
+{
+	u8 *page;
+
+	if (!IS_ENABLED(CONFIG_X86_64))
+		kunit_skip(test, "only on x86 the kernel can tell");
+	if (!error_is_survived())
+		kunit_skip(test, "long copies do not survive an error here");
+	page = vmalloc(PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	kunit_add_action(test, error_free, page);
+	return page + PAGE_SIZE;
+}
 
 int ring_test_read(struct ring_test *t, struct vmbus_packet *pkt, void *buf, size_t size,
 		   bool *signal)

@@ -577,6 +577,19 @@ TEST_F(channel, reset_drops_a_reply_that_faulted)
 	EXPECT_SILENCE(self->vmm.fd);
 }
 
+/* Nor is it lost: nobody else would answer the guest. */
+TEST_F(channel, reply_that_faulted_is_read_again)
+{
+	char *page = mmap(NULL, HV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_EQ(0, guest_teardown(self->vmm.fd, RELID, HANDLE));
+	EXPECT_EQ(-1, read(self->vmm.fd, page, VMBUS_HOST_MSG_MAX));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->vmm.fd));
+	EXPECT_TORNDOWN(self->vmm.fd, HANDLE);
+	EXPECT_SILENCE(self->vmm.fd);
+}
+
 /* What the backend can ask its endpoint */
 TEST_F(channel, backend_knows)
 {
