@@ -274,6 +274,45 @@ TEST_F(life, reset_of_the_machine)
 	EXPECT_EQ(0, scsi_init(self->c, 0x0602));
 }
 
+/* Says a byte to @ready when the disk hangs. */
+static void hang_until_killed(struct __test_metadata *_metadata, struct scsi_vmm *v, int ready)
+{
+	scsi_vmm_start(_metadata, v);
+	ASSERT_TRUE(WAIT_FOR(scsi_create(v, 0) == 0));
+	OPEN_CHANNEL(v, 0);
+	ASSERT_EQ(0, scsi_init(&v->chan[0], 0x0602));
+	BEGIN_HUNG(&v->chan[0], 7);
+	if (write(ready, "", 1) == 1)
+		pause();
+}
+
+/* The process ends at once; its memory is pinned as long as the disk may write to it. */
+TEST_F(life, vmm_is_killed)
+{
+	int ready[2], status;
+	pid_t pid;
+	char c;
+
+	scsi_vmm_stop(&self->vmm);
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	if (!pid) {
+		hang_until_killed(_metadata, &self->vmm, ready[1]);
+		_exit(1);
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	close(ready[0]);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_TRUE(WAIT_FOR(waitpid(pid, &status, WNOHANG) == pid));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_LT(0, pinned_pages());
+	EXPECT_EQ(-EBUSY, target_nexus(TARGET_WWPN, TARGET_TAG, "NULL"));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_TRUE(WAIT_FOR(target_nexus(TARGET_WWPN, TARGET_TAG, "NULL") == 0));
+	EXPECT_TRUE(WAIT_FOR(pinned_pages() == 0));
+}
+
 TEST_F(life, vmm_is_gone)
 {
 	BEGIN_HUNG(self->c, 7);
