@@ -253,10 +253,13 @@ static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *old,
 	/* Pairs with gpadl_region_table_is_current(). */
 	smp_mb();
 	if (change_is_near(mem, old, c)) {
-		if (retire)
+		if (retire) {
+			/* Maps that have looked up, and still pin: gpadl_region_table_is_retired() */
+			WRITE_ONCE(mem->retired, new->generation);
 			mem->ops->retire(mem, old, new);
-		else if (mem->ops->moves(mem, old, new))
+		} else if (mem->ops->moves(mem, old, new)) {
 			ret = -EBUSY;
+		}
 	}
 	if (!ret)
 		rcu_assign_pointer(mem->table, new);

@@ -119,9 +119,9 @@ static inline unsigned long compat_memory_failures(void)
 	unsigned long sum = 0;
 	int nid;
 
-	/* Each map looks twice: mostly there is one node. */
+	/* Each map looks twice: mostly there is one node, and no search for the first one. */
 	if (nr_online_nodes == 1)
-		return READ_ONCE(NODE_DATA(first_online_node)->mf_stats.total);
+		return READ_ONCE(NODE_DATA(node_online(0) ? 0 : first_online_node)->mf_stats.total);
 	for_each_online_node(nid)
 		sum += READ_ONCE(NODE_DATA(nid)->mf_stats.total);
 	return sum;

@@ -71,11 +71,18 @@ static int request_count(struct gpa_request *r)
 	return 0;
 }
 
+static void request_uncount(struct gpa_request *r)
+{
+	atomic_sub(r->counted, &r->pool->chan->p->nr_request_pages);
+	r->counted = 0;
+}
+
 /* Look the pages up, pin and list them. */
 static int request_take(struct gpa_request *r)
 {
 	int ret;
 
+again:
 	/* Of no table: what the last request found is of no use. */
 	r->lookup.generation = 0;
 	ret = gpadl_mapping_use_regions(&r->map);
@@ -85,6 +92,12 @@ static int request_take(struct gpa_request *r)
 	if (ret)
 		goto err_unfind;
 	ret = gpadl_mapping_take(&r->map);
+	if (!ret && unlikely(gpadl_region_table_is_retired(r->map.mem, r->map.table))) {
+		gpadl_request_unpin(r, false);
+		request_uncount(r);
+		gpadl_mapping_unuse_regions(&r->map);
+		goto again;
+	}
 	if (!ret)
 		return 0;
 	/* A caller that may wait finds out whether there can be memory at all. */
@@ -140,8 +153,9 @@ static void gpa_count(const struct gpa_request *r, int ret)
 }
 
 /* Tries it once. */
-static int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags, const void *ranges, size_t len,
-		   unsigned int nr_ranges, struct vmbus_mapping **map, bool nowait)
+static __always_inline int gpa_map(struct vmbus_gpadl_channel *chan, u32 flags,
+				   const void *ranges, size_t len, unsigned int nr_ranges,
+				   struct vmbus_mapping **map, bool nowait)
 {
 	struct gpa_request *r;
 	int ret;

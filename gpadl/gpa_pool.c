@@ -55,12 +55,18 @@ static void pool_free_work(struct work_struct *work)
 	gpadl_channel_unref(chan);
 }
 
-/* With the lock: that of the channel, which may be gone soon after it is dropped. */
-static void pool_put(struct gpa_pool *pool)
+/*
+ * With the lock: that of the channel, which may be gone soon after it is dropped. True if this was
+ * the last reference: then all stays until the caller, without the lock, calls pool_queue_free().
+ */
+static bool pool_put(struct gpa_pool *pool)
 {
 	lockdep_assert_held(&pool->chan->pool_lock);
-	if (--pool->refs)
-		return;
+	return !--pool->refs;
+}
+
+static void pool_queue_free(struct gpa_pool *pool)
+{
 	atomic_sub(pool->max_pages, &pool->chan->p->nr_pool_pages);
 	queue_work(gpadl_wq, &pool->free_work);
 }
@@ -94,10 +100,13 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_pool_get);
 void gpadl_pool_unget(struct gpa_pool *pool)
 {
 	struct vmbus_gpadl_channel *chan = pool->chan;
+	bool last;
 
 	spin_lock_irq(&chan->pool_lock);
-	pool_put(pool);
+	last = pool_put(pool);
 	spin_unlock_irq(&chan->pool_lock);
+	if (last)
+		pool_queue_free(pool);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_pool_unget);
 
@@ -274,14 +283,14 @@ int vmbus_gpa_pool_create(struct vmbus_gpadl_channel *chan, unsigned int nr_requ
 }
 EXPORT_SYMBOL_NS_GPL(vmbus_gpa_pool_create, VMBUS_GPADL_NS);
 
-/* With the lock. No map succeeds any more. */
-static void pool_kill(struct gpa_pool *pool)
+/* With the lock. No map succeeds any more. As pool_put() */
+static bool pool_kill(struct gpa_pool *pool)
 {
 	if (pool->dead)
-		return;
+		return false;
 	pool->dead = true;
 	pool_detach(pool);
-	pool_put(pool);
+	return pool_put(pool);
 }
 
 /**
@@ -292,10 +301,15 @@ static void pool_kill(struct gpa_pool *pool)
  */
 void gpadl_pool_end(struct vmbus_gpadl_channel *chan)
 {
+	struct gpa_pool *pool;
+	bool last;
+
 	spin_lock_irq(&chan->pool_lock);
-	if (chan->pool)
-		pool_kill(chan->pool);
+	pool = chan->pool;
+	last = pool && pool_kill(pool);
 	spin_unlock_irq(&chan->pool_lock);
+	if (last)
+		pool_queue_free(pool);
 }
 
 /**
@@ -384,14 +398,9 @@ void gpadl_request_put(struct gpa_request *r)
 	struct gpa_pool *pool = r->pool;
 	struct vmbus_gpadl_channel *chan = pool->chan;
 	struct vmbus_partition *p = chan->p;
+	bool last, free;
 	unsigned long flags;
-	bool last;
 
-	/*
-	 * The put below may be the last, and the channel has the lock: both are freed a grace
-	 * period later (channel.c).
-	 */
-	guard(rcu)();
 	spin_lock_irqsave(&chan->pool_lock, flags);
 	if (r->counted)
 		atomic_sub(r->counted, &p->nr_request_pages);
@@ -418,8 +427,11 @@ void gpadl_request_put(struct gpa_request *r)
 		gpadl_wake_idle(p);
 	if (r->revoked || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(p);
-	pool_put(pool);
+	/* If it is not the last, the pool is somebody else's from here on, and so is the channel. */
+	free = pool_put(pool);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
+	if (unlikely(free))
+		pool_queue_free(pool);
 }
 
 /**

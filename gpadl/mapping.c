@@ -74,6 +74,22 @@ static enum gpadl_pin_way lookup_way(const struct gpadl_lookup *lookup,
 	return GPADL_PIN_BY_BLOCK;
 }
 
+/* A guest's pages lie in few regions: most likely in the one that the look before has found. */
+static __always_inline unsigned int lookup_find_region(const struct gpadl_lookup *lookup,
+						       const struct gpadl_region_table *table,
+						       u64 gpa)
+{
+	const unsigned int guess = lookup->first_region;
+	const struct gpadl_region *region;
+
+	if (guess < table->nr) {
+		region = table->regions[array_index_nospec(guess, table->nr)];
+		if (gpa - region->desc.gpa < region->desc.bytes)
+			return guess;
+	}
+	return gpadl_region_table_find(table, gpa);
+}
+
 /*
  * One run in one region, as most rings are, and most requests of a disk: nothing to walk over.
  * False if it is not that.
@@ -88,7 +104,7 @@ static bool lookup_only(struct gpadl_lookup *lookup, const struct gpadl_pfn_list
 	unsigned int index;
 	u64 page, nr;
 
-	index = gpadl_region_table_find(table, pfn << GPADL_PAGE_SHIFT);
+	index = lookup_find_region(lookup, table, pfn << GPADL_PAGE_SHIFT);
 	if (index == table->nr)
 		return false;
 	region = table->regions[index];
@@ -226,27 +242,41 @@ void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m)
 	gpadl_region_table_put(m->table);
 }
 
-/* Become a user of all regions found, or of none: one of them has just been removed. */
-static bool lookup_use_regions(const struct gpadl_lookup *lookup,
-			       struct gpadl_region_table *table, bool write)
+/* Become a user of a region. False if it has just been removed. */
+static __always_inline bool lookup_use_region(struct gpadl_region *region, bool write)
+{
+	if (!refcount_inc_not_zero(&region->users))
+		return false;
+	/* Written to once: the line is read by every map. */
+	if (write && region->resident && !READ_ONCE(region->written))
+		WRITE_ONCE(region->written, true);
+	return true;
+}
+
+static noinline bool lookup_use_many(const struct gpadl_lookup *lookup,
+				     struct gpadl_region_table *table, bool write)
 {
 	int i;
 
 	for (i = lookup->first_region; i <= lookup->last_region;
 	     i = lookup_next_region(lookup, i)) {
-		struct gpadl_region *region = table->regions[i];
-
-		if (!refcount_inc_not_zero(&region->users)) {
+		if (!lookup_use_region(table->regions[i], write)) {
 			lookup_unuse_many(lookup, table, i);
-			gpadl_region_table_put(table);
 			return false;
 		}
-		/* Written to once: the line is read by every map. */
-		if (write && !lookup->read_only && region->resident &&
-		    !READ_ONCE(region->written))
-			WRITE_ONCE(region->written, true);
 	}
 	return true;
+}
+
+/* Become a user of all regions found, or of none: one of them has just been removed. */
+static __always_inline bool lookup_use_regions(const struct gpadl_lookup *lookup,
+					       struct gpadl_region_table *table, bool write)
+{
+	/* Such a map fails. */
+	write = write && !lookup->read_only;
+	if (likely(lookup->first_region == lookup->last_region))
+		return lookup_use_region(table->regions[lookup->first_region], write);
+	return lookup_use_many(lookup, table, write);
 }
 
 /*
@@ -269,6 +299,8 @@ static int mapping_look_up(struct vmbus_mapping *m)
 			if (likely(gpadl_region_table_is_current(m->mem, table)))
 				return 0;
 			gpadl_mapping_unuse_regions(m);
+		} else {
+			gpadl_region_table_put(table);
 		}
 		ret = m->gup_flags & FOLL_NOFAULT ? -EAGAIN :
 						    gpadl_region_wait_switch(m->mem);
@@ -277,22 +309,33 @@ static int mapping_look_up(struct vmbus_mapping *m)
 }
 
 /* Has anything changed under a resident region with pages that were looked up? */
-static bool lookup_is_stale(const struct gpadl_lookup *lookup,
-			    const struct gpadl_region_table *table)
+static __always_inline bool region_is_stale(struct gpadl_region *region)
 {
-	struct gpadl_region *region;
+	if (!region->resident)
+		return false;
+	gpadl_relook_failures(region);
+	return gpadl_watch_any(&region->watch);
+}
+
+static noinline bool lookup_is_stale_many(const struct gpadl_lookup *lookup,
+					  const struct gpadl_region_table *table)
+{
+	bool stale = false;
 	int i;
 
+	/* Each of them: a memory error is noted where its region is looked at, and not behind. */
 	for (i = lookup->first_region; i <= lookup->last_region;
-	     i = lookup_next_region(lookup, i)) {
-		region = table->regions[i];
-		if (!region->resident)
-			continue;
-		gpadl_relook_failures(region);
-		if (gpadl_watch_any(&region->watch))
-			return true;
-	}
-	return false;
+	     i = lookup_next_region(lookup, i))
+		stale |= region_is_stale(table->regions[i]);
+	return stale;
+}
+
+static __always_inline bool lookup_is_stale(const struct gpadl_lookup *lookup,
+					    const struct gpadl_region_table *table)
+{
+	if (likely(lookup->first_region == lookup->last_region))
+		return region_is_stale(table->regions[lookup->first_region]);
+	return lookup_is_stale_many(lookup, table);
 }
 
 /*
@@ -490,6 +533,12 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
 		m->pinned = (struct gpadl_pin_set) {};
 		return gpadl_sg_make(m, NULL);
 	}
+	/* One page, in a thread of the VMM's: most small requests */
+	if (m->pfns->nr_pages == 1 && m->room.nr_pages && current->mm == m->mem->mm) {
+		ret = gpadl_sg_take_page(m);
+		if (likely(ret <= 0))
+			return ret;
+	}
 	ret = gpadl_mem_enter(m->mem, &pin);
 	if (ret)
 		return ret;
@@ -539,7 +588,10 @@ static struct gpadl_mapping *mapping_alloc(const struct gpadl_pfn_list *pfns,
 	return m;
 }
 
-/* Pages of a GPADL are charged from before the first is pinned until after the last is not. */
+/*
+ * Pages of a GPADL are charged from before the first is pinned until after the last is not.
+ * -EAGAIN if the VMM has taken regions away meanwhile.
+ */
 static int mapping_charge_and_take(struct vmbus_mapping *m)
 {
 	int ret;
@@ -553,6 +605,11 @@ static int mapping_charge_and_take(struct vmbus_mapping *m)
 	ret = gpadl_mapping_take(m);
 	if (ret)
 		goto err_uncharge;
+	if (unlikely(gpadl_region_table_is_retired(m->mem, m->table))) {
+		gpadl_mapping_drop(m, false);
+		ret = -EAGAIN;
+		goto err_uncharge;
+	}
 	m->lookup->nr_entries = m->sgt.orig_nents;
 	return 0;
 
@@ -599,7 +656,9 @@ struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 		refcount_set(&m->ref, 1);
 		m->armed = false;
 		m->told = false;
-		ret = mapping_charge_and_take(&m->map);
+		do {
+			ret = mapping_charge_and_take(&m->map);
+		} while (ret == -EAGAIN);
 	}
 	gpadl_mem_account_end(&acct);
 	if (!ret)

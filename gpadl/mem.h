@@ -69,6 +69,7 @@ struct gpadl_mem_ops {
  *	of one
  * @table: current table; read under RCU, written under both locks
  * @no_regions: the table for the end; NULL when it is that
+ * @retired: generation of the last table for which pages were asked back, and not waited for
  * @watch_wq: ends watches, one after the other, which may wait for as long as the VMM likes
  * @nr_ending: what is to be done there
  * @nr_lingering: regions that were removed and still have users or work to be done. Each
@@ -102,6 +103,7 @@ struct gpadl_mem {
 	bool switching;
 	struct gpadl_region_table __rcu *table;
 	struct gpadl_region_table *no_regions;
+	u64 retired;
 	atomic_t nr_ending;
 	atomic_t nr_lingering;
 	struct mutex block_lock;

@@ -194,6 +194,8 @@ void gpadl_watch_mark_all(struct gpadl_watch *w)
 	if (!w->active)
 		return;
 	spin_lock(&w->lock);
+	/* Pairs with gpadl_watch_look(): what begins to look behind this finds the error. */
+	smp_store_release(&w->nr_errors, w->nr_errors + 1);
 	watch_mark_range(w, 0, last - w->first);
 	spin_unlock(&w->lock);
 }
@@ -206,16 +208,21 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_mark_all);
  * Context: process, may sleep until changes that are under way are done.
  * Return: for gpadl_watch_moved() and gpadl_watch_clear().
  */
-unsigned long gpadl_watch_look(struct gpadl_watch *w)
+struct gpadl_look gpadl_watch_look(struct gpadl_watch *w)
 {
-	return mmu_interval_read_begin(&w->mni);
+	struct gpadl_look look;
+
+	/* Pairs with gpadl_watch_mark_all(). */
+	look.nr_errors = smp_load_acquire(&w->nr_errors);
+	look.seq = mmu_interval_read_begin(&w->mni);
+	return look;
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_look);
 
 /**
  * gpadl_watch_moved() - Has anything changed since?
  * @w: the watch
- * @seq: what gpadl_watch_look() returned
+ * @look: what gpadl_watch_look() returned
  *
  * Without the lock under which the callback notes the change. So false says no more than that
  * a look again is not known to be needed: what was found may be entered, as it was there after
@@ -224,9 +231,9 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_look);
  * Context: any.
  * Return: true if so: what was found may not be so any more.
  */
-bool gpadl_watch_moved(struct gpadl_watch *w, unsigned long seq)
+bool gpadl_watch_moved(struct gpadl_watch *w, struct gpadl_look look)
 {
-	return mmu_interval_check_retry(&w->mni, seq);
+	return mmu_interval_check_retry(&w->mni, look.seq);
 }
 EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_moved);
 
@@ -234,16 +241,18 @@ EXPORT_SYMBOL_IF_KUNIT(gpadl_watch_moved);
  * gpadl_watch_clear() - A block has been looked at, and is as it was
  * @w: the watch, active
  * @block: number of the block in the region
- * @seq: what gpadl_watch_look() returned before
+ * @look: what gpadl_watch_look() returned before
  *
- * If anything has changed since, the mark stays.
+ * If anything has changed since, the mark stays; and if it is for a memory error that the look
+ * may have come too early for: of that, no page table tells.
  *
  * Context: process.
  */
-void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long seq)
+void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, struct gpadl_look look)
 {
 	spin_lock(&w->lock);
-	if (!mmu_interval_read_retry(&w->mni, seq) && test_and_clear_bit(block, w->marks))
+	if (!mmu_interval_read_retry(&w->mni, look.seq) && w->nr_errors == look.nr_errors &&
+	    test_and_clear_bit(block, w->marks))
 		/* Pairs with gpadl_watch_any(). */
 		smp_store_release(&w->nr_marked, w->nr_marked - 1);
 	spin_unlock(&w->lock);

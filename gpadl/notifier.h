@@ -24,6 +24,7 @@ struct mm_struct;
  * @lock: protects what follows; innermost, taken in the kernel's callback
  * @marks: a bit for each block: to be looked at; NULL if nothing is resident
  * @nr_marked: number of bits set; read without the lock
+ * @nr_errors: how often all were set, for a memory error
  * @invalidations: changes that were noticed: of a resident region, all; of another one,
  *	those that came while pages of it were mapped
  */
@@ -37,7 +38,18 @@ struct gpadl_watch {
 	spinlock_t lock;
 	unsigned long *marks;
 	unsigned long nr_marked;
+	unsigned long nr_errors;
 	u64 invalidations;
+};
+
+/**
+ * struct gpadl_look - when page tables were looked at
+ * @seq: as mmu_interval_read_begin() returned it
+ * @nr_errors: gpadl_watch.nr_errors
+ */
+struct gpadl_look {
+	unsigned long seq;
+	unsigned long nr_errors;
 };
 
 int gpadl_watch_begin(struct gpadl_watch *w, struct mm_struct *mm, unsigned long hva,
@@ -45,9 +57,9 @@ int gpadl_watch_begin(struct gpadl_watch *w, struct mm_struct *mm, unsigned long
 void gpadl_watch_end(struct gpadl_watch *w);
 void gpadl_watch_mark(struct gpadl_watch *w, unsigned long block);
 void gpadl_watch_mark_all(struct gpadl_watch *w);
-unsigned long gpadl_watch_look(struct gpadl_watch *w);
-bool gpadl_watch_moved(struct gpadl_watch *w, unsigned long seq);
-void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, unsigned long seq);
+struct gpadl_look gpadl_watch_look(struct gpadl_watch *w);
+bool gpadl_watch_moved(struct gpadl_watch *w, struct gpadl_look look);
+void gpadl_watch_clear(struct gpadl_watch *w, unsigned long block, struct gpadl_look look);
 
 /* Is any block to be looked at? All that a map of an unchanged region asks. */
 static inline bool gpadl_watch_any(const struct gpadl_watch *w)

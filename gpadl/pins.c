@@ -277,13 +277,13 @@ int gpadl_pin_plan_take(struct gpadl_pin_plan *plan, struct gpadl_pin_ctx *pin,
 }
 
 /**
- * gpadl_pin_set_unpin() - Unpin
+ * gpadl_pin_set_unpin_all() - gpadl_pin_set_unpin() of more than a page
  * @set: what; its lists stay the caller's
  * @dirty: the pages may have been written to
  *
- * Context: process, may sleep, allocates nothing. Any thread.
+ * Context: as gpadl_pin_set_unpin().
  */
-void gpadl_pin_set_unpin(const struct gpadl_pin_set *set, bool dirty)
+void gpadl_pin_set_unpin_all(const struct gpadl_pin_set *set, bool dirty)
 {
 	unsigned long i;
 
@@ -340,13 +340,13 @@ void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *set)
 }
 
 /**
- * gpadl_pin_set_is_dirty() - Is all that is pinned marked as dirty?
+ * gpadl_pin_set_is_dirty_all() - gpadl_pin_set_is_dirty() of more than a page
  * @set: what
  *
  * Context: any.
  * Return: true if so.
  */
-bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *set)
+bool gpadl_pin_set_is_dirty_all(const struct gpadl_pin_set *set)
 {
 	unsigned long i, n, nr;
 

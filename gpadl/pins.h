@@ -9,6 +9,7 @@
 #define _GPADL_PINS_H
 
 #include <linux/bitmap.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 
 #include "mem.h"
@@ -86,9 +87,44 @@ void gpadl_pin_plan_free(struct gpadl_pin_plan *plan);
 bool gpadl_pin_plan_want(struct gpadl_pin_plan *plan, unsigned long hva, unsigned long nr);
 int gpadl_pin_plan_take(struct gpadl_pin_plan *plan, struct gpadl_pin_ctx *pin,
 			struct gpadl_pin_set *set);
-void gpadl_pin_set_unpin(const struct gpadl_pin_set *set, bool dirty);
+void gpadl_pin_set_unpin_all(const struct gpadl_pin_set *set, bool dirty);
 void gpadl_pin_set_mark_dirty(const struct gpadl_pin_set *set);
-bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *set);
+bool gpadl_pin_set_is_dirty_all(const struct gpadl_pin_set *set);
+
+/* A page alone, as most small requests are: the loops over more cost twice what is done to it. */
+static inline bool gpadl_pin_set_is_page(const struct gpadl_pin_set *set)
+{
+	return set->nr_pages == 1 && !set->nr_ranges;
+}
+
+/**
+ * gpadl_pin_set_unpin() - Unpin
+ * @set: what; its lists stay the caller's
+ * @dirty: the pages may have been written to
+ *
+ * Context: process, may sleep, if @dirty; else any but NMI. Allocates nothing. Any thread.
+ */
+static __always_inline void gpadl_pin_set_unpin(const struct gpadl_pin_set *set, bool dirty)
+{
+	if (!dirty && gpadl_pin_set_is_page(set))
+		unpin_user_page(*set->pages);
+	else
+		gpadl_pin_set_unpin_all(set, dirty);
+}
+
+/**
+ * gpadl_pin_set_is_dirty() - Is all that is pinned marked as dirty?
+ * @set: what
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+static __always_inline bool gpadl_pin_set_is_dirty(const struct gpadl_pin_set *set)
+{
+	if (gpadl_pin_set_is_page(set))
+		return folio_test_dirty(page_folio(*set->pages));
+	return gpadl_pin_set_is_dirty_all(set);
+}
 
 /*
  * An address that the guest chooses is in its region, whatever a processor guesses

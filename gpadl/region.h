@@ -139,6 +139,28 @@ gpadl_region_table_is_current(struct gpadl_mem *mem, const struct gpadl_region_t
 }
 
 /**
+ * gpadl_region_table_is_retired() - Has the VMM taken regions away while a map pinned?
+ * @mem: the memory
+ * @table: the table in which it has looked up what is pinned by now
+ *
+ * With %VMBUS_GPA_REGIONS_RETIRE a change does not wait for maps, and when it is done the VMM may
+ * have something else at the addresses of such a region: no memory of the guest's.
+ *
+ * Context: any.
+ * Return: true if that may be what is pinned: to be dropped, and looked up again.
+ */
+static inline bool
+gpadl_region_table_is_retired(const struct gpadl_mem *mem, const struct gpadl_region_table *table)
+{
+	/*
+	 * The page tables have been read. Pairs with what lies between table_switch(), which
+	 * writes @retired, and what the VMM then does to them: locks of both.
+	 */
+	smp_rmb();
+	return READ_ONCE(mem->retired) > table->generation;
+}
+
+/**
  * gpadl_region_unuse() - A mapping lets go of a region
  * @region: the region, of which it is a user; the caller holds a table that lists it
  *

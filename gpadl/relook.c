@@ -50,7 +50,8 @@ static struct gpadl_block *relook_block(const struct relook *l, const struct gpa
 static bool part_is_same(struct relook *l, const struct gpadl_part *part)
 {
 	struct gpadl_watch *watch = &l->region->watch;
-	unsigned long seq = gpadl_watch_look(watch), nr;
+	const struct gpadl_look look = gpadl_watch_look(watch);
+	unsigned long nr;
 	bool same;
 
 	nr = gpadl_mem_peek(&l->pin, part->hva, part->nr);
@@ -63,7 +64,7 @@ static bool part_is_same(struct relook *l, const struct gpadl_part *part)
 	if (!same)
 		return false;
 	atomic_inc(&l->mem->nr_same);
-	gpadl_watch_clear(watch, part->index, seq);
+	gpadl_watch_clear(watch, part->index, look);
 	return true;
 }
 
@@ -87,11 +88,12 @@ static int part_pin(struct relook *l, const struct gpadl_part *part)
 	return gpadl_mem_check_pinned(pin);
 }
 
-/* Enter what has been pinned. -EAGAIN if something has changed since @seq. */
-static int part_enter(struct relook *l, const struct gpadl_part *part, unsigned long seq)
+/* Enter what has been pinned. -EAGAIN if something has changed since @look. */
+static int part_enter(struct relook *l, const struct gpadl_part *part,
+		      struct gpadl_look look)
 {
 	guard(mutex)(&l->mem->block_lock);
-	if (gpadl_watch_moved(&l->region->watch, seq))
+	if (gpadl_watch_moved(&l->region->watch, look))
 		return -EAGAIN;
 	return gpadl_block_replace(l->mem, relook_block(l, part), part->first, l->pin.pages,
 				   l->pin.done);
@@ -110,14 +112,14 @@ static void part_unpin_rest(const struct relook *l)
 /* Pin what is there now, and enter it. */
 static int part_repin(struct relook *l, struct gpadl_part part)
 {
-	unsigned long seq;
+	struct gpadl_look look;
 	int ret = 0;
 
 	while (!ret && part.nr) {
-		seq = gpadl_watch_look(&l->region->watch);
+		look = gpadl_watch_look(&l->region->watch);
 		ret = part_pin(l, &part);
 		if (!ret)
-			ret = part_enter(l, &part, seq);
+			ret = part_enter(l, &part, look);
 		part_unpin_rest(l);
 		if (!ret) {
 			part.first += l->pin.done;
@@ -235,6 +237,7 @@ void gpadl_relook_failures(struct gpadl_region *region)
 	/* A reader of this also sees the marks: pairs with the load above. */
 	smp_store_release(&region->failures, failures);
 }
+EXPORT_SYMBOL_IF_KUNIT(gpadl_relook_failures);
 
 /**
  * gpadl_relook() - Look again at those pages of a GPADL that may have changed

@@ -616,6 +616,35 @@ static noinline int sg_pin_page(struct vmbus_mapping *m, struct gpadl_pin_ctx *p
 	return ret;
 }
 
+/**
+ * gpadl_sg_take_page() - Pin the only page, and list it
+ * @m: the mapping: one page, which is not resident, with room for it
+ *
+ * What gpadl_mapping_take() does, without all that more pages need.
+ *
+ * Context: process, a thread whose address space it is; may sleep for as long as the VMM likes,
+ * unless FOLL_NOFAULT.
+ * Return: 0, to be undone by gpadl_mapping_drop(); -EFAULT if the page has a memory error; 1 if
+ * it was not to be had at once.
+ */
+int gpadl_sg_take_page(struct vmbus_mapping *m)
+{
+	const unsigned int flags = m->gup_flags | (m->writable ? FOLL_WRITE : 0);
+	struct page **pages = m->room.pages;
+
+	if (unlikely(gpadl_mem_pin_pages(m->mem->mm, false, m->lookup->hva & PAGE_MASK, 1, flags,
+					 pages) != 1))
+		return 1;
+	if (unlikely(gpadl_mem_check(pages, 1))) {
+		unpin_user_page(*pages);
+		return -EFAULT;
+	}
+	m->pages = pages;
+	m->pinned = (struct gpadl_pin_set) { .pages = pages, .nr_pages = 1 };
+	sg_make_page(m, *pages);
+	return 0;
+}
+
 static __always_inline int sg_pin_only(struct sg_builder *b, struct vmbus_mapping *m,
 				       struct gpadl_pin_ctx *pin, struct sg_huge *huge)
 {

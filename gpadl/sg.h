@@ -14,6 +14,7 @@ struct gpadl_pin_plan;
 
 int gpadl_sg_make(struct vmbus_mapping *m, const struct gpadl_pin_plan *plan);
 int gpadl_sg_pin(struct vmbus_mapping *m, struct gpadl_pin_ctx *pin);
+int gpadl_sg_take_page(struct vmbus_mapping *m);
 
 /**
  * gpadl_sg_free() - Undo gpadl_sg_make() or gpadl_sg_pin()

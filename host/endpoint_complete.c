@@ -124,15 +124,7 @@ static int unsent_send(struct vmbus_endpoint *ep, struct llist_node *node,
 	if (ret)
 		return ret;
 	for (;; node = node->next) {
-		struct vmbus_completion *c = node_completion(node);
-		struct vmbus_packet pkt = {
-			.type = VMBUS_PACKET_COMPLETION,
-			.trans_id = c->trans_id,
-			.len = c->len,
-		};
-		struct kvec v = { .iov_base = (void *)c->buf, .iov_len = c->len };
-
-		vmbus_endpoint_placev(ep, &res, &pkt, &v, 1);
+		vmbus_ep_place_completion(ep, &res, node_completion(node));
 		if (node == last)
 			break;
 	}

@@ -12,6 +12,8 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/uio.h>
 
 #include "gpadl/compat.h"
 #include "endpoint_ring.h"
@@ -100,6 +102,38 @@ static __always_inline int endpoint_placev(struct vmbus_endpoint *ep,
 		return endpoint_placev_slow(ep, res, pkt, v, n);
 	ring_fill_plain(seg[0].iov_base, v, n);
 	return 0;
+}
+
+/* What most answers have: no call, nor a loop */
+#define USUAL_COMPLETION	64u
+
+/**
+ * vmbus_ep_place_completion() - vmbus_endpoint_placev() of a completion
+ * @ep: the endpoint
+ * @res: a reservation with room for it
+ * @c: the completion
+ *
+ * It has no header of its own, and is one piece.
+ *
+ * Context: as vmbus_endpoint_place().
+ */
+void vmbus_ep_place_completion(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			       const struct vmbus_completion *c)
+{
+	const struct vmbus_packet pkt = {
+		.type = VMBUS_PACKET_COMPLETION,
+		.trans_id = c->trans_id,
+		.len = c->len,
+	};
+	const struct kvec v = { .iov_base = (void *)c->buf, .iov_len = c->len };
+	struct kvec seg[2] __uninitialized;
+
+	if (!endpoint_place_plain(ep, res, &pkt, seg))
+		endpoint_placev_slow(ep, res, &pkt, &v, 1);
+	else if (likely(c->len == USUAL_COMPLETION))
+		memcpy(seg[0].iov_base, c->buf, USUAL_COMPLETION);
+	else
+		ring_write(seg[0].iov_base, c->buf, c->len);
 }
 
 /* Are these pieces as long as the packet? */

@@ -414,6 +414,8 @@ extern unsigned long vmbus_ep_drain_patience;
 /* endpoint_complete.c: completions that wait for room */
 void vmbus_ep_completions_init(struct vmbus_endpoint *ep);
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep);
+void vmbus_ep_place_completion(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
+			       const struct vmbus_completion *c);
 void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing);
 
 /* What vmbus_endpoint_kick() does, for the files that endpoint.c is built on */

@@ -40,6 +40,14 @@ static int task_send(struct vm_task *t)
 	return gpa_send_on(t->vm, t->c, t->flags, &t->map);
 }
 
+/* And they go, although they are mapped. */
+static void remove_low(struct vm *vm)
+{
+	KUNIT_EXPECT_EQ(vm->test, 0,
+			vmbus_partition_set_regions(vm->p, &(struct vmbus_gpa_region) {
+				.slot = VM_LOW }, 1, VMBUS_GPA_REGIONS_RETIRE));
+}
+
 /* vm->s names them where they are now. */
 static void fill_moved(struct vm *vm, enum vm_slot where)
 {
@@ -114,19 +122,38 @@ VM_CASE(mapped_elsewhere_is_not)
 	unmap(vm, VM_HANDLE);
 }
 
-/* A map that pins has been looked up: it is asked for when it is armed. */
-VM_CASE(map_that_pins_is_asked_back)
+/* What a map pins meanwhile is the VMM's own by then: it looks for its pages again. */
+VM_CASE(map_that_pins_finds_what_came)
 {
 	struct vm_task *t = move_while_map_pins(vm);
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_revoked), 1);
 	vm_stall_end(&vm->in_pin);
-	KUNIT_EXPECT_EQ(test, vm_join(t), 0);
-	expect_asked(vm, 1);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	expect_asked(vm, 0);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(t->map));
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
 	unmap(vm, VM_HANDLE);
 }
 
-/* So it is if it does not come about: nothing is left to ask for. */
+/* Where there are none any more, none are mapped. */
+VM_CASE(map_that_pins_what_went)
+{
+	struct vm_task *t;
+
+	establish(vm);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	remove_low(vm);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(t), -EFAULT);
+	expect_asked(vm, 0);
+	vm_check(vm);
+}
+
+/* One that does not come about: nothing is left to ask for. */
 VM_CASE(map_that_fails_is_forgotten)
 {
 	struct vm_task *t = move_while_map_pins(vm);
@@ -194,9 +221,7 @@ VM_CASE(watch_of_nothing_takes_no_lock)
 static void retire_the_lower_half(struct vm *vm)
 {
 	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_LOW), -EBUSY);
-	KUNIT_EXPECT_EQ(vm->test, 0,
-			vmbus_partition_set_regions(vm->p, &(struct vmbus_gpa_region) {
-				.slot = VM_LOW }, 1, VMBUS_GPA_REGIONS_RETIRE));
+	remove_low(vm);
 	/* What it has in the other counts as before. */
 	KUNIT_EXPECT_EQ(vm->test, vm_remove_region(vm, VM_HIGH), -EBUSY);
 }
@@ -367,14 +392,17 @@ VM_CASE(map_of_nothing_meanwhile)
 }
 
 /* But these go as well before it comes to its end. */
-VM_CASE(map_that_two_changes_meet_is_asked_back)
+VM_CASE(map_that_two_changes_meet_finds_the_last)
 {
 	struct vm_task *map = map_while_decided(vm, vm_task_map, true);
 
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_BIG), 0);
 	vm_stall_end(&vm->in_pin);
-	KUNIT_EXPECT_EQ(test, vm_join(map), 0);
-	expect_asked(vm, 2);
+	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
+	expect_asked(vm, 1);
+	KUNIT_EXPECT_EQ(test, vm->c[0].revoked, VM_HANDLE + 1);
+	fill_moved(vm, VM_BIG);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map->map));
 	unmap(vm, VM_HANDLE);
 	unmap(vm, VM_HANDLE + 1);
 }
@@ -452,8 +480,8 @@ VM_CASE(request_that_pins_what_came_is_minded)
 	unmap(vm, VM_HANDLE + 1);
 }
 
-/* It pins what has gone. Further changes, of which one leaves alone what came, are not minded. */
-VM_CASE(request_that_pins_what_went_is_not)
+/* A packet's map of pages of VM_LOW, held up while it pins */
+static struct vm_task *send_and_stall(struct vm *vm)
 {
 	struct vm_task *map;
 
@@ -463,13 +491,35 @@ VM_CASE(request_that_pins_what_went_is_not)
 	vm_stall_arm(&vm->in_pin, 1);
 	map = vm_start(vm, task_send, &vm->c[0], 0, 0);
 	vm_stall_wait(vm, &vm->in_pin);
+	return map;
+}
+
+/* It pins what is the VMM's own by then. The last change leaves alone what came. */
+VM_CASE(request_that_pins_finds_what_came)
+{
+	struct vm_task *map = send_and_stall(vm);
+
 	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
 	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &(struct vmbus_gpa_region) {
 		.slot = VM_BIG }, 1, VMBUS_GPA_REGIONS_RETIRE));
 	vm_stall_end(&vm->in_pin);
 	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
-	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), 0);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map->map));
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_request_pages), PAGES);
+	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
 	end_request(vm, map);
+}
+
+VM_CASE(request_that_pins_what_went)
+{
+	struct vm_task *map = send_and_stall(vm);
+
+	remove_low(vm);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_EXPECT_EQ(test, vm_join(map), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->nr_request_pages), 0);
+	vm_check(vm);
 }
 
 VM_CASE(request_retired_in_one_region_counts_in_another)
@@ -490,7 +540,8 @@ VM_CASE(request_retired_in_one_region_counts_in_another)
 static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_is_asked_back),
 	KUNIT_CASE(mapped_elsewhere_is_not),
-	KUNIT_CASE(map_that_pins_is_asked_back),
+	KUNIT_CASE(map_that_pins_finds_what_came),
+	KUNIT_CASE(map_that_pins_what_went),
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(watch_holds_nothing),
 	KUNIT_CASE(watch_begins_anew),
@@ -500,12 +551,13 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(retired_in_one_region_counts_in_another),
 	KUNIT_CASE(map_that_has_not_looked_is_not_asked_back),
 	KUNIT_CASE(map_of_nothing_meanwhile),
-	KUNIT_CASE(map_that_two_changes_meet_is_asked_back),
+	KUNIT_CASE(map_that_two_changes_meet_finds_the_last),
 	KUNIT_CASE(map_that_pins_what_came_is_minded),
 	KUNIT_CASE(map_that_ends_while_decided_is_minded),
 	KUNIT_CASE(request_that_has_not_looked_is_minded),
 	KUNIT_CASE(request_that_pins_what_came_is_minded),
-	KUNIT_CASE(request_that_pins_what_went_is_not),
+	KUNIT_CASE(request_that_pins_finds_what_came),
+	KUNIT_CASE(request_that_pins_what_went),
 	KUNIT_CASE(request_retired_in_one_region_counts_in_another),
 	{}
 };

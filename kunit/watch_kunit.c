@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 
 #include "gpadl/notifier.h"
+#include "gpadl/relook.h"
 #include "gpa.h"
 #include "suites.h"
 
@@ -85,16 +86,79 @@ VM_CASE(mark_goes_when_it_was_looked_at)
 VM_CASE(mark_stays_if_it_changes_meanwhile)
 {
 	struct gpadl_watch *w;
-	unsigned long seq;
+	struct gpadl_look look;
 
 	establish(vm, 4, 4);
 	w = &vm_region(vm, VM_FREE_SLOT)->watch;
 	gpadl_watch_mark(w, 0);
-	seq = gpadl_watch_look(w);
+	look = gpadl_watch_look(w);
 	change(vm, PFN + 1, 1);
-	KUNIT_EXPECT_TRUE(test, gpadl_watch_moved(w, seq));
-	gpadl_watch_clear(w, 0, seq);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_moved(w, look));
+	gpadl_watch_clear(w, 0, look);
 	KUNIT_EXPECT_TRUE(test, gpadl_watch_any(w));
+}
+
+/* A look that began before a memory error need not have seen it, and no page table tells of it. */
+VM_CASE(mark_stays_if_there_is_an_error_meanwhile)
+{
+	struct gpadl_region *region;
+	struct gpadl_look look;
+
+	establish(vm, 4, 4);
+	region = vm_region(vm, VM_FREE_SLOT);
+	gpadl_watch_mark(&region->watch, 0);
+	look = gpadl_watch_look(&region->watch);
+	region->failures--;
+	gpadl_relook_failures(region);
+	gpadl_watch_clear(&region->watch, 0, look);
+	KUNIT_EXPECT_TRUE(test, gpadl_watch_any(&region->watch));
+}
+
+/* It is looked for in each region of a list, also behind one that is to be looked at anyway. */
+VM_CASE(error_in_the_second_region)
+{
+	struct gpadl_region *second;
+	int nr_same;
+
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT, PFN, 4, first_block(vm)));
+	KUNIT_ASSERT_EQ(test, 0, set_resident(vm, VM_FREE_SLOT + 1, PFN + 4, 4,
+					      first_block(vm) + GPADL_BLOCK_SIZE));
+	vm_establish(vm, &vm->c[0], VM_HANDLE, PFN, 8);
+	second = vm_region(vm, VM_FREE_SLOT + 1);
+	gpadl_watch_mark(&vm_region(vm, VM_FREE_SLOT)->watch, 0);
+	second->failures--;
+	nr_same = atomic_read(&vm->p->mem.nr_same);
+	KUNIT_ASSERT_EQ(test, map(vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vm->p->mem.nr_same), nr_same + 2);
+	unmap(vm);
+}
+
+/* A region is moved while a map looks again at what it had: that is the VMM's own by then. */
+VM_CASE(map_that_looks_again_finds_what_came)
+{
+	const struct vmbus_gpa_region moved = {
+		.slot = VM_FREE_SLOT,
+		.flags = RESIDENT,
+		.gpa = PFN << GPADL_PAGE_SHIFT,
+		.bytes = 4 << GPADL_PAGE_SHIFT,
+		.hva = first_block(vm) + GPADL_BLOCK_SIZE,
+	};
+	struct vm_task *t;
+	struct page *page;
+
+	establish(vm, 4, 4);
+	change(vm, PFN, 4);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &moved, 1,
+							     VMBUS_GPA_REGIONS_RETIRE));
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(moved.hva, 1, 0, &page), 1);
+	KUNIT_EXPECT_PTR_EQ(test, sg_page(vmbus_mapping_sgt(t->map)->sgl), page);
+	put_page(page);
+	unmap(vm);
 }
 
 /* One of an address space that was gone: there is no more to notice. */
@@ -706,6 +770,9 @@ VM_CASE(no_memory_for_the_first_region)
 static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(mark_goes_when_it_was_looked_at),
 	KUNIT_CASE(mark_stays_if_it_changes_meanwhile),
+	KUNIT_CASE(mark_stays_if_there_is_an_error_meanwhile),
+	KUNIT_CASE(error_in_the_second_region),
+	KUNIT_CASE(map_that_looks_again_finds_what_came),
 	KUNIT_CASE(watch_of_nothing),
 	KUNIT_CASE(nothing_is_there),
 	KUNIT_CASE(two_runs_of_a_block),

@@ -67,7 +67,7 @@ static void answer_now(struct vscsi_request *r, const struct vstor_packet *answe
 static int packet_handle(struct vscsi_channel *chan, struct vscsi_request *r)
 {
 	struct vscsi_device *dev = chan->dev;
-	struct vstor_packet answer;
+	struct vstor_packet answer __uninitialized;
 	enum vstor_verdict verdict;
 
 	verdict = vstor_receive(&dev->vstor, channel_is_primary(chan), chan->packet,
@@ -123,8 +123,8 @@ static int packet_receive(struct vscsi_channel *chan, const struct vmbus_packet 
 
 static int channel_receive(struct vscsi_channel *chan)
 {
-	struct vmbus_packet desc;
-	struct kvec seg[2];
+	struct vmbus_packet desc __uninitialized;
+	struct kvec seg[2] __uninitialized;
 	int ret;
 
 	ret = vmbus_endpoint_peek(chan->ep, &desc, seg);

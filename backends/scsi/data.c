@@ -119,10 +119,10 @@ bool vscsi_is_aligned(const struct vscsi_request *r, u32 block)
 	struct sg_table *sgt = vmbus_mapping_sgt(r->map);
 	u32 unit = max(block, SECTOR), begin = sgt->sgl->offset;
 
-	/* Larger than a page: hardly anybody has such blocks. */
-	if (unit > GUEST_PAGE)
+	/* Larger than a page, or no power of two: hardly anybody has such blocks. */
+	if (unit > GUEST_PAGE || unit & (unit - 1))
 		return false;
-	return !(begin % unit) && !((begin + r->command.bytes) % unit);
+	return !((begin | (begin + r->command.bytes)) & (unit - 1));
 }
 
 /* Copies between two lists; true if all of it is. */

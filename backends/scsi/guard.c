@@ -130,14 +130,15 @@ static sense_reason_t command_check(struct vscsi_request *r)
 	}
 	if (cmd->se_lun->lun_access_ro && cmd->data_direction == DMA_TO_DEVICE)
 		return TCM_WRITE_PROTECTED;
-	if (is_copy_elsewhere(cmd))
+	/* One that reads or writes blocks is none of these. */
+	if (!r->command.blocks && is_copy_elsewhere(cmd))
 		return TCM_UNSUPPORTED_SCSI_OPCODE;
 	/* A device behind pscsi is asked itself. */
 	if (cmd->se_dev->transport_flags & TRANSPORT_FLAG_PASSTHROUGH)
 		return 0;
-	if (is_not_for_guests(cmd))
+	if (!r->command.blocks && is_not_for_guests(cmd))
 		return TCM_UNSUPPORTED_SCSI_OPCODE;
-	if (is_long_write_same(cmd))
+	if (!r->command.blocks && is_long_write_same(cmd))
 		return TCM_INVALID_CDB_FIELD;
 	if (is_part_of_a_block(cmd) || is_more_than_there_is_room_for(r))
 		return TCM_INVALID_CDB_FIELD;
@@ -287,6 +288,11 @@ sense_reason_t vscsi_guard(struct vscsi_request *r)
 	reason = command_check(r);
 	if (reason)
 		return reason;
+	/* A read or write of blocks in the guest's own pages: most commands */
+	if (r->command.blocks && !r->copied) {
+		protect_less(&r->cmd);
+		return 0;
+	}
 	if (vscsi_is_reservation(&r->cmd))
 		return vscsi_reservation_prepare(r);
 	clear_what_is_read(r);

@@ -399,12 +399,12 @@ static void request_result(const struct vscsi_request *r, struct vstor_result *r
  * for an answer: a unit attention of a device behind pscsi, or another guest's reset of the
  * backstore? vscsi_guard() says which commands are given to the target again.
  */
-static bool is_to_be_asked_again(struct vscsi_request *r)
+static noinline bool is_to_be_asked_again(struct vscsi_request *r)
 {
 	const struct se_cmd *cmd = &r->cmd;
 	struct scsi_sense_hdr sense;
 
-	if (!r->again || r->aborted || r->absent || r->attentions == MAX_ATTENTIONS)
+	if (r->aborted || r->absent || r->attentions == MAX_ATTENTIONS)
 		return false;
 	if (cmd->scsi_status != SAM_STAT_TASK_ABORTED &&
 	    (cmd->scsi_status != SAM_STAT_CHECK_CONDITION ||
@@ -416,6 +416,24 @@ static bool is_to_be_asked_again(struct vscsi_request *r)
 	return true;
 }
 
+/* The sense data is the next command's: the target core fills in less than it says. */
+static noinline void request_complete_bad(struct vscsi_request *r)
+{
+	struct vstor_result result;
+
+	request_result(r, &result);
+	vstor_complete(&result, &r->packet);
+	memset(r->sense, 0, sizeof(r->sense));
+}
+
+static bool is_good(const struct vscsi_request *r)
+{
+	const struct se_cmd *cmd = &r->cmd;
+
+	return cmd->scsi_status == SAM_STAT_GOOD && !r->aborted && !r->absent &&
+	       cmd->se_cmd_flags & SCF_SE_LUN_CMD;
+}
+
 /**
  * vscsi_request_released() - The target core has let go of a command: answer it
  * @cmd: the command, which is freed
@@ -425,19 +443,18 @@ static bool is_to_be_asked_again(struct vscsi_request *r)
 void vscsi_request_released(struct se_cmd *cmd)
 {
 	struct vscsi_request *r = vscsi_to_request(cmd);
-	struct vstor_result result;
 
-	if (is_to_be_asked_again(r)) {
+	if (r->again && is_to_be_asked_again(r)) {
 		request_submit(r);
 		return;
 	}
 	vscsi_unmap(r);
-	vscsi_unbounce(r);
-	request_result(r, &result);
-	vstor_complete(&result, &r->packet);
-	/* For the next one: the target core fills in less than it says. */
-	if (cmd->scsi_status != SAM_STAT_GOOD || r->aborted)
-		memset(r->sense, 0, sizeof(r->sense));
+	if (r->bounce)
+		vscsi_unbounce(r);
+	if (likely(is_good(r)))
+		vstor_complete_good(bytes_transferred(r), &r->packet);
+	else
+		request_complete_bad(r);
 	/* Others end soon, and are sent together. One that is alone is spared the switch. */
 	if (READ_ONCE(r->chan->nr_commands) > 1)
 		vscsi_request_done_later(r);

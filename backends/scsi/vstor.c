@@ -228,61 +228,72 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 
 /* ---- Commands ---- */
 
+/* What is known of an operation code: where its data goes; where its length in blocks stands; ... */
+#define OP_IN		0x01
+#define OP_OUT		0x02
+#define OP_BLOCKS_6	0x10
+#define OP_BLOCKS_10	0x20
+#define OP_BLOCKS_12	0x30
+#define OP_BLOCKS_16	0x40
+#define OP_BLOCKS	0x70	/* in which CDB: that it reads or writes blocks as they are */
+#define OP_ASKS		0x80	/* see vstor_asks() */
+
 /*
  * Commands whose direction decides something in the target: it checks write protection and
  * reservations by the direction that it is told, and some of these would find no data where
  * they rely on it. So it is told the one that the command has, whatever the guest says.
  */
-static enum vstor_direction cdb_direction(u8 opcode)
+static const u8 operations[256] = {
+	[0x0a] = OP_OUT | OP_BLOCKS_6,	/* WRITE(6) */
+	[0x2a] = OP_OUT | OP_BLOCKS_10,	/* WRITE(10) */
+	[0x2e] = OP_OUT | OP_BLOCKS_10,	/* WRITE AND VERIFY(10) */
+	[0x8a] = OP_OUT | OP_BLOCKS_16,	/* WRITE(16) */
+	[0x8e] = OP_OUT | OP_BLOCKS_16,	/* WRITE AND VERIFY(16) */
+	/* Whose boundary the target core counts as well */
+	[0x9c] = OP_OUT | OP_BLOCKS_16,	/* WRITE ATOMIC(16) */
+	[0xaa] = OP_OUT | OP_BLOCKS_12,	/* WRITE(12) */
+	[0xae] = OP_OUT,		/* WRITE AND VERIFY(12) */
+	[0x15] = OP_OUT,		/* MODE SELECT(6) */
+	[0x1d] = OP_OUT,		/* SEND DIAGNOSTIC */
+	[0x3b] = OP_OUT,		/* WRITE BUFFER */
+	[0x3f] = OP_OUT,		/* WRITE LONG(10) */
+	[0x41] = OP_OUT,		/* WRITE SAME(10) */
+	[0x42] = OP_OUT,		/* UNMAP */
+	[0x4c] = OP_OUT,		/* LOG SELECT */
+	[0x55] = OP_OUT,		/* MODE SELECT(10) */
+	[0x5f] = OP_OUT,		/* PERSISTENT RESERVE OUT */
+	[0x83] = OP_OUT,		/* EXTENDED COPY */
+	[0x89] = OP_OUT,		/* COMPARE AND WRITE */
+	[0x8d] = OP_OUT,		/* WRITE ATTRIBUTE */
+	[0x93] = OP_OUT,		/* WRITE SAME(16) */
+	[0xa4] = OP_OUT,		/* MAINTENANCE OUT */
+	[0xb5] = OP_OUT,		/* SECURITY PROTOCOL OUT */
+	[0x08] = OP_IN | OP_BLOCKS_6,	/* READ(6) */
+	[0x28] = OP_IN | OP_BLOCKS_10,	/* READ(10) */
+	[0x88] = OP_IN | OP_BLOCKS_16,	/* READ(16) */
+	[0xa8] = OP_IN | OP_BLOCKS_12,	/* READ(12) */
+	[0x12] = OP_IN | OP_ASKS,	/* INQUIRY */
+	[0x1a] = OP_IN | OP_ASKS,	/* MODE SENSE(6) */
+	[0x5a] = OP_IN | OP_ASKS,	/* MODE SENSE(10) */
+	[0x03] = OP_IN,			/* REQUEST SENSE */
+	[0x1c] = OP_IN,			/* RECEIVE DIAGNOSTIC RESULTS */
+	[0x25] = OP_IN,			/* READ CAPACITY(10) */
+	[0x3c] = OP_IN,			/* READ BUFFER */
+	[0x4d] = OP_IN,			/* LOG SENSE */
+	[0x5e] = OP_IN,			/* PERSISTENT RESERVE IN */
+	[0x84] = OP_IN,			/* RECEIVE COPY RESULTS */
+	[0x8c] = OP_IN,			/* READ ATTRIBUTE */
+	[0x9e] = OP_IN,			/* SERVICE ACTION IN(16) */
+	[0xa0] = OP_IN,			/* REPORT LUNS */
+	[0xa2] = OP_IN,			/* SECURITY PROTOCOL IN */
+	[0xa3] = OP_IN,			/* MAINTENANCE IN */
+};
+
+static enum vstor_direction op_direction(u8 op)
 {
-	switch (opcode) {
-	case 0x0a:	/* WRITE(6) */
-	case 0x2a:	/* WRITE(10) */
-	case 0x2e:	/* WRITE AND VERIFY(10) */
-	case 0x8a:	/* WRITE(16) */
-	case 0x8e:	/* WRITE AND VERIFY(16) */
-	case 0xaa:	/* WRITE(12) */
-	case 0xae:	/* WRITE AND VERIFY(12) */
-	case 0x15:	/* MODE SELECT(6) */
-	case 0x1d:	/* SEND DIAGNOSTIC */
-	case 0x3b:	/* WRITE BUFFER */
-	case 0x3f:	/* WRITE LONG(10) */
-	case 0x41:	/* WRITE SAME(10) */
-	case 0x42:	/* UNMAP */
-	case 0x4c:	/* LOG SELECT */
-	case 0x55:	/* MODE SELECT(10) */
-	case 0x5f:	/* PERSISTENT RESERVE OUT */
-	case 0x83:	/* EXTENDED COPY */
-	case 0x89:	/* COMPARE AND WRITE */
-	case 0x8d:	/* WRITE ATTRIBUTE */
-	case 0x93:	/* WRITE SAME(16) */
-	case 0x9c:	/* WRITE ATOMIC(16) */
-	case 0xa4:	/* MAINTENANCE OUT */
-	case 0xb5:	/* SECURITY PROTOCOL OUT */
-		return VSTOR_FROM_GUEST;
-	case 0x03:	/* REQUEST SENSE */
-	case 0x08:	/* READ(6) */
-	case 0x12:	/* INQUIRY */
-	case 0x1a:	/* MODE SENSE(6) */
-	case 0x1c:	/* RECEIVE DIAGNOSTIC RESULTS */
-	case 0x25:	/* READ CAPACITY(10) */
-	case 0x28:	/* READ(10) */
-	case 0x3c:	/* READ BUFFER */
-	case 0x4d:	/* LOG SENSE */
-	case 0x5a:	/* MODE SENSE(10) */
-	case 0x5e:	/* PERSISTENT RESERVE IN */
-	case 0x84:	/* RECEIVE COPY RESULTS */
-	case 0x88:	/* READ(16) */
-	case 0x8c:	/* READ ATTRIBUTE */
-	case 0x9e:	/* SERVICE ACTION IN(16) */
-	case 0xa0:	/* REPORT LUNS */
-	case 0xa2:	/* SECURITY PROTOCOL IN */
-	case 0xa3:	/* MAINTENANCE IN */
-	case 0xa8:	/* READ(12) */
+	if (op & OP_IN)
 		return VSTOR_TO_GUEST;
-	default:
-		return VSTOR_NO_DATA;
-	}
+	return op & OP_OUT ? VSTOR_FROM_GUEST : VSTOR_NO_DATA;
 }
 
 static u32 get_be32(const u8 *p)
@@ -291,23 +302,16 @@ static u32 get_be32(const u8 *p)
 }
 
 /* Blocks that a command reads or writes as they are; 0 if it does something else, or nothing */
-static u32 cdb_blocks(const u8 *cdb)
+static u32 op_blocks(u8 op, const u8 *cdb)
 {
-	switch (cdb[0]) {
-	case 0x08:	/* READ(6) */
-	case 0x0a:	/* WRITE(6) */
+	switch (op & OP_BLOCKS) {
+	case OP_BLOCKS_6:
 		return cdb[4] ?: 256;
-	case 0x28:	/* READ(10) */
-	case 0x2a:	/* WRITE(10) */
-	case 0x2e:	/* WRITE AND VERIFY(10) */
+	case OP_BLOCKS_10:
 		return cdb[7] << 8 | cdb[8];
-	case 0xa8:	/* READ(12) */
-	case 0xaa:	/* WRITE(12) */
+	case OP_BLOCKS_12:
 		return get_be32(&cdb[6]);
-	case 0x88:	/* READ(16) */
-	case 0x8a:	/* WRITE(16) */
-	case 0x8e:	/* WRITE AND VERIFY(16) */
-	case 0x9c:	/* WRITE ATOMIC(16), whose boundary the target core counts as well */
+	case OP_BLOCKS_16:
 		return get_be32(&cdb[10]);
 	default:
 		return 0;
@@ -351,6 +355,7 @@ static void cdb_copy(u8 *to, const u8 *from, unsigned int len)
 	}
 }
 
+/* Into one that is all 0 but for what the request block itself says. */
 static bool command_cdb(const struct vstor_srb *srb, struct vstor_command *cmd)
 {
 	u8 len = srb->cdb_length;
@@ -358,16 +363,16 @@ static bool command_cdb(const struct vstor_srb *srb, struct vstor_command *cmd)
 	/* A variable length command is longer than a request block's room. */
 	if (!len || len > VSTOR_CDB_MAX || srb->cdb[0] == 0x7f)
 		return false;
-	memset(cmd->cdb, 0, sizeof(cmd->cdb));
 	cdb_copy(cmd->cdb, srb->cdb, min_t(unsigned int, len, cdb_length(srb->cdb)));
-	cmd->blocks = cdb_blocks(cmd->cdb);
+	cmd->blocks = op_blocks(operations[cmd->cdb[0]], cmd->cdb);
+	cmd->asks = operations[cmd->cdb[0]] & OP_ASKS;
 	return true;
 }
 
 static bool command_direction(const struct vstor_srb *srb, u32 flags,
 			      struct vstor_command *cmd)
 {
-	enum vstor_direction said, known = cdb_direction(cmd->cdb[0]);
+	enum vstor_direction said, known = op_direction(operations[cmd->cdb[0]]);
 
 	if (!srb_direction(srb, flags, &said) && cmd->bytes)
 		return false;
@@ -415,31 +420,8 @@ bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u
 }
 
 /**
- * vstor_asks() - Does a command ask what a device is?
- * @cmd: the command
- *
- * hv_storvsc makes a success without data of whatever status such a command ends with: Linux takes
- * a disk that cannot answer MODE SENSE now for one without a write cache, and never flushes it, and
- * one that cannot answer INQUIRY for another device. So "later" is no answer.
- *
- * Context: any.
- * Return: true if so.
- */
-bool vstor_asks(const struct vstor_command *cmd)
-{
-	switch (cmd->cdb[0]) {
-	case 0x12:	/* INQUIRY */
-	case 0x1a:	/* MODE SENSE(6) */
-	case 0x5a:	/* MODE SENSE(10) */
-		return true;
-	default:
-		return false;
-	}
-}
-
-/**
  * vstor_ranges() - Cut the range of a packet to the length of its data
- * @header: a copy of the packet's type header: u32 reserved, u32 range_cnt, and ranges
+ * @header: a copy of the packet's type header, aligned: u32 reserved, u32 range_cnt, and ranges
  * @len: its length in bytes
  * @bytes: length of the data, not 0
  *
@@ -454,15 +436,11 @@ bool vstor_ranges(void *header, size_t len, u32 bytes)
 		u32 nr_ranges;
 		u32 bytes;
 		u32 offset;
-	} h;
+	} *h = header;
 
-	if (len < sizeof(h))
+	if (len < sizeof(*h) || h->nr_ranges != 1 || h->bytes < bytes)
 		return false;
-	memcpy(&h, header, sizeof(h));
-	if (h.nr_ranges != 1 || h.bytes < bytes)
-		return false;
-	h.bytes = bytes;
-	memcpy(header, &h, sizeof(h));
+	h->bytes = bytes;
 	return true;
 }
 

@@ -210,6 +210,7 @@ enum vstor_direction {
  * @bytes: length of the data
  * @blocks: length of the data by the command, if that reads or writes blocks as they are: a
  *	device may do that in the guest's memory. Else 0
+ * @asks: it asks what the device is: vstor_asks()
  */
 struct vstor_command {
 	u8 cdb[VSTOR_CDB_MAX];
@@ -218,6 +219,7 @@ struct vstor_command {
 	enum vstor_direction direction;
 	u32 bytes;
 	u32 blocks;
+	bool asks;
 };
 
 /**
@@ -242,11 +244,47 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 				 size_t len, struct vstor_packet *answer);
 bool vstor_command(const struct vstor_packet *in, size_t len, bool has_ranges, u32 max_bytes,
 		   struct vstor_command *cmd);
-bool vstor_asks(const struct vstor_command *cmd);
 bool vstor_ranges(void *header, size_t len, u32 bytes);
 void vstor_complete(const struct vstor_result *result, struct vstor_packet *answer);
 void vstor_reject(struct vstor_packet *answer);
 size_t vstor_enumerate_bus(const struct vstor *v, struct vstor_packet *event);
+
+/**
+ * vstor_asks() - Does a command ask what a device is?
+ * @cmd: the command
+ *
+ * hv_storvsc makes a success without data of whatever status such a command ends with: Linux takes
+ * a disk that cannot answer MODE SENSE now for one without a write cache, and never flushes it, and
+ * one that cannot answer INQUIRY for another device. So "later" is no answer.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+static inline bool vstor_asks(const struct vstor_command *cmd)
+{
+	return cmd->asks;
+}
+
+/**
+ * vstor_complete_good() - vstor_complete() of a command that ended with GOOD
+ * @bytes: that were transferred
+ * @answer: where the answer goes
+ *
+ * Context: any.
+ */
+static inline void vstor_complete_good(u32 bytes, struct vstor_packet *answer)
+{
+	*answer = (struct vstor_packet) {
+		.operation = VSTOR_COMPLETE_IO,
+		.status = VSTOR_STATUS_SUCCESS,
+		.srb = {
+			.length = sizeof(struct vstor_srb),
+			.srb_status = VSTOR_SRB_SUCCESS,
+			.cdb_length = VSTOR_CDB_MAX,
+			.data_length = bytes,
+		},
+	};
+}
 
 /* Of logical units that are not there, and of what is there: lun.c */
 #define VSTOR_LUNS	255	/* 0 to 254 */

@@ -231,11 +231,15 @@ static void blocks(void)
 
 static void asks(void)
 {
-	struct vstor_command cmd = {};
 	unsigned int op, nr = 0;
 
 	for (op = 0; op < 256; op++) {
-		cmd.cdb[0] = op;
+		struct vstor_packet in = { .srb = { .cdb_length = 16, .data_in = 2 } };
+		struct vstor_command cmd;
+
+		in.srb.cdb[0] = op;
+		/* Not one of variable length */
+		EXPECT(vstor_command(&in, VSTOR_LEN, false, 1 << 20, &cmd) == (op != 0x7f));
 		nr += vstor_asks(&cmd);
 		EXPECT(vstor_asks(&cmd) == (op == 0x12 || op == 0x1a || op == 0x5a));
 	}

@@ -161,14 +161,24 @@ enum gpadl_wire_verdict gpadl_wire_add(struct gpadl_pfn_list *w,
 				       const struct gpadl_wire_msg *msg);
 
 /*@
-requires sane(w) && w->nr_ranges == 1 && w->ranges_left == 1 && 2 <= w->capacity;
-requires w->pages_left == 0 && w->taken == 0;
-requires PFN_MAX < w->follows && PFN_MAX < w->precedes;
-assigns w->words[0 .. 1], w->taken, w->nr_words, w->nr_pages, w->nr_runs, w->ranges_left;
-ensures sane(w);
-ensures \result ==> complete(w);
+requires \valid(w) && \valid(words + (0 .. 1)) && \separated(w, words + (0 .. 1));
+assigns *w, words[0 .. 1];
+ensures \result ==> sane(w) && complete(w) && w->words == words && w->capacity == 2;
 */
-static bool wire_take_page(struct gpadl_pfn_list *w, u64 word, u64 pfn);
+static inline bool wire_take_page(struct gpadl_pfn_list *w, u64 word, u64 pfn, u64 *words);
+
+/*@
+requires \valid(w) && room <= GPADL_MAX_WORDS;
+requires \valid_read(ranges + (0 .. len - 1));
+requires \valid(words + (0 .. room - 1));
+requires \separated(w, ranges + (0 .. len - 1), words + (0 .. room - 1));
+assigns *w, words[0 .. room - 1];
+ensures \result == GPADL_WIRE_COMPLETE ==> sane(w) && complete(w) &&
+	w->words == words && w->capacity <= room;
+*/
+static enum gpadl_wire_verdict
+wire_take_any(struct gpadl_pfn_list *w, const u8 *ranges, u32 len, u32 nr_ranges, u64 *words,
+	      u32 room);
 
 /*@
 requires \valid(w) && room <= GPADL_MAX_WORDS;

@@ -10,4 +10,6 @@
 #define WRITE_ONCE(x, value)	((x) = (value))
 #endif
 
+#define noinline	__attribute__((__noinline__))
+
 #endif /* _HOST_COMPILER_H */
