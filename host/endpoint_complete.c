@@ -12,7 +12,7 @@
  * more: what does not fit is dropped.
  *
  * vmbus_endpoint_complete_later() only adds, to a list without a lock, and leaves the sending to
- * the channel's work.
+ * the channel's work, which it has woken when what ends on this processor by then has ended.
  *
  * A guest that asks and reads quickly could keep a context sending for ever, perhaps one that
  * answers other guests as well: after some batches it leaves the rest to the channel's work. If
@@ -25,6 +25,7 @@
 #include <linux/lockdep.h>
 #include <linux/percpu-refcount.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
 #include "host.h"
@@ -201,6 +202,43 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 	spin_unlock_irqrestore(&ep->unsent_lock, irq);
 }
 
+/* ---- Later ---- */
+
+/* What wakes channels for what was left to their work */
+static struct workqueue_struct *late_wq;
+
+/*
+ * Of a processor, as those of the kernel's SCSI target and of most devices are in which requests
+ * end: so it runs behind those of them that are queued there by now, and the channel's thread finds
+ * all of these. Woken for the first, it would often run before the second.
+ */
+int vmbus_host_completions_init(void)
+{
+	late_wq = alloc_workqueue("vmbus_late", WQ_MEM_RECLAIM, 0);
+	return late_wq ? 0 : -ENOMEM;
+}
+
+void vmbus_host_completions_exit(void)
+{
+	destroy_workqueue(late_wq);
+}
+
+static void late_work_run(struct work_struct *work)
+{
+	struct vmbus_endpoint *ep = container_of(work, struct vmbus_endpoint, late_work);
+
+	vmbus_ep_queue_kick(ep);
+	percpu_ref_put(&ep->users);
+}
+
+/* Somebody has added the first; he holds the endpoint. */
+static void late_wake(struct vmbus_endpoint *ep)
+{
+	percpu_ref_get(&ep->users);
+	if (!queue_work(late_wq, &ep->late_work))
+		percpu_ref_put(&ep->users);
+}
+
 /* ---- What the endpoint asks ---- */
 
 /**
@@ -213,6 +251,7 @@ void vmbus_ep_completions_init(struct vmbus_endpoint *ep)
 {
 	spin_lock_init(&ep->unsent_lock);
 	init_llist_head(&ep->late);
+	INIT_WORK(&ep->late_work, late_work_run);
 }
 
 static void unsent_kick(struct vmbus_endpoint *ep, unsigned int most)
@@ -329,8 +368,10 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete, VMBUS_HOST_NS);
  *
  * For requests of which many are under way, and complete one after the other somewhere else.
  * The channel's work sends what has come until it runs, before kick() is called: the guest is
- * signalled once for all of them, and the time that it takes is the VMM's. It is a switch to
- * another thread, though: a request that is alone is better sent by vmbus_endpoint_complete().
+ * signalled once for all of them, and the time that it takes is the VMM's. It is woken behind what
+ * is in the work queues of this processor now, where most of the others are that end soon (those
+ * that are not WQ_UNBOUND or WQ_HIGHPRI). It is a switch to another thread, though: a request that
+ * is alone is better sent by vmbus_endpoint_complete().
  *
  * Completions are sent in the order of these calls; vmbus_endpoint_complete() may overtake.
  * Once the channel closes, and while its work waits (vmbus_endpoint_wait_begin()), they are sent
@@ -347,7 +388,7 @@ void vmbus_endpoint_complete_later(struct vmbus_endpoint *ep, struct vmbus_compl
 	 * here.
 	 */
 	if (llist_add(&c->node, &ep->late))
-		vmbus_ep_queue_kick(ep);
+		late_wake(ep);
 	if (unlikely(READ_ONCE(ep->late_here))) {
 		unsent_add_late(ep);
 		unsent_run(ep, MAX_BATCHES);

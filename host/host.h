@@ -229,6 +229,7 @@ struct endpoint_counts {
  * @out_poll: jiffies between two looks
  * @reminders: how often the guest is still to be signalled if it has read nothing yet
  * @late: completions that the channel's work is to send, the youngest first
+ * @late_work: wakes the channel's work for these; has a hold of its own while it is queued
  * @late_here: it waits in kick(): whoever adds one sends it
  * @unsent_lock: protects what follows; not held while anything is sent
  * @unsent: completions that are to be sent, in order; only the context that has set
@@ -291,6 +292,7 @@ struct vmbus_endpoint {
 	u8 reminders;
 
 	struct llist_head late;
+	struct work_struct late_work;
 	bool late_here;
 	spinlock_t unsent_lock;
 	struct llist_node *unsent;
@@ -412,6 +414,8 @@ extern unsigned long vmbus_ep_drain_patience;
 #endif
 
 /* endpoint_complete.c: completions that wait for room */
+int vmbus_host_completions_init(void);
+void vmbus_host_completions_exit(void);
 void vmbus_ep_completions_init(struct vmbus_endpoint *ep);
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep);
 void vmbus_ep_place_completion(struct vmbus_endpoint *ep, struct vmbus_reservation *res,

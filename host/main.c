@@ -115,10 +115,15 @@ static int __init vmbus_host_init(void)
 {
 	int ret;
 
+	ret = vmbus_host_completions_init();
+	if (ret)
+		return ret;
 	vmbus_host_debugfs_init();
 	ret = misc_register(&host_device);
-	if (ret)
+	if (ret) {
 		vmbus_host_debugfs_exit();
+		vmbus_host_completions_exit();
+	}
 	return ret;
 }
 
@@ -127,6 +132,7 @@ static void __exit vmbus_host_exit(void)
 	/* No file is open, and nothing is left of what was: each partition holds the module. */
 	misc_deregister(&host_device);
 	vmbus_host_debugfs_exit();
+	vmbus_host_completions_exit();
 }
 
 module_init(vmbus_host_init);

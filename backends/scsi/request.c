@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <scsi/scsi_common.h>
+#include <scsi/scsi_eh.h>
 #include <scsi/scsi_proto.h>
 #include <target/target_core_backend.h>
 
@@ -327,6 +328,20 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
 	return 0;
 }
 
+/*
+ * A read or write of blocks by a device behind pscsi that has done it all, and says how hard that
+ * was (RECOVERED ERROR). hv_storvsc makes that a command of which nothing was done, whatever is
+ * said of its length, and Linux sends it again for ever.
+ */
+static bool is_recovered(const struct vscsi_request *r)
+{
+	struct scsi_sense_hdr sense;
+
+	return r->command.blocks && r->cmd.scsi_status == SAM_STAT_CHECK_CONDITION &&
+	       scsi_normalize_sense(r->sense, sizeof(r->sense), &sense) &&
+	       sense.sense_key == RECOVERED_ERROR && !scsi_sense_is_deferred(&sense);
+}
+
 /**
  * vscsi_queue_status() - A command is done
  * @cmd: the command
@@ -336,9 +351,14 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
  */
 int vscsi_queue_status(struct se_cmd *cmd)
 {
+	struct vscsi_request *r = vscsi_to_request(cmd);
+
 	/* It was gone when the target core looked, and what answers in its place has failed it. */
 	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
-		vscsi_to_request(cmd)->absent = true;
+		r->absent = true;
+	else if (is_recovered(r) && (r->command.direction == VSTOR_FROM_GUEST ||
+				     !vscsi_queue_data_in(cmd)))
+		cmd->scsi_status = SAM_STAT_GOOD;
 	return 0;
 }
 

@@ -69,12 +69,14 @@ struct vscsi_device;
  * @backstore: of either
  * @block_size: in bytes; 0 if it takes no scatterlist but the target core's own. Read without
  *	tpg.lock
+ * @resetting: a reset of ours is in the target core. Set under tpg.lock
  */
 struct vscsi_lun {
 	struct se_lun *linked;
 	struct se_lun *going;
 	struct se_device *backstore;
 	u32 block_size;
+	bool resetting;
 };
 
 /**

@@ -17,6 +17,7 @@
  */
 #include <linux/errno.h>
 #include <linux/jiffies.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
@@ -33,12 +34,13 @@
 #define UNIT_ATTENTIONS	16u
 
 /*
- * @lun: that is being reset. @cmd: the target core's, if it is to reset it; @wait: looks then, or
- * instead, whether its commands have ended
+ * @lun: that is being reset. @cmd: the target core's, if it is to reset it, which it is when
+ * @submitted; @wait: looks then, or instead, whether its commands have ended
  */
 struct vscsi_tmr {
 	struct vscsi_request *r;
 	u8 lun;
+	bool submitted;
 	struct delayed_work wait;
 	struct se_cmd cmd;
 };
@@ -109,14 +111,20 @@ static bool lun_is_known_as(struct se_session *sess, unsigned int lun, const str
 	return known;
 }
 
+/*
+ * One at a time: a second would wait in the target core, in a work queue that the whole host
+ * shares, and do what it does when the backstore may have become another guest's as well.
+ */
 static bool lun_is_to_be_reset(struct vscsi_device *dev, unsigned int lun)
 {
 	struct vscsi_tpg *tpg = dev->tpg;
 	struct se_device *backstore;
 
 	/* While it is there, so is its backstore. */
-	guard(mutex)(&tpg->lock);
+	lockdep_assert_held(&tpg->lock);
 	if (!tpg->lun[lun].linked || !lun_is_known_as(dev->sess, lun, tpg->lun[lun].linked))
+		return false;
+	if (READ_ONCE(tpg->lun[lun].resetting))
 		return false;
 	backstore = tpg->lun[lun].backstore;
 	if (READ_ONCE(backstore->export_count) > 1 && !READ_ONCE(tpg->reservations))
@@ -147,18 +155,41 @@ static void reset_put(struct vscsi_request *r)
 		vscsi_request_done_later(r);
 }
 
+/*
+ * Have the target core reset it, if it is to: what has been looked at is what it resets, so under
+ * the lock. 1 if so: @tmr may be gone by now, unless the caller holds its request; 0 if it is not to
+ * be; -ENOMEM.
+ */
+static int reset_submit(struct vscsi_tmr *tmr)
+{
+	struct vscsi_device *dev = tmr->r->chan->dev;
+	struct vscsi_lun *lun = &dev->tpg->lun[tmr->lun];
+
+	guard(mutex)(&dev->tpg->lock);
+	if (!lun_is_to_be_reset(dev, tmr->lun))
+		return 0;
+	memset(&tmr->cmd, 0, sizeof(tmr->cmd));
+	/* It may be done before this returns. */
+	WRITE_ONCE(lun->resetting, true);
+	tmr->submitted = true;
+	if (!target_submit_tmr(&tmr->cmd, dev->sess, NULL, tmr->lun, NULL, TMR_LUN_RESET,
+			       GFP_KERNEL, 0, TARGET_SCF_ACK_KREF))
+		return 1;
+	tmr->submitted = false;
+	WRITE_ONCE(lun->resetting, false);
+	return -ENOMEM;
+}
+
 /* Returns false if there is no memory. */
 static bool reset_lun(struct vscsi_tmr *tmr)
 {
-	struct vscsi_device *dev = tmr->r->chan->dev;
+	int ret;
 
-	if (!lun_is_to_be_reset(dev, tmr->lun)) {
+	tmr->submitted = false;
+	ret = reset_submit(tmr);
+	if (!ret)
 		queue_delayed_work(vscsi_wq, &tmr->wait, 0);
-		return true;
-	}
-	memset(&tmr->cmd, 0, sizeof(tmr->cmd));
-	return !target_submit_tmr(&tmr->cmd, dev->sess, NULL, tmr->lun, NULL, TMR_LUN_RESET,
-				  GFP_KERNEL, 0, TARGET_SCF_ACK_KREF);
+	return ret >= 0;
 }
 
 /* Reset the next logical unit by @tmr. Returns false if there is none: then @tmr is freed. */
@@ -188,13 +219,25 @@ static void reset_done(struct vscsi_tmr *tmr)
 	reset_put(r);
 }
 
+/* It has not come to its end. Another reset may be over by now that was in the way. */
+static void reset_look_again(struct vscsi_tmr *tmr)
+{
+	struct vscsi_request *r = tmr->r;
+
+	/* For this function: @tmr may do the rest meanwhile. */
+	atomic_inc(&r->nr_tmrs);
+	if (tmr->submitted || reset_submit(tmr) <= 0)
+		queue_delayed_work(vscsi_wq, &tmr->wait, RESET_LOOK);
+	reset_put(r);
+}
+
 static void reset_wait(struct work_struct *work)
 {
 	struct vscsi_tmr *tmr = container_of(to_delayed_work(work), struct vscsi_tmr, wait);
 	struct vscsi_request *r = tmr->r;
 
 	if (vscsi_device_has_commands(r->chan->dev, tmr->lun, r->since)) {
-		queue_delayed_work(vscsi_wq, &tmr->wait, RESET_LOOK);
+		reset_look_again(tmr);
 		return;
 	}
 	/* Whose end was seen may not have got as far as its answer. */
@@ -279,6 +322,7 @@ void vscsi_tmr_released(struct se_cmd *cmd)
 {
 	struct vscsi_tmr *tmr = container_of(cmd, struct vscsi_tmr, cmd);
 
+	WRITE_ONCE(tmr->r->chan->dev->tpg->lun[tmr->lun].resetting, false);
 	/* The target core has not waited for those that were done already, or not its yet. */
 	queue_delayed_work(vscsi_wq, &tmr->wait, 0);
 }

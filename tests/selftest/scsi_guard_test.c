@@ -208,6 +208,36 @@ TEST_F(life, pass_through_that_has_changed)
 	other_lun_remove(_metadata, "pscsi", "p");
 }
 
+/* What scsi_debug's disk says of every command */
+static int inject(const char *opts, const char *every)
+{
+	int ret = file_write("/sys/bus/pseudo/drivers/scsi_debug/opts", opts);
+
+	return ret ?: file_write("/sys/bus/pseudo/drivers/scsi_debug/every_nth", every);
+}
+
+/* It has done it all, and says that this was hard: RECOVERED ERROR. The guest would try again. */
+TEST_F(life, pass_through_that_recovers)
+{
+	struct scsi_cmd write = cmd_rw(true, 8, 8, MEM_GPA);
+	struct scsi_cmd read = cmd_rw(false, 8, 8, MEM_GPA + 8 * HV_PAGE);
+	char *mem = self->vmm.mem;
+	int ret;
+
+	ret = pass_through_add(self->c);
+	if (ret == -ENODEV)
+		SKIP(return, "the kernel has no scsi_debug");
+	ASSERT_EQ(0, ret);
+	memset(mem, 0x5a, 8 * BLOCK);
+	memset(mem + 8 * HV_PAGE, 0, 8 * BLOCK);
+	EXPECT_EQ(0, inject("8", "1"));
+	EXPECT_GOOD(ask_other(self->c, write), 8 * BLOCK);
+	EXPECT_GOOD(ask_other(self->c, read), 8 * BLOCK);
+	EXPECT_EQ(0, inject("0", "0"));
+	EXPECT_EQ(0, memcmp(mem, mem + 8 * HV_PAGE, 8 * BLOCK));
+	other_lun_remove(_metadata, "pscsi", "p");
+}
+
 /* Where the backstore has an lba_map, the target core would write behind the end of a buffer. */
 TEST_F(life, report_referrals)
 {

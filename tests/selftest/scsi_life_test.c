@@ -3,6 +3,8 @@
  * The SCSI backend: logical units and channels that come and go, backstores that fail or
  * hang, and what ends while commands are under way.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <sys/syscall.h>
 
 #include "fail.h"
@@ -222,6 +224,58 @@ TEST_F(life, too_many_resets)
 	for (i = 0; i < MAX_RESETS; i++)
 		EXPECT_EQ(0, scsi_next(self->c).msg.status);
 	EXPECT_TRUE(scsi_is_quiet(self->c));
+}
+
+/* Threads that are in a @function of the kernel's */
+static unsigned int threads_in(const char *function)
+{
+	char path[32], stack[2048];
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	unsigned int nr = 0;
+	ssize_t len;
+	int fd;
+
+	while (proc && (entry = readdir(proc))) {
+		if (!isdigit(entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.10s/stack", entry->d_name);
+		fd = open(path, O_RDONLY);
+		len = read(fd, stack, sizeof(stack) - 1);
+		close(fd);
+		stack[len < 0 ? 0 : len] = 0;
+		nr += !!strstr(stack, function);
+	}
+	if (proc)
+		closedir(proc);
+	return nr;
+}
+
+/* Of one disk that hangs, one: the others would be done when it may be another guest's as well. */
+TEST_F(life, resets_of_a_lun_wait_here)
+{
+	struct vstor_msg msg = { .op = OP_RESET_LUN, .lun = HUNG_LUN };
+	__u64 id = BEGIN_HUNG(self->c, 7);
+	unsigned int i;
+
+	if (access("/proc/self/stack", R_OK))
+		SKIP(goto out, "the kernel does not tell what a thread is in");
+	for (i = 0; i < MAX_RESETS; i++)
+		scsi_put(self->c, 6, 1, 1000 + i, NULL, 0, &msg, sizeof(msg));
+	scsi_kick(self->c);
+	EXPECT_TRUE(WAIT_FOR(is_taken(self->c)));
+	EXPECT_TRUE(WAIT_FOR(threads_in("core_tmr_lun_reset") > 0));
+	/* Time for more of them */
+	usleep(200000);
+	EXPECT_EQ(1, threads_in("core_tmr_lun_reset"));
+	EXPECT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(id, scsi_next(self->c).id);
+	for (i = 0; i < MAX_RESETS; i++)
+		EXPECT_EQ(0, scsi_next(self->c).msg.status);
+	EXPECT_TRUE(scsi_is_quiet(self->c));
+	return;
+out:
+	EXPECT_EQ(0, dm_suspend(DM, false));
 }
 
 /* ---- Ends with commands under way ---- */
