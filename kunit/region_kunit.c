@@ -2,6 +2,8 @@
 /*
  * Suite vmbus_gpadl_region: changes of the regions of guest memory, all or none.
  */
+#include <linux/delay.h>
+#include <linux/refcount.h>
 #include <linux/timer.h>
 
 #include "suites.h"
@@ -438,6 +440,29 @@ VM_CASE(map_while_table_goes)
 	KUNIT_EXPECT_EQ(test, refcount_read(&r->table->ref), 1);
 }
 
+/*
+ * A map finds that the second of its regions is being removed, and tries again, as long as that
+ * takes: it leaves the first alone meanwhile.
+ */
+VM_CASE(region_that_goes_keeps_no_other)
+{
+	struct gpadl_region *first, *second;
+	struct vm_task *t;
+
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HIGH_PFN - 1, 2);
+	first = vm_region(vm, VM_LOW);
+	second = vm_region(vm, VM_HIGH);
+	refcount_set(&second->users, 0);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	msleep(50);
+	refcount_set(&second->users, 1);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&first->users), 2);
+	KUNIT_EXPECT_EQ(test, refcount_read(&second->users), 2);
+	vm_unmap(&vm->c[0], VM_HANDLE);
+	vm_check(vm);
+}
+
 /* Two GPADLs keep a region until the second is unmapped. */
 VM_CASE(region_of_two_gpadls)
 {
@@ -516,6 +541,7 @@ static struct kunit_case name[] = {					\
 	KUNIT_CASE(map_while_regions_change),				\
 	KUNIT_CASE(killed_while_regions_change),			\
 	KUNIT_CASE(map_while_table_goes),				\
+	KUNIT_CASE(region_that_goes_keeps_no_other),			\
 	KUNIT_CASE(region_of_two_gpadls),				\
 	KUNIT_CASE(region_after_failed_map),				\
 	KUNIT_CASE(out_of_memory),					\
