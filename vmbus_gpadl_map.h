@@ -130,7 +130,8 @@ int vmbus_mapping_view(const struct vmbus_mapping *map, u64 offset, u32 len,
  * define VMBUS_GPA_REGIONS_RETIRE - change regions although pages of them are mapped
  *
  * For vmbus_partition_set_regions(). No new map finds what is not there any more; what is
- * mapped of it stays as it is until it is unmapped, and the backend is asked for it.
+ * mapped of it stays as it is until it is unmapped, and the backend is asked for it. A map that is
+ * under way looks for its pages anew.
  */
 #define VMBUS_GPA_REGIONS_RETIRE	BIT(0)
 

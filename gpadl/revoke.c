@@ -101,8 +101,9 @@ bool gpadl_moves(struct gpadl *g, const struct gpadl_region_table *old,
  * @g: the GPADL, held by the caller
  * @old: regions as they are
  *
- * One that is being mapped may have been looked up in the regions that go, or be about to wait
- * for those that come: that is known when it is mapped (gpadl_finish_map()).
+ * One that is being mapped may be about to wait for the regions that come, or looks for its pages
+ * again (gpadl_region_table_is_retired()), but for one that has just come to its end: that is
+ * known then (gpadl_finish_map()).
  *
  * Context: process; vmbus_partition.mem.switching is set.
  */

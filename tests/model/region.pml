@@ -48,6 +48,7 @@
  *  LINGER_UNSEEN	and if its region was replaced before.
  *  SPLIT_BUSY		A split or a merge is not refused.
  *  RETIRE_FORGOTTEN	Whoever has a page that is retired is asked for it.
+ *  RETIRE_UNSEEN	A map gives nothing that it has listed when a change was done that has retired it.
  *  LEAK		All goes with the last mapping,
  *  FREED_EARLY		and the partition after all.
  */
@@ -90,6 +91,7 @@ bool dead, freed;
 byte state[MAPS] = GPADL_READY;
 byte want[MAPS];		/* pages that it names, as bits */
 byte found_in[MAPS];		/* gpadl_mapping.map.table */
+byte retired_in;		/* gpadl_mem.retired */
 byte list[2 * MAPS];		/* what the backend has */
 bool revoked[MAPS];
 byte retired[MAPS];
@@ -101,6 +103,7 @@ bool overtaken[MAPS + 1];
 /* ---- For the checks only ---- */
 byte was[MAPS];			/* pages that were there since the map began, as bits */
 bool holds[MAPS];		/* it has its regions */
+bool late[MAPS];		/* it has listed pages that may be the VMM's own by then */
 byte went[2];			/* generation in which an address went last */
 byte maps_left = MAPS;
 
@@ -469,6 +472,7 @@ inline finish(m)
 	if
 	:: dead -> state[m] = GPADL_UNMAPPING
 	:: else ->
+		assert(!late[m]);
 		assert(!names(m, 0) || (was[m] & bit(list[2 * m])));
 		assert(!names(m, 1) || (was[m] & bit(list[2 * m + 1])));
 		if
@@ -499,7 +503,7 @@ proctype map(byte m)
 		ref++
 	   }
 	fi;
-	/* mapping_look_up() */
+again:	/* mapping_look_up() */
 	do
 	:: atomic {
 		found_in[m] = table;
@@ -544,7 +548,21 @@ proctype map(byte m)
 		:: atomic { todo == 0 -> r = 0; break }
 		od;
 		/* gpadl_sg_make(), gpadl_resident_find() */
-		atomic { list_page(m, 0); list_page(m, 1) };
+		atomic {
+			list_page(m, 0); list_page(m, 1);
+			late[m] = lost(m, 0) || lost(m, 1)
+		};
+		/* gpadl_region_table_is_retired() */
+		if
+		:: atomic { retired_in > found_in[m] ->
+			list[2 * m] = 0; list[2 * m + 1] = 0;
+			late[m] = false;
+			holds[m] = false
+		   };
+			unfind();
+			goto again
+		:: atomic { retired_in <= found_in[m] -> skip }
+		fi;
 		atomic { finish(m) };
 		/* vmbus_gpadl_unmap(), gpadl_begin_unmap(), gpadl_mapping_unmap() */
 		atomic {
@@ -898,6 +916,10 @@ inline table_switch()
 		if
 		:: broken(SPLIT_BUSY) -> busy_now = !retire
 		:: else ->
+			if
+			:: retire && !broken(RETIRE_UNSEEN) -> retired_in = new
+			:: else
+			fi;
 			look_at_map(0);
 			look_at_map(1)
 		fi

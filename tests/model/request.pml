@@ -35,7 +35,8 @@
  *  REGION_UNSEEN	also if it was being pinned, or about to be,
  *  RETIRED_HIDES	or if another page of the same packet lies in one that was retired.
  *  RETIRE_WAITS	To retire a region waits for nobody,
- *  RETIRE_FOUND	and no packet that comes then finds it.
+ *  RETIRE_FOUND	no packet that comes then finds it,
+ *  RETIRE_UNSEEN	and no map that had found it goes on with what is there then.
  *  REUSED		A page list does not change while it is walked.
  *  POOL_EARLY		The pool is there until nothing of it is in flight,
  *  LEAK		and goes then.
@@ -73,6 +74,7 @@ bool rescinded, dead, freed;
 bool switching;
 byte table;			/* in force: in 0 both regions are there, and in no other */
 bool gone, retired;		/* which is not; set when the change has returned */
+byte retired_in;		/* gpadl_mem.retired */
 
 /* ---- threads ---- */
 bool kicked;			/* the backend is to look again */
@@ -191,7 +193,17 @@ inline map(r)
 		:: failed -> break
 		od;
 		if
-		:: user[r] -> assert(!too_late[r]); pinned[r] = true
+		:: user[r] ->
+			assert(!too_late[r]);
+			atomic { pinned[r] = true; late = retired };
+			/* gpadl_region_table_is_retired(): it looks again, and finds it in no table */
+			if
+			:: retired_in > found ->
+				unpin(r);
+				unuse(r);
+				failed = true
+			:: else
+			fi
 		:: else -> failed = true
 		fi;
 		if
@@ -204,8 +216,9 @@ inline map(r)
 		atomic {
 			if
 			:: failed -> put(r); failed = false
-			:: else -> state[r] = GPA_MAPPED
-			fi
+			:: else -> assert(!late); state[r] = GPA_MAPPED
+			fi;
+			late = false
 		}
 	:: else
 	fi
@@ -233,6 +246,7 @@ proctype backend()
 {
 	byte n = PACKETS, r, found;
 	bool again, failed;
+	bool late;		/* it has pinned what may be the VMM's own */
 
 	do
 	:: n > 0 ->
@@ -407,6 +421,10 @@ inline retire()
 	if
 	:: broken(RETIRE_WAITS) -> nr_busy == 0
 	:: else
+	fi;
+	if
+	:: broken(RETIRE_UNSEEN)
+	:: else -> retired_in = table + 1
 	fi;
 	table++;
 	switching = false;
