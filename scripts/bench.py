@@ -46,8 +46,14 @@ GOALS = [
     *[(f"packet demand {memory} contiguous {pages}", most, None)
       for memory, most in (("shmem", 1.00), ("thp", 1.00), ("hugetlb", 0.50))
       for pages in (8, 64, 256)],
+    *[(f"packet demand {memory} shuffled {pages}", most, None)
+      for memory, most in (("shmem", 1.00), ("thp", 1.00), ("hugetlb", 0.50))
+      for pages in (8, 64, 256)],
     *[(f"packet demand {memory} contiguous 1", 1.10, None) for memory in MEMORIES],
-    *[(f"packet resident {memory} contiguous 64", 0.25, None) for memory in MEMORIES],
+    *[(f"packet resident {memory} contiguous {pages}", 0.25, None)
+      for memory in MEMORIES for pages in (1, 8, 64, 256)],
+    *[(f"packet resident {memory} shuffled {pages}", 0.25, None)
+      for memory in MEMORIES for pages in (8, 64, 256)],
     ("establish contiguous 7936", None, 120),
     ("establish reversed 7936", None, 120),
     ("establish shuffled 7936", None, 120),
