@@ -130,6 +130,13 @@ static inline unsigned long compat_memory_failures(void)
 #endif
 }
 
+/* From 7.2 on a work queue that is of a processor has to say so; before 6.17 it cannot. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define COMPAT_WQ_PERCPU	0
+#else
+#define COMPAT_WQ_PERCPU	WQ_PERCPU
+#endif
+
 /* Until 6.12 a timer takes a call and an assignment. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 static inline void compat_hrtimer_setup(struct hrtimer *timer,

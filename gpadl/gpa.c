@@ -80,32 +80,28 @@ static void request_uncount(struct gpa_request *r)
 /* Look the pages up, pin and list them. */
 static int request_take(struct gpa_request *r)
 {
+	const bool nowait = r->map.gup_flags & FOLL_NOFAULT;
 	int ret;
 
-again:
-	/* Of no table: what the last request found is of no use. */
-	r->lookup.generation = 0;
-	ret = gpadl_mapping_use_regions(&r->map);
-	if (ret)
-		return ret;
-	ret = request_count(r);
-	if (ret)
-		goto err_unfind;
-	ret = gpadl_mapping_take(&r->map);
-	if (!ret && unlikely(gpadl_region_table_is_retired(r->map.mem, r->map.table))) {
-		gpadl_request_unpin(r, false);
+	do {
+		/* Of no table: what the last request found is of no use. */
+		r->lookup.generation = 0;
+		ret = gpadl_mapping_use_regions(&r->map);
+		if (ret)
+			return ret;
+		ret = request_count(r);
+		if (ret) {
+			gpadl_mapping_unuse_regions(&r->map);
+			return ret;
+		}
+		ret = gpadl_mapping_take_there(&r->map);
+		if (likely(!ret))
+			return 0;
 		request_uncount(r);
 		gpadl_mapping_unuse_regions(&r->map);
-		goto again;
-	}
-	if (!ret)
-		return 0;
+	} while (ret == -EAGAIN && !nowait);
 	/* A caller that may wait finds out whether there can be memory at all. */
-	if (r->map.gup_flags & FOLL_NOFAULT)
-		ret = -EAGAIN;
-err_unfind:
-	gpadl_mapping_unuse_regions(&r->map);
-	return ret;
+	return nowait ? -EAGAIN : ret;
 }
 
 static int request_map(struct gpa_request *r, u32 flags, bool nowait)

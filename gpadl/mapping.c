@@ -372,15 +372,21 @@ static int mapping_check(const struct vmbus_mapping *m)
  */
 int gpadl_mapping_use_regions(struct vmbus_mapping *m)
 {
+	bool retired;
 	int ret;
 
-	ret = mapping_look_up(m);
-	if (ret)
-		return ret;
-	ret = mapping_check(m);
-	if (ret)
+	do {
+		ret = mapping_look_up(m);
+		if (ret)
+			return ret;
+		ret = mapping_check(m);
+		if (likely(!ret))
+			return 0;
+		/* Where its pages were is nothing any more; they are somewhere else. */
+		retired = ret == -EFAULT && gpadl_region_table_is_retired(m->mem, m->table);
 		gpadl_mapping_unuse_regions(m);
-	return ret;
+	} while (retired && !(m->gup_flags & FOLL_NOFAULT));
+	return retired ? -EAGAIN : ret;
 }
 
 /* ---- Pinning ---- */
@@ -548,6 +554,28 @@ int gpadl_mapping_take(struct vmbus_mapping *m)
 }
 
 /**
+ * gpadl_mapping_take_there() - gpadl_mapping_take() of what is the guest's
+ * @m: the mapping, found
+ *
+ * Context: as gpadl_mapping_take().
+ * Return: as gpadl_mapping_take(), and -EAGAIN if the VMM has taken regions away meanwhile: what is
+ * there is something else, or nothing, and the pages are to be looked up again.
+ */
+int gpadl_mapping_take_there(struct vmbus_mapping *m)
+{
+	int ret = gpadl_mapping_take(m);
+
+	if (likely(!ret)) {
+		if (likely(!gpadl_region_table_is_retired(m->mem, m->table)))
+			return 0;
+		/* Nobody has written to it. */
+		gpadl_mapping_drop(m, false);
+		return -EAGAIN;
+	}
+	return ret == -EFAULT && gpadl_region_table_is_retired(m->mem, m->table) ? -EAGAIN : ret;
+}
+
+/**
  * gpadl_mapping_drop() - Undo gpadl_mapping_take()
  * @m: the mapping
  * @dirty: mark what it has pinned as written to
@@ -602,14 +630,9 @@ static int mapping_charge_and_take(struct vmbus_mapping *m)
 	ret = gpadl_mem_charge(m->mem, m->lookup->nr_pins);
 	if (ret)
 		goto err_unfind;
-	ret = gpadl_mapping_take(m);
+	ret = gpadl_mapping_take_there(m);
 	if (ret)
 		goto err_uncharge;
-	if (unlikely(gpadl_region_table_is_retired(m->mem, m->table))) {
-		gpadl_mapping_drop(m, false);
-		ret = -EAGAIN;
-		goto err_uncharge;
-	}
 	m->lookup->nr_entries = m->sgt.orig_nents;
 	return 0;
 

@@ -155,6 +155,7 @@ bool gpadl_mapping_covers(struct gpadl_mem *mem, const struct gpadl_pfn_list *pf
 int gpadl_mapping_use_regions(struct vmbus_mapping *m);
 void gpadl_mapping_unuse_regions(const struct vmbus_mapping *m);
 int gpadl_mapping_take(struct vmbus_mapping *m);
+int gpadl_mapping_take_there(struct vmbus_mapping *m);
 void gpadl_mapping_drop(struct vmbus_mapping *m, bool dirty);
 struct gpadl_mapping *gpadl_mapping_create(struct gpadl_mem *mem,
 					   const struct gpadl_pfn_list *pfns,

@@ -214,7 +214,7 @@ static struct workqueue_struct *late_wq;
  */
 int vmbus_host_completions_init(void)
 {
-	late_wq = alloc_workqueue("vmbus_late", WQ_MEM_RECLAIM, 0);
+	late_wq = alloc_workqueue("vmbus_late", COMPAT_WQ_PERCPU | WQ_MEM_RECLAIM, 0);
 	return late_wq ? 0 : -ENOMEM;
 }
 
@@ -370,7 +370,8 @@ EXPORT_SYMBOL_NS_GPL(vmbus_endpoint_complete, VMBUS_HOST_NS);
  * The channel's work sends what has come until it runs, before kick() is called: the guest is
  * signalled once for all of them, and the time that it takes is the VMM's. It is woken behind what
  * is in the work queues of this processor now, where most of the others are that end soon (those
- * that are not WQ_UNBOUND or WQ_HIGHPRI). It is a switch to another thread, though: a request that
+ * that are not WQ_UNBOUND or WQ_HIGHPRI): so not on a processor on which none of these may run, as
+ * a thread of real-time priority has it. It is a switch to another thread, though: a request that
  * is alone is better sent by vmbus_endpoint_complete().
  *
  * Completions are sent in the order of these calls; vmbus_endpoint_complete() may overtake.

@@ -6,6 +6,7 @@
 #include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
+#include <linux/mman.h>
 #include <linux/workqueue.h>
 
 #include "gpadl/compat.h"
@@ -134,6 +135,29 @@ VM_CASE(map_that_pins_finds_what_came)
 	fill_moved(vm, VM_HIGH);
 	vm_expect_sg(vm, vmbus_mapping_sgt(t->map));
 	KUNIT_EXPECT_EQ(test, vm_remove_region(vm, VM_LOW), -EBUSY);
+	unmap(vm, VM_HANDLE);
+}
+
+/* Nothing is left where they were. */
+static void unmap_low(struct vm *vm)
+{
+	unsigned long hva = ALIGN_DOWN(vm_hva(vm, VM_LOW_PFN), PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(vm->test, hva,
+			kunit_vm_mmap(vm->test, NULL, hva, PAGE_SIZE, PROT_NONE,
+				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+}
+
+/* Or cannot pin any more. */
+VM_CASE(map_that_cannot_pin_finds_what_came)
+{
+	struct vm_task *t = move_while_map_pins(vm);
+
+	unmap_low(vm);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(t->map));
 	unmap(vm, VM_HANDLE);
 }
 
@@ -511,6 +535,19 @@ VM_CASE(request_that_pins_finds_what_came)
 	end_request(vm, map);
 }
 
+VM_CASE(request_that_cannot_pin_finds_what_came)
+{
+	struct vm_task *map = send_and_stall(vm);
+
+	KUNIT_EXPECT_EQ(test, move_low(vm, VM_HIGH), 0);
+	unmap_low(vm);
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(map), 0);
+	fill_moved(vm, VM_HIGH);
+	vm_expect_sg(vm, vmbus_mapping_sgt(map->map));
+	end_request(vm, map);
+}
+
 VM_CASE(request_that_pins_what_went)
 {
 	struct vm_task *map = send_and_stall(vm);
@@ -541,6 +578,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_is_asked_back),
 	KUNIT_CASE(mapped_elsewhere_is_not),
 	KUNIT_CASE(map_that_pins_finds_what_came),
+	KUNIT_CASE(map_that_cannot_pin_finds_what_came),
 	KUNIT_CASE(map_that_pins_what_went),
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(watch_holds_nothing),
@@ -557,6 +595,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(request_that_has_not_looked_is_minded),
 	KUNIT_CASE(request_that_pins_what_came_is_minded),
 	KUNIT_CASE(request_that_pins_finds_what_came),
+	KUNIT_CASE(request_that_cannot_pin_finds_what_came),
 	KUNIT_CASE(request_that_pins_what_went),
 	KUNIT_CASE(request_retired_in_one_region_counts_in_another),
 	{}

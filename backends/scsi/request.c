@@ -335,11 +335,25 @@ int vscsi_queue_data_in(struct se_cmd *cmd)
  */
 static bool is_recovered(const struct vscsi_request *r)
 {
+	struct se_device *backstore = r->cmd.se_dev;
 	struct scsi_sense_hdr sense;
 
-	return r->command.blocks && r->cmd.scsi_status == SAM_STAT_CHECK_CONDITION &&
-	       scsi_normalize_sense(r->sense, sizeof(r->sense), &sense) &&
-	       sense.sense_key == RECOVERED_ERROR && !scsi_sense_is_deferred(&sense);
+	if (!r->command.blocks || r->cmd.scsi_status != SAM_STAT_CHECK_CONDITION ||
+	    !scsi_normalize_sense(r->sense, sizeof(r->sense), &sense) ||
+	    sense.sense_key != RECOVERED_ERROR || scsi_sense_is_deferred(&sense))
+		return false;
+	/* What a tape says is about the tape; what a program behind "user" has read is lost. */
+	return !strcmp(backstore->transport->name, "pscsi") &&
+	       backstore->transport->get_device_type(backstore) == TYPE_DISK;
+}
+
+static void request_recovered(struct vscsi_request *r)
+{
+	if (r->command.direction == VSTOR_TO_GUEST && vscsi_queue_data_in(&r->cmd))
+		return;
+	r->cmd.scsi_status = SAM_STAT_GOOD;
+	/* For the next command: see request_complete_bad(). */
+	memset(r->sense, 0, sizeof(r->sense));
 }
 
 /**
@@ -356,9 +370,8 @@ int vscsi_queue_status(struct se_cmd *cmd)
 	/* It was gone when the target core looked, and what answers in its place has failed it. */
 	if (cmd->se_lun == cmd->se_sess->se_tpg->tpg_virt_lun0)
 		r->absent = true;
-	else if (is_recovered(r) && (r->command.direction == VSTOR_FROM_GUEST ||
-				     !vscsi_queue_data_in(cmd)))
-		cmd->scsi_status = SAM_STAT_GOOD;
+	else if (is_recovered(r))
+		request_recovered(r);
 	return 0;
 }
 
