@@ -284,6 +284,29 @@ TEST_F(channel, close_while_opening)
 	close(uffd);
 }
 
+/* The same by a guest that has done with the channel: nothing is opened, and nobody is told. */
+TEST_F(channel, released_while_opening)
+{
+	int uffd = memory_stall(self->vmm.ring, RING_BYTES);
+	__u32 i;
+
+	if (kernel_before(6, 2))
+		SKIP(return, NO_PIN_WAITS);
+	ASSERT_LE(0, uffd);
+	EXPECT_GPADL(self->vmm.fd, RELID, RING_HANDLE, RING_GPA, RING_BYTES);
+	EXPECT_EQ(0, guest_open(self->vmm.fd, RELID, 1, RING_HANDLE, RING_SPLIT));
+	ASSERT_TRUE(WAIT_FOR(memory_is_touched(uffd)));
+	EXPECT_EQ(0, guest_released(self->vmm.fd, RELID));
+	for (i = 0; i < RING_PAGES; i++)
+		EXPECT_EQ(0, memory_fill(uffd, self->vmm.ring + i * HV_PAGE, 0));
+	EXPECT_TRUE(WAIT_FOR(pinned_kb(0) == 0));
+	EXPECT_EQ(0, state(&self->vmm).open);
+	EXPECT_SILENCE(self->vmm.fd);
+	close(uffd);
+	/* It can be opened anew. */
+	vmm_open_channel(_metadata, &self->vmm);
+}
+
 TEST_F(channel, teardown_of_the_ring_closes)
 {
 	vmm_open_channel(_metadata, &self->vmm);
