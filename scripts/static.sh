@@ -260,6 +260,7 @@ check_masks()
 	done <<-END
 		host/ioctl.c	vmbus_guest_ioctl
 		gpadl/change.c	change_enter
+		gpadl/mapping.c	lookup_find_region
 		gpadl/mapping.c	lookup_only
 		gpadl/region.c	gpadl_region_table_find
 		gpadl/relook.c	relook_range
