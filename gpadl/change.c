@@ -254,7 +254,7 @@ static int table_switch(struct gpadl_mem *mem, struct gpadl_region_table *old,
 	smp_mb();
 	if (change_is_near(mem, old, c)) {
 		if (retire) {
-			/* Maps that have looked up, and still pin: gpadl_region_table_is_retired() */
+			/* For maps that pin: gpadl_region_table_is_retired() */
 			WRITE_ONCE(mem->retired, new->generation);
 			mem->ops->retire(mem, old, new);
 		} else if (mem->ops->moves(mem, old, new)) {

@@ -427,7 +427,7 @@ void gpadl_request_put(struct gpa_request *r)
 		gpadl_wake_idle(p);
 	if (r->revoked || READ_ONCE(chan->rescinded))
 		gpadl_partition_wake(p);
-	/* If it is not the last, the pool is somebody else's from here on, and so is the channel. */
+	/* If it is not the last, the pool and the channel are somebody else's from here on. */
 	free = pool_put(pool);
 	spin_unlock_irqrestore(&chan->pool_lock, flags);
 	if (unlikely(free))

@@ -207,10 +207,15 @@ static void unsent_run(struct vmbus_endpoint *ep, unsigned int most)
 /* What wakes channels for what was left to their work */
 static struct workqueue_struct *late_wq;
 
-/*
- * Of a processor, as those of the kernel's SCSI target and of most devices are in which requests
- * end: so it runs behind those of them that are queued there by now, and the channel's thread finds
- * all of these. Woken for the first, it would often run before the second.
+/**
+ * vmbus_host_completions_init() - Prepare what wakes channels
+ *
+ * A work queue of a processor, as those of the kernel's SCSI target and of most devices are in
+ * which requests end: so what is queued runs behind those of them that are there by then, and the
+ * channel's thread finds all of these. Woken for the first, it would often run before the second.
+ *
+ * Context: process, when the module is loaded.
+ * Return: 0; -ENOMEM.
  */
 int vmbus_host_completions_init(void)
 {
@@ -218,6 +223,11 @@ int vmbus_host_completions_init(void)
 	return late_wq ? 0 : -ENOMEM;
 }
 
+/**
+ * vmbus_host_completions_exit() - Undo vmbus_host_completions_init()
+ *
+ * Context: process, when nothing is left of any channel.
+ */
 void vmbus_host_completions_exit(void)
 {
 	destroy_workqueue(late_wq);

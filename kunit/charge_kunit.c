@@ -226,12 +226,9 @@ static unsigned long trim_while_charging(struct gpadl_block *b, const unsigned l
 	return 0;
 }
 
-/* As a kworker does */
 static int task_run_work(struct vm_task *t)
 {
-	struct work_struct *work = t->arg;
-
-	work->func(work);
+	vm_task_run_work(t);
 	KUNIT_EXPECT_FALSE(t->vm->test, charges_another());
 	return 0;
 }

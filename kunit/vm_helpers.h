@@ -275,6 +275,10 @@ int vm_task_map(struct vm_task *t);
 int vm_task_unmap(struct vm_task *t);
 int vm_task_rescind(struct vm_task *t);
 int vm_task_reset(struct vm_task *t);
+/* As a kworker does: the work item @t->arg */
+int vm_task_run_work(struct vm_task *t);
+/* Run a work item that is queued, and waits in its queue, in a thread of the test's. */
+void vm_run_work(struct vm *vm, struct work_struct *work);
 int vm_map_in_thread(struct vm *vm, int (*fn)(struct vm_task *t));
 bool vm_is_done(struct vm_task *t);
 void vm_wait_asleep(struct vm_task *t);

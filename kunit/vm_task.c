@@ -9,6 +9,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/workqueue.h>
 
 #include "vm_helpers.h"
 
@@ -272,4 +273,18 @@ void vm_unkill(void)
 {
 	sigdelset(&current->pending.signal, SIGKILL);
 	clear_tsk_thread_flag(current, TIF_SIGPENDING);
+}
+
+int vm_task_run_work(struct vm_task *t)
+{
+	struct work_struct *work = t->arg;
+
+	work->func(work);
+	return 0;
+}
+
+void vm_run_work(struct vm *vm, struct work_struct *work)
+{
+	KUNIT_EXPECT_TRUE(vm->test, cancel_work(work));
+	vm_join(vm_start_with(vm, vm_task_run_work, NULL, 0, 0, work));
 }

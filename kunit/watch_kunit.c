@@ -516,21 +516,6 @@ VM_CASE(pins_go_before_the_watches)
 	KUNIT_EXPECT_EQ(test, watches_ended, 2);
 }
 
-static int task_run_work(struct vm_task *t)
-{
-	struct work_struct *work = t->arg;
-
-	work->func(work);
-	return 0;
-}
-
-/* Run a work item that is queued, and waits in its queue, in a thread of the test's */
-static void run_work(struct vm *vm, struct work_struct *work)
-{
-	KUNIT_EXPECT_TRUE(vm->test, cancel_work(work));
-	vm_join(vm_start_with(vm, task_run_work, NULL, 0, 0, work));
-}
-
 /* Nor do pins wait for the watch of another region that went earlier: its end is elsewhere. */
 VM_CASE(pins_go_beside_the_watches)
 {
@@ -554,10 +539,10 @@ VM_CASE(pins_go_beside_the_watches)
 	kunit_activate_static_stub(test, gpadl_watch_end, end_when_nothing_is_pinned);
 	vm_put_partition(vm);
 	/* The one that is not mapped */
-	run_work(vm, &p->clear_work);
+	vm_run_work(vm, &p->clear_work);
 	KUNIT_EXPECT_EQ(test, charged(vm), 4);
 	vmbus_gpadl_unmap(mapping);
-	run_work(vm, &region->drop_work);
+	vm_run_work(vm, &region->drop_work);
 	KUNIT_EXPECT_EQ(test, charged(vm), 0);
 	kunit_deactivate_static_stub(test, gpadl_watch_end);
 	KUNIT_EXPECT_EQ(test, watches_ended, 0);

@@ -157,8 +157,8 @@ static void reset_put(struct vscsi_request *r)
 
 /*
  * Have the target core reset it, if it is to: what has been looked at is what it resets, so under
- * the lock. 1 if so: @tmr may be gone by now, unless the caller holds its request; 0 if it is not to
- * be; -ENOMEM.
+ * the lock. 1 if so: @tmr may be gone by now, unless the caller holds its request; 0 if it is not
+ * to be; -ENOMEM.
  */
 static int reset_submit(struct vscsi_tmr *tmr)
 {

@@ -228,7 +228,7 @@ enum vstor_verdict vstor_receive(struct vstor *v, bool primary, const struct vst
 
 /* ---- Commands ---- */
 
-/* What is known of an operation code: where its data goes; where its length in blocks stands; ... */
+/* What is known of an operation code: where its data goes, and where its length in blocks is */
 #define OP_IN		0x01
 #define OP_OUT		0x02
 #define OP_BLOCKS_6	0x10
