@@ -6,6 +6,7 @@
 #include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/workqueue.h>
 
@@ -158,6 +159,36 @@ VM_CASE(map_that_cannot_pin_finds_what_came)
 	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
 	fill_moved(vm, VM_HIGH);
 	vm_expect_sg(vm, vmbus_mapping_sgt(t->map));
+	unmap(vm, VM_HANDLE);
+}
+
+/* A resident page that has gone is looked for in vain, and is somewhere else. */
+VM_CASE(map_that_looks_in_vain_finds_what_came)
+{
+	struct vmbus_gpa_region region = {
+		.slot = VM_FREE_SLOT,
+		.flags = VMBUS_GPA_REGION_RESIDENT,
+		.gpa = VM_HOLE_PFN << GPADL_PAGE_SHIFT,
+		.bytes = 2 * PAGE_SIZE,
+		.hva = vm_hva(vm, VM_LOW_PFN),
+	};
+	struct vm_task *t;
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, vmbus_partition_set_regions(vm->p, &region, 1, 0), 0);
+	vm_establish(vm, &vm->c[0], VM_HANDLE, VM_HOLE_PFN, 1);
+	unmap_low(vm);
+	vm_stall_arm(&vm->in_pin, 1);
+	t = vm_start(vm, vm_task_map, &vm->c[0], 0, VM_HANDLE);
+	vm_stall_wait(vm, &vm->in_pin);
+	region.hva = vm_hva(vm, VM_HIGH_PFN);
+	KUNIT_EXPECT_EQ(test, 0, vmbus_partition_set_regions(vm->p, &region, 1,
+							     VMBUS_GPA_REGIONS_RETIRE));
+	vm_stall_end(&vm->in_pin);
+	KUNIT_ASSERT_EQ(test, vm_join(t), 0);
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(region.hva, 1, 0, &page), 1);
+	KUNIT_EXPECT_PTR_EQ(test, sg_page(vmbus_mapping_sgt(t->map)->sgl), page);
+	put_page(page);
 	unmap(vm, VM_HANDLE);
 }
 
@@ -579,6 +610,7 @@ static struct kunit_case retire_cases[] = {
 	KUNIT_CASE(mapped_elsewhere_is_not),
 	KUNIT_CASE(map_that_pins_finds_what_came),
 	KUNIT_CASE(map_that_cannot_pin_finds_what_came),
+	KUNIT_CASE(map_that_looks_in_vain_finds_what_came),
 	KUNIT_CASE(map_that_pins_what_went),
 	KUNIT_CASE(map_that_fails_is_forgotten),
 	KUNIT_CASE(watch_holds_nothing),
