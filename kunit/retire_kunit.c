@@ -189,6 +189,8 @@ VM_CASE(map_that_looks_in_vain_finds_what_came)
 	KUNIT_ASSERT_EQ(test, get_user_pages_fast(region.hva, 1, 0, &page), 1);
 	KUNIT_EXPECT_PTR_EQ(test, sg_page(vmbus_mapping_sgt(t->map)->sgl), page);
 	put_page(page);
+	/* What was there is let go of in a work item. */
+	flush_workqueue(vm->p->drop_wq);
 	unmap(vm, VM_HANDLE);
 }
 

@@ -158,6 +158,7 @@ VM_CASE(map_that_looks_again_finds_what_came)
 	KUNIT_ASSERT_EQ(test, get_user_pages_fast(moved.hva, 1, 0, &page), 1);
 	KUNIT_EXPECT_PTR_EQ(test, sg_page(vmbus_mapping_sgt(t->map)->sgl), page);
 	put_page(page);
+	flush_workqueue(vm->p->drop_wq);
 	unmap(vm);
 }
 
