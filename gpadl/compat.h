@@ -130,7 +130,7 @@ static inline unsigned long compat_memory_failures(void)
 #endif
 }
 
-/* From 7.2 on a work queue that is of a processor has to say so; before 6.17 it cannot. */
+/* From 7.2 on a work queue that is of a processor has to say so; 6.18 surely can. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #define COMPAT_WQ_PERCPU	0
 #else

@@ -418,9 +418,11 @@ int vmbus_host_completions_init(void);
 void vmbus_host_completions_exit(void);
 void vmbus_ep_completions_init(struct vmbus_endpoint *ep);
 void vmbus_ep_completions_kick(struct vmbus_endpoint *ep);
+void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing);
+
+/* endpoint_send.c: a completion into a reservation */
 void vmbus_ep_place_completion(struct vmbus_endpoint *ep, struct vmbus_reservation *res,
 			       const struct vmbus_completion *c);
-void vmbus_ep_completions_close(struct vmbus_endpoint *ep, bool closing);
 
 /* What vmbus_endpoint_kick() does, for the files that endpoint.c is built on */
 static inline void vmbus_ep_queue_kick(struct vmbus_endpoint *ep)
